@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/checker.h - the real Prober: c-ares for names, our own connects, libcurl for HTTP, all on one epoll descriptor.
+//
+// Owns     the in-flight table, the DNS cache, the pools of curl handles and the trust store of one lane.
+// Thread   the lane's, for every call; stats() is for any thread.
+// Bounded  see Limits; descriptors: at most 2 a probe while it is dialled (IPv4 and IPv6 raced), 1 afterwards, plus ~2 for
+//          each 200 probes and a few for DNS.
+// Time     steady and wall time from the clock given, read once a turn; start() takes `now`.
+//
+// The lane waits on descriptor() becoming readable or next_deadline(), then calls turn(). It never blocks.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checker/prober.h"
+#include "checker/stats.h"
+
+namespace watchwheel::checker {
+
+struct Limits {
+  std::size_t in_flight_max = 1000;       // The size of the table; set_in_flight_limit() may lower it, never raise it above.
+  std::size_t dns_cache_entries_max = 100'000;
+  std::size_t events_per_turn = 512;
+};
+
+struct Settings {
+  Limits limits;
+  std::string user_agent;              // Sent where the options name none.
+  std::vector<std::string> resolvers;  // Where the options name none; empty: found as DESIGN says (resolved's, resolv.conf).
+  std::vector<std::string> allow;      // CIDRs for every site, on top of the options' own.
+};
+
+class Checker : public Prober {
+ public:
+  // Invalid: a setting that cannot work (a resolver that is no address). Unavailable: the machine refuses descriptors.
+  [[nodiscard]] static core::Result<std::unique_ptr<Checker>> make(const Settings& settings, const core::Clock& clock,
+                                                                   ResultHandler& handler);
+
+  [[nodiscard]] virtual int descriptor() const = 0;
+  // When turn() must be called at the latest, if nothing becomes readable. Nothing: no deadline is set.
+  [[nodiscard]] virtual std::optional<core::SteadyTime> next_deadline() const = 0;
+  // Does what is ready and delivers what is finished. Bounded by events_per_turn.
+  virtual void turn(core::SteadyTime now) = 0;
+  [[nodiscard]] virtual const Stats& stats() const = 0;
+};
+
+}  // namespace watchwheel::checker

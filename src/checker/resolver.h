@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/resolver.h - names to addresses: asynchronous, cached by TTL, one query for many askers.
+//
+// Owns     the c-ares channels (one for each set of servers), their sockets and the cache.
+// Thread   the lane's, for every call.
+// Bounded  `cache_entries_max` names (least recently used goes first); at most 200 queries outstanding a channel socket, the
+//          rest wait in a queue of at most `waiting_max`; beyond that a request is answered local_overload.
+// Time     TTLs are honoured between 5 s and 1 h; a negative answer is kept for 5 s (SERVFAIL and timeouts 1 s); an entry used
+//          in the last tenth of its life is refreshed ahead.
+// Fails    as a cause: dns_* when the name's servers or the resolver say no, resolver_unreachable when no resolver answers
+//          anything (asked ". NS" beside a silent query, to tell a dead resolver from a dead name), never the one for the other.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checker/address.h"
+#include "checker/reactor.h"
+#include "checker/stats.h"
+#include "core/check_options.h"
+#include "core/probe.h"
+
+namespace watchwheel::checker {
+
+struct Resolution {
+  core::Cause cause = core::Cause::Ok;  // Ok, or a dns_* cause, or one of ours.
+  std::vector<IpAddress> addresses;     // As answered, both families; at most 16 of each. Not empty when Ok.
+  std::string detail;                   // For a failure: who said what.
+  bool cached = false;
+};
+
+class ResolveHandler {
+ public:
+  virtual ~ResolveHandler() = default;
+  // Never called from inside resolve() — except when it returned true.
+  virtual void on_resolved(std::uint64_t tag, const Resolution& resolution, core::SteadyTime now) noexcept = 0;
+};
+
+// A set of servers to ask, in order. Interned by the resolver: the same list gives the same channel.
+using ServerSetId = std::uint32_t;
+
+class Resolver : core::Pinned {
+ public:
+  struct Limits {
+    std::size_t cache_entries_max = 100'000;
+    std::size_t waiting_max = 100'000;
+  };
+
+  // `default_servers` empty: the machine's (systemd-resolved's upstream file, else /etc/resolv.conf, else 127.0.0.1).
+  [[nodiscard]] static core::Result<std::unique_ptr<Resolver>> make(Limits limits, std::span<const Endpoint> default_servers,
+                                                                    Reactor& reactor, Stats& stats);
+  virtual ~Resolver() = default;
+
+  // Id 0 is the default servers. Unavailable when a channel cannot be made. At most 64 sets.
+  [[nodiscard]] virtual core::Result<ServerSetId> server_set(std::span<const Endpoint> servers) = 0;
+
+  // Asks for the addresses of `host` (lower case, no trailing dot, IDNA already encoded, not an address).
+  // From the cache: fills `now_known` and returns true, and on_resolved is not called. Otherwise on_resolved comes later, once.
+  [[nodiscard]] virtual bool resolve(std::string_view host, core::IpFamily family, ServerSetId servers, core::SteadyTime now,
+                                     ResolveHandler& handler, std::uint64_t tag, Resolution& now_known) = 0;
+  // The asker is gone: its on_resolved will not come. The query itself goes on, for the cache.
+  virtual void cancel(std::string_view host, core::IpFamily family, ServerSetId servers, std::uint64_t tag) = 0;
+};
+
+}  // namespace watchwheel::checker

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/stats.h - what a checker counts. Written by its lane, read by any thread.
+#pragma once
+
+#include <array>
+
+#include "core/probe.h"
+#include "core/stats.h"
+
+namespace watchwheel::checker {
+
+enum class DnsQueryResult : std::uint8_t { Ok, Nxdomain, Nodata, Servfail, Refused, Timeout, Malformed, Unreachable };
+inline constexpr std::size_t kDnsQueryResultCount = 8;
+
+// The phases that have a duration of their own: dns, connect, tls, first_byte, transfer.
+inline constexpr std::array<std::string_view, 5> kTimedPhases{"dns", "connect", "tls", "first_byte", "transfer"};
+
+struct Stats {
+  std::array<core::Counter, core::kCauseCount> results;  // By cause; Ok among them.
+  core::Histogram duration;
+  std::array<core::Histogram, kTimedPhases.size()> phase_duration;
+  std::array<core::Counter, kDnsQueryResultCount> dns_queries;
+  core::Counter dns_cache_hits;
+  core::Gauge dns_cache_entries;
+  core::Gauge in_flight;
+};
+
+}  // namespace watchwheel::checker

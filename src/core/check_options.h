@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// core/check_options.h - how a site is to be checked: the names of the site columns, command-line options and TOML keys.
+//
+// CheckOptions is complete (every value defaulted); SiteOptions holds what one site sets for itself and wins over the
+// configuration's defaults. Both are values. Texts are checked where they enter (apply_option), not where they are used.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/result.h"
+
+namespace watchwheel::core {
+
+enum class Redirects : std::uint8_t { Follow, None, SameHost };
+enum class IpFamily : std::uint8_t { Any, V4, V6 };
+
+struct StatusRange {
+  std::uint16_t first = 200;
+  std::uint16_t last = 399;
+  friend bool operator==(const StatusRange&, const StatusRange&) = default;
+};
+
+struct Header {
+  std::string name;
+  std::string value;
+  friend bool operator==(const Header&, const Header&) = default;
+};
+
+struct CheckOptions {
+  Duration timeout = 10s;          // The whole check, redirects included. 100 ms to 5 min.
+  Duration connect_timeout = 5s;   // Of one hop: all its addresses. At most `timeout`.
+  Duration latency_warning{};      // 0: never warn.
+  std::string method = "GET";
+  std::vector<Header> headers;     // At most 32.
+  std::string body;                // At most 64 KiB.
+  std::vector<StatusRange> expect_status{StatusRange{}};  // At most 16.
+  std::string keyword;             // "": none.
+  std::vector<std::string> forbidden;  // At most 16.
+  Redirects redirects = Redirects::Follow;
+  std::uint16_t max_redirects = 10;  // At most 50.
+  std::uint64_t max_body_bytes = 1024 * 1024;  // 0 to 64 MiB; a body beyond it is cut there, which is no failure.
+  std::string user_agent;          // "": the engine's own.
+  bool detect_error_pages = true;
+  bool tls_verify = true;
+  std::string tls_min = "1.2";     // "1.0", "1.1", "1.2", "1.3"
+  std::string ca_file;             // "": the system's trust store. Otherwise only this file is trusted.
+  IpFamily ip = IpFamily::Any;
+  std::vector<std::string> resolvers;  // "IP" or "IP:PORT" or "[IP]:PORT"; empty: the machine's. At most 8.
+  std::vector<std::string> allow;      // CIDRs that the address guard lets through. At most 64.
+  bool allow_private = false;          // Lets the guard pass private and loopback addresses: the operator's word for this site.
+
+  friend bool operator==(const CheckOptions&, const CheckOptions&) = default;
+};
+
+// What one site sets for itself: option names with their texts, each name once, sorted by name. Kept as texts because
+// this is what is stored, exported and shown; repeatable options (header, forbidden, resolver) hold one value a line.
+using SiteOptions = std::vector<std::pair<std::string, std::string>>;
+
+// The names a site may set, with '_' ("expect_status"), in the order of documentation.
+[[nodiscard]] const std::vector<std::string_view>& option_names();
+
+// Sets one option from its text. Invalid: unknown name or unfit value; the message says what would be right.
+// For repeatable options `text` holds one value a line and replaces what was there.
+[[nodiscard]] Result<void> apply_option(CheckOptions& options, std::string_view name, std::string_view text);
+
+// `defaults` with a site's own options on top. Invalid at the first option that does not fit.
+[[nodiscard]] Result<CheckOptions> merge_options(const CheckOptions& defaults, const SiteOptions& own);
+
+// What must hold between options (connect_timeout <= timeout, and so on). The message names the option.
+[[nodiscard]] Result<void> check_consistency(const CheckOptions& options);
+
+// A stable text of all values, equal exactly when the options are: the key for interning, and a hash input.
+[[nodiscard]] std::string fingerprint(const CheckOptions& options);
+
+[[nodiscard]] std::string_view to_string(Redirects redirects);
+[[nodiscard]] std::string_view to_string(IpFamily ip);
+[[nodiscard]] std::string format_status_ranges(const std::vector<StatusRange>& ranges);
+[[nodiscard]] bool status_expected(const CheckOptions& options, std::uint16_t status);
+
+}  // namespace watchwheel::core

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// core/site_facts.h - what a lane knows of a site that needs attention, and what a shard answers.
+//
+// Values, sent over a mailbox (one seat a site, the newest wins), so they are cumulative: the newest facts tell all that
+// the ones they replaced told and that the shard has not yet acknowledged.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/ids.h"
+#include "core/probe.h"
+#include "core/site.h"
+
+namespace watchwheel::core {
+
+// When a failing site counts as down and a recovered one as up again.
+struct ConfirmPolicy {
+  std::uint32_t failures = 3;    // Failures in a row until it is confirmed, the first included. 1 to 20.
+  std::uint32_t successes = 1;   // Successes in a row until it is over. 1 to 20.
+  Duration retry_interval = 10s; // Between quick re-checks while not confirmed; jittered by up to a tenth. 1 s to 10 min.
+
+  friend bool operator==(const ConfirmPolicy&, const ConfirmPolicy&) = default;
+};
+
+// The newest failure of an outage, as it is stored and shown.
+struct Evidence {
+  Cause cause = Cause::Cancelled;
+  Phase phase = Phase::Dns;
+  std::uint16_t http_status = 0;
+  std::string detail;
+  std::string address;
+  friend bool operator==(const Evidence&, const Evidence&) = default;
+};
+
+// One run of failures of a site, from its first to the success that ended it.
+struct Outage {
+  WallTime started_at = kNoWallTime;    // The first failure. With the site it names the event: it never moves.
+  WallTime last_failed_at = kNoWallTime;
+  WallTime confirmed_at = kNoWallTime;  // When `failures` reached the policy's; kNoWallTime: it has not.
+  WallTime ended_at = kNoWallTime;      // The success that ended it; kNoWallTime: it goes on.
+  std::uint32_t failures = 0;           // In a row: successes too few to end it start the count of successes, not this one anew.
+  std::uint32_t successes = 0;          // In a row since the last failure.
+  std::uint32_t merged = 0;             // Earlier outages folded into this one because too many waited. Normally 0.
+  Evidence evidence;                    // Of the newest failure.
+
+  [[nodiscard]] bool ended() const { return ended_at != kNoWallTime; }
+  friend bool operator==(const Outage&, const Outage&) = default;
+};
+
+inline constexpr std::size_t kOutagesWaitingMax = 32;
+
+enum class Presence : std::uint8_t { Watched, Paused, Removed };
+
+struct SiteFacts {
+  SiteId site;
+  std::uint64_t seq = 0;              // Rises with every posting of this site by its lane. Only compared for equality and order.
+  Presence presence = Presence::Watched;  // Paused and Removed end what is open, at `at`.
+  WallTime at = kNoWallTime;          // When the newest of this was seen.
+  std::vector<Outage> outages;        // Oldest first, at most kOutagesWaitingMax: all that ended and were not yet
+                                      // acknowledged, then the current one if there is one.
+};
+
+// shard -> lane: `seq` is committed. When it is the newest the lane posted and nothing is failing, the lane forgets the site's trouble.
+struct SiteNote {
+  SiteId site;
+  std::uint64_t seq = 0;
+  std::optional<SiteState> event_state;  // Of the event that is open after it: SeemsDown or Down. Nothing: none is open.
+};
+
+// lane -> projector: how fresh what we tell about a site is.
+struct FreshnessMark {
+  SiteId site;
+  bool measured = true;               // False: no conclusive result within the freshness limit. The site is `unknown`.
+  WallTime checked_at = kNoWallTime;  // Newest conclusive result. kNoWallTime: never.
+  Cause cause = Cause::Ok;            // Of the newest result, conclusive or not.
+  std::uint16_t http_status = 0;
+  Duration total{};
+  WallTime next_due_at = kNoWallTime;
+  WallTime cert_not_after = kNoWallTime;
+};
+
+}  // namespace watchwheel::core

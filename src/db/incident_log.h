@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/incident_log.h - reads events and their transitions: `watchwheel incidents`.
+//
+// Thread   one at a time. Calls block.
+// Bounded  at most `limit` events a call, each with all its transitions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "core/site.h"
+#include "core/site_facts.h"
+#include "sideeffects/event_store_api.h"
+
+namespace watchwheel::db {
+
+struct IncidentFilter {
+  bool open_only = false;
+  std::optional<core::SiteId> site;
+  core::WallTime since = core::kNoWallTime;  // Events that were open at or after this moment.
+};
+
+struct Incident {
+  core::EventId id;
+  core::SiteId site;
+  std::string url;   // "" when the site has been removed and its row is gone.
+  std::string name;
+  core::SiteState state = core::SiteState::SeemsDown;  // Up: it is over.
+  core::WallTime started_at = core::kNoWallTime;
+  core::WallTime confirmed_at = core::kNoWallTime;
+  core::WallTime ended_at = core::kNoWallTime;
+  std::uint32_t failures = 0;
+  core::Evidence evidence;
+  std::vector<sideeffects::TransitionRecord> transitions;
+};
+
+struct OpenIncidentCounts {
+  std::uint64_t seems_down = 0;
+  std::uint64_t down = 0;
+};
+
+class IncidentLog {
+ public:
+  virtual ~IncidentLog() = default;
+
+  // Newest first (by start, then id), skipping the first `offset`.
+  [[nodiscard]] virtual core::Result<std::vector<Incident>> list(const IncidentFilter& filter, std::size_t offset,
+                                                                 std::size_t limit) = 0;
+  [[nodiscard]] virtual core::Result<OpenIncidentCounts> count_open() = 0;
+};
+
+}  // namespace watchwheel::db

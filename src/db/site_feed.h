@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/site_feed.h - the sites an engine has to watch: all of them at start, then every change.
+//
+// Thread   the feeder's, for every call. Calls block.
+// Bounded  a page holds at most the `limit` asked for; nothing of the fleet is kept here between calls.
+// Fails    core::Error; the cursor given stays good, so the same call may be repeated.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "core/site.h"
+
+namespace watchwheel::db {
+
+struct SitePage {
+  std::vector<core::KnownSite> sites;  // Rising by id. Paused sites are among them (record.active is false).
+  bool last = false;
+};
+
+struct SiteChange {
+  core::ChangeSeq seq;
+  bool removed = false;     // Then only known.record.id holds.
+  core::KnownSite known;    // The site as it is now, not as it was at `seq`.
+};
+
+class SiteFeed {
+ public:
+  virtual ~SiteFeed() = default;
+
+  // The newest change, read before a load starts: changes after it may or may not be in the load, and are delivered again.
+  [[nodiscard]] virtual core::Result<core::ChangeSeq> newest_change() = 0;
+  // Sites with an id above `after`, in id order.
+  [[nodiscard]] virtual core::Result<SitePage> load(core::SiteId after, std::size_t limit) = 0;
+  // Changes above `after`, in their order, at most `limit`. Several changes of one site may come as one, with the last seq.
+  [[nodiscard]] virtual core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after, std::size_t limit) = 0;
+};
+
+}  // namespace watchwheel::db

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/store.h - a store, by its URL: hands out one interface for each kind of work, each with a connection of its own.
+//
+// Owns     nothing that changes: each object it makes owns its connection. It must outlive none of them.
+// Thread   make_*: any. What they return: one thread at a time.
+// Fails    core::Error naming the URL (without password), what went wrong and what would help.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/pinned.h"
+#include "core/result.h"
+#include "db/incident_log.h"
+#include "db/site_catalog.h"
+#include "db/site_feed.h"
+#include "sideeffects/event_store_api.h"
+#include "sideeffects/freshness_api.h"
+
+namespace watchwheel::db {
+
+// One step of the schema. Forward only: there is no way back.
+struct Migration {
+  std::uint32_t version = 0;
+  std::string title;
+};
+
+struct MigrationReport {
+  std::uint32_t before = 0;
+  std::uint32_t after = 0;         // In a dry run: what it would be.
+  std::vector<Migration> applied;  // In a dry run: what would be applied.
+};
+
+class Store : core::Pinned {
+ public:
+  virtual ~Store() = default;
+
+  // Brings the schema to this version. Refuses (Invalid) a schema newer than this version. Safe to run twice, and from two
+  // processes at once.
+  [[nodiscard]] virtual core::Result<MigrationReport> migrate(bool dry_run) = 0;
+  // Invalid, naming `watchwheel migrate`, unless the schema is this version's.
+  [[nodiscard]] virtual core::Result<void> check_schema() = 0;
+
+  [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink() = 0;
+};
+
+// Checks a store URL without touching anything: the error says which URLs are understood.
+[[nodiscard]] core::Result<void> check_store_url(std::string_view url);
+
+// `url`: "sqlite:///absolute/path.db" (four slashes are not needed: the path starts at the third) or "sqlite:relative.db".
+// Opens or creates the file; does not migrate it.
+[[nodiscard]] core::Result<std::unique_ptr<Store>> open_store(std::string_view url);
+
+}  // namespace watchwheel::db

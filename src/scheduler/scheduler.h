@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// scheduler/scheduler.h - decides which checks of a lane start now, and when each is due next.
+//
+// Owns     the lane's due wheel, its two queues of due checks, and the pacer; the site table is the lane's and given in.
+// Thread   the lane's, for every call.
+// Bounded  one entry a site, in the wheel or in a queue or handed out, never in two (ENSUREd).
+// Time     steady time for due times; wall time only to find the grid (see phase.h). Both are passed in.
+// Cost     O(1) a check; turn(): O(ticks passed + checks fallen due).
+//
+// Rate is set by the wheel alone: how long sites take to answer changes nothing here (ADR 0005).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "core/clock.h"
+#include "core/ids.h"
+#include "core/pinned.h"
+#include "scheduler/site_table.h"
+#include "scheduler/stats.h"
+
+namespace watchwheel::scheduler {
+
+struct Limits {
+  core::Duration tick = std::chrono::milliseconds{100};
+  core::Duration horizon = std::chrono::hours{1};  // Longer waits are placed at its end and placed again from there.
+  std::uint32_t hurried_per_minute_max = 1000;     // First checks of new sites brought forward (see add()).
+};
+
+class Scheduler : core::Pinned {
+ public:
+  Scheduler(Limits limits, SiteTable& sites, core::SteadyTime now, core::WallTime wall);
+  ~Scheduler();
+
+  // Starts scheduling a site that is in the table (its id and interval are read there). `last_checked_at`: kNoWallTime for a new
+  // one. The first due time is the next grid point of its phase; for a site never checked whose interval is above a minute it
+  // is brought forward into the first minute, as long as hurried_per_minute_max allows, so that a person who adds a
+  // site sees it soon and a fleet that is loaded does not become a burst. A known site whose grid point passed while nobody
+  // watched is not hurried: it waits for its next grid point.
+  void add(core::SiteSlot site, core::WallTime last_checked_at, core::SteadyTime now);
+  // Forgets a site, wherever it is. If it is handed out, finished() must not be called for it any more.
+  void remove(core::SiteSlot site);
+  // The site's interval in the table has changed: moves its next due time to the new grid; never doubles a check nor lets more
+  // than the longer of the two intervals pass.
+  void reschedule(core::SiteSlot site, core::SteadyTime now);
+
+  // Moves time on: what fell due is queued. Call it once a loop turn, before take_due().
+  void turn(core::SteadyTime now, core::WallTime wall);
+
+  // Hands out checks that may start now, at most `into.size()`: first those under suspicion, then routine ones, oldest due first
+  // in each; as many as the pacer allows. Each must be answered by exactly one of refused(), finished() or remove().
+  [[nodiscard]] std::size_t take_due(std::span<core::SiteSlot> into, core::SteadyTime now);
+  // Admission had no room: the check goes back to the head of its queue and the pacer gets its allowance back.
+  // Several are given back in the reverse of the order in which they were taken.
+  void refused(core::SiteSlot site);
+  // The check is over. Its next due time is the next grid point after its last *due* time; with `recheck_in`, that long from now
+  // instead, as a check under suspicion (it keeps its grid: the recheck does not move the phase, and a recheck that would come
+  // at or after the next grid point is simply that one, under suspicion). Whole intervals that went by are counted as missed and skipped.
+  void finished(core::SiteSlot site, core::SteadyTime now, std::optional<core::Duration> recheck_in);
+
+  // When turn() should be called next: the next tick with something in it, or as soon as the pacer lets the next queued check start.
+  [[nodiscard]] core::SteadyTime next_turn(core::SteadyTime now) const;
+
+  // Σ 1/interval over all scheduled sites, those under suspicion at their re-check interval.
+  [[nodiscard]] double required_per_second() const;
+  [[nodiscard]] core::SteadyTime due_time(core::SiteSlot site) const;  // Of the check handed out or waiting.
+  [[nodiscard]] std::size_t queued() const;   // Due and not handed out.
+  [[nodiscard]] core::Duration oldest_queued(core::SteadyTime now) const;  // How late the oldest of them is; zero when none.
+  [[nodiscard]] const Stats& stats() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace watchwheel::scheduler

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/event_store_api.h - what the shards need of a store. Implemented in db, joined by app.
+//
+// Thread   each object is used by one thread at a time; a shard gets its own. Calls block: never on a lane's thread.
+// Fails    core::Error: Unavailable (try again later), Unknown (the commit's answer was lost; replaying is safe),
+//          Invalid (this batch can never be stored; isolate the bad change).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/result.h"
+#include "core/site.h"
+#include "core/site_facts.h"
+
+namespace watchwheel::sideeffects {
+
+// One append-only record of one change to an event.
+struct TransitionRecord {
+  std::uint32_t seq = 0;  // 1, 2, 3 … within the event, without gaps.
+  core::TransitionReason reason = core::TransitionReason::Opened;
+  core::SiteState before = core::SiteState::Up;
+  core::SiteState after = core::SiteState::SeemsDown;
+  core::WallTime at = core::kNoWallTime;
+  std::uint32_t failures = 0;
+  core::Evidence evidence;  // What earned it.
+
+  friend bool operator==(const TransitionRecord&, const TransitionRecord&) = default;
+};
+
+// An event as it stands after a change, and the transitions that brought it there and are not yet stored.
+// It is named by (site, started_at), so that storing it twice stores it once.
+struct EventWrite {
+  core::SiteId site;
+  core::WallTime started_at = core::kNoWallTime;
+  core::SiteState state = core::SiteState::SeemsDown;  // SeemsDown, Down; or Up: it is over.
+  core::WallTime confirmed_at = core::kNoWallTime;
+  core::WallTime ended_at = core::kNoWallTime;
+  std::uint32_t failures = 0;
+  std::uint32_t merged = 0;
+  std::uint32_t transitions_total = 0;  // Stored before plus those below: the seq of the last one.
+  core::Evidence evidence;
+  std::vector<TransitionRecord> transitions;
+};
+
+// What a shard must know of an open event to judge what comes next.
+struct StoredEvent {
+  core::OpenEvent event;
+  std::uint32_t transitions_total = 0;
+};
+
+class EventStore {
+ public:
+  virtual ~EventStore() = default;
+
+  // All of `writes` in one durable transaction: event rows, transitions, and the event columns of site_state. Writes of one
+  // site are applied in their order. A replay after Unknown changes nothing that is already there. A site that has been
+  // removed meanwhile keeps its events.
+  [[nodiscard]] virtual core::Result<void> commit(std::span<const EventWrite> writes) = 0;
+
+  // The open event of a site, if there is one.
+  [[nodiscard]] virtual core::Result<std::optional<StoredEvent>> open_event(core::SiteId site) = 0;
+};
+
+}  // namespace watchwheel::sideeffects
