@@ -66,13 +66,17 @@ using SiteOptions = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] const std::vector<std::string_view>& option_names();
 
 // Sets one option from its text. Invalid: unknown name or unfit value; the message says what would be right.
-// For repeatable options `text` holds one value a line and replaces what was there.
+// For repeatable options (header, forbidden, resolver, allow) `text` holds one value a line and replaces what was there;
+// an empty text clears it. `options` is unchanged when it is refused.
 [[nodiscard]] Result<void> apply_option(CheckOptions& options, std::string_view name, std::string_view text);
 
-// `defaults` with a site's own options on top. Invalid at the first option that does not fit.
+// `defaults` with a site's own options on top. Invalid at the first option that does not fit, or when the whole is not
+// consistent. A default gives way to what the site asks for: where it sets only `timeout`, connect_timeout is lowered to it
+// and a latency_warning that could no longer be seen is dropped.
 [[nodiscard]] Result<CheckOptions> merge_options(const CheckOptions& defaults, const SiteOptions& own);
 
-// What must hold between options (connect_timeout <= timeout, and so on). The message names the option.
+// What must hold between options: connect_timeout <= timeout, latency_warning < timeout, no body with GET or HEAD, nothing to
+// look for (keyword, forbidden) with HEAD or max_body 0. The message names the option.
 [[nodiscard]] Result<void> check_consistency(const CheckOptions& options);
 
 // A stable text of all values, equal exactly when the options are: the key for interning, and a hash input.
