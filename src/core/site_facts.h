@@ -35,7 +35,12 @@ struct Evidence {
   friend bool operator==(const Evidence&, const Evidence&) = default;
 };
 
-// One run of failures of a site, from its first to the success that ended it.
+// Whether a lane looks at a site.
+enum class Presence : std::uint8_t { Watched, Paused, Removed };
+
+// One run of failures of a site, from its first to the success that ended it. It keeps what was seen at each of its turns,
+// so that its transitions are the same however late it is told. Times are whole milliseconds, as stores keep them, and
+// never run backwards within an outage, even when the wall clock does.
 struct Outage {
   WallTime started_at = kNoWallTime;    // The first failure. With the site it names the event: it never moves.
   WallTime last_failed_at = kNoWallTime;
@@ -43,16 +48,19 @@ struct Outage {
   WallTime ended_at = kNoWallTime;      // The success that ended it; kNoWallTime: it goes on.
   std::uint32_t failures = 0;           // In a row: successes too few to end it start the count of successes, not this one anew.
   std::uint32_t successes = 0;          // In a row since the last failure.
-  std::uint32_t merged = 0;             // Earlier outages folded into this one because too many waited. Normally 0.
-  Evidence evidence;                    // Of the newest failure.
+  std::uint32_t merged = 0;             // Later outages folded into this one because too many waited. Normally 0.
+  Evidence evidence;                    // Of the newest failure. Only when last_failed_at is set: after a restart there is none yet.
+  Evidence opened_by;                   // Of the first failure. Not known after a restart, when the opening is stored already.
+  Evidence confirmed_by;                // Of the failure that confirmed it.
+  std::uint32_t confirmed_failures = 0; // `failures` at confirmed_at.
+  Evidence ended_by;                    // Of the success that ended it.
+  Presence ended_as = Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking.
 
   [[nodiscard]] bool ended() const { return ended_at != kNoWallTime; }
   friend bool operator==(const Outage&, const Outage&) = default;
 };
 
 inline constexpr std::size_t kOutagesWaitingMax = 32;
-
-enum class Presence : std::uint8_t { Watched, Paused, Removed };
 
 struct SiteFacts {
   SiteId site;
@@ -68,6 +76,9 @@ struct SiteNote {
   SiteId site;
   std::uint64_t seq = 0;
   std::optional<SiteState> event_state;  // Of the event that is open after it: SeemsDown or Down. Nothing: none is open.
+  // The store has this event open and the facts do not mention it, so the lane does not know of it. Nothing of `seq` was
+  // committed: the lane takes the event over and posts again.
+  std::optional<OpenEvent> unknown_event;
 };
 
 // lane -> projector: how fresh what we tell about a site is.

@@ -49,6 +49,7 @@ struct EventWrite {
 struct StoredEvent {
   core::OpenEvent event;
   std::uint32_t transitions_total = 0;
+  core::Evidence evidence;  // As the event's row has it: after a restart the lane does not know it until the next failure.
 };
 
 class EventStore {
@@ -58,6 +59,9 @@ class EventStore {
   // All of `writes` in one durable transaction: event rows, transitions, and the event columns of site_state. Writes of one
   // site are applied in their order. A replay after Unknown changes nothing that is already there. A site that has been
   // removed meanwhile keeps its events.
+  // An event that has ended is frozen: a write to it changes nothing, whatever it says. A lane may tell of an outage once
+  // more before it hears that its end was committed.
+  // Invalid: a gap in the transitions, or a second open event for a site.
   [[nodiscard]] virtual core::Result<void> commit(std::span<const EventWrite> writes) = 0;
 
   // The open event of a site, if there is one.
