@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/feeder.h - brings the site list from the store to the lanes: all of it at start, then every change.
+//
+// Owns     the thread ("feeder"), the store's feed, and the interned check options.
+// Thread   start(), stop(), retune(): the engine's. stats(): any.
+// Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so that a load of millions takes
+//          no memory of its own. Changes: at most 2,000 a page, page after page until there are none.
+// Time     changes are asked for once a second.
+// Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was sent stays in force.
+//
+// A site belongs to the lane of its host's hash, so that a name is resolved and cached in one lane. When a change moves a site to
+// another host, the other lanes are told to leave it: nobody has to remember where each site went.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "app/lane_ports.h"
+#include "app/log.h"
+#include "core/clock.h"
+#include "core/stats.h"
+#include "db/site_feed.h"
+
+namespace watchwheel::app {
+
+// The part of a URL that names the host, lower case, for spreading only: what is no URL gives some text, always the same.
+[[nodiscard]] std::string host_of(std::string_view url);
+[[nodiscard]] std::size_t lane_of(std::string_view url, std::size_t lanes);
+
+struct FeederStats {
+  core::Counter sites_loaded;
+  core::Counter changes;
+  core::Counter errors;  // Calls of the store that failed.
+  core::Counter
+      options_rejected;  // Sites whose stored options this version cannot use; they run with the defaults' plan as a problem.
+  std::atomic<bool> load_sent{false};
+};
+
+// What a lane looks like from here.
+struct LaneInbox {
+  core::SpscRing<LaneMessage>* ring = nullptr;
+  std::function<void()> wake;
+};
+
+// Check options by content: one object for each distinct set, shared by all sites that have it, gone with the last of them.
+// The feeder's thread only.
+class OptionInterner {
+ public:
+  explicit OptionInterner(const core::CheckOptions& defaults);
+  // A new set of defaults. What was given out before stays valid.
+  void set_defaults(const core::CheckOptions& defaults);
+  // Invalid: the message names the option that does not fit.
+  [[nodiscard]] core::Result<std::shared_ptr<const core::CheckOptions>> merged(
+      const core::SiteOptions& own);
+
+ private:
+  void drop_unused();
+
+  core::CheckOptions defaults_;
+  std::shared_ptr<const core::CheckOptions>
+      plain_;  // For sites without options of their own: most.
+  std::unordered_map<std::string, std::weak_ptr<const core::CheckOptions>> by_content_;
+  std::size_t drop_at_ = 1024;  // Entries at which those without a site are looked for.
+};
+
+struct FeederSettings {
+  core::CheckOptions defaults;
+  core::Duration interval{};  // Of sites that set none.
+};
+
+class Feeder : core::Pinned {
+ public:
+  Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed,
+         std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log);
+  ~Feeder();
+
+  void start();
+  // New defaults: the site list is read again, page by page at a bounded rate, and each lane keeps what has not changed.
+  void retune(const FeederSettings& settings, std::shared_ptr<const LaneTuning> tuning);
+  void stop();
+
+  [[nodiscard]] const FeederStats& stats() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace watchwheel::app

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/lane.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/hash.h"
+
+namespace watchwheel::app {
+namespace {
+
+using core::Cause;
+using core::Duration;
+using core::Outcome;
+using core::SiteSlot;
+using core::SiteState;
+using core::SteadyTime;
+using core::WallTime;
+using namespace std::chrono_literals;
+
+// How long a lane may sleep with nothing to do: its rings are polled, nobody has to wake it.
+constexpr Duration kIdleWait = 100ms;
+// Beyond interval + timeout: what a result may be late before a site counts as unknown. Covers one tick, one turn and pacing.
+constexpr Duration kFreshnessSlack = 2s;
+// A loop that lagged this much may have made a site look slow. See honest_cause().
+constexpr Duration kBigLag = 250ms;
+constexpr Duration kSweepEvery = 20ms;
+constexpr Duration kWorstLagWindow = 10s;
+
+// Slot and generation, so that the result of a site that was removed is not taken for that of the site in its place; and
+// the tier it was admitted under, which the URL may no longer tell when it ends.
+checker::ProbeToken token_of(SiteSlot slot, std::uint8_t generation, bool tls) {
+  return (static_cast<std::uint64_t>(tls) << 40U) | (static_cast<std::uint64_t>(generation) << 32U) | slot.value;
+}
+SiteSlot slot_of(checker::ProbeToken token) { return SiteSlot{static_cast<std::uint32_t>(token & 0xffffffffU)}; }
+std::uint8_t generation_of(checker::ProbeToken token) { return static_cast<std::uint8_t>(token >> 32U); }
+bool tls_of(checker::ProbeToken token) { return ((token >> 40U) & 1U) != 0; }
+
+bool is_tls(std::string_view url) { return url.starts_with("https:"); }
+
+bool is_timeout(Cause cause) {
+  switch (cause) {
+    case Cause::DnsTimeout:
+    case Cause::ConnectTimeout:
+    case Cause::TlsTimeout:
+    case Cause::HttpTimeout:
+    case Cause::BodyTimeout: return true;
+    default: return false;
+  }
+}
+
+std::uint64_t certificate_hash(const core::ProbeResult& result) {
+  if (!result.tls) return 0;
+  std::uint64_t hash = 0;
+  std::memcpy(&hash, result.tls->fingerprint.data(), sizeof hash);
+  return hash;
+}
+
+}  // namespace
+
+Lane::Lane(const LaneSettings& settings, LanePorts ports, SteadyTime now, WallTime wall)
+    : number_(settings.number),
+      ports_(std::move(ports)),
+      tuning_(settings.tuning),
+      sites_(settings.sites_max),
+      admission_(settings.admission),
+      scheduler_(std::make_unique<scheduler::Scheduler>(scheduler::Limits{}, sites_, now, wall)),
+      attention_(settings.tuning.confirm, settings.jitter_seed),
+      now_(now),
+      wall_(wall) {
+  ENSURE(!ports_.shards.empty() && ports_.inbox != nullptr && ports_.marks != nullptr, "a lane needs all its ports");
+}
+
+Lane::~Lane() = default;
+
+void Lane::attach(checker::Prober& prober) {
+  ENSURE(prober_ == nullptr, "a lane has one prober");
+  prober_ = &prober;
+}
+
+void Lane::turn(SteadyTime now, WallTime wall) {
+  owner_.ensure_here();
+  now_ = now;
+  wall_ = wall;
+  take_messages();
+  take_notes();
+  scheduler_->turn(now, wall);
+  admission_.update(scheduler_->required_per_second(), now);
+  prober_->set_in_flight_limit(admission_.limit());
+  if (admitting_) start_due();
+  sweep_slice();
+  stats_.turns.store(stats_.turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+SteadyTime Lane::next_turn(SteadyTime now) const {
+  const SteadyTime idle = now + kIdleWait;
+  if (!admitting_) return idle;
+  // When admission is full, the next result makes room; waking at the pacer's time would only spin.
+  if (scheduler_->queued() > 0 && prober_->in_flight() >= admission_.limit()) return idle;
+  return std::min(idle, scheduler_->next_turn(now));
+}
+
+// ---- What comes in ----------------------------------------------------------------------------------------------------
+
+void Lane::take_messages() {
+  LaneMessage message;
+  for (std::size_t i = 0; i < kMessagesPerTurn && ports_.inbox->take(message); ++i) apply(std::move(message));
+}
+
+void Lane::apply(LaneMessage&& message) {
+  switch (message.kind) {
+    case LaneMessage::Kind::Nothing: break;
+    case LaneMessage::Kind::Put: message.active ? put(std::move(message)) : put_paused(message); break;
+    case LaneMessage::Kind::Remove:
+      if (message.open_event && !attention_.contains(message.id)) attention_.restore(message.id, *message.open_event);
+      remove(message.id, core::Presence::Removed);
+      break;
+    case LaneMessage::Kind::Leave:
+      paused_.erase(message.id);
+      if (const SiteSlot slot = sites_.find(message.id); slot != core::kNoSlot) drop_row(slot);
+      attention_.forget(message.id);
+      break;
+    case LaneMessage::Kind::Tune:
+      tuning_ = *message.tuning;
+      attention_.set_policy(tuning_.confirm);
+      break;
+    case LaneMessage::Kind::Loaded: stats_.loaded.store(true); break;
+  }
+}
+
+void Lane::put(LaneMessage&& message) {
+  paused_.erase(message.id);
+  const scheduler::PlanIndex plan = intern(message.options);
+  const SiteSlot slot = sites_.find(message.id);
+  if (slot == core::kNoSlot) {
+    add(message, plan);
+  } else {
+    edit(slot, message, plan);
+  }
+}
+
+void Lane::add(const LaneMessage& message, scheduler::PlanIndex plan) {
+  const SiteSlot slot = sites_.add(message.id, message.url, message.interval, plan);
+  if (slot == core::kNoSlot) {  // The operator's list is larger than the table may grow: say so, keep the others.
+    release_plan(plan);
+    stats_.sites_refused.add();
+    return;
+  }
+  if (message.open_event && !attention_.contains(message.id)) attention_.restore(message.id, *message.open_event);
+  sites_.row(slot).troubled = attention_.contains(message.id);
+  scheduler_->add(slot, message.last_checked_at, now_);
+}
+
+void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex plan) {
+  scheduler::SiteRow& row = sites_.row(slot);
+  const bool asks_differently = sites_.url(slot) != message.url || sites_.plan(slot) != plan;
+  if (sites_.url(slot) != message.url) sites_.set_url(slot, message.url);
+  const scheduler::PlanIndex before = sites_.plan(slot);
+  sites_.set_plan(slot, plan);
+  release_plan(before);  // Also when it is the same one: intern() counted it once more.
+  if (asks_differently && row.asking) row.edited = true;
+  if (sites_.interval(slot) != message.interval) {
+    sites_.set_interval(slot, message.interval);
+    scheduler_->reschedule(slot, now_);
+  }
+}
+
+void Lane::put_paused(const LaneMessage& message) {
+  if (message.open_event && !attention_.contains(message.id)) attention_.restore(message.id, *message.open_event);
+  remove(message.id, core::Presence::Paused);
+  paused_.insert(message.id);
+}
+
+void Lane::remove(core::SiteId id, core::Presence presence) {
+  paused_.erase(id);
+  if (const SiteSlot slot = sites_.find(id); slot != core::kNoSlot) drop_row(slot);
+  if (!attention_.contains(id)) return;  // Nothing is open, so there is nothing to end.
+  post(id, presence == core::Presence::Paused ? attention_.paused(id, wall_) : attention_.removed(id, wall_));
+}
+
+void Lane::drop_row(SiteSlot slot) {
+  if (sites_.row(slot).asking) stats_.edited_in_flight.add();
+  scheduler_->remove(slot);
+  release_plan(sites_.plan(slot));
+  sites_.remove(slot);
+}
+
+void Lane::take_notes() {
+  core::SiteNote note;
+  for (auto* ring : ports_.notes) {
+    for (std::size_t i = 0; i < kMessagesPerTurn && ring->take(note); ++i) {
+      // Shards tell every lane; a lane that does not know the site has nothing to do.
+      if (!attention_.contains(note.site)) continue;
+      const bool forgotten = attention_.on_note(note);
+      const SiteSlot slot = sites_.find(note.site);
+      if (forgotten && slot != core::kNoSlot) sites_.row(slot).troubled = false;
+    }
+  }
+}
+
+// ---- Checks start ------------------------------------------------------------------------------------------------------
+
+void Lane::start_due() {
+  std::array<SiteSlot, 64> due;
+  std::size_t started = 0;
+  while (started < kStartsPerTurn) {
+    const std::size_t n = scheduler_->take_due(due, now_);
+    if (n == 0) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (start(due[i])) {
+        ++started;
+        continue;
+      }
+      // No room: this one and those behind it stay due, the oldest at the head again.
+      for (std::size_t back = n; back > i; --back) scheduler_->refused(due[back - 1]);
+      return;
+    }
+  }
+}
+
+bool Lane::start(SiteSlot slot) {
+  const Plan& plan = plans_[sites_.plan(slot)];
+  if (!plan.ready) {
+    core::ProbeResult unasked;
+    unasked.cause = Cause::TargetInvalid;
+    unasked.started = now_;
+    unasked.started_at = wall_;
+    unasked.detail = plan.problem;
+    handle(slot, unasked);
+    return true;
+  }
+  const bool tls = is_tls(sites_.url(slot));
+  if (!admission_.admit(tls)) return false;
+  if (prober_->start(token_of(slot, sites_.generation(slot), tls), sites_.url(slot), plan.ready, now_) == checker::Start::Full) {
+    admission_.withdraw(tls);
+    return false;
+  }
+  sites_.row(slot).asking = true;
+  return true;
+}
+
+// ---- Checks end --------------------------------------------------------------------------------------------------------
+
+void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noexcept {
+  const SiteSlot slot = slot_of(token);
+  const bool still_here = sites_.contains(slot) && sites_.generation(slot) == generation_of(token);
+  admission_.released(tls_of(token), result.timings.total);
+  if (!still_here) return;  // Counted when its row was dropped.
+  scheduler::SiteRow& row = sites_.row(slot);
+  row.asking = false;
+  if (std::exchange(row.edited, false)) {  // About what the site was before: it says nothing about what it is now.
+    stats_.edited_in_flight.add();
+    result.cause = Cause::Cancelled;
+  }
+  result.cause = honest_cause(result);
+  handle(slot, result);
+}
+
+// A timeout is the site's only if we were there to see the answer: when our own loop stood still for a while during the
+// check, the answer may have been waiting in the socket. Then it is our overload, and nothing is said about the site.
+Cause Lane::honest_cause(const core::ProbeResult& result) {
+  if (!is_timeout(result.cause) || last_big_lag_ == core::kNoSteadyTime || result.started > last_big_lag_) return result.cause;
+  stats_.overload_discounted.add();
+  return Cause::LocalOverload;
+}
+
+void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
+  scheduler::SiteRow& row = sites_.row(slot);
+  const Outcome outcome = core::outcome_of(result.cause);
+  row.cause = result.cause;
+  row.http_status = result.http_status;
+  row.total_ms = static_cast<std::uint32_t>(std::min<double>(core::to_ms(result.timings.total), 4e9));
+  if (outcome != Outcome::NotMeasured) row.checked = now_;
+  const std::uint64_t certificate = certificate_hash(result);
+  if (certificate != 0 && certificate != row.cert_hash) {
+    if (row.cert_hash != 0) stats_.certificates_changed.add();
+    row.cert_hash = certificate;
+  }
+
+  std::optional<Duration> recheck_in;
+  bool news = false;
+  if (row.troubled || outcome == Outcome::Down) recheck_in = react(slot, result, news);
+  scheduler_->finished(slot, now_, recheck_in);
+
+  const bool measured_again = outcome != Outcome::NotMeasured && row.stale;
+  if (measured_again) row.stale = false;
+  const bool due = row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
+  if (outcome != Outcome::NotMeasured && (due || news || measured_again)) {
+    project(slot, true, result.tls ? result.tls->not_after : core::kNoWallTime);
+  }
+}
+
+std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& result, bool& news) {
+  const core::SiteId id = sites_.id(slot);
+  const sideeffects::Seen seen{
+      .outcome = core::outcome_of(result.cause),
+      .evidence = {.cause = result.cause, .phase = result.phase, .http_status = result.http_status, .detail = result.detail,
+                   .address = result.address},
+      .at = wall_};
+  const sideeffects::Reaction reaction = attention_.on_result(id, seen);
+  sites_.row(slot).troubled = reaction.troubled;
+  news = reaction.post;
+  if (reaction.post) post(id, attention_.facts(id));
+  return reaction.recheck_in;
+}
+
+void Lane::post(core::SiteId id, core::SiteFacts facts) {
+  ShardPort& shard = ports_.shards[core::stable_hash(id.value) % ports_.shards.size()];
+  if (shard.mailbox->post(id, std::move(facts))) shard.wake();
+}
+
+void Lane::project(SiteSlot slot, bool measured, WallTime cert_not_after) {
+  scheduler::SiteRow& row = sites_.row(slot);
+  core::FreshnessMark mark{.site = sites_.id(slot),
+                           .measured = measured,
+                           .checked_at = row.checked == core::kNoSteadyTime ? core::kNoWallTime : to_wall(row.checked),
+                           .cause = row.cause,
+                           .http_status = row.http_status,
+                           .total = std::chrono::milliseconds{row.total_ms},
+                           .next_due_at = to_wall(scheduler_->due_time(slot)),
+                           .cert_not_after = cert_not_after};
+  if (ports_.marks->offer(std::move(mark))) {
+    row.projected = now_;
+  } else {
+    row.projected = core::kNoSteadyTime;  // Due again at its next check.
+    stats_.marks_refused.add();
+  }
+}
+
+// ---- The sweep: how old is what we tell people -------------------------------------------------------------------------
+
+// A rolling walk over the table, a slice a turn, so that a site from which no result comes is noticed without a timer for
+// each, and the gauges are exact once a cycle (about a second) without touching them at every check.
+void Lane::sweep_slice() {
+  if (last_sweep_ != core::kNoSteadyTime && now_ - last_sweep_ < kSweepEvery) return;
+  last_sweep_ = now_;
+  const std::uint32_t end = sites_.slots_end();
+  std::uint32_t budget = std::max<std::uint32_t>(200, end / 50);
+  for (; budget > 0 && sweep_.at < end; --budget, ++sweep_.at) {
+    if (sites_.contains(SiteSlot{sweep_.at})) sweep_row(SiteSlot{sweep_.at});
+  }
+  if (sweep_.at >= end) publish_sweep();
+}
+
+void Lane::sweep_row(SiteSlot slot) {
+  scheduler::SiteRow& row = sites_.row(slot);
+  const bool never = row.checked == core::kNoSteadyTime;
+  // Before the first result there is nothing to be stale: the site is unknown, and overdue once its first due time is past.
+  const Duration age = never ? now_ - scheduler_->due_time(slot) : now_ - row.checked;
+  const Duration limit = freshness_limit(slot) - (never ? sites_.interval(slot) : Duration::zero());
+  if (age > limit && (!row.stale || row.projected == core::kNoSteadyTime)) {
+    row.stale = true;
+    project(slot, false, core::kNoWallTime);
+  }
+  sweep_.stale += row.stale ? 1 : 0;
+  sweep_.oldest = std::max(sweep_.oldest, age);
+  SiteState state = SiteState::Up;
+  if (never || row.stale) {
+    state = SiteState::Unknown;
+  } else if (row.troubled) {
+    state = attention_.state_of(sites_.id(slot)).value_or(SiteState::Up);
+  }
+  ++sweep_.sites[static_cast<std::size_t>(state)];
+}
+
+void Lane::publish_sweep() {
+  sweep_.sites[static_cast<std::size_t>(SiteState::Paused)] = paused_.size();
+  for (std::size_t i = 0; i < core::kSiteStateCount; ++i) stats_.sites[i].set(static_cast<double>(sweep_.sites[i]));
+  stats_.stale.set(static_cast<double>(sweep_.stale));
+  stats_.oldest_age_s.set(core::to_seconds(sweep_.oldest));
+  stats_.bytes.set(static_cast<double>(sites_.bytes()));
+  stats_.in_trouble.set(static_cast<double>(attention_.size()));
+  sweep_ = Sweep{};
+  if (now_ - worst_lag_since_ > kWorstLagWindow) {
+    worst_lag_ = Duration::zero();
+    worst_lag_since_ = now_;
+  }
+  stats_.loop_lag_s.set(core::to_seconds(worst_lag_));
+}
+
+Duration Lane::freshness_limit(SiteSlot slot) const {
+  const Plan& plan = plans_[sites_.plan(slot)];
+  return sites_.interval(slot) + plan.options->timeout + kFreshnessSlack;
+}
+
+void Lane::note_loop_lag(Duration lag, SteadyTime now) {
+  worst_lag_ = std::max(worst_lag_, lag);
+  admission_.note_loop_lag(lag, now);
+  if (lag >= kBigLag) last_big_lag_ = now;
+}
+
+// ---- Plans -------------------------------------------------------------------------------------------------------------
+
+scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions>& options) {
+  if (const auto known = plan_index_.find(options.get()); known != plan_index_.end()) {
+    ++plans_[known->second].sites;
+    return known->second;
+  }
+  Plan plan{.options = options, .ready = nullptr, .problem = {}, .sites = 1};
+  auto ready = prober_->prepare(*options);
+  if (ready) {
+    plan.ready = *std::move(ready);
+  } else {
+    plan.problem = ready.error().message;
+  }
+  scheduler::PlanIndex index;
+  if (free_plans_.empty()) {
+    index = static_cast<scheduler::PlanIndex>(plans_.size());
+    plans_.push_back(std::move(plan));
+  } else {
+    index = free_plans_.back();
+    free_plans_.pop_back();
+    plans_[index] = std::move(plan);
+  }
+  plan_index_.emplace(options.get(), index);
+  return index;
+}
+
+void Lane::release_plan(scheduler::PlanIndex index) {
+  Plan& plan = plans_[index];
+  ENSURE(plan.sites > 0, "a plan was released more often than it was taken");
+  if (--plan.sites > 0) return;
+  plan_index_.erase(plan.options.get());
+  plan = Plan{};
+  free_plans_.push_back(index);
+}
+
+}  // namespace watchwheel::app

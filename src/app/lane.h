@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/lane.h - one scheduler and one prober joined: a share of the sites, checked, judged at a
+// glance, and placed again.
+//
+// Owns     its sites' rows, their wheel, the interned check plans, what is known of the sites in
+// trouble. Thread   the lane's, for every call; stats() and the figures in it are for any thread.
+// Bounded  sites_max rows; one turn takes at most kMessagesPerTurn messages, kStartsPerTurn starts
+// and a slice of the sweep. Time     both times are passed into turn(); results are handled at the
+// time of the turn that brought them. Fails    never blocks, never drops a fact: facts go to a
+// mailbox with a seat for each site, a refused freshness mark
+//          is offered again at the site's next check, a refused check stays due.
+//
+// A finished check is handled where it finished (docs/life-of-a-check.md): no result queue, so none
+// can back up.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "app/lane_ports.h"
+#include "checker/prober.h"
+#include "core/owner.h"
+#include "scheduler/admission.h"
+#include "scheduler/scheduler.h"
+#include "scheduler/site_table.h"
+#include "sideeffects/attention.h"
+
+namespace watchwheel::app {
+
+struct LaneSettings {
+  std::uint32_t number = 0;
+  std::size_t sites_max = 1'000'000;
+  LaneTuning tuning;
+  scheduler::AdmissionLimits admission;
+  std::uint64_t jitter_seed = 0;
+};
+
+// Written by the lane, read by any thread.
+struct LaneStats {
+  std::array<core::Gauge, core::kSiteStateCount> sites;  // By state, as of the last whole sweep.
+  core::Gauge stale;
+  core::Gauge oldest_age_s;  // Of the newest results of all active sites.
+  core::Gauge bytes;         // Of the site table.
+  core::Gauge in_trouble;
+  core::Counter
+      overload_discounted;  // Timeouts seen while our own loop lagged: told as local_overload.
+  core::Counter edited_in_flight;  // Results dropped because the site was edited or removed while
+                                   // it was asked.
+  core::Counter sites_refused;     // The table may not grow further.
+  core::Counter certificates_changed;
+  core::Counter marks_refused;
+  core::Gauge loop_lag_s;               // Worst of the last ten seconds.
+  std::atomic<std::uint64_t> turns{0};  // For the watchdog: real progress.
+  std::atomic<bool> loaded{false};
+};
+
+class Lane final : public checker::ResultHandler, core::Pinned {
+ public:
+  static constexpr std::size_t kMessagesPerTurn = 512;
+  static constexpr std::size_t kStartsPerTurn = 256;
+
+  Lane(const LaneSettings& settings, LanePorts ports, core::SteadyTime now, core::WallTime wall);
+  ~Lane() override;
+
+  // The prober that reports to this lane. Once, before the first turn; it outlives the lane's last
+  // turn.
+  void attach(checker::Prober& prober);
+
+  // One loop turn: messages and notes in, time forward, checks started, a slice of the table swept.
+  void turn(core::SteadyTime now, core::WallTime wall);
+  // When turn() is needed next, at the latest 100 ms from now: the rings are polled.
+  [[nodiscard]] core::SteadyTime next_turn(core::SteadyTime now) const;
+
+  void on_result(checker::ProbeToken token, core::ProbeResult&& result) noexcept override;
+
+  // The loop that drives this lane woke this much later than it meant to.
+  void note_loop_lag(core::Duration lag, core::SteadyTime now);
+
+  // No check is started any more; those in flight go on. For draining.
+  void close_admission() { admitting_ = false; }
+
+  [[nodiscard]] const LaneStats& stats() const { return stats_; }
+  [[nodiscard]] const scheduler::Scheduler& scheduler() const { return *scheduler_; }
+  [[nodiscard]] const scheduler::Admission& admission() const { return admission_; }
+  [[nodiscard]] const scheduler::SiteTable& sites() const { return sites_; }
+  [[nodiscard]] const sideeffects::Attention& attention() const { return attention_; }
+
+ private:
+  struct Plan {
+    std::shared_ptr<const core::CheckOptions> options;
+    checker::PlanRef ready;  // Null: `problem` says why sites with these options cannot be asked.
+    std::string problem;
+    std::size_t sites = 0;  // The plan is dropped with its last site.
+  };
+  struct Sweep {
+    std::uint32_t at = 0;
+    std::array<std::uint64_t, core::kSiteStateCount> sites{};
+    std::uint64_t stale = 0;
+    core::Duration oldest{};
+  };
+
+  void take_messages();
+  void apply(LaneMessage&& message);
+  void put(LaneMessage&& message);
+  void add(const LaneMessage& message, scheduler::PlanIndex plan);
+  void edit(core::SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex plan);
+  void put_paused(const LaneMessage& message);
+  void remove(core::SiteId id, core::Presence presence);
+  void drop_row(core::SiteSlot slot);
+  void take_notes();
+  void start_due();
+  [[nodiscard]] bool start(core::SiteSlot slot);
+  [[nodiscard]] core::Cause honest_cause(const core::ProbeResult& result);
+  void handle(core::SiteSlot slot, const core::ProbeResult& result);
+  [[nodiscard]] std::optional<core::Duration> react(core::SiteSlot slot,
+                                                    const core::ProbeResult& result, bool& news);
+  void post(core::SiteId id, core::SiteFacts facts);
+  void project(core::SiteSlot slot, bool measured, core::WallTime cert_not_after);
+  void sweep_slice();
+  void sweep_row(core::SiteSlot slot);
+  void publish_sweep();
+  [[nodiscard]] core::Duration freshness_limit(core::SiteSlot slot) const;
+  [[nodiscard]] scheduler::PlanIndex intern(
+      const std::shared_ptr<const core::CheckOptions>& options);
+  void release_plan(scheduler::PlanIndex plan);
+  [[nodiscard]] core::WallTime to_wall(core::SteadyTime t) const { return wall_ + (t - now_); }
+
+  const std::uint32_t number_;
+  LanePorts ports_;
+  LaneTuning tuning_;
+  core::ThreadOwner owner_;
+  scheduler::SiteTable sites_;
+  scheduler::Admission admission_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  sideeffects::Attention attention_;
+  checker::Prober* prober_ = nullptr;
+
+  std::vector<Plan> plans_;
+  std::unordered_map<const core::CheckOptions*, scheduler::PlanIndex> plan_index_;
+  std::vector<scheduler::PlanIndex> free_plans_;
+  std::unordered_set<core::SiteId> paused_;
+
+  core::SteadyTime now_;  // Of the current turn.
+  core::WallTime wall_;
+  core::SteadyTime last_big_lag_ = core::kNoSteadyTime;
+  core::Duration worst_lag_{};
+  core::SteadyTime worst_lag_since_ = core::kNoSteadyTime;
+  core::SteadyTime last_sweep_ = core::kNoSteadyTime;
+  Sweep sweep_;
+  bool admitting_ = true;
+  LaneStats stats_;
+};
+
+}  // namespace watchwheel::app

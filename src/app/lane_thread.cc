@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/lane_thread.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <string>
+#include <thread>
+
+namespace watchwheel::app {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+// The pacer may want to start a check every few hundred microseconds; waking for each would cost more than the checks.
+constexpr core::Duration kShortestWait = 1ms;
+
+}  // namespace
+
+struct LaneThread::Parts {
+  Parts(const LaneSettings& lane_settings, const checker::Settings& wanted, LanePorts ports, const core::Clock& time)
+      : clock(time),
+        checker_settings(wanted),
+        number(lane_settings.number),
+        lane(lane_settings, std::move(ports), time.steady(), time.wall()) {}
+
+  const core::Clock& clock;
+  const checker::Settings checker_settings;
+  const std::uint32_t number;
+  Lane lane;
+  std::unique_ptr<checker::Checker> checker;
+  asio::io_context io{1};
+  std::unique_ptr<asio::posix::stream_descriptor> descriptor;  // Wraps the checker's epoll descriptor; does not own it.
+  std::atomic<bool> wake_pending{false};
+  std::atomic<bool> admission_closed{false};
+  std::atomic<bool> stopping{false};
+  std::thread thread;
+
+  void wait_readable();
+  void loop() noexcept;
+};
+
+// Asio tells when the epoll descriptor has something; the turn that follows takes it. Level-triggered by re-arming.
+void LaneThread::Parts::wait_readable() {
+  descriptor->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    if (!error) wait_readable();
+  });
+}
+
+void LaneThread::Parts::loop() noexcept {
+  const std::string name = "lane-" + std::to_string(number);
+  pthread_setname_np(pthread_self(), name.c_str());
+  wait_readable();
+  core::SteadyTime meant = clock.steady();  // When this turn was to begin at the latest.
+  while (!stopping.load()) {
+    const core::SteadyTime now = clock.steady();
+    if (now > meant) lane.note_loop_lag(now - meant, now);
+    if (admission_closed.load()) lane.close_admission();
+    wake_pending.store(false);  // Before the rings are read: a wake that comes later makes another turn.
+    checker->turn(now);
+    lane.turn(now, clock.wall());
+
+    const core::SteadyTime after = clock.steady();
+    core::SteadyTime next = std::max(lane.next_turn(after), after + kShortestWait);
+    if (const auto deadline = checker->next_deadline()) next = std::min(next, std::max(*deadline, after));
+    meant = next;
+    if (next > after) io.run_one_for(next - after);
+    io.poll();
+  }
+  const core::SteadyTime now = clock.steady();
+  checker->cancel_all(now);
+  checker->turn(now);
+  descriptor->release();
+}
+
+LaneThread::LaneThread(const LaneSettings& settings, const checker::Settings& checker_settings, LanePorts ports,
+                       const core::Clock& clock)
+    : parts_(std::make_unique<Parts>(settings, checker_settings, std::move(ports), clock)) {}
+
+LaneThread::~LaneThread() {
+  if (parts_->thread.joinable()) stop();
+}
+
+core::Result<void> LaneThread::start() {
+  auto made = checker::Checker::make(parts_->checker_settings, parts_->clock, parts_->lane);
+  if (!made) return made.error();
+  parts_->checker = *std::move(made);
+  parts_->lane.attach(*parts_->checker);
+  parts_->descriptor = std::make_unique<asio::posix::stream_descriptor>(parts_->io, parts_->checker->descriptor());
+  parts_->thread = std::thread([this] { parts_->loop(); });
+  return {};
+}
+
+void LaneThread::wake() {
+  if (!parts_->wake_pending.exchange(true)) asio::post(parts_->io, [] {});
+}
+
+void LaneThread::close_admission() {
+  parts_->admission_closed.store(true);
+  wake();
+}
+
+void LaneThread::stop() {
+  parts_->stopping.store(true);
+  asio::post(parts_->io, [] {});
+  parts_->thread.join();
+}
+
+const Lane& LaneThread::lane() const { return parts_->lane; }
+const checker::Stats& LaneThread::checker_stats() const { return parts_->checker->stats(); }
+
+}  // namespace watchwheel::app
