@@ -444,10 +444,13 @@ Result<CheckOptions> merge_options(const CheckOptions& defaults, const SiteOptio
     connect_timeout_set = connect_timeout_set || name == "connect_timeout";
     latency_warning_set = latency_warning_set || name == "latency_warning";
   }
-  // A default gives way to what the site asked for; only two values of its own can contradict each
-  // other.
-  if (!connect_timeout_set)
+  // A default gives way to what the site asked for; only two values of its own can contradict each other.
+  if (!connect_timeout_set) {
     merged.connect_timeout = std::min(merged.connect_timeout, merged.timeout);
+  }
+  if (!latency_warning_set && merged.latency_warning >= merged.timeout) {
+    merged.latency_warning = Duration::zero();
+  }
   if (Result<void> fits = check_consistency(merged); !fits) return fits.error();
   return merged;
 }

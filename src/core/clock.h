@@ -84,7 +84,8 @@ constexpr double to_ms(Duration d) { return std::chrono::duration<double, std::m
 
 // "2026-11-20T12:00:00.123Z".
 [[nodiscard]] std::string to_iso8601(WallTime t);
-// Accepts what to_iso8601 writes, with or without the fraction. Anything else is Invalid.
+// Accepts what to_iso8601 writes, with or without the fraction (1 to 9 digits), in the years 1678 to 2261. Anything else is
+// Invalid.
 [[nodiscard]] Result<WallTime> parse_iso8601(std::string_view text);
 
 }  // namespace watchwheel::core

@@ -8,6 +8,7 @@
 namespace watchwheel::core {
 
 void HistogramReading::merge(const HistogramReading& other) {
+  if (other.counts.empty()) return;
   if (counts.empty()) {
     *this = other;
     return;
