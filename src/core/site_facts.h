@@ -55,6 +55,7 @@ struct Outage {
   std::uint32_t confirmed_failures = 0; // `failures` at confirmed_at.
   Evidence ended_by;                    // Of the success that ended it.
   Presence ended_as = Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking.
+  bool restored = false;                // Taken over from the store: its opening is stored already.
 
   [[nodiscard]] bool ended() const { return ended_at != kNoWallTime; }
   friend bool operator==(const Outage&, const Outage&) = default;
@@ -79,6 +80,9 @@ struct SiteNote {
   // The store has this event open and the facts do not mention it, so the lane does not know of it. Nothing of `seq` was
   // committed: the lane takes the event over and posts again.
   std::optional<OpenEvent> unknown_event;
+  // The facts go on with a restored outage whose event is not open in the store any more. Nothing of `seq` was committed:
+  // the lane takes the failures since then as an outage of their own and posts again.
+  bool event_gone = false;
 };
 
 // lane -> projector: how fresh what we tell about a site is.

@@ -49,7 +49,8 @@ struct EventWrite {
 struct StoredEvent {
   core::OpenEvent event;
   std::uint32_t transitions_total = 0;
-  core::Evidence evidence;  // As the event's row has it: after a restart the lane does not know it until the next failure.
+  core::Evidence
+      evidence;  // As the event's row has it: after a restart the lane does not know it until the next failure.
 };
 
 class EventStore {

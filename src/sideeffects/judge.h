@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/judge.h - what a site's facts earn, given what is stored of it. Pure: decides only.
+//
+// The one place where transitions are made. What each stored state and each outage earn together:
+//
+//   stored open event    the facts                          earned
+//   none                 outage goes on                     opened [, confirmed]
+//   none                 outage ended                       opened [, confirmed], closed (absorbed if it is stored already)
+//   the same outage      goes on                            [confirmed], or the row alone when the evidence moved on
+//   the same outage      ended                              [confirmed,] closed
+//   a later outage       earlier ones                       nothing: they were settled before that one was opened
+//   not mentioned        watched                            nothing: `unknown_event`, the lane takes it over and posts again
+//   not mentioned        paused, removed                    closed, at the time of the facts; then the outages as above
+//   none                 restored outage that failed since  nothing at all: `event_gone`, the lane makes it an outage of its own
+//   none                 restored outage, no failure since  nothing of it: it was settled before
+//
+// closed: recovered if it was confirmed, else false_alarm; operator when paused; site_removed when removed.
+// confirmed: only when the lane says so and the failures reach the policy given here.
+// A stored event that the lane does not know of (its memory was lost, another engine opened it a moment ago) is neither
+// closed nor guessed at: only the lane can see whether the site fails.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/site_facts.h"
+#include "sideeffects/event_store_api.h"
+
+namespace watchwheel::sideeffects {
+
+struct Verdict {
+  std::vector<EventWrite>
+      writes;  // In the order in which they are to be stored. Empty: nothing new.
+  std::optional<StoredEvent>
+      open_after;  // What is open once they are stored. Its event id may be 0: not known here.
+  std::optional<core::OpenEvent> unknown_event;
+  bool event_gone = false;
+
+  // The facts were taken: their seq may be acknowledged.
+  [[nodiscard]] bool settled() const { return !unknown_event && !event_gone; }
+};
+
+[[nodiscard]] Verdict judge(const std::optional<StoredEvent>& open, const core::SiteFacts& facts,
+                            const core::ConfirmPolicy& policy);
+
+}  // namespace watchwheel::sideeffects

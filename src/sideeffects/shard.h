@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/shard.h - judges and records for its share of the sites.
+//
+// Owns     the batch in hand, the notes not yet delivered, a cache of the open events of its sites.
+// Thread   one, for every call except stats(). Calls to the store block.
+// Bounded  one batch of `batch_sites_max`; at most as many notes; `open_events_max` cached events (beyond: read again);
+//          `poisoned_max` sites set aside are shown.
+// Time     steady time, passed in. The clock is read only to measure how long a commit took.
+// Fails    store away: the batch is kept and tried again with backoff while the mailbox coalesces. Answer lost: the same
+//          writes are sent again, which the store absorbs. Batch invalid: halves are tried until the bad site is alone; it is
+//          set aside *without* being acknowledged, so the lane keeps its facts and they come again with its next news.
+// Cost     one transaction a batch; one read for each site whose open event is not cached.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/mailbox.h"
+#include "core/pinned.h"
+#include "core/site.h"
+#include "core/site_facts.h"
+#include "core/stats.h"
+#include "sideeffects/backoff.h"
+#include "sideeffects/event_store_api.h"
+#include "sideeffects/judge.h"
+#include "sideeffects/note_sink.h"
+
+namespace watchwheel::sideeffects {
+
+using FactsMailbox = core::Mailbox<core::SiteId, core::SiteFacts>;
+
+struct ShardLimits {
+  std::size_t batch_sites_max = 256;
+  std::size_t open_events_max = 100'000;
+  std::size_t poisoned_max = 100;
+  BackoffLimits backoff;
+  core::Duration note_retry = std::chrono::milliseconds{50};
+};
+
+// Written by the shard's thread, read by any.
+struct ShardStats {
+  std::array<core::Counter, core::kTransitionReasonCount> transitions;  // Committed, by reason.
+  core::Counter batches;                                                // Committed transactions.
+  core::Counter sites;      // Sites whose facts were settled.
+  core::Gauge batch_sites;  // In the newest batch.
+  core::Histogram commit;   // Each attempt, failed ones too.
+  core::Counter commit_errors;
+  core::Counter read_errors;
+  core::Counter retries;  // Attempts put off by a backoff.
+  core::Counter poisoned;
+  core::Counter unknown_events;  // Handed to the lane: open in the store, unknown to it.
+  core::Counter events_gone;     // Told to the lane: not open in the store any more.
+  core::Counter notes_refused;
+  core::Gauge open_events;  // Cached.
+};
+
+// Facts that the store would not take.
+struct Poisoned {
+  core::SiteId site;
+  std::string reason;
+  std::uint64_t times = 0;
+
+  friend bool operator==(const Poisoned&, const Poisoned&) = default;
+};
+
+class Shard : core::Pinned {
+ public:
+  Shard(const ShardLimits& limits, core::ConfirmPolicy policy, FactsMailbox& mailbox,
+        EventStore& store, NoteSink& notes, const core::Clock& clock, std::uint64_t jitter_seed);
+
+  // Delivers the notes that wait, takes a batch if none is in hand, judges it, commits it, tells the lanes.
+  // Returns how many sites were settled. 0 does not mean idle: see next_turn().
+  std::size_t turn(core::SteadyTime now);
+
+  // When turn() has something to do: a time that may be past (at once), or nothing (until something is posted).
+  [[nodiscard]] std::optional<core::SteadyTime> next_turn() const;
+
+  // Nothing in hand, nothing waiting in the mailbox, no note undelivered.
+  [[nodiscard]] bool idle() const;
+
+  // For batches taken from now on.
+  void set_policy(core::ConfirmPolicy policy) { policy_ = policy; }
+  // The lanes have stopped: a note that is refused is dropped instead of holding up what is left to commit.
+  void close_notes();
+
+  // Sites set aside, oldest first. A site that is stored later leaves the list.
+  [[nodiscard]] const std::vector<Poisoned>& poisoned() const { return poisoned_; }
+  [[nodiscard]] const ShardStats& stats() const { return stats_; }
+
+ private:
+  struct Entry {
+    core::SiteFacts facts;
+    bool judged = false;
+    bool reread = false;  // Judged again after the store refused it: the cache may have been wrong.
+    Verdict verdict;
+  };
+  using Part = std::vector<Entry>;
+  enum class Step { Done, Later };
+
+  void deliver_notes(core::SteadyTime now);
+  void take_batch();
+  [[nodiscard]] Step work(core::SteadyTime now, std::size_t& settled);
+  [[nodiscard]] Step judge_part(Part& part, core::SteadyTime now);
+  [[nodiscard]] core::Result<std::optional<StoredEvent>> stored_of(core::SiteId site);
+  [[nodiscard]] core::Result<void> commit(const Part& part);
+  void settle(Part& part);
+  void divide(Part part);
+  void set_aside(const Entry& entry, const std::string& reason);
+  void put_off(core::SteadyTime now);
+  void remember(core::SiteId site, const std::optional<StoredEvent>& open);
+
+  const ShardLimits limits_;
+  core::ConfirmPolicy policy_;
+  FactsMailbox& mailbox_;
+  EventStore& store_;
+  NoteSink& notes_;
+  const core::Clock& clock_;
+  const std::uint64_t jitter_seed_;
+
+  std::deque<Part> parts_;  // The batch in hand: one part, more while a bad write is looked for.
+  std::deque<core::SiteNote> undelivered_;
+  std::unordered_map<core::SiteId, StoredEvent> open_events_;  // Only of sites that have one.
+  std::vector<core::SiteFacts> taken_;
+  std::vector<Poisoned> poisoned_;
+  std::uint32_t attempts_failed_ = 0;
+  core::SteadyTime retry_at_ = core::kNoSteadyTime;
+  core::SteadyTime notes_at_ = core::kNoSteadyTime;
+  bool notes_closed_ = false;
+  ShardStats stats_;
+};
+
+}  // namespace watchwheel::sideeffects
