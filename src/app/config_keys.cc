@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "checker/address.h"
+#include "checker/target.h"
+#include "core/site.h"
+#include "core/units.h"
+#include "db/store.h"
+
+namespace watchwheel::app {
+namespace {
+
+using core::Error;
+using core::ErrorKind;
+using core::Result;
+
+constexpr std::uint64_t kNoLimit = UINT64_MAX;
+constexpr std::uint64_t kMiB = 1024ULL * 1024;
+
+std::uint64_t ms(core::Duration d) {
+  return static_cast<std::uint64_t>(core::duration_cast<std::chrono::milliseconds>(d).count());
+}
+
+Error invalid(std::string message) {
+  return Error{ErrorKind::Invalid, std::move(message)};
+}
+
+template <typename Target>
+using Check = std::function<Result<void>(const Value&)>;
+
+// Rows are made by these: `at` gives the field, for reading and for writing.
+template <typename Target, typename At>
+Key<Target> text(std::string_view section, std::string_view name, At at, Check<Target> check = {}) {
+  Key<Target> key{.section = section, .name = name, .kind = Kind::Text};
+  key.set = [at, check](Target& target, const Value& value) -> Result<void> {
+    if (check) {
+      if (Result<void> fit = check(value); !fit) return fit;
+    }
+    at(target) = value.text;
+    return {};
+  };
+  key.show = [at](const Target& target) { return toml_text(at(target)); };
+  return key;
+}
+
+template <typename Target, typename At>
+Key<Target> texts(std::string_view section, std::string_view name, At at,
+                  Check<Target> check = {}) {
+  Key<Target> key{.section = section, .name = name, .kind = Kind::Texts};
+  key.set = [at, check](Target& target, const Value& value) -> Result<void> {
+    if (check) {
+      if (Result<void> fit = check(value); !fit) return fit;
+    }
+    at(target) = value.texts;
+    return {};
+  };
+  key.show = [at](const Target& target) { return toml_texts(at(target)); };
+  return key;
+}
+
+template <typename Target, typename At>
+Key<Target> duration(std::string_view section, std::string_view name, core::Duration low,
+                     core::Duration high, At at) {
+  Key<Target> key{
+      .section = section, .name = name, .kind = Kind::Duration, .low = ms(low), .high = ms(high)};
+  key.set = [at](Target& target, const Value& value) -> Result<void> {
+    at(target) = value.duration;
+    return {};
+  };
+  key.show = [at](const Target& target) { return toml_text(core::format_duration(at(target))); };
+  return key;
+}
+
+template <typename At>
+Key<Config> count(std::string_view section, std::string_view name, std::uint64_t low,
+                  std::uint64_t high, At at) {
+  Key<Config> key{.section = section, .name = name, .kind = Kind::Count, .low = low, .high = high};
+  key.set = [at](Config& config, const Value& value) -> Result<void> {
+    using Number = std::remove_reference_t<decltype(at(config))>;
+    at(config) = static_cast<Number>(value.number);
+    return {};
+  };
+  key.show = [at](const Config& config) { return std::to_string(at(config)); };
+  return key;
+}
+
+template <typename At>
+Key<Config> flag(std::string_view section, std::string_view name, At at) {
+  Key<Config> key{.section = section, .name = name, .kind = Kind::Flag};
+  key.set = [at](Config& config, const Value& value) -> Result<void> {
+    at(config) = value.flag;
+    return {};
+  };
+  key.show = [at](const Config& config) { return std::string(at(config) ? "true" : "false"); };
+  return key;
+}
+
+template <typename At>
+Key<Config> choice(std::string_view section, std::string_view name,
+                   std::vector<std::string_view> choices, At at) {
+  Key<Config> key = text<Config>(section, name, at);
+  key.kind = Kind::Choice;
+  key.choices = std::move(choices);
+  return key;
+}
+
+// A check option: core knows what fits, so that the file, the command line and the site list agree.
+Key<Config> option(std::string_view name, std::string_view core_name, Kind kind,
+                   std::function<std::string(const core::CheckOptions&)> show) {
+  Key<Config> key{.section = "checks", .name = name, .kind = kind, .high = kNoLimit};
+  key.set = [core_name](Config& config, const Value& value) -> Result<void> {
+    const Result<void> fit = core::apply_option(config.checks.options, core_name, value.text);
+    if (fit) return {};
+    const std::string prefix =
+        std::string(core_name) + ": ";  // The reader of the file has the key already.
+    const std::string& message = fit.error().message;
+    return invalid(message.starts_with(prefix) ? message.substr(prefix.size()) : message);
+  };
+  key.show = [show = std::move(show)](const Config& config) { return show(config.checks.options); };
+  return key;
+}
+
+Key<Config> not_yet(Key<Config> key) {
+  key.acted_on = false;
+  return key;
+}
+
+Key<Config> at_start(Key<Config> key) {
+  key.live = false;
+  return key;
+}
+
+Key<Config> automatic(Key<Config> key) {
+  key.automatic = true;
+  return key;
+}
+
+Result<void> absolute_path(const Value& value) {
+  if (value.text.empty() || value.text.front() == '/') return {};
+  return invalid(
+      "the path is relative, and a service has no useful working directory; write it from the "
+      "root, like \"/etc/watchwheel/…\"");
+}
+
+Result<void> store_url(const Value& value) {
+  if (std::string secret = inline_secret(value.text); !secret.empty()) {
+    return invalid(
+        secret +
+        "; take it out and put the password alone into a file named by store.password_file");
+  }
+  return db::check_store_url(value.text);
+}
+
+Result<void> plain_url(const Value& value) {
+  if (std::string secret = inline_secret(value.text); !secret.empty()) {
+    return invalid(secret +
+                   "; take it out and put it into a file named by the key that ends in _file");
+  }
+  if (value.text.empty() || value.text.starts_with("https://") || value.text.starts_with("http://"))
+    return {};
+  return invalid("this is no http:// or https:// URL");
+}
+
+Result<void> listen_address(const Value& value) {
+  const Result<checker::Endpoint> endpoint = checker::parse_endpoint(value.text, 9464);
+  if (endpoint) return {};
+  return invalid(endpoint.error().message +
+                 "; write IP:PORT, like \"127.0.0.1:9464\" or \"[::1]:9464\"");
+}
+
+// Credentials that every site would be sent, in a file that is to hold no secret.
+Result<void> no_credentials(const Value& value) {
+  static constexpr std::array<std::string_view, 5> kSecretHeaders{
+      "authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"};
+  for (const std::string& header : value.texts) {
+    std::string name = header.substr(0, header.find(':'));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    if (std::find(kSecretHeaders.begin(), kSecretHeaders.end(), name) != kSecretHeaders.end()) {
+      return invalid("'" + name +
+                     "' carries a credential, and a header set here is sent to every site; set it "
+                     "for the site that needs it "
+                     "(watchwheel sites set URL --header …)");
+    }
+  }
+  return {};
+}
+
+Result<void> site_urls(const Value& value) {
+  for (const std::string& url : value.texts) {
+    if (std::string secret = inline_secret(url); !secret.empty())
+      return invalid(secret + "; take it out");
+    if (const Result<checker::Target> target = checker::parse_target(url); !target)
+      return target.error();
+  }
+  return {};
+}
+
+Result<void> site_states(const Value& value) {
+  for (const std::string& state : value.texts) {
+    if (!core::parse_site_state(state)) {
+      return invalid("'" + printable(state) +
+                     "' is no site state; write some of \"up\", \"seems_down\", \"down\", "
+                     "\"unknown\", \"maintenance\", \"paused\"");
+    }
+  }
+  return {};
+}
+
+std::vector<Key<Config>> store_keys() {
+  return {
+      at_start(text<Config>(
+          "store", "url", [](auto& c) -> auto& { return c.store.url; }, store_url)),
+      at_start(not_yet(text<Config>(
+          "store", "password_file", [](auto& c) -> auto& { return c.store.password_file; },
+          absolute_path))),
+      at_start(not_yet(text<Config>(
+          "store", "state_dir", [](auto& c) -> auto& { return c.store.state_dir; },
+          absolute_path))),
+  };
+}
+
+std::string show_duration(core::Duration d) {
+  return toml_text(core::format_duration(d));
+}
+std::string show_flag(bool on) {
+  return on ? "true" : "false";
+}
+
+std::string show_headers(const core::CheckOptions& options) {
+  std::vector<std::string> lines;
+  for (const core::Header& header : options.headers)
+    lines.push_back(header.name + ": " + header.value);
+  return toml_texts(lines);
+}
+
+std::vector<Key<Config>> check_keys() {
+  using Options = core::CheckOptions;
+  Key<Config> header = option("header", "header", Kind::Texts, show_headers);
+  header.set = [apply = header.set](Config& config, const Value& value) -> Result<void> {
+    if (Result<void> fit = no_credentials(value); !fit) return fit;
+    return apply(config, value);
+  };
+  Key<Config> ca_file = option("ca_file", "ca_file", Kind::Text,
+                               [](const Options& o) { return toml_text(o.ca_file); });
+  ca_file.set = [apply = ca_file.set](Config& config, const Value& value) -> Result<void> {
+    if (Result<void> fit = absolute_path(value); !fit) return fit;
+    return apply(config, value);
+  };
+  return {
+      duration<Config>(
+          "checks", "interval", core::kIntervalMin, core::kIntervalMax,
+          [](auto& c) -> auto& { return c.checks.interval; }),
+      option("timeout", "timeout", Kind::Duration,
+             [](const Options& o) { return show_duration(o.timeout); }),
+      option("connect_timeout", "connect_timeout", Kind::Duration,
+             [](const Options& o) { return show_duration(o.connect_timeout); }),
+      option("latency_warning", "latency_warning", Kind::Duration,
+             [](const Options& o) { return show_duration(o.latency_warning); }),
+      option("method", "method", Kind::Text, [](const Options& o) { return toml_text(o.method); }),
+      header,
+      option("body", "body", Kind::Text, [](const Options& o) { return toml_text(o.body); }),
+      option(
+          "expect_status", "expect_status", Kind::Statuses,
+          [](const Options& o) { return toml_text(core::format_status_ranges(o.expect_status)); }),
+      option("keyword", "keyword", Kind::Text,
+             [](const Options& o) { return toml_text(o.keyword); }),
+      option("forbidden", "forbidden", Kind::Texts,
+             [](const Options& o) { return toml_texts(o.forbidden); }),
+      option("redirects", "redirects", Kind::Text,
+             [](const Options& o) { return toml_text(core::to_string(o.redirects)); }),
+      option("max_redirects", "max_redirects", Kind::Count,
+             [](const Options& o) { return std::to_string(o.max_redirects); }),
+      option("max_body", "max_body", Kind::Size,
+             [](const Options& o) { return toml_text(core::format_size(o.max_body_bytes)); }),
+      option("user_agent", "user_agent", Kind::Text,
+             [](const Options& o) { return toml_text(o.user_agent); }),
+      option("detect_error_pages", "detect_error_pages", Kind::Flag,
+             [](const Options& o) { return show_flag(o.detect_error_pages); }),
+      option("tls_verify", "tls_verify", Kind::Flag,
+             [](const Options& o) { return show_flag(o.tls_verify); }),
+      option("tls_min", "tls_min", Kind::Text,
+             [](const Options& o) { return toml_text(o.tls_min); }),
+      ca_file,
+      option("ip", "ip", Kind::Text,
+             [](const Options& o) { return toml_text(core::to_string(o.ip)); }),
+      option("resolvers", "resolver", Kind::Texts,
+             [](const Options& o) { return toml_texts(o.resolvers); }),
+      option("allow", "allow", Kind::Texts, [](const Options& o) { return toml_texts(o.allow); }),
+      option("allow_private", "allow_private", Kind::Flag,
+             [](const Options& o) { return show_flag(o.allow_private); }),
+  };
+}
+
+std::vector<Key<Config>> confirm_keys() {
+  return {
+      count(
+          "confirm", "failures", 1, 20, [](auto& c) -> auto& { return c.confirm.policy.failures; }),
+      duration<Config>(
+          "confirm", "retry_interval", 1s, 10min,
+          [](auto& c) -> auto& { return c.confirm.policy.retry_interval; }),
+      count(
+          "confirm", "successes", 1, 20,
+          [](auto& c) -> auto& { return c.confirm.policy.successes; }),
+      not_yet(count(
+          "confirm", "quorum", 1, 100, [](auto& c) -> auto& { return c.confirm.quorum; })),
+      not_yet(duration<Config>(
+          "confirm", "timeout", 1s, 2min, [](auto& c) -> auto& { return c.confirm.timeout; })),
+  };
+}
+
+std::vector<Key<Config>> engine_keys() {
+  Key<Config> memory = count(
+      "engine", "memory", 64 * kMiB, kNoLimit,
+      [](auto& c) -> auto& { return c.engine.memory_bytes; });
+  memory.kind = Kind::Size;
+  memory.show = [](const Config& c) { return toml_text(core::format_size(c.engine.memory_bytes)); };
+  return {
+      at_start(automatic(count(
+          "engine", "lanes", 1, 256, [](auto& c) -> auto& { return c.engine.lanes; }))),
+      at_start(automatic(memory)),
+      at_start(automatic(count(
+          "engine", "in_flight_max", 1, 1'000'000,
+          [](auto& c) -> auto& { return c.engine.in_flight_max; }))),
+      duration<Config>(
+          "engine", "drain_timeout", 0s, 5min,
+          [](auto& c) -> auto& { return c.engine.drain_timeout; }),
+  };
+}
+
+std::vector<Key<Config>> vantage_keys() {
+  Key<Config> share{.section = "vantage", .name = "failure_share", .kind = Kind::Share};
+  share.set = [](Config& config, const Value& value) -> Result<void> {
+    config.vantage.failure_share = value.share;
+    return {};
+  };
+  share.show = [](const Config& config) {
+    std::string digits = std::to_string(config.vantage.failure_share);
+    digits.erase(digits.find_last_not_of('0') + 1);
+    return digits.back() == '.' ? digits + "0" : digits;
+  };
+  return {
+      not_yet(texts<Config>(
+          "vantage", "canaries", [](auto& c) -> auto& { return c.vantage.canaries; }, site_urls)),
+      not_yet(share),
+      duration<Config>(
+          "projection", "interval", 5min, 15min,
+          [](auto& c) -> auto& { return c.projection.interval; }),
+  };
+}
+
+std::vector<Key<Config>> later_keys() {
+  const auto legacy = [](std::string_view name, auto at) {
+    return at_start(not_yet(text<Config>("legacy", name, at)));
+  };
+  return {
+      legacy(
+          "table", [](auto& c) -> auto& { return c.legacy.table; }),
+      legacy(
+          "id", [](auto& c) -> auto& { return c.legacy.id; }),
+      legacy(
+          "url", [](auto& c) -> auto& { return c.legacy.url; }),
+      legacy(
+          "active", [](auto& c) -> auto& { return c.legacy.active; }),
+      legacy(
+          "interval", [](auto& c) -> auto& { return c.legacy.interval; }),
+      legacy(
+          "status", [](auto& c) -> auto& { return c.legacy.status; }),
+      legacy(
+          "checked_at", [](auto& c) -> auto& { return c.legacy.checked_at; }),
+      at_start(not_yet(text<Config>(
+          "cluster", "node", [](auto& c) -> auto& { return c.cluster.node; }))),
+      at_start(not_yet(count(
+          "cluster", "buckets", 1, 65536, [](auto& c) -> auto& { return c.cluster.buckets; }))),
+      at_start(not_yet(duration<Config>(
+          "cluster", "lease", 5s, 10min, [](auto& c) -> auto& { return c.cluster.lease; }))),
+      at_start(not_yet(count(
+          "cluster", "weight", 1, 1000, [](auto& c) -> auto& { return c.cluster.weight; }))),
+      not_yet(choice(
+          "history", "samples", {"none", "changes", "all"},
+          [](auto& c) -> auto& { return c.history.samples; })),
+      not_yet(flag(
+          "history", "rollups", [](auto& c) -> auto& { return c.history.rollups; })),
+      not_yet(duration<Config>(
+          "history", "keep_samples", 0s, std::chrono::hours{87600},
+          [](auto& c) -> auto& { return c.history.keep_samples; })),
+      not_yet(duration<Config>(
+          "history", "keep_events", 0s, std::chrono::hours{87600},
+          [](auto& c) -> auto& { return c.history.keep_events; })),
+  };
+}
+
+std::vector<Key<Config>> http_and_log_keys() {
+  Key<Config> level{.section = "log",
+                    .name = "level",
+                    .kind = Kind::Choice,
+                    .choices = {"debug", "info", "warning", "error"}};
+  level.set = [](Config& config, const Value& value) -> Result<void> {
+    for (const LogLevel candidate :
+         {LogLevel::Debug, LogLevel::Info, LogLevel::Warning, LogLevel::Error}) {
+      if (to_string(candidate) == value.text) config.log.level = candidate;
+    }
+    return {};
+  };
+  level.show = [](const Config& config) { return toml_text(to_string(config.log.level)); };
+  Key<Config> form{.section = "log",
+                   .name = "format",
+                   .kind = Kind::Choice,
+                   .choices = {"auto", "text", "journal", "json"},
+                   .automatic = true,
+                   .live = false};
+  form.set = [](Config& config, const Value& value) -> Result<void> {
+    config.log.format = LogFormat::Auto;
+    for (const LogFormat candidate : {LogFormat::Text, LogFormat::Journal, LogFormat::Json}) {
+      if (to_string(candidate) == value.text) config.log.format = candidate;
+    }
+    return {};
+  };
+  form.show = [](const Config& config) { return toml_text(to_string(config.log.format)); };
+  return {
+      at_start(text<Config>(
+          "http", "listen", [](auto& c) -> auto& { return c.http.listen; }, listen_address)),
+      at_start(text<Config>(
+          "http", "token_file", [](auto& c) -> auto& { return c.http.token_file; }, absolute_path)),
+      level,
+      form,
+  };
+}
+
+}  // namespace
+
+const std::vector<Key<Config>>& config_keys() {
+  static const std::vector<Key<Config>> keys = [] {
+    std::vector<Key<Config>> all;
+    for (auto&& part : {store_keys(), check_keys(), confirm_keys(), engine_keys(), vantage_keys(),
+                        later_keys(), http_and_log_keys()}) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }();
+  return keys;
+}
+
+const std::vector<Key<VerifierConfig>>& verifier_keys() {
+  static const std::vector<Key<VerifierConfig>> keys{
+      text<VerifierConfig>(
+          "verifier", "name", [](auto& v) -> auto& { return v.name; }),
+      text<VerifierConfig>(
+          "verifier", "url", [](auto& v) -> auto& { return v.url; }, plain_url),
+      text<VerifierConfig>(
+          "verifier", "token_file", [](auto& v) -> auto& { return v.token_file; }, absolute_path),
+      text<VerifierConfig>(
+          "verifier", "region", [](auto& v) -> auto& { return v.region; }),
+  };
+  return keys;
+}
+
+const std::vector<Key<NotifyConfig>>& notify_keys() {
+  static const std::vector<Key<NotifyConfig>> keys{
+      text<NotifyConfig>(
+          "notify", "name", [](auto& n) -> auto& { return n.name; }),
+      text<NotifyConfig>(
+          "notify", "type", [](auto& n) -> auto& { return n.type; }),
+      text<NotifyConfig>(
+          "notify", "url", [](auto& n) -> auto& { return n.url; }, plain_url),
+      text<NotifyConfig>(
+          "notify", "secret_file", [](auto& n) -> auto& { return n.secret_file; }, absolute_path),
+      texts<NotifyConfig>(
+          "notify", "tags", [](auto& n) -> auto& { return n.tags; }),
+      texts<NotifyConfig>(
+          "notify", "states", [](auto& n) -> auto& { return n.states; }, site_states),
+      duration<NotifyConfig>(
+          "notify", "remind", 0s, std::chrono::hours{24 * 30},
+          [](auto& n) -> auto& { return n.remind; }),
+  };
+  return keys;
+}
+
+std::string toml_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+          static constexpr std::array<char, 17> kHex{"0123456789abcdef"};
+          out += "\\u00";
+          out += kHex[static_cast<unsigned char>(c) >> 4U];
+          out += kHex[static_cast<unsigned char>(c) & 15U];
+        } else {
+          out += c;
+        }
+    }
+  }
+  return out + "\"";
+}
+
+std::string toml_texts(const std::vector<std::string>& texts) {
+  std::string out = "[";
+  for (const std::string& text : texts) {
+    if (out.size() > 1) out += ", ";
+    out += toml_text(text);
+  }
+  return out + "]";
+}
+
+std::string inline_secret(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return "";
+  const std::string_view rest = url.substr(scheme + 3);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+  const std::size_t at = authority.rfind('@');
+  if (at != std::string_view::npos && authority.substr(0, at).find(':') != std::string_view::npos) {
+    return "the URL holds a password, and a secret is never written in this file";
+  }
+  std::string query(rest.substr(std::min(rest.size(), rest.find_first_of("?#"))));
+  std::transform(query.begin(), query.end(), query.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  for (const std::string_view name :
+       {"password=", "passwd=", "token=", "secret=", "api_key=", "apikey=", "access_key="}) {
+    if (query.find(name) != std::string::npos) {
+      return "the URL holds a secret ('" + std::string(name) +
+             "'), and a secret is never written in this file";
+    }
+  }
+  return "";
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config_rules.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/units.h"
+
+namespace watchwheel::app {
+namespace {
+
+class Judge {
+ public:
+  Judge(const Config& config, const Places& set, const std::string& file)
+      : config_(config), set_(set), file_(file) {}
+
+  std::vector<Problem> run() {
+    checks();
+    pacing();
+    store();
+    doubles("vantage.canaries", config_.vantage.canaries);
+    doubles("checks.resolvers", config_.checks.options.resolvers);
+    doubles("checks.allow", config_.checks.options.allow);
+    doubles("checks.forbidden", config_.checks.options.forbidden);
+    sections();
+    return std::move(problems_);
+  }
+
+ private:
+  [[nodiscard]] bool is_set(std::string_view key) const { return set_.find(key) != set_.end(); }
+
+  // At the first of `keys` that the file sets; so the reader is led to what they wrote, not to a default.
+  void report(Severity severity, std::initializer_list<std::string_view> keys,
+              std::string message) {
+    Place place;
+    for (const std::string_view key : keys) {
+      if (const auto found = set_.find(key); found != set_.end()) {
+        place = found->second;
+        break;
+      }
+    }
+    problems_.push_back({file_, place.line, place.column, severity, std::move(message)});
+  }
+
+  void checks() {
+    const core::CheckOptions& o = config_.checks.options;
+    const std::size_t before = problems_.size();
+    if (o.connect_timeout > o.timeout) {
+      report(Severity::Error, {"checks.connect_timeout"},
+             "checks.connect_timeout (" + core::format_duration(o.connect_timeout) +
+                 ") is longer than checks.timeout (" + core::format_duration(o.timeout) +
+                 "), which it is a part of; lower it or raise the timeout");
+    }
+    if (o.timeout > config_.checks.interval) {
+      report(
+          Severity::Error, {"checks.timeout", "checks.interval"},
+          "checks.timeout (" + core::format_duration(o.timeout) +
+              ") is longer than checks.interval (" +
+              core::format_duration(config_.checks.interval) +
+              "): a slow site would miss its next check; lower the timeout or raise the interval");
+    }
+    if (o.method == "HEAD" && (!o.keyword.empty() || !o.forbidden.empty())) {
+      report(Severity::Error, {"checks.keyword", "checks.forbidden", "checks.method"},
+             "checks.keyword and checks.forbidden look into the body, and a HEAD answer has none; "
+             "use method = \"GET\"");
+    }
+    if (problems_.size() == before) {
+      if (const core::Result<void> fit = core::check_consistency(o); !fit) {
+        const std::string& message = fit.error().message;  // Begins with the option's name.
+        const std::string key = "checks." + message.substr(0, message.find(':'));
+        report(Severity::Error, {key, "checks"}, "checks." + message);
+      }
+    }
+    if (!o.tls_verify && !o.ca_file.empty()) {
+      report(Severity::Warning, {"checks.ca_file"},
+             "checks.ca_file has no effect while checks.tls_verify is false; remove one of them");
+    }
+    if (o.redirects == core::Redirects::None && is_set("checks.max_redirects")) {
+      report(Severity::Warning, {"checks.max_redirects"},
+             "checks.max_redirects has no effect while checks.redirects is \"none\"; remove it");
+    }
+    if (o.allow_private) {
+      report(Severity::Warning, {"checks.allow_private"},
+             "checks.allow_private lets every site of the list point into private networks; prefer "
+             "checks.allow with the blocks you mean, "
+             "or allow_private for single sites");
+    }
+  }
+
+  void pacing() {
+    if (is_set("confirm.retry_interval") &&
+        config_.confirm.policy.retry_interval > config_.checks.interval) {
+      report(Severity::Warning, {"confirm.retry_interval"},
+             "confirm.retry_interval (" +
+                 core::format_duration(config_.confirm.policy.retry_interval) +
+                 ") is longer than checks.interval (" +
+                 core::format_duration(config_.checks.interval) +
+                 "): re-checks come with the routine ones, no sooner; lower it");
+    }
+    if (config_.checks.interval > config_.projection.interval && is_set("projection.interval")) {
+      report(Severity::Warning, {"projection.interval"},
+             "projection.interval is shorter than checks.interval (" +
+                 core::format_duration(config_.checks.interval) +
+                 "): freshness is written at a site's own checks, so no more often than that");
+    }
+  }
+
+  void store() {
+    if (!config_.store.password_file.empty() && config_.store.url.starts_with("sqlite:")) {
+      report(Severity::Warning, {"store.password_file"},
+             "store.password_file is not read: an SQLite store has no password; remove it");
+    }
+  }
+
+  void doubles(std::string_view key, const std::vector<std::string>& values) {
+    std::set<std::string_view> seen;
+    for (const std::string& value : values) {
+      if (!seen.insert(value).second) {
+        report(Severity::Error, {key},
+               std::string(key) + " names '" + printable(value) + "' twice; remove one");
+      }
+    }
+  }
+
+  template <typename Entry>
+  void entries(const std::string& section, const std::vector<Entry>& list) {
+    std::set<std::string_view> names;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const std::string prefix = section + "." + std::to_string(i);
+      const std::string name_key = prefix + ".name";
+      if (list[i].name.empty()) {
+        report(Severity::Error, {name_key, prefix},
+               "a [[" + section +
+                   "]] needs a name, by which logs and metrics can call it; add name = \"…\"");
+      } else if (!names.insert(list[i].name).second) {
+        report(Severity::Error, {name_key, prefix},
+               "two [[" + section + "]] are named '" + printable(list[i].name) + "'; rename one");
+      }
+      if (list[i].url.empty()) {
+        report(Severity::Error, {prefix + ".url", prefix},
+               "a [[" + section + "]] needs a url; add url = \"https://…\"");
+      }
+    }
+  }
+
+  void sections() {
+    entries("verifier", config_.verifiers);
+    entries("notify", config_.notify);
+  }
+
+  const Config& config_;
+  const Places& set_;
+  const std::string& file_;
+  std::vector<Problem> problems_;
+};
+
+}  // namespace
+
+std::vector<std::string_view> derive(Config& config, const Places& set) {
+  core::CheckOptions& o = config.checks.options;
+  if (set.find("checks.connect_timeout") == set.end() && o.connect_timeout > o.timeout) {
+    o.connect_timeout = o.timeout;
+    return {"checks.connect_timeout"};
+  }
+  return {};
+}
+
+std::vector<Problem> judge_rules(const Config& config, const Places& set, const std::string& file) {
+  return Judge(config, set, file).run();
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/site_fields.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "app/problem.h"
+#include "checker/target.h"
+#include "core/units.h"
+
+namespace watchwheel::app {
+namespace {
+
+using core::Result;
+
+constexpr std::size_t kNameBytesMax = 256;
+constexpr std::size_t kTagsMax = 32;
+constexpr std::size_t kTagBytesMax = 64;
+
+core::Error invalid(std::string message) {
+  return {core::ErrorKind::Invalid, std::move(message)};
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+Result<void> set_id(core::SiteRecord& record, std::string_view text) {
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc{} || end != text.data() + text.size() || id == 0 || id > INT64_MAX) {
+    return invalid(
+        "id: '" + printable(text, 40) +
+        "' is no site id; write a whole number from 1 up, or leave it empty for a new site");
+  }
+  record.id = core::SiteId{id};
+  return {};
+}
+
+Result<void> set_url(core::SiteRecord& record, std::string_view text) {
+  if (text.size() > core::kUrlBytesMax) {
+    return invalid("url: longer than " + std::to_string(core::kUrlBytesMax) + " bytes; shorten it");
+  }
+  if (const Result<checker::Target> target = checker::parse_target(text); !target)
+    return invalid("url: " + target.error().message);
+  record.url = text;
+  return {};
+}
+
+Result<void> set_interval(core::SiteRecord& record, std::string_view text) {
+  const Result<core::Duration> interval = core::parse_duration(text);
+  if (!interval) return invalid("interval: " + interval.error().message);
+  if (*interval < core::kIntervalMin || *interval > core::kIntervalMax) {
+    return invalid("interval: '" + printable(text, 40) + "' is out of range; write 1s to 24h");
+  }
+  record.interval = *interval;
+  return {};
+}
+
+Result<void> set_active(core::SiteRecord& record, std::string_view text) {
+  if (text != "true" && text != "false") {
+    return invalid("active: '" + printable(text, 40) +
+                   "' is neither true nor false; write false for a paused site");
+  }
+  record.active = text == "true";
+  return {};
+}
+
+Result<void> set_name(core::SiteRecord& record, std::string_view text) {
+  if (text.size() > kNameBytesMax)
+    return invalid("name: longer than " + std::to_string(kNameBytesMax) + " bytes; shorten it");
+  if (has_control(text)) return invalid("name: holds a line break or control character; remove it");
+  record.name = text;
+  return {};
+}
+
+Result<void> set_tags(core::SiteRecord& record, std::string_view text) {
+  std::vector<std::string> tags;
+  while (!text.empty()) {
+    const std::size_t end = text.find_first_of(",\n");
+    const std::string_view tag = trimmed(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (tag.empty()) continue;
+    if (tag.size() > kTagBytesMax)
+      return invalid("tags: '" + printable(tag, 40) + "' is longer than " +
+                     std::to_string(kTagBytesMax) + " bytes; shorten it");
+    if (has_control(tag))
+      return invalid("tags: '" + printable(tag, 40) + "' holds a control character; remove it");
+    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.emplace_back(tag);
+  }
+  if (tags.size() > kTagsMax)
+    return invalid("tags: more than " + std::to_string(kTagsMax) + "; remove some");
+  record.tags = std::move(tags);
+  return {};
+}
+
+Result<void> set_option(core::SiteRecord& record, std::string_view name, std::string_view text) {
+  core::CheckOptions scratch;
+  if (Result<void> fit = core::apply_option(scratch, name, text); !fit) return fit;
+  if (name == "ca_file" && !text.starts_with('/')) {
+    return invalid(
+        "ca_file: the path is relative, and the daemon has no useful working directory; write it "
+        "from the root");
+  }
+  const auto at =
+      std::lower_bound(record.options.begin(), record.options.end(), name,
+                       [](const auto& option, std::string_view n) { return option.first < n; });
+  if (at != record.options.end() && at->first == name) {
+    at->second = text;
+  } else {
+    record.options.emplace(at, name, text);
+  }
+  return {};
+}
+
+void unset(core::SiteRecord& record, std::string_view column) {
+  if (column == "id") record.id = core::SiteId{};
+  if (column == "url") record.url.clear();
+  if (column == "interval") record.interval.reset();
+  if (column == "active") record.active = true;
+  if (column == "name") record.name.clear();
+  if (column == "tags") record.tags.clear();
+  std::erase_if(record.options, [&](const auto& option) { return option.first == column; });
+}
+
+}  // namespace
+
+const std::vector<std::string_view>& site_columns() {
+  static const std::vector<std::string_view> columns = [] {
+    std::vector<std::string_view> all{"id", "url", "interval", "active", "name", "tags"};
+    all.insert(all.end(), core::option_names().begin(), core::option_names().end());
+    return all;
+  }();
+  return columns;
+}
+
+bool is_repeatable(std::string_view column) {
+  return column == "header" || column == "forbidden" || column == "resolver" || column == "allow";
+}
+
+Result<void> set_site_field(core::SiteRecord& record, std::string_view column,
+                            std::string_view text) {
+  // Spaces matter in a body or a keyword; around everything else they are slips.
+  const bool verbatim = column == "body" || column == "keyword" || column == "forbidden";
+  const std::string_view value = verbatim ? text : trimmed(text);
+  if (value.empty()) {
+    unset(record, column);
+    return {};
+  }
+  if (column == "id") return set_id(record, value);
+  if (column == "url") return set_url(record, value);
+  if (column == "interval") return set_interval(record, value);
+  if (column == "active") return set_active(record, value);
+  if (column == "name") return set_name(record, value);
+  if (column == "tags") return set_tags(record, value);
+  return set_option(record, column, value);
+}
+
+std::string get_site_field(const core::SiteRecord& record, std::string_view column) {
+  if (column == "id") return record.id.value == 0 ? "" : std::to_string(record.id.value);
+  if (column == "url") return record.url;
+  if (column == "interval") return record.interval ? core::format_duration(*record.interval) : "";
+  if (column == "active") return record.active ? "true" : "false";
+  if (column == "name") return record.name;
+  if (column == "tags") {
+    std::string text;
+    for (const std::string& tag : record.tags) text += (text.empty() ? "" : ",") + tag;
+    return text;
+  }
+  for (const auto& [name, text] : record.options) {
+    if (name == column) return text;
+  }
+  return "";
+}
+
+Result<void> check_site(const core::SiteRecord& record, const ChecksConfig& defaults) {
+  if (record.url.empty()) return invalid("url: is empty; every site needs one");
+  core::Duration timeout = defaults.options.timeout;
+  if (!record.options.empty()) {  // Most sites have none: nothing to copy for them.
+    const Result<core::CheckOptions> merged = core::merge_options(defaults.options, record.options);
+    if (!merged) return merged.error();
+    timeout = merged->timeout;
+  }
+  const core::Duration interval = record.interval.value_or(defaults.interval);
+  if (timeout > interval) {
+    return invalid("interval: a check may take " + core::format_duration(timeout) +
+                   ", longer than the interval of " + core::format_duration(interval) +
+                   "; set the site's timeout to at most the interval, or raise the interval");
+  }
+  return {};
+}
+
+}  // namespace watchwheel::app
