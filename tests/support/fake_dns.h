@@ -36,9 +36,9 @@ class FakeDns {
   };
   struct Answer {
     Kind kind = Kind::Records;
-    std::vector<std::string> addresses;
+    std::vector<std::string> addresses{};
     std::uint32_t ttl_s = 60;
-    std::string cname;  // Records: `name` CNAME `cname`, the addresses belong to it.
+    std::string cname{};  // Records: `name` CNAME `cname`, the addresses belong to it.
     std::uint32_t cname_ttl_s = 60;
     std::chrono::milliseconds delay{
         0};  // Before it is sent; other questions are answered meanwhile.
@@ -60,7 +60,7 @@ class FakeDns {
   void fail(std::string_view name, Kind kind);  // For A and AAAA.
   // For names without a script (Nxdomain until told otherwise). A scripted name without a script
   // for this type: Nodata.
-  // ". NS" is always answered with one record, unless silence() or a script says otherwise.
+  // ". NS" is answered (Nodata), unless silence() or a script says otherwise.
   void otherwise(Answer answer);
   // Answers nothing to anybody while `on`: a dead resolver whose port is still open.
   void silence(bool on);

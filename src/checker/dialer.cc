@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The race. Addresses stand in one order, IPv6 and IPv4 in turn, IPv6 first. The first is tried; 250 ms later, or at once when it
+// fails, the next one is tried beside it. With both places taken and addresses left, the older attempt ends when it has had
+// its share of the time (time allowed / addresses, at least 250 ms), so that silent addresses cannot use up the whole of it.
+//
+// Which failure is told, when they differ. Our own want of descriptors, ports or memory comes first: with an address untried for
+// our sake nothing can be said about the site. Then what says most: refused, reset, unreachable, timed out. That we have no
+// route (a host without IPv6) comes last: it is told only when there is nothing else.
+#include "checker/dialer.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "checker/address_guard.h"
+#include "core/ensure.h"
+
+namespace watchwheel::checker {
+namespace {
+
+constexpr core::Duration kHeadStart = std::chrono::milliseconds{250};
+constexpr std::size_t kAddressesPerFamily = 16;
+
+// A failure of one address, and how much it says (see above).
+struct Failure {
+  core::Cause cause = core::Cause::Ok;  // Ok: none so far.
+  int error = 0;
+  Endpoint endpoint;
+};
+
+int weight(core::Cause cause) {
+  switch (cause) {
+    case core::Cause::LocalResources:
+      return 6;
+    case core::Cause::ConnectRefused:
+      return 5;
+    case core::Cause::ConnectReset:
+      return 4;
+    case core::Cause::ConnectUnreachable:
+      return 3;
+    case core::Cause::ConnectTimeout:
+      return 2;
+    case core::Cause::LocalNetwork:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+// What an error of socket(), of connect() itself (`at_once`) or of the connection attempt afterwards means.
+core::Cause cause_of(int error, bool at_once) {
+  switch (error) {
+    case ECONNREFUSED:
+      return core::Cause::ConnectRefused;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+      return core::Cause::ConnectReset;
+    case ETIMEDOUT:
+      return core::Cause::ConnectTimeout;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN:
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+      return core::Cause::LocalResources;
+    case ENETDOWN:
+      return core::Cause::LocalNetwork;
+    default:
+      // At once it is our own routing table or firewall that speaks (no route, prohibited, no such family); later it is
+      // somebody on the way (ICMP unreachable or prohibited).
+      return at_once ? core::Cause::LocalNetwork : core::Cause::ConnectUnreachable;
+  }
+}
+
+// IPv6 and IPv4 in turn, IPv6 first, each family in its given order.
+void interleave(std::span<const IpAddress> from, std::vector<IpAddress>& into) {
+  into.clear();
+  const auto next_of = [&from](std::size_t at, bool v6) {
+    while (at < from.size() && from[at].v6 != v6) ++at;
+    return at;
+  };
+  std::array<std::size_t, 2> at{next_of(0, true), next_of(0, false)};
+  std::array<std::size_t, 2> taken{};
+  for (std::size_t turn = 0; at[0] < from.size() || at[1] < from.size(); ++turn) {
+    const std::size_t family = turn % 2;
+    if (at[family] >= from.size()) continue;
+    if (taken[family]++ < kAddressesPerFamily) into.push_back(from[at[family]]);
+    at[family] = next_of(at[family] + 1, family == 0);
+  }
+}
+
+struct Attempt {
+  int fd = -1;
+  Endpoint endpoint;
+  core::SteadyTime started;
+};
+
+struct Row {
+  bool used = false;
+  std::uint32_t generation = 0;
+  std::vector<IpAddress> addresses;  // In the order of the race.
+  std::size_t next = 0;              // Of `addresses`.
+  std::uint16_t port = 0;
+  std::span<const Cidr> allow;
+  bool allow_private = false;
+  core::SteadyTime deadline;
+  core::SteadyTime started;     // The dial.
+  core::SteadyTime last_start;  // The newest attempt.
+  core::Duration share{};
+  std::array<Attempt, 2> attempts;
+  TimerId timer = 0;
+  DialHandler* handler = nullptr;
+  std::uint64_t tag = 0;
+  std::uint16_t tried = 0;
+  Failure told;
+  std::string_view blocked;  // Why the guard refused the last one it refused.
+  IpAddress blocked_ip;
+  Endpoint last;
+  int connected = -1;  // Done: waits for the turn after dial().
+};
+
+class RacingDialer final : public Dialer, private IoHandler, private TimerHandler {
+ public:
+  RacingDialer(std::size_t dials_max, Reactor& reactor) : dials_max_(dials_max), reactor_(reactor) {
+    ENSURE(dials_max > 0 && dials_max < (std::size_t{1} << 31U), "a dialer must hold dials");
+  }
+
+  ~RacingDialer() override {
+    for (Row& row : rows_) {
+      if (row.used) release(row);
+    }
+  }
+
+  DialId dial(const DialRequest& request, DialHandler& handler, std::uint64_t tag,
+              core::SteadyTime now) override {
+    ENSURE(!request.addresses.empty(), "a dial without addresses");
+    const std::size_t index = take_row();
+    Row& row = rows_[index];
+    interleave(request.addresses, row.addresses);
+    row.next = 0;
+    row.port = request.port;
+    row.allow = request.allow;
+    row.allow_private = request.allow_private;
+    row.deadline = request.deadline;
+    row.started = row.last_start = now;
+    row.share = std::max<core::Duration>(
+        kHeadStart, (request.deadline - now) / static_cast<std::int64_t>(row.addresses.size()));
+    row.handler = &handler;
+    row.tag = tag;
+    row.tried = 0;
+    row.told = {};
+    row.blocked = {};
+    row.last = {request.addresses.front(), request.port};
+    row.connected = -1;
+
+    if (now < row.deadline) start_next(index, now);
+    // Even when all is decided already: never from inside dial().
+    arm(index, is_decided(row) ? now : next_event(row));
+    return id_of(index);
+  }
+
+  void cancel(DialId dial) override {
+    const std::size_t index = (dial & 0xffff'ffffU) - 1;
+    if (dial == 0 || index >= rows_.size()) return;
+    Row& row = rows_[index];
+    if (row.used && row.generation == dial >> 32U) release(row);
+  }
+
+ private:
+  // ---- rows
+
+  std::size_t take_row() {
+    if (free_.empty()) {
+      ENSURE(rows_.size() < dials_max_, "more dials at once than the dialer was made for");
+      free_.push_back(rows_.size());
+      rows_.emplace_back();
+    }
+    const std::size_t index = free_.back();
+    free_.pop_back();
+    rows_[index].used = true;
+    return index;
+  }
+
+  void release(Row& row) {
+    reactor_.disarm(row.timer);
+    row.timer = 0;
+    for (Attempt& attempt : row.attempts) drop(attempt);
+    if (row.connected >= 0) ::close(row.connected);
+    row.connected = -1;
+    row.used = false;
+    ++row.generation;
+    free_.push_back(static_cast<std::size_t>(&row - rows_.data()));
+  }
+
+  [[nodiscard]] DialId id_of(std::size_t index) const {
+    return (DialId{rows_[index].generation} << 32U) | (index + 1);
+  }
+
+  void drop(Attempt& attempt) {
+    if (attempt.fd < 0) return;
+    reactor_.forget(attempt.fd);
+    ::close(attempt.fd);
+    attempt.fd = -1;
+  }
+
+  // ---- what to do next
+
+  static std::size_t under_way(const Row& row) {
+    return static_cast<std::size_t>(std::count_if(row.attempts.begin(), row.attempts.end(),
+                                                  [](const Attempt& a) { return a.fd >= 0; }));
+  }
+
+  static bool is_decided(const Row& row) {
+    return row.connected >= 0 || (under_way(row) == 0 && row.next >= row.addresses.size());
+  }
+
+  static Attempt& oldest(Row& row) {
+    return row.attempts[0].started <= row.attempts[1].started ? row.attempts[0] : row.attempts[1];
+  }
+
+  static core::SteadyTime next_event(Row& row) {
+    if (row.next >= row.addresses.size()) return row.deadline;
+    const auto next_start =
+        under_way(row) < 2 ? row.last_start + kHeadStart
+                           : std::max(oldest(row).started + row.share, row.last_start + kHeadStart);
+    return std::min(row.deadline, next_start);
+  }
+
+  void arm(std::size_t index, core::SteadyTime at) {
+    Row& row = rows_[index];
+    reactor_.disarm(row.timer);
+    row.timer = reactor_.arm(at, *this, id_of(index));
+  }
+
+  // Starts the next address that can be started; those that are blocked or fail at once are passed over.
+  void start_next(std::size_t index, core::SteadyTime now) {
+    Row& row = rows_[index];
+    while (row.connected < 0 && row.next < row.addresses.size()) {
+      const Endpoint endpoint{row.addresses[row.next++], row.port};
+      const GuardVerdict verdict = guard(endpoint.ip, row.allow, row.allow_private);
+      if (!verdict.allowed) {
+        row.blocked = verdict.reason;
+        row.blocked_ip = endpoint.ip;
+        continue;
+      }
+      if (start(index, endpoint, now)) return;
+    }
+  }
+
+  // True when an attempt is under way or has succeeded at once.
+  bool start(std::size_t index, const Endpoint& endpoint, core::SteadyTime now) {
+    Row& row = rows_[index];
+    ++row.tried;
+    row.last = endpoint;
+    const int fd = ::socket(endpoint.ip.v6 ? AF_INET6 : AF_INET,
+                            SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0) {
+      note(row, cause_of(errno, true), errno, endpoint);
+      return false;
+    }
+    // For TLS: without it the last handshake flight and the request wait for each other's acknowledgement.
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    sockaddr_storage address{};
+    const socklen_t length = to_sockaddr(endpoint, address);
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0) {
+      row.connected = fd;
+      return true;
+    }
+    if (errno != EINPROGRESS && errno != EINTR) {
+      note(row, cause_of(errno, true), errno, endpoint);
+      ::close(fd);
+      return false;
+    }
+    const auto watched = reactor_.watch(fd, EPOLLOUT, *this, id_of(index));
+    if (!watched) {
+      note(row, core::Cause::LocalResources, ENOSPC, endpoint);
+      ::close(fd);
+      return false;
+    }
+    Attempt& free = row.attempts[0].fd < 0 ? row.attempts[0] : row.attempts[1];
+    free = {fd, endpoint, now};
+    row.last_start = now;
+    return true;
+  }
+
+  static void note(Row& row, core::Cause cause, int error, const Endpoint& endpoint) {
+    if (weight(cause) > weight(row.told.cause)) row.told = {cause, error, endpoint};
+  }
+
+  // ---- events
+
+  Row* row_of(std::uint64_t id) {
+    const std::size_t index = (id & 0xffff'ffffU) - 1;
+    if (index >= rows_.size()) return nullptr;
+    Row& row = rows_[index];
+    return row.used && row.generation == id >> 32U ? &row : nullptr;
+  }
+
+  void on_io(int fd, std::uint32_t, std::uint64_t tag, core::SteadyTime now) noexcept override {
+    Row* row = row_of(tag);
+    if (row == nullptr || row->connected >= 0) return;
+    for (Attempt& attempt : row->attempts) {
+      if (attempt.fd == fd) settle(*row, attempt);
+    }
+    go_on(*row, now);
+  }
+
+  // Reads what became of an attempt that the kernel says is over.
+  void settle(Row& row, Attempt& attempt) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (::getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+    if (error != 0) {
+      note(row, cause_of(error, false), error, attempt.endpoint);
+      drop(attempt);
+      return;
+    }
+    reactor_.unwatch(attempt.fd);
+    row.connected = attempt.fd;
+    row.last = attempt.endpoint;
+    attempt.fd = -1;
+  }
+
+  void on_timer(std::uint64_t tag, core::SteadyTime now) noexcept override {
+    Row* row = row_of(tag);
+    if (row == nullptr) return;
+    row->timer = 0;
+    if (is_decided(*row)) {
+      finish(*row, now);
+      return;
+    }
+    if (now >= row->deadline) {
+      give_up(*row, now);
+      return;
+    }
+    if (under_way(*row) == 2 && now >= oldest(*row).started + row->share) {
+      Attempt& slow = oldest(*row);
+      note(*row, core::Cause::ConnectTimeout, ETIMEDOUT, slow.endpoint);
+      drop(slow);
+    }
+    const std::size_t index = static_cast<std::size_t>(row - rows_.data());
+    if (under_way(*row) < 2) start_next(index, now);
+    go_on(*row, now);
+  }
+
+  // At the deadline. A loop that was late may find the connection made: then it was made in time.
+  void give_up(Row& row, core::SteadyTime now) {
+    for (Attempt& attempt : row.attempts) {
+      if (attempt.fd < 0 || row.connected >= 0) continue;
+      pollfd ready{attempt.fd, POLLOUT, 0};
+      if (::poll(&ready, 1, 0) > 0) {
+        settle(row, attempt);
+      } else {
+        note(row, core::Cause::ConnectTimeout, ETIMEDOUT, attempt.endpoint);
+      }
+    }
+    row.next = row.addresses.size();
+    finish(row, now);
+  }
+
+  void go_on(Row& row, core::SteadyTime now) {
+    const std::size_t index = static_cast<std::size_t>(&row - rows_.data());
+    if (!is_decided(row) && under_way(row) == 0) start_next(index, now);
+    if (is_decided(row)) {
+      finish(row, now);
+    } else {
+      arm(index, next_event(row));
+    }
+  }
+
+  void finish(Row& row, core::SteadyTime now) {
+    Dialed dialed;
+    dialed.endpoint = row.last;
+    dialed.tried = row.tried;
+    dialed.took = now - row.started;
+    if (row.connected >= 0) {
+      dialed.fd = row.connected;
+      row.connected = -1;
+    } else {
+      dialed.cause = row.told.cause;
+      dialed.detail = explain(row, dialed.cause);
+    }
+    DialHandler* handler = row.handler;
+    const std::uint64_t tag = row.tag;
+    release(row);
+    handler->on_dialed(tag, std::move(dialed), now);
+  }
+
+  // Words for the failure; settles the cause when no connect was started.
+  static std::string explain(const Row& row, core::Cause& cause) {
+    if (row.tried == 0 && !row.blocked.empty() && cause == core::Cause::Ok) {
+      cause = core::Cause::AddressBlocked;
+      return to_string(row.blocked_ip) + " is " + std::string(row.blocked) +
+             "; allow it for this site if it is meant";
+    }
+    if (row.tried == 0) {
+      cause = core::Cause::LocalOverload;
+      return "no time was left to connect";
+    }
+    std::string text = to_string(row.told.endpoint) + ": ";
+    text += cause == core::Cause::ConnectTimeout
+                ? "no answer within " +
+                      std::to_string(
+                          core::duration_cast<std::chrono::milliseconds>(row.deadline - row.started)
+                              .count()) +
+                      " ms"
+                : std::string(std::strerror(row.told.error));
+    if (row.tried > 1) text += " (" + std::to_string(row.tried) + " addresses tried)";
+    return text;
+  }
+
+  std::size_t dials_max_;
+  Reactor& reactor_;
+  std::vector<Row> rows_;
+  std::vector<std::size_t> free_;
+};
+
+}  // namespace
+
+std::unique_ptr<Dialer> Dialer::make(std::size_t dials_max, Reactor& reactor) {
+  return std::make_unique<RacingDialer>(dials_max, reactor);
+}
+
+}  // namespace watchwheel::checker

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stale events. epoll_wait fetches a batch; a handler may close a descriptor whose event is still in that batch, and the kernel
+// may give its number to the next socket at once. So every registration carries a generation in its epoll data, and an event of
+// an older generation is dropped.
+//
+// Timers stand in a binary heap that knows where each one is, so disarming really removes it: most deadlines of a healthy fleet
+// are disarmed, and a heap with lazy cancellation would hold mostly dead ones.
+#include "checker/reactor.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/ensure.h"
+
+namespace watchwheel::checker {
+namespace {
+
+// Armed timers, by time and then by order of arming. An id is a slot and how often the slot has been used.
+class TimerHeap {
+ public:
+  struct Due {
+    core::SteadyTime at;
+    std::uint64_t order;
+    TimerHandler* handler;
+    std::uint64_t tag;
+  };
+
+  TimerId arm(core::SteadyTime at, TimerHandler& handler, std::uint64_t tag) {
+    const std::uint32_t index = take_slot();
+    Slot& slot = slots_[index];
+    slot.handler = &handler;
+    slot.tag = tag;
+    heap_.push_back({at, next_order_++, index});
+    rise(heap_.size() - 1);
+    return (slot.uses << kSlotBits) | index;
+  }
+
+  void disarm(TimerId id) {
+    const auto index = static_cast<std::uint32_t>(id & kSlotMask);
+    if (index >= slots_.size()) return;
+    const Slot& slot = slots_[index];
+    if (slot.handler == nullptr || slot.uses != id >> kSlotBits) return;
+    remove_at(slot.position);
+  }
+
+  [[nodiscard]] std::optional<core::SteadyTime> next() const {
+    if (heap_.empty()) return std::nullopt;
+    return heap_.front().at;
+  }
+  [[nodiscard]] std::uint64_t next_order() const { return next_order_; }
+
+  // Takes the first timer if it is due and was armed before `order_end`.
+  std::optional<Due> take_due(core::SteadyTime now, std::uint64_t order_end) {
+    if (heap_.empty() || heap_.front().at > now || heap_.front().order >= order_end) {
+      return std::nullopt;
+    }
+    const Node node = heap_.front();
+    const Slot& slot = slots_[node.slot];
+    const Due due{node.at, node.order, slot.handler, slot.tag};
+    remove_at(0);
+    return due;
+  }
+
+ private:
+  static constexpr unsigned kSlotBits = 24;
+  static constexpr TimerId kSlotMask = (TimerId{1} << kSlotBits) - 1;
+
+  struct Node {
+    core::SteadyTime at;
+    std::uint64_t order;
+    std::uint32_t slot;
+  };
+  struct Slot {
+    TimerHandler* handler = nullptr;  // Null: free.
+    std::uint64_t tag = 0;
+    std::uint64_t uses = 0;
+    std::size_t position = 0;
+  };
+
+  std::uint32_t take_slot() {
+    if (free_.empty()) {
+      ENSURE(slots_.size() <= kSlotMask, "more than 16 million timers armed");
+      free_.push_back(static_cast<std::uint32_t>(slots_.size()));
+      slots_.emplace_back();
+    }
+    const std::uint32_t index = free_.back();
+    free_.pop_back();
+    ++slots_[index].uses;  // From 1, so that no id is 0.
+    return index;
+  }
+
+  static bool before(const Node& a, const Node& b) {
+    return a.at != b.at ? a.at < b.at : a.order < b.order;
+  }
+
+  void put(std::size_t position, const Node& node) {
+    heap_[position] = node;
+    slots_[node.slot].position = position;
+  }
+
+  void rise(std::size_t position) {
+    const Node node = heap_[position];
+    while (position > 0) {
+      const std::size_t parent = (position - 1) / 2;
+      if (!before(node, heap_[parent])) break;
+      put(position, heap_[parent]);
+      position = parent;
+    }
+    put(position, node);
+  }
+
+  void sink(std::size_t position) {
+    const Node node = heap_[position];
+    for (;;) {
+      std::size_t child = 2 * position + 1;
+      if (child >= heap_.size()) break;
+      if (child + 1 < heap_.size() && before(heap_[child + 1], heap_[child])) ++child;
+      if (!before(heap_[child], node)) break;
+      put(position, heap_[child]);
+      position = child;
+    }
+    put(position, node);
+  }
+
+  void remove_at(std::size_t position) {
+    const std::uint32_t slot = heap_[position].slot;
+    slots_[slot].handler = nullptr;
+    free_.push_back(slot);
+    const Node last = heap_.back();
+    heap_.pop_back();
+    if (position == heap_.size()) return;
+    put(position, last);
+    rise(position);
+    sink(slots_[last.slot].position);
+  }
+
+  std::vector<Node> heap_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::uint64_t next_order_ = 0;
+};
+
+class EpollReactor final : public Reactor {
+ public:
+  EpollReactor(int epoll_fd, std::size_t events_max) : epoll_(epoll_fd), fetched_(events_max) {}
+  ~EpollReactor() override { ::close(epoll_); }
+
+  [[nodiscard]] int descriptor() const override { return epoll_; }
+
+  core::Result<void> watch(int fd, std::uint32_t events, IoHandler& handler,
+                           std::uint64_t tag) override {
+    ENSURE(fd >= 0, "watching no descriptor");
+    if (static_cast<std::size_t>(fd) >= watches_.size()) {
+      watches_.resize(static_cast<std::size_t>(fd) + 1);
+    }
+    Watch& watch = watches_[static_cast<std::size_t>(fd)];
+    ++watch.generation;
+    if (!register_with_kernel(fd, events, watch)) {
+      const int error = errno;
+      watch.handler = nullptr;
+      watch.in_kernel = false;
+      return core::Error{core::ErrorKind::Unavailable,
+                         std::string("epoll_ctl: ") + std::strerror(error)};
+    }
+    watch.handler = &handler;
+    watch.tag = tag;
+    watch.in_kernel = true;
+    return {};
+  }
+
+  // The kernel is not told: the number mostly is closed soon, or watched by its next owner with one call instead of two. What
+  // the kernel still says about it is dropped, and ends with the first word.
+  void unwatch(int fd) override {
+    if (Watch* watch = find(fd)) {
+      watch->handler = nullptr;
+      ++watch->generation;
+    }
+  }
+
+  void forget(int fd) override {
+    if (Watch* watch = find(fd)) {
+      watch->handler = nullptr;
+      watch->in_kernel = false;
+      ++watch->generation;
+    }
+  }
+
+  TimerId arm(core::SteadyTime at, TimerHandler& handler, std::uint64_t tag) override {
+    return timers_.arm(at, handler, tag);
+  }
+  void disarm(TimerId timer) override { timers_.disarm(timer); }
+  [[nodiscard]] std::optional<core::SteadyTime> next_timer() const override {
+    return timers_.next();
+  }
+
+  // Events come before timers: an answer that is here when its deadline passes is an answer.
+  std::size_t run(core::SteadyTime now) override {
+    const int count = ::epoll_wait(epoll_, fetched_.data(), static_cast<int>(fetched_.size()), 0);
+    std::size_t handled = 0;
+    for (int i = 0; i < count; ++i) {
+      handled += dispatch(fetched_[static_cast<std::size_t>(i)], now);
+    }
+    // What a handler arms for now or earlier waits for the next call, so a timer that arms itself cannot hold the loop.
+    const std::uint64_t order_end = timers_.next_order();
+    for (std::size_t i = 0; i < fetched_.size(); ++i) {
+      const auto due = timers_.take_due(now, order_end);
+      if (!due) break;
+      due->handler->on_timer(due->tag, now);
+      ++handled;
+    }
+    return handled;
+  }
+
+ private:
+  struct Watch {
+    IoHandler* handler = nullptr;
+    std::uint64_t tag = 0;
+    std::uint32_t generation = 0;
+    bool in_kernel =
+        false;  // As far as we know: the kernel forgets a descriptor when it is closed.
+  };
+
+  Watch* find(int fd) {
+    if (fd < 0 || static_cast<std::size_t>(fd) >= watches_.size()) return nullptr;
+    return &watches_[static_cast<std::size_t>(fd)];
+  }
+
+  bool register_with_kernel(int fd, std::uint32_t events, const Watch& watch) const {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = (std::uint64_t{watch.generation} << 32U) | static_cast<std::uint32_t>(fd);
+    const int guess = watch.in_kernel ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (::epoll_ctl(epoll_, guess, fd, &event) == 0) return true;
+    if (guess == EPOLL_CTL_MOD && errno == ENOENT) {
+      return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+    }
+    if (guess == EPOLL_CTL_ADD && errno == EEXIST) {
+      return ::epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event) == 0;
+    }
+    return false;
+  }
+
+  std::size_t dispatch(const epoll_event& event, core::SteadyTime now) {
+    const int fd = static_cast<int>(event.data.u64 & 0xffff'ffffU);
+    const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32U);
+    Watch& watch = watches_[static_cast<std::size_t>(fd)];
+    if (watch.generation != generation) {
+      // Nobody waits for it, and level-triggered it would come for ever.
+      if (watch.handler == nullptr) {
+        ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+        watch.in_kernel = false;
+      }
+      return 0;
+    }
+    // Copied: the handler may watch others, and the table may move.
+    IoHandler* handler = watch.handler;
+    const std::uint64_t tag = watch.tag;
+    handler->on_io(fd, event.events, tag, now);
+    return 1;
+  }
+
+  int epoll_;
+  std::vector<epoll_event> fetched_;
+  std::vector<Watch> watches_;  // By descriptor.
+  TimerHeap timers_;
+};
+
+}  // namespace
+
+core::Result<std::unique_ptr<Reactor>> Reactor::make(std::size_t events_max) {
+  ENSURE(events_max > 0 && events_max <= 1'000'000, "a reactor must handle events");
+  const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  if (fd < 0) {
+    return core::Error{core::ErrorKind::Unavailable,
+                       std::string("epoll_create1: ") + std::strerror(errno)};
+  }
+  return std::unique_ptr<Reactor>(std::make_unique<EpollReactor>(fd, events_max));
+}
+
+}  // namespace watchwheel::checker
