@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/admission.h"
+
+#include <gtest/gtest.h>
+
+namespace watchwheel::scheduler {
+namespace {
+
+using core::SteadyTime;
+using namespace std::chrono_literals;
+
+constexpr bool kPlain = false;
+constexpr bool kTls = true;
+
+std::uint64_t refused(const Admission& admission, AdmissionReason reason) {
+  return admission.stats().refused[static_cast<std::size_t>(reason)].value();
+}
+
+std::uint64_t admitted_until_refused(Admission& admission, bool tls) {
+  std::uint64_t n = 0;
+  while (n < 10'000 && admission.admit(tls)) ++n;
+  return n;
+}
+
+TEST(Admission, EachLimitRefusesUnderItsOwnReason) {
+  struct Case {
+    AdmissionLimits limits;
+    AdmissionReason reason;
+  };
+  const Case cases[] = {
+      {{.in_flight_max = 7, .descriptors = 8, .memory_bytes = 1 << 30, .ephemeral_ports = 9},
+       AdmissionReason::InFlight},
+      {{.in_flight_max = 0, .descriptors = 7, .memory_bytes = 1 << 30, .ephemeral_ports = 9},
+       AdmissionReason::Descriptors},
+      {{.in_flight_max = 9, .descriptors = 9, .memory_bytes = 1 << 30, .ephemeral_ports = 7},
+       AdmissionReason::Ports},
+      {{.in_flight_max = 0,
+        .descriptors = 9,
+        .memory_bytes = 7 * kPlainProbeBytes,
+        .ephemeral_ports = 9},
+       AdmissionReason::Memory}};
+  for (const Case& c : cases) {
+    Admission admission(c.limits);
+    EXPECT_EQ(admitted_until_refused(admission, kPlain), 7U) << to_string(c.reason);
+    for (std::size_t i = 0; i < kAdmissionReasonCount; ++i) {
+      const auto reason = static_cast<AdmissionReason>(i);
+      EXPECT_EQ(refused(admission, reason), reason == c.reason ? 1U : 0U) << to_string(reason);
+    }
+    EXPECT_EQ(admission.pressure(c.reason), 1);
+    EXPECT_EQ(admission.limiting_reason(), c.reason);
+    EXPECT_EQ(admission.limit(), 7U);
+    admission.released(kPlain, 1s);
+    EXPECT_LT(admission.pressure(c.reason), 1);
+    EXPECT_TRUE(admission.admit(kPlain));
+  }
+}
+
+TEST(Admission, ATlsProbeReservesMoreMemoryThanAPlainOne) {
+  Admission admission({.memory_bytes = 3 * kTlsProbeBytes});
+  EXPECT_EQ(admitted_until_refused(admission, kTls), 3U);
+  admission.released(kTls, 1s);
+  EXPECT_EQ(admitted_until_refused(admission, kPlain), kTlsProbeBytes / kPlainProbeBytes);
+  EXPECT_EQ(admission.ceiling(), 3 * kTlsProbeBytes / kPlainProbeBytes);
+}
+
+TEST(Admission, ABudgetSmallerThanOneProbeStillChecksOneAtATime) {
+  Admission admission({.memory_bytes = 1});
+  EXPECT_EQ(admission.limit(), 1U);
+  EXPECT_EQ(admission.ceiling(), 1U);
+  EXPECT_TRUE(admission.admit(kTls));
+  EXPECT_FALSE(admission.admit(kPlain));
+  admission.released(kTls, 1s);
+  EXPECT_TRUE(admission.admit(kPlain));
+}
+
+TEST(Admission, WithNothingGivenIsStillBounded) {
+  const Admission admission(AdmissionLimits{});
+  EXPECT_EQ(admission.ceiling(), kInFlightMost);
+  EXPECT_EQ(admission.limit(), kInFlightMost);
+  EXPECT_EQ(admission.limiting_reason(), AdmissionReason::InFlight);
+}
+
+TEST(Admission, TheMemoryLimitFollowsTheMixOfTiers) {
+  Admission admission({.memory_bytes = 1000 * kTlsProbeBytes});
+  EXPECT_EQ(admission.limit(),
+            1000U);  // Before anything is known, all is taken to be the dearer tier.
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_TRUE(admission.admit(kPlain));
+    admission.released(kPlain, 10ms);
+  }
+  EXPECT_GT(admission.limit(), 3400U);
+  EXPECT_LE(admission.limit(), admission.ceiling());
+}
+
+TEST(Admission, WantedIsLittlesLawOverAllOutcomes) {
+  Admission admission({.descriptors = 10});
+  EXPECT_EQ(admission.wanted(), 64U);
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_TRUE(admission.admit(kPlain));
+    admission.released(kPlain, i % 2 == 0 ? 100ms : 1900ms);
+  }
+  admission.update(500, SteadyTime{1h});
+  EXPECT_NEAR(static_cast<double>(admission.wanted()), 500 * 1.0 * 2, 20);
+  EXPECT_EQ(admission.stats().wanted.value(), static_cast<double>(admission.wanted()));
+  // It is told, not used: the limit stays what the machine affords.
+  EXPECT_EQ(admission.limit(), 10U);
+}
+
+TEST(Admission, AWithdrawnProbeTeachesNothing) {
+  Admission admission({.descriptors = 1});
+  ASSERT_TRUE(admission.admit(kTls));
+  admission.withdraw(kTls);
+  EXPECT_EQ(admission.in_flight(), 0U);
+  ASSERT_TRUE(admission.admit(kTls));
+  admission.released(kTls, 8s);
+  admission.update(100, SteadyTime{1h});
+  EXPECT_EQ(admission.wanted(), 1600U);
+}
+
+TEST(Admission, ALaggingLoopStartsNothingUntilItHasCaughtUp) {
+  Admission admission(AdmissionLimits{});
+  const SteadyTime start{1h};
+  admission.note_loop_lag(kLoopLagMax - 1ms, start);
+  EXPECT_TRUE(admission.admit(kPlain));
+  admission.note_loop_lag(kLoopLagMax, start);
+  EXPECT_FALSE(admission.admit(kPlain));
+  EXPECT_EQ(refused(admission, AdmissionReason::LoopLag), 1U);
+  EXPECT_EQ(admission.pressure(AdmissionReason::LoopLag), 1);
+  EXPECT_EQ(admission.limiting_reason(), AdmissionReason::LoopLag);
+  admission.note_loop_lag(kLoopLagMax / 2 + 1ms,
+                          start + 10ms);  // Better, not good: no flapping around the limit.
+  EXPECT_FALSE(admission.admit(kPlain));
+  admission.note_loop_lag(kLoopLagMax / 2, start + 20ms);
+  EXPECT_TRUE(admission.admit(kPlain));
+}
+
+TEST(Admission, LoopLagIsForgottenWhenNobodyRepeatsIt) {
+  Admission admission(AdmissionLimits{});
+  const SteadyTime start{1h};
+  admission.note_loop_lag(10s, start);
+  admission.update(1, start + 999ms);
+  EXPECT_FALSE(admission.admit(kPlain));
+  admission.update(1, start + 1s);
+  EXPECT_TRUE(admission.admit(kPlain));
+}
+
+TEST(Admission, TellsWhatItDecidedAutomatically) {
+  Admission admission({.in_flight_max = 4, .descriptors = 8});
+  ASSERT_TRUE(admission.admit(kPlain));
+  ASSERT_TRUE(admission.admit(kPlain));
+  admission.update(10, SteadyTime{1h});
+  const AdmissionStats& stats = admission.stats();
+  EXPECT_EQ(stats.in_flight.value(), 2);
+  EXPECT_EQ(stats.limit.value(), 4);
+  EXPECT_EQ(stats.limited_by.value(), static_cast<double>(AdmissionReason::InFlight));
+  EXPECT_EQ(stats.pressure[static_cast<std::size_t>(AdmissionReason::InFlight)].value(), 0.5);
+  EXPECT_EQ(stats.pressure[static_cast<std::size_t>(AdmissionReason::Descriptors)].value(), 0.25);
+}
+
+TEST(AdmissionDeathTest, ReleasingWhatWasNotAdmittedIsOurMistake) {
+  Admission admission(AdmissionLimits{});
+  EXPECT_DEATH(admission.released(kPlain, 1s), "not admitted");
+}
+
+TEST(AdmissionReason, HasTheNamesOfTheMetricLabels) {
+  EXPECT_EQ(to_string(AdmissionReason::InFlight), "in_flight");
+  EXPECT_EQ(to_string(AdmissionReason::Descriptors), "descriptors");
+  EXPECT_EQ(to_string(AdmissionReason::Memory), "memory");
+  EXPECT_EQ(to_string(AdmissionReason::Ports), "ports");
+  EXPECT_EQ(to_string(AdmissionReason::LoopLag), "loop_lag");
+}
+
+}  // namespace
+}  // namespace watchwheel::scheduler
