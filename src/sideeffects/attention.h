@@ -97,6 +97,8 @@ class Attention : core::Pinned {
     core::Outage outage;
     std::uint64_t told_seq =
         0;  // First facts that told it as it is: its end, or for the current one that it is there.
+    std::uint32_t run_failures =
+        0;  // Since it started, or went on after an end that was never told.
     // The failures since it was restored, should its event turn out to be gone.
     core::WallTime resumed_at = core::kNoWallTime;
     core::Evidence resumed_by;
@@ -107,26 +109,30 @@ class Attention : core::Pinned {
     std::optional<Kept> current;  // Goes on; or has ended and is not told so until there is room.
     std::uint64_t posted_seq = 0;
     bool dirty = false;       // facts() would tell something new.
-    bool shard_down = false;  // A shard has acknowledged the current outage as down.
+    bool left_out = false;    // There was no room in the newest facts for the current outage.
+    bool shard_down = false;  // The store has the current outage as down.
     core::Presence presence = core::Presence::Watched;
     core::WallTime at = core::kNoWallTime;
   };
 
-  [[nodiscard]] static std::optional<core::SiteState> view(const Trouble& trouble);
-  [[nodiscard]] core::Duration recheck_delay_of(core::SiteId site,
-                                                const core::Outage& outage) const;
-  [[nodiscard]] Reaction reaction_of(core::SiteId site, const Trouble& trouble) const;
-  void recount(std::optional<core::SiteState> before, std::optional<core::SiteState> after);
-  void on_failure(Trouble& trouble, const core::Evidence& evidence, core::WallTime at);
-  void on_success(Trouble& trouble, const core::Evidence& evidence, core::WallTime at);
-  void start_outage(Trouble& trouble, core::WallTime at);
-  [[nodiscard]] static bool settle(Trouble& trouble);
+  using View = std::optional<core::SiteState>;
+
+  [[nodiscard]] static View view(const Trouble& trouble);
+  void recount(View before, View after);
+  [[nodiscard]] Reaction reaction_to(core::SiteId site, const Trouble& trouble) const;
+  void on_failure(Trouble& trouble, const Seen& seen, core::WallTime at);
+  void on_success(Trouble& trouble, const Seen& seen, core::WallTime at) const;
   [[nodiscard]] core::SiteFacts stop_looking(core::SiteId site, core::Presence presence,
                                              core::WallTime at);
-  static void take_over(Trouble& trouble, const core::OpenEvent& event);
-  void make_own(Kept& kept) const;
   void on_event_gone(Trouble& trouble) const;
+  void make_own(Kept& kept) const;
+
+  static void start_outage(Trouble& trouble, const core::Evidence& evidence, core::WallTime at);
+  static void move_to_ended(Trouble& trouble);
+  static void open_stored(Trouble& trouble, const core::OpenEvent& event);
+  static void take_over(Trouble& trouble, const core::OpenEvent& event);
   static void drop_acknowledged(Trouble& trouble, const core::SiteNote& note);
+  [[nodiscard]] static bool is_over(const Trouble& trouble, const core::SiteNote& note);
 
   core::ConfirmPolicy policy_;
   const std::uint64_t jitter_seed_;

@@ -76,14 +76,15 @@ class Projector : core::Pinned {
   };
   using Part = std::vector<core::FreshnessMark>;
 
-  void take_marks(core::SteadyTime now);
-  void add(core::FreshnessMark&& mark, core::SteadyTime now);
-  [[nodiscard]] bool batch_is_due(core::SteadyTime now) const;
+  void take_marks();
+  void add(core::FreshnessMark&& mark);
+  [[nodiscard]] bool batch_is_due() const;
   void make_batch();
   // False: to be tried again later.
-  [[nodiscard]] bool write_part(core::SteadyTime now, std::size_t& written);
-  void divide();
-  void publish(core::SteadyTime now);
+  [[nodiscard]] bool write_part(std::size_t& written);
+  void divide_or_drop();
+  [[nodiscard]] core::SteadyTime oldest() const;
+  void publish();
 
   const ProjectorLimits limits_;
   const std::vector<MarkRing*> rings_;
@@ -98,6 +99,7 @@ class Projector : core::Pinned {
   std::uint32_t attempts_failed_ = 0;
   core::SteadyTime retry_at_ = core::kNoSteadyTime;
   core::SteadyTime now_ = core::kNoSteadyTime;  // Of the last turn.
+  std::size_t next_ring_ = 0;  // Whose turn it is: with no room for all, each gets its share.
   bool flushing_ = false;
   ProjectorStats stats_;
 };

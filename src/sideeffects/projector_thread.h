@@ -32,11 +32,13 @@ class ProjectorThread : core::Pinned {
 
  private:
   void run() noexcept;
+  [[nodiscard]] bool finished(core::SteadyTime now);
+  void wait(core::SteadyTime now);
 
   Projector& projector_;
   const core::Clock& clock_;
   std::thread thread_;
-  bool drained_ = true;  // The thread's until it is joined.
+  bool draining_ = false;  // The thread's.
 
   std::mutex mutex_;
   std::condition_variable condition_;

@@ -104,17 +104,18 @@ class Shard : core::Pinned {
   using Part = std::vector<Entry>;
   enum class Step { Done, Later };
 
-  void deliver_notes(core::SteadyTime now);
+  void deliver_notes();
   void take_batch();
-  [[nodiscard]] Step work(core::SteadyTime now, std::size_t& settled);
-  [[nodiscard]] Step judge_part(Part& part, core::SteadyTime now);
+  [[nodiscard]] Step work(std::size_t& settled);
+  [[nodiscard]] Step judge_part(Part& part);
   [[nodiscard]] core::Result<std::optional<StoredEvent>> stored_of(core::SiteId site);
   [[nodiscard]] core::Result<void> commit(const Part& part);
-  void settle(Part& part);
-  void divide(Part part);
-  void set_aside(const Entry& entry, const std::string& reason);
-  void put_off(core::SteadyTime now);
+  void settle(const Part& part);
   void remember(core::SiteId site, const std::optional<StoredEvent>& open);
+  void divide(Part part);
+  void reconsider(Part part, const std::string& reason);
+  void set_aside(core::SiteId site, const std::string& reason);
+  [[nodiscard]] Step put_off();
 
   const ShardLimits limits_;
   core::ConfirmPolicy policy_;
@@ -131,7 +132,7 @@ class Shard : core::Pinned {
   std::vector<Poisoned> poisoned_;
   std::uint32_t attempts_failed_ = 0;
   core::SteadyTime retry_at_ = core::kNoSteadyTime;
-  core::SteadyTime notes_at_ = core::kNoSteadyTime;
+  core::SteadyTime now_ = core::kNoSteadyTime;  // Of the last turn.
   bool notes_closed_ = false;
   ShardStats stats_;
 };

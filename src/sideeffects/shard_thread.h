@@ -42,7 +42,8 @@ class ShardThread : core::Pinned {
 
  private:
   void run() noexcept;
-  [[nodiscard]] bool wait(core::SteadyTime now);
+  [[nodiscard]] bool finished(core::SteadyTime now);
+  void wait(core::SteadyTime now);
   void publish();
 
   const std::string name_;
@@ -50,7 +51,7 @@ class ShardThread : core::Pinned {
   const core::Clock& clock_;
   std::thread thread_;
   std::atomic<bool> woken_{false};
-  bool drained_ = true;  // The thread's until it is joined.
+  bool draining_ = false;  // The thread's.
 
   mutable std::mutex mutex_;
   std::condition_variable condition_;

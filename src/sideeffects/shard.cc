@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/shard.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "core/ensure.h"
+
+namespace watchwheel::sideeffects {
+
+using core::ErrorKind;
+using core::SiteId;
+using core::SteadyTime;
+
+namespace {
+
+// Whether trying the same again can help. A store that reads its own file as corrupt is broken, not our batch: nothing is
+// thrown away for that.
+bool is_bad_request(const core::Error& error) {
+  return error.kind == ErrorKind::Invalid || error.kind == ErrorKind::NotFound;
+}
+bool may_pass(const core::Error& error) {
+  return error.kind == ErrorKind::Unavailable || error.kind == ErrorKind::Unknown;
+}
+
+core::SiteNote note_of(const core::SiteFacts& facts, const Verdict& verdict) {
+  core::SiteNote note{.site = facts.site,
+                      .seq = facts.seq,
+                      .event_state = std::nullopt,
+                      .unknown_event = verdict.unknown_event,
+                      .event_gone = verdict.event_gone};
+  if (verdict.open_after) note.event_state = verdict.open_after->event.state;
+  return note;
+}
+
+}  // namespace
+
+Shard::Shard(const ShardLimits& limits, core::ConfirmPolicy policy, FactsMailbox& mailbox,
+             EventStore& store, NoteSink& notes, const core::Clock& clock,
+             std::uint64_t jitter_seed)
+    : limits_(limits),
+      policy_(policy),
+      mailbox_(mailbox),
+      store_(store),
+      notes_(notes),
+      clock_(clock),
+      jitter_seed_(jitter_seed) {
+  ENSURE(limits.batch_sites_max > 0, "a shard needs a batch of at least one site");
+}
+
+std::size_t Shard::turn(SteadyTime now) {
+  now_ = now;
+  deliver_notes();
+  // Not taking more while notes wait is what bounds them, and lets the mailbox coalesce instead.
+  if (!undelivered_.empty()) return 0;
+  if (parts_.empty()) take_batch();
+  if (now < retry_at_) return 0;
+  std::size_t settled = 0;
+  // Ends: each step settles a part, sets a site aside, or divides a part; or it gives up until later.
+  while (!parts_.empty() && work(settled) == Step::Done) {
+  }
+  deliver_notes();
+  return settled;
+}
+
+std::optional<SteadyTime> Shard::next_turn() const {
+  if (!undelivered_.empty()) return now_ + limits_.note_retry;
+  if (!parts_.empty()) return std::max(now_, retry_at_);
+  if (mailbox_.depth() > 0) return now_;
+  return std::nullopt;
+}
+
+bool Shard::idle() const {
+  return parts_.empty() && undelivered_.empty() && mailbox_.depth() == 0;
+}
+
+void Shard::close_notes() {
+  notes_closed_ = true;
+}
+
+void Shard::deliver_notes() {
+  while (!undelivered_.empty()) {
+    if (!notes_.offer(std::move(undelivered_.front()))) {
+      stats_.notes_refused.add();
+      if (!notes_closed_) return;
+    }
+    undelivered_.pop_front();
+  }
+}
+
+void Shard::take_batch() {
+  taken_.clear();
+  if (mailbox_.take(taken_, limits_.batch_sites_max) == 0) return;
+  Part& part = parts_.emplace_back();
+  part.reserve(taken_.size());
+  for (core::SiteFacts& facts : taken_) part.push_back({.facts = std::move(facts), .verdict = {}});
+  stats_.batch_sites.set(static_cast<double>(part.size()));
+}
+
+Shard::Step Shard::work(std::size_t& settled) {
+  if (judge_part(parts_.front()) == Step::Later) return Step::Later;
+  const core::Result<void> stored = commit(parts_.front());
+  Part part;
+  if (stored) {
+    attempts_failed_ = 0;
+    part = std::move(parts_.front());
+    parts_.pop_front();
+    settled += part.size();
+    settle(part);
+    return Step::Done;
+  }
+  stats_.commit_errors.add();
+  if (!is_bad_request(stored.error())) return put_off();
+  attempts_failed_ = 0;  // The store answers: it is one of these that it will not take.
+  part = std::move(parts_.front());
+  parts_.pop_front();
+  if (part.size() > 1) {
+    divide(std::move(part));
+  } else {
+    reconsider(std::move(part), stored.error().message);
+  }
+  return Step::Done;
+}
+
+Shard::Step Shard::judge_part(Part& part) {
+  for (auto entry = part.begin(); entry != part.end();) {
+    if (entry->judged) {
+      ++entry;
+      continue;
+    }
+    const auto open = stored_of(entry->facts.site);
+    if (open) {
+      entry->verdict = judge(*open, entry->facts, policy_);
+      entry->judged = true;
+      ++entry;
+      continue;
+    }
+    stats_.read_errors.add();
+    if (may_pass(open.error())) return put_off();
+    set_aside(entry->facts.site, open.error().message);
+    entry = part.erase(entry);
+  }
+  return Step::Done;
+}
+
+core::Result<std::optional<StoredEvent>> Shard::stored_of(SiteId site) {
+  const auto known = open_events_.find(site);
+  if (known != open_events_.end()) return std::optional<StoredEvent>{known->second};
+  return store_.open_event(site);
+}
+
+// After a lost answer the very same writes are sent again, not judged anew: what the store already has of them it absorbs.
+core::Result<void> Shard::commit(const Part& part) {
+  std::vector<EventWrite> writes;
+  for (const Entry& entry : part) {
+    writes.insert(writes.end(), entry.verdict.writes.begin(), entry.verdict.writes.end());
+  }
+  if (writes.empty()) return {};
+  const SteadyTime before = clock_.steady();
+  core::Result<void> stored = store_.commit(writes);
+  stats_.commit.observe(clock_.steady() - before);
+  if (stored) stats_.batches.add();
+  return stored;
+}
+
+void Shard::settle(const Part& part) {
+  for (const Entry& entry : part) {
+    for (const EventWrite& write : entry.verdict.writes) {
+      for (const TransitionRecord& transition : write.transitions) {
+        stats_.transitions[static_cast<std::size_t>(transition.reason)].add();
+      }
+    }
+    if (entry.verdict.unknown_event) stats_.unknown_events.add();
+    if (entry.verdict.event_gone) stats_.events_gone.add();
+    remember(entry.facts.site, entry.verdict.open_after);
+    std::erase_if(poisoned_, [&](const Poisoned& p) { return p.site == entry.facts.site; });
+    undelivered_.push_back(note_of(entry.facts, entry.verdict));
+  }
+  stats_.sites.add(part.size());
+}
+
+void Shard::remember(SiteId site, const std::optional<StoredEvent>& open) {
+  if (!open) {
+    open_events_.erase(site);
+  } else if (open_events_.size() < limits_.open_events_max || open_events_.contains(site)) {
+    open_events_.insert_or_assign(site, *open);
+  }
+  stats_.open_events.set(static_cast<double>(open_events_.size()));
+}
+
+void Shard::divide(Part part) {
+  const auto middle = part.begin() + static_cast<std::ptrdiff_t>(part.size() / 2);
+  Part second(std::make_move_iterator(middle), std::make_move_iterator(part.end()));
+  part.erase(middle, part.end());
+  parts_.push_front(std::move(second));
+  parts_.push_front(std::move(part));
+}
+
+// The store refuses this site alone. What we remembered of it may be wrong, so it is read and judged once more.
+void Shard::reconsider(Part part, const std::string& reason) {
+  Entry& entry = part.front();
+  if (entry.reread) {
+    set_aside(entry.facts.site, reason);
+    return;
+  }
+  open_events_.erase(entry.facts.site);
+  entry.judged = false;
+  entry.reread = true;
+  parts_.push_front(std::move(part));
+}
+
+// No note is sent: to the lane nothing is acknowledged, so it keeps what it knows and tells it again with its next news.
+void Shard::set_aside(SiteId site, const std::string& reason) {
+  stats_.poisoned.add();
+  const auto known = std::find_if(poisoned_.begin(), poisoned_.end(),
+                                  [&](const Poisoned& p) { return p.site == site; });
+  if (known != poisoned_.end()) {
+    known->reason = reason;
+    ++known->times;
+    return;
+  }
+  if (poisoned_.size() >= limits_.poisoned_max) poisoned_.erase(poisoned_.begin());
+  poisoned_.push_back({.site = site, .reason = reason, .times = 1});
+}
+
+Shard::Step Shard::put_off() {
+  retry_at_ = now_ + backoff_delay(limits_.backoff, ++attempts_failed_, jitter_seed_);
+  stats_.retries.add();
+  return Step::Later;
+}
+
+}  // namespace watchwheel::sideeffects
