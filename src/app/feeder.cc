@@ -77,9 +77,9 @@ void OptionInterner::drop_unused() {
 // ---- The thread --------------------------------------------------------------------------------------------------------
 
 struct Feeder::Parts {
-  Parts(const FeederSettings& wanted, std::unique_ptr<db::SiteFeed> site_feed, std::vector<LaneInbox> inboxes, const core::Clock& time,
+  Parts(const FeederSettings& initial, std::unique_ptr<db::SiteFeed> site_feed, std::vector<LaneInbox> inboxes, const core::Clock& time,
         Log& lines)
-      : feed(std::move(site_feed)), lanes(std::move(inboxes)), clock(time), log(lines), settings(wanted), options(wanted.defaults) {}
+      : feed(std::move(site_feed)), lanes(std::move(inboxes)), clock(time), log(lines), settings(initial), options(initial.defaults) {}
 
   struct Retune {
     FeederSettings settings;

@@ -31,13 +31,22 @@ constexpr Duration kWorstLagWindow = 10s;
 // Slot and generation, so that the result of a site that was removed is not taken for that of the site in its place; and
 // the tier it was admitted under, which the URL may no longer tell when it ends.
 checker::ProbeToken token_of(SiteSlot slot, std::uint8_t generation, bool tls) {
-  return (static_cast<std::uint64_t>(tls) << 40U) | (static_cast<std::uint64_t>(generation) << 32U) | slot.value;
+  return (static_cast<std::uint64_t>(tls) << 40U) |
+         (static_cast<std::uint64_t>(generation) << 32U) | slot.value;
 }
-SiteSlot slot_of(checker::ProbeToken token) { return SiteSlot{static_cast<std::uint32_t>(token & 0xffffffffU)}; }
-std::uint8_t generation_of(checker::ProbeToken token) { return static_cast<std::uint8_t>(token >> 32U); }
-bool tls_of(checker::ProbeToken token) { return ((token >> 40U) & 1U) != 0; }
+SiteSlot slot_of(checker::ProbeToken token) {
+  return SiteSlot{static_cast<std::uint32_t>(token & 0xffffffffU)};
+}
+std::uint8_t generation_of(checker::ProbeToken token) {
+  return static_cast<std::uint8_t>(token >> 32U);
+}
+bool tls_of(checker::ProbeToken token) {
+  return ((token >> 40U) & 1U) != 0;
+}
 
-bool is_tls(std::string_view url) { return url.starts_with("https:"); }
+bool is_tls(std::string_view url) {
+  return url.starts_with("https:");
+}
 
 bool is_timeout(Cause cause) {
   switch (cause) {
@@ -45,8 +54,10 @@ bool is_timeout(Cause cause) {
     case Cause::ConnectTimeout:
     case Cause::TlsTimeout:
     case Cause::HttpTimeout:
-    case Cause::BodyTimeout: return true;
-    default: return false;
+    case Cause::BodyTimeout:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -69,7 +80,8 @@ Lane::Lane(const LaneSettings& settings, LanePorts ports, SteadyTime now, WallTi
       attention_(settings.tuning.confirm, settings.jitter_seed),
       now_(now),
       wall_(wall) {
-  ENSURE(!ports_.shards.empty() && ports_.inbox != nullptr && ports_.marks != nullptr, "a lane needs all its ports");
+  ENSURE(!ports_.shards.empty() && ports_.inbox != nullptr && ports_.marks != nullptr,
+         "a lane needs all its ports");
 }
 
 Lane::~Lane() = default;
@@ -105,15 +117,20 @@ SteadyTime Lane::next_turn(SteadyTime now) const {
 
 void Lane::take_messages() {
   LaneMessage message;
-  for (std::size_t i = 0; i < kMessagesPerTurn && ports_.inbox->take(message); ++i) apply(std::move(message));
+  for (std::size_t i = 0; i < kMessagesPerTurn && ports_.inbox->take(message); ++i)
+    apply(std::move(message));
 }
 
 void Lane::apply(LaneMessage&& message) {
   switch (message.kind) {
-    case LaneMessage::Kind::Nothing: break;
-    case LaneMessage::Kind::Put: message.active ? put(std::move(message)) : put_paused(message); break;
+    case LaneMessage::Kind::Nothing:
+      break;
+    case LaneMessage::Kind::Put:
+      message.active ? put(std::move(message)) : put_paused(message);
+      break;
     case LaneMessage::Kind::Remove:
-      if (message.open_event && !attention_.contains(message.id)) attention_.restore(message.id, *message.open_event);
+      if (message.open_event && !attention_.contains(message.id))
+        attention_.restore(message.id, *message.open_event);
       remove(message.id, core::Presence::Removed);
       break;
     case LaneMessage::Kind::Leave:
@@ -125,7 +142,9 @@ void Lane::apply(LaneMessage&& message) {
       tuning_ = *message.tuning;
       attention_.set_policy(tuning_.confirm);
       break;
-    case LaneMessage::Kind::Loaded: stats_.loaded.store(true); break;
+    case LaneMessage::Kind::Loaded:
+      stats_.loaded.store(true);
+      break;
   }
 }
 
@@ -142,12 +161,15 @@ void Lane::put(LaneMessage&& message) {
 
 void Lane::add(const LaneMessage& message, scheduler::PlanIndex plan) {
   const SiteSlot slot = sites_.add(message.id, message.url, message.interval, plan);
-  if (slot == core::kNoSlot) {  // The operator's list is larger than the table may grow: say so, keep the others.
+  if (slot ==
+      core::
+          kNoSlot) {  // The operator's list is larger than the table may grow: say so, keep the others.
     release_plan(plan);
     stats_.sites_refused.add();
     return;
   }
-  if (message.open_event && !attention_.contains(message.id)) attention_.restore(message.id, *message.open_event);
+  if (message.open_event && !attention_.contains(message.id))
+    attention_.restore(message.id, *message.open_event);
   sites_.row(slot).troubled = attention_.contains(message.id);
   scheduler_->add(slot, message.last_checked_at, now_);
 }
@@ -167,7 +189,8 @@ void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex 
 }
 
 void Lane::put_paused(const LaneMessage& message) {
-  if (message.open_event && !attention_.contains(message.id)) attention_.restore(message.id, *message.open_event);
+  if (message.open_event && !attention_.contains(message.id))
+    attention_.restore(message.id, *message.open_event);
   remove(message.id, core::Presence::Paused);
   paused_.insert(message.id);
 }
@@ -176,7 +199,8 @@ void Lane::remove(core::SiteId id, core::Presence presence) {
   paused_.erase(id);
   if (const SiteSlot slot = sites_.find(id); slot != core::kNoSlot) drop_row(slot);
   if (!attention_.contains(id)) return;  // Nothing is open, so there is nothing to end.
-  post(id, presence == core::Presence::Paused ? attention_.paused(id, wall_) : attention_.removed(id, wall_));
+  post(id, presence == core::Presence::Paused ? attention_.paused(id, wall_)
+                                              : attention_.removed(id, wall_));
 }
 
 void Lane::drop_row(SiteSlot slot) {
@@ -195,6 +219,9 @@ void Lane::take_notes() {
       const bool forgotten = attention_.on_note(note);
       const SiteSlot slot = sites_.find(note.site);
       if (forgotten && slot != core::kNoSlot) sites_.row(slot).troubled = false;
+      // The store knew of an event that this lane did not, or the other way round: what follows from it is told.
+      if (!forgotten && attention_.wants_post(note.site))
+        post(note.site, attention_.facts(note.site));
     }
   }
 }
@@ -232,7 +259,8 @@ bool Lane::start(SiteSlot slot) {
   }
   const bool tls = is_tls(sites_.url(slot));
   if (!admission_.admit(tls)) return false;
-  if (prober_->start(token_of(slot, sites_.generation(slot), tls), sites_.url(slot), plan.ready, now_) == checker::Start::Full) {
+  if (prober_->start(token_of(slot, sites_.generation(slot), tls), sites_.url(slot), plan.ready,
+                     now_) == checker::Start::Full) {
     admission_.withdraw(tls);
     return false;
   }
@@ -249,7 +277,9 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
   if (!still_here) return;  // Counted when its row was dropped.
   scheduler::SiteRow& row = sites_.row(slot);
   row.asking = false;
-  if (std::exchange(row.edited, false)) {  // About what the site was before: it says nothing about what it is now.
+  if (std::exchange(
+          row.edited,
+          false)) {  // About what the site was before: it says nothing about what it is now.
     stats_.edited_in_flight.add();
     result.cause = Cause::Cancelled;
   }
@@ -260,7 +290,9 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
 // A timeout is the site's only if we were there to see the answer: when our own loop stood still for a while during the
 // check, the answer may have been waiting in the socket. Then it is our overload, and nothing is said about the site.
 Cause Lane::honest_cause(const core::ProbeResult& result) {
-  if (!is_timeout(result.cause) || last_big_lag_ == core::kNoSteadyTime || result.started > last_big_lag_) return result.cause;
+  if (!is_timeout(result.cause) || last_big_lag_ == core::kNoSteadyTime ||
+      result.started > last_big_lag_)
+    return result.cause;
   stats_.overload_discounted.add();
   return Cause::LocalOverload;
 }
@@ -268,9 +300,11 @@ Cause Lane::honest_cause(const core::ProbeResult& result) {
 void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
   scheduler::SiteRow& row = sites_.row(slot);
   const Outcome outcome = core::outcome_of(result.cause);
+  stats_.results[static_cast<std::size_t>(result.cause)].add();
   row.cause = result.cause;
   row.http_status = result.http_status;
-  row.total_ms = static_cast<std::uint32_t>(std::min<double>(core::to_ms(result.timings.total), 4e9));
+  row.total_ms =
+      static_cast<std::uint32_t>(std::min<double>(core::to_ms(result.timings.total), 4e9));
   if (outcome != Outcome::NotMeasured) row.checked = now_;
   const std::uint64_t certificate = certificate_hash(result);
   if (certificate != 0 && certificate != row.cert_hash) {
@@ -285,7 +319,8 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
 
   const bool measured_again = outcome != Outcome::NotMeasured && row.stale;
   if (measured_again) row.stale = false;
-  const bool due = row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
+  const bool due =
+      row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
   if (outcome != Outcome::NotMeasured && (due || news || measured_again)) {
     project(slot, true, result.tls ? result.tls->not_after : core::kNoWallTime);
   }
@@ -293,11 +328,13 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
 
 std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& result, bool& news) {
   const core::SiteId id = sites_.id(slot);
-  const sideeffects::Seen seen{
-      .outcome = core::outcome_of(result.cause),
-      .evidence = {.cause = result.cause, .phase = result.phase, .http_status = result.http_status, .detail = result.detail,
-                   .address = result.address},
-      .at = wall_};
+  const sideeffects::Seen seen{.outcome = core::outcome_of(result.cause),
+                               .evidence = {.cause = result.cause,
+                                            .phase = result.phase,
+                                            .http_status = result.http_status,
+                                            .detail = result.detail,
+                                            .address = result.address},
+                               .at = wall_};
   const sideeffects::Reaction reaction = attention_.on_result(id, seen);
   sites_.row(slot).troubled = reaction.troubled;
   news = reaction.post;
@@ -312,14 +349,15 @@ void Lane::post(core::SiteId id, core::SiteFacts facts) {
 
 void Lane::project(SiteSlot slot, bool measured, WallTime cert_not_after) {
   scheduler::SiteRow& row = sites_.row(slot);
-  core::FreshnessMark mark{.site = sites_.id(slot),
-                           .measured = measured,
-                           .checked_at = row.checked == core::kNoSteadyTime ? core::kNoWallTime : to_wall(row.checked),
-                           .cause = row.cause,
-                           .http_status = row.http_status,
-                           .total = std::chrono::milliseconds{row.total_ms},
-                           .next_due_at = to_wall(scheduler_->due_time(slot)),
-                           .cert_not_after = cert_not_after};
+  core::FreshnessMark mark{
+      .site = sites_.id(slot),
+      .measured = measured,
+      .checked_at = row.checked == core::kNoSteadyTime ? core::kNoWallTime : to_wall(row.checked),
+      .cause = row.cause,
+      .http_status = row.http_status,
+      .total = std::chrono::milliseconds{row.total_ms},
+      .next_due_at = to_wall(scheduler_->due_time(slot)),
+      .cert_not_after = cert_not_after};
   if (ports_.marks->offer(std::move(mark))) {
     row.projected = now_;
   } else {
@@ -366,11 +404,13 @@ void Lane::sweep_row(SiteSlot slot) {
 
 void Lane::publish_sweep() {
   sweep_.sites[static_cast<std::size_t>(SiteState::Paused)] = paused_.size();
-  for (std::size_t i = 0; i < core::kSiteStateCount; ++i) stats_.sites[i].set(static_cast<double>(sweep_.sites[i]));
+  for (std::size_t i = 0; i < core::kSiteStateCount; ++i)
+    stats_.sites[i].set(static_cast<double>(sweep_.sites[i]));
   stats_.stale.set(static_cast<double>(sweep_.stale));
   stats_.oldest_age_s.set(core::to_seconds(sweep_.oldest));
   stats_.bytes.set(static_cast<double>(sites_.bytes()));
-  stats_.in_trouble.set(static_cast<double>(attention_.size()));
+  stats_.incidents_seem_down.set(static_cast<double>(attention_.seem_down()));
+  stats_.incidents_down.set(static_cast<double>(attention_.down()));
   sweep_ = Sweep{};
   if (now_ - worst_lag_since_ > kWorstLagWindow) {
     worst_lag_ = Duration::zero();

@@ -43,11 +43,13 @@ struct LaneSettings {
 
 // Written by the lane, read by any thread.
 struct LaneStats {
+  std::array<core::Counter, core::kCauseCount> results;  // Finished checks by cause, as judged here; Ok among them.
   std::array<core::Gauge, core::kSiteStateCount> sites;  // By state, as of the last whole sweep.
   core::Gauge stale;
   core::Gauge oldest_age_s;  // Of the newest results of all active sites.
   core::Gauge bytes;         // Of the site table.
-  core::Gauge in_trouble;
+  core::Gauge incidents_seem_down;      // Open, as the lane sees them.
+  core::Gauge incidents_down;
   core::Counter
       overload_discounted;  // Timeouts seen while our own loop lagged: told as local_overload.
   core::Counter edited_in_flight;  // Results dropped because the site was edited or removed while

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon, from top to bottom:
+//
+//   store ─► feeder ─inbox─► lane 0..N-1 ─mailbox─► shard ─► store (events, transitions)
+//                              ▲   │                  │
+//                              │   └─marks ring─► projector ─► store (freshness)
+//                              └──────notes ring──────┘
+//
+// Every queue is declared here, with its two ends, its size and what happens when it is full.
+#include "app/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "app/feeder.h"
+#include "app/lane_thread.h"
+#include "app/version.h"
+#include "core/hash.h"
+#include "sideeffects/projector_thread.h"
+#include "sideeffects/shard_thread.h"
+
+namespace watchwheel::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A lane's table grows on demand; this is where it refuses. 16 million rows are 3 GB: more belongs on a second host.
+constexpr std::size_t kSitesPerLaneMax = 16'000'000;
+constexpr std::size_t kInboxSize = 4096;
+constexpr std::size_t kNotesSize = 4096;
+constexpr std::size_t kMarksSize = 16384;
+// SQLite has one writer: more shards would only wait for each other (ADR 0003).
+constexpr std::size_t kShards = 1;
+// Descriptors kept for the store, the listener, logs, DNS and the multi handles' own pairs.
+constexpr std::uint64_t kDescriptorsReserved = 512;
+// Of the memory the machine or the cgroup affords, what checks in flight may reserve when nothing is configured.
+constexpr double kMemoryShare = 0.5;
+constexpr core::Duration kDrainPoll = 10ms;
+
+LaneTuning tuning_of(const Config& config) {
+  return LaneTuning{.confirm = config.confirm.policy,
+                    .projection_interval = config.projection.interval};
+}
+
+FeederSettings feeder_settings(const Config& config) {
+  return FeederSettings{.defaults = config.checks.options, .interval = config.checks.interval};
+}
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(const Config& config, const core::Clock& clock, Log& log)
+      : config_(config),
+        clock_(clock),
+        log_(log),
+        machine_(read_machine()),
+        started_at_(clock.wall()) {}
+
+  core::Result<void> build();
+  core::Result<void> start() override;
+  void drain_and_stop() override;
+  void reload(const Config& config) override;
+
+  bool loaded() const override {
+    return std::all_of(lanes_.begin(), lanes_.end(),
+                       [](const auto& lane) { return lane->thread.lane().stats().loaded.load(); });
+  }
+  std::vector<LaneReading> lanes() const override;
+  std::vector<const sideeffects::ShardStats*> shards() const override;
+  std::vector<sideeffects::Poisoned> poisoned() const override;
+  const sideeffects::ProjectorStats& projector() const override { return projector_->stats(); }
+  const FeederStats& feeder() const override { return feeder_->stats(); }
+  std::vector<QueueReading> queues() const override;
+  const Machine& machine() const override { return machine_; }
+  core::WallTime started_at() const override { return started_at_; }
+
+ private:
+  // One lane with the rings that end in it or begin in it.
+  struct LaneParts {
+    // feeder -> lane. Full: the feeder waits, it has nothing else to do.
+    core::SpscRing<LaneMessage> inbox{kInboxSize};
+    // shard -> lane, one for each shard. Full: the shard keeps the note and offers it again before it takes more facts.
+    std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> notes;
+    // lane -> projector. Full: refuse; the lane offers the mark at the site's next check. Late, not lost.
+    core::SpscRing<core::FreshnessMark> marks{kMarksSize};
+    LaneThread thread;
+
+    LaneParts(const LaneSettings& settings, const checker::Settings& checker_settings,
+              std::vector<ShardPort> shard_ports, const core::Clock& clock)
+        : notes(make_notes()),
+          thread(settings, checker_settings, ports(std::move(shard_ports)), clock) {}
+
+    static std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> make_notes() {
+      std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> rings;
+      for (std::size_t i = 0; i < kShards; ++i)
+        rings.push_back(std::make_unique<core::SpscRing<core::SiteNote>>(kNotesSize));
+      return rings;
+    }
+    LanePorts ports(std::vector<ShardPort> shard_ports) {
+      LanePorts all{
+          .inbox = &inbox, .notes = {}, .shards = std::move(shard_ports), .marks = &marks};
+      for (auto& ring : notes) all.notes.push_back(ring.get());
+      return all;
+    }
+  };
+  struct ShardParts {
+    // lanes -> shard. Never full: one seat a site, the newest facts in it.
+    std::unique_ptr<ShardMailbox> mailbox;
+    std::unique_ptr<sideeffects::EventStore> store;
+    std::unique_ptr<sideeffects::NoteSink> notes;
+    std::unique_ptr<sideeffects::Shard> shard;
+    std::unique_ptr<sideeffects::ShardThread> thread;
+  };
+  std::size_t lane_count() const {
+    return config_.engine.lanes != 0 ? config_.engine.lanes
+                                     : std::max<std::uint64_t>(1, machine_.cores.value);
+  }
+  LaneSettings lane_settings(std::uint32_t number) const;
+  checker::Settings checker_settings(const LaneSettings& lane) const;
+  void build_mailboxes();
+  void build_lanes();
+  core::Result<void> build_shards();
+  core::Result<void> build_projector();
+  core::Result<void> build_feeder();
+  std::size_t in_flight() const;
+  // Differs between processes, so that two engines that watch the same sites do not re-check them at the same moments.
+  std::uint64_t seed(std::uint64_t number) const {
+    return core::stable_hash(static_cast<std::uint64_t>(started_at_.time_since_epoch().count()) +
+                             number);
+  }
+
+  Config config_;
+  const core::Clock& clock_;
+  Log& log_;
+  const Machine machine_;
+  const core::WallTime started_at_;
+
+  std::unique_ptr<db::Store> store_;
+  std::vector<ShardParts> shards_;
+  std::vector<std::unique_ptr<LaneParts>> lanes_;
+  std::unique_ptr<sideeffects::FreshnessSink> freshness_;
+  std::unique_ptr<sideeffects::Projector> projector_;
+  std::unique_ptr<sideeffects::ProjectorThread> projector_thread_;
+  std::unique_ptr<Feeder> feeder_;
+};
+
+// Tells every lane: a lane that does not know the site passes it over, so nobody has to remember where a site lives.
+// Offered again whole when one ring was full; a lane that hears a note twice does nothing the second time.
+class NotesToLanes final : public sideeffects::NoteSink {
+ public:
+  explicit NotesToLanes(std::vector<core::SpscRing<core::SiteNote>*> rings)
+      : rings_(std::move(rings)) {}
+  bool offer(core::SiteNote&& note) override {
+    bool taken = true;
+    for (auto* ring : rings_) taken = ring->offer(core::SiteNote(note)) && taken;
+    return taken;
+  }
+
+ private:
+  std::vector<core::SpscRing<core::SiteNote>*> rings_;
+};
+
+// ---- Building ----------------------------------------------------------------------------------------------------------
+
+core::Result<void> EngineImpl::build() {
+  auto store = db::open_store(config_.store.url);
+  if (!store) return store.error();
+  store_ = *std::move(store);
+  auto migrated = store_->migrate(false);
+  if (!migrated) return migrated.error();
+  if (migrated->before != migrated->after) {
+    log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
+  }
+  build_mailboxes();
+  build_lanes();
+  if (auto built = build_shards(); !built) return built;
+  if (auto built = build_projector(); !built) return built;
+  return build_feeder();
+}
+
+void EngineImpl::build_mailboxes() {
+  for (std::size_t i = 0; i < kShards; ++i) {
+    ShardParts& shard = shards_.emplace_back();
+    shard.mailbox = std::make_unique<ShardMailbox>(kSitesPerLaneMax * lane_count());
+  }
+}
+
+LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
+  const std::uint64_t lanes = lane_count();
+  const std::uint64_t memory =
+      config_.engine.memory_bytes != 0
+          ? config_.engine.memory_bytes
+          : static_cast<std::uint64_t>(static_cast<double>(machine_.memory_bytes.value) *
+                                       kMemoryShare);
+  const std::uint64_t usable = machine_.descriptors.value > 2 * kDescriptorsReserved
+                                   ? machine_.descriptors.value - kDescriptorsReserved
+                                   : machine_.descriptors.value / 2;
+  LaneSettings settings;
+  settings.number = number;
+  settings.sites_max = kSitesPerLaneMax;
+  settings.tuning = tuning_of(config_);
+  settings.admission.descriptors = usable / lanes;
+  settings.admission.memory_bytes = memory / lanes;
+  settings.admission.ephemeral_ports = machine_.ephemeral_ports.value / lanes;
+  settings.admission.in_flight_max = config_.engine.in_flight_max / lanes;
+  settings.jitter_seed = seed(number);
+  return settings;
+}
+
+checker::Settings EngineImpl::checker_settings(const LaneSettings& lane) const {
+  checker::Settings settings;
+  settings.limits.in_flight_max = scheduler::Admission(lane.admission).ceiling();
+  settings.user_agent = config_.checks.options.user_agent.empty()
+                            ? default_user_agent()
+                            : config_.checks.options.user_agent;
+  // Resolvers and the guard's allow list come with each site's options, whose defaults a reload can change.
+  return settings;
+}
+
+void EngineImpl::build_lanes() {
+  for (std::uint32_t number = 0; number < lane_count(); ++number) {
+    std::vector<ShardPort> ports;
+    for (std::size_t i = 0; i < kShards; ++i) {
+      ports.push_back({shards_[i].mailbox.get(), [this, i] { shards_[i].thread->wake(); }});
+    }
+    const LaneSettings settings = lane_settings(number);
+    lanes_.push_back(std::make_unique<LaneParts>(settings, checker_settings(settings),
+                                                 std::move(ports), clock_));
+  }
+}
+
+core::Result<void> EngineImpl::build_shards() {
+  for (std::size_t i = 0; i < kShards; ++i) {
+    ShardParts& shard = shards_[i];
+    auto store = store_->make_event_store();
+    if (!store) return store.error();
+    shard.store = *std::move(store);
+    std::vector<core::SpscRing<core::SiteNote>*> rings;
+    for (auto& lane : lanes_) rings.push_back(lane->notes[i].get());
+    shard.notes = std::make_unique<NotesToLanes>(std::move(rings));
+    shard.shard = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{},
+                                                       config_.confirm.policy, *shard.mailbox,
+                                                       *shard.store, *shard.notes, clock_, seed(i));
+    shard.thread =
+        std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_);
+  }
+  return {};
+}
+
+core::Result<void> EngineImpl::build_projector() {
+  auto sink = store_->make_freshness_sink();
+  if (!sink) return sink.error();
+  freshness_ = *std::move(sink);
+  std::vector<core::SpscRing<core::FreshnessMark>*> rings;
+  for (auto& lane : lanes_) rings.push_back(&lane->marks);
+  projector_ = std::make_unique<sideeffects::Projector>(
+      sideeffects::ProjectorLimits{}, std::move(rings), *freshness_, clock_, seed(0));
+  projector_thread_ = std::make_unique<sideeffects::ProjectorThread>(*projector_, clock_);
+  return {};
+}
+
+core::Result<void> EngineImpl::build_feeder() {
+  auto feed = store_->make_site_feed();
+  if (!feed) return feed.error();
+  std::vector<LaneInbox> inboxes;
+  for (auto& lane : lanes_)
+    inboxes.push_back({&lane->inbox, [&thread = lane->thread] { thread.wake(); }});
+  feeder_ = std::make_unique<Feeder>(feeder_settings(config_), *std::move(feed), std::move(inboxes),
+                                     clock_, log_);
+  return {};
+}
+
+// ---- Running -----------------------------------------------------------------------------------------------------------
+
+core::Result<void> EngineImpl::start() {
+  for (ShardParts& shard : shards_) shard.thread->start();
+  projector_thread_->start();
+  for (auto& lane : lanes_) {
+    if (auto started = lane->thread.start(); !started) return started;
+  }
+  feeder_->start();
+  return {};
+}
+
+std::size_t EngineImpl::in_flight() const {
+  double n = 0;
+  for (const auto& lane : lanes_) n += lane->thread.checker_stats().in_flight.value();
+  return static_cast<std::size_t>(n);
+}
+
+void EngineImpl::drain_and_stop() {
+  const core::SteadyTime deadline = clock_.steady() + config_.engine.drain_timeout;
+  feeder_->stop();
+  for (auto& lane : lanes_) lane->thread.close_admission();
+  while (in_flight() > 0 && clock_.steady() < deadline) clock_.sleep_for(kDrainPoll);
+  log_.info(fmt::format("drained in_flight_left={}", in_flight()));
+  for (auto& lane : lanes_) lane->thread.stop();
+  // What was judged must be stored: the shards get the rest of the drain time, and at least two seconds.
+  const core::SteadyTime last_call = std::max(deadline, clock_.steady() + 2s);
+  for (ShardParts& shard : shards_) {
+    if (!shard.thread->stop(last_call))
+      log_.error(fmt::format("shard_not_drained mailbox={}", shard.mailbox->depth()));
+  }
+  if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
+}
+
+void EngineImpl::reload(const Config& config) {
+  config_.checks = config.checks;
+  config_.confirm = config.confirm;
+  config_.projection = config.projection;
+  config_.engine.drain_timeout = config.engine.drain_timeout;
+  for (ShardParts& shard : shards_) shard.thread->set_policy(config_.confirm.policy);
+  feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_)));
+}
+
+// ---- Reading -----------------------------------------------------------------------------------------------------------
+
+std::vector<LaneReading> EngineImpl::lanes() const {
+  std::vector<LaneReading> all;
+  for (const auto& lane : lanes_) {
+    const Lane& inside = lane->thread.lane();
+    all.push_back({inside.stats(), lane->thread.checker_stats(), inside.scheduler().stats(),
+                   inside.admission().stats()});
+  }
+  return all;
+}
+
+std::vector<const sideeffects::ShardStats*> EngineImpl::shards() const {
+  std::vector<const sideeffects::ShardStats*> all;
+  for (const ShardParts& shard : shards_) all.push_back(&shard.shard->stats());
+  return all;
+}
+
+std::vector<sideeffects::Poisoned> EngineImpl::poisoned() const {
+  std::vector<sideeffects::Poisoned> all;
+  for (const ShardParts& shard : shards_) {
+    for (auto& site : shard.thread->poisoned()) all.push_back(std::move(site));
+  }
+  return all;
+}
+
+std::vector<QueueReading> EngineImpl::queues() const {
+  QueueReading inbox{.name = "lane_inbox"};
+  QueueReading notes{.name = "lane_notes"};
+  QueueReading marks{.name = "freshness_marks"};
+  QueueReading mailbox{.name = "shard_mailbox"};
+  const auto add = [](QueueReading& sum, const auto& ring) {
+    sum.depth += ring.depth();
+    sum.capacity += ring.capacity();
+    sum.refused += ring.refused();
+  };
+  for (const auto& lane : lanes_) {
+    add(inbox, lane->inbox);
+    add(marks, lane->marks);
+    for (const auto& ring : lane->notes) add(notes, *ring);
+  }
+  for (const ShardParts& shard : shards_) {
+    mailbox.depth += shard.mailbox->depth();
+    mailbox.capacity += shard.mailbox->capacity();
+    mailbox.refused += shard.mailbox->coalesced();
+  }
+  return {inbox, mailbox, notes, marks};
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Engine>> Engine::make(const Config& config, const core::Clock& clock,
+                                                   Log& log) {
+  auto engine = std::make_unique<EngineImpl>(config, clock, log);
+  if (auto built = engine->build(); !built) return built.error();
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/engine.h - the daemon's insides, joined: read engine.cc from top to bottom and you have read the architecture.
+//
+// Owns     every object and thread of the running daemon but the HTTP listener and the signals.
+// Thread   make(), start(), drain_and_stop(), reload(): the main thread's. The readings: any thread.
+// Bounded  every ring and table below has its size in engine.cc, with what happens when it is full.
+// Fails    make() and start() say why they cannot (store, schema, descriptors, resolver). After start nothing throws.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+#include "app/log.h"
+#include "app/machine.h"
+#include "checker/stats.h"
+#include "core/clock.h"
+#include "core/result.h"
+#include "db/store.h"
+#include "scheduler/admission.h"
+#include "scheduler/stats.h"
+#include "sideeffects/projector.h"
+#include "sideeffects/shard.h"
+
+namespace watchwheel::app {
+
+struct FeederStats;
+struct LaneStats;
+
+// One queue's three numbers. `refused`: offers turned away; of a mailbox, values replaced before they were taken.
+struct QueueReading {
+  std::string name;
+  std::uint64_t depth = 0;
+  std::uint64_t capacity = 0;
+  std::uint64_t refused = 0;
+};
+
+// What may be read from outside while the engine runs: references into single-writer counters, valid as long as the engine.
+struct LaneReading {
+  const LaneStats& lane;
+  const checker::Stats& checker;
+  const scheduler::Stats& scheduler;
+  const scheduler::AdmissionStats& admission;
+};
+
+class Engine : core::Pinned {
+ public:
+  // Opens and migrates the store and builds everything; nothing runs yet.
+  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> make(const Config& config, const core::Clock& clock, Log& log);
+  virtual ~Engine() = default;
+
+  [[nodiscard]] virtual core::Result<void> start() = 0;
+  // Closes admission, waits for the checks in flight (at most engine.drain_timeout), stops every thread in the reverse order of
+  // their start, and commits what was judged. Returns when all threads are joined.
+  virtual void drain_and_stop() = 0;
+  // Puts the new values in force that can be changed while running; see keys_needing_restart() for the others.
+  virtual void reload(const Config& config) = 0;
+
+  // All sites known at start are in their lanes.
+  [[nodiscard]] virtual bool loaded() const = 0;
+  [[nodiscard]] virtual std::vector<LaneReading> lanes() const = 0;
+  [[nodiscard]] virtual std::vector<const sideeffects::ShardStats*> shards() const = 0;
+  // Sites whose facts the store would not take, with the reason: for the operator.
+  [[nodiscard]] virtual std::vector<sideeffects::Poisoned> poisoned() const = 0;
+  [[nodiscard]] virtual const sideeffects::ProjectorStats& projector() const = 0;
+  [[nodiscard]] virtual const FeederStats& feeder() const = 0;
+  [[nodiscard]] virtual std::vector<QueueReading> queues() const = 0;
+  [[nodiscard]] virtual const Machine& machine() const = 0;
+  [[nodiscard]] virtual core::WallTime started_at() const = 0;
+};
+
+}  // namespace watchwheel::app

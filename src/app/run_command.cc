@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/run_command.h"
+
+#include <fmt/format.h>
+#include <prometheus/metric_family.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "app/config.h"
+#include "app/engine.h"
+#include "app/lane.h"
+#include "app/logging.h"
+#include "app/progress_watch.h"
+#include "app/rates.h"
+#include "app/service_notify.h"
+#include "app/status.h"
+#include "app/version.h"
+#include "http/access.h"
+#include "http/engine_view_api.h"
+#include "http/server.h"
+
+namespace watchwheel::app {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr int kExitOk = 0;
+constexpr int kExitBadConfig = 1;
+constexpr int kExitOwnTrouble = 3;
+
+constexpr auto kHeartbeat = 250ms;
+// A lane turns at least ten times a second; one that has not for this long stands still.
+constexpr core::Duration kLanePatience = 15s;
+
+std::string reasons(const std::vector<Problem>& problems) {
+  std::string text;
+  for (const Problem& problem : problems) text += format(problem) + "\n";
+  if (!text.empty()) text.pop_back();
+  return text;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+// The running daemon: the engine, and what stands around it. Its view is asked by the http thread, the rest is the main
+// thread's; what both touch is behind one mutex, held shortly.
+class Daemon final : public http::EngineView {
+ public:
+  Daemon(std::string config_path, const Config& config, const core::Clock& clock, Logging& log)
+      : clock_(clock), log_(log), running_(config) {
+    facts_.config_path = std::move(config_path);
+    facts_.config_loaded_at = clock.wall();
+    facts_.store_url = config.store.url;
+  }
+
+  int run();
+
+  std::vector<prometheus::MetricFamily> collect() override {
+    return metric_families(*engine_, facts(), server_->stats());
+  }
+  bool healthy(std::string& why) override;
+  bool ready(std::string& why) override;
+  std::string status_json() override { return app::status_json(*engine_, facts(), clock_); }
+  core::Result<std::string> reload() override;
+
+ private:
+  core::Result<void> start();
+  void stop();
+  void on_signal();
+  void beat();
+  DaemonFacts facts();
+
+  const core::Clock& clock_;
+  Logging& log_;
+  ServiceNotify service_;
+  asio::io_context io_{1};
+  asio::signal_set signals_{io_, SIGTERM, SIGINT, SIGHUP};
+  asio::steady_timer heartbeat_{io_};
+  ProgressWatch progress_{kLanePatience};
+  RecentRate checks_rate_;
+  core::SteadyTime last_rate_sample_ = core::kNoSteadyTime;
+  core::SteadyTime last_watchdog_ = core::kNoSteadyTime;
+  std::atomic<int> stuck_lane_{-1};  // Written by main, read by http; stands for itself.
+  std::atomic<bool> ready_{false};
+
+  std::mutex mutex_;
+  Config
+      running_;  // Guarded by mutex_. What is in force, keys that wait for a restart at their old values.
+  DaemonFacts facts_;      // Guarded by mutex_.
+  bool stopping_ = false;  // Guarded by mutex_.
+
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<http::Server> server_;
+};
+
+int Daemon::run() {
+  if (auto started = start(); !started) {
+    log_.error(fmt::format("start_failed error=\"{}\"", started.error().message));
+    return kExitOwnTrouble;
+  }
+  on_signal();
+  beat();
+  io_.run();
+  stop();
+  return kExitOk;
+}
+
+core::Result<void> Daemon::start() {
+  log_.info(fmt::format("starting version={} store={} config={}", version(), facts_.store_url,
+                        facts_.config_path));
+  auto engine = Engine::make(running_, clock_, log_);
+  if (!engine) return engine.error();
+  engine_ = *std::move(engine);
+  http::ServerOptions options;
+  options.listen = running_.http.listen;
+  if (!running_.http.token_file.empty()) {
+    auto token = http::load_token(running_.http.token_file);
+    if (!token) return token.error();
+    options.token = *std::move(token);
+  }
+  auto server = http::Server::open(options, *this);
+  if (!server) return server.error();
+  server_ = *std::move(server);
+  // The port that was bound, which differs from the one asked for when that was 0.
+  facts_.http_listen = running_.http.listen.substr(0, running_.http.listen.rfind(':') + 1) +
+                       std::to_string(server_->local_port());
+  if (auto started = engine_->start(); !started) return started;
+  server_->start();
+  log_.info(
+      fmt::format("listening address={} lanes={}", facts_.http_listen, engine_->lanes().size()));
+  return {};
+}
+
+void Daemon::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;  // A reload from now on is refused: the engine is being taken apart.
+  }
+  ready_.store(false);
+  service_.stopping();
+  log_.info("stopping");
+  engine_->drain_and_stop();
+  server_->stop();
+  log_.info("stopped");
+}
+
+void Daemon::on_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      service_.reloading();
+      (void)reload();  // Its outcome is logged and shown in status; there is nobody here to tell.
+      service_.ready("");
+      on_signal();
+      return;
+    }
+    log_.info(fmt::format("signal_received signal={}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+    heartbeat_.cancel();
+    io_.stop();
+  });
+}
+
+void Daemon::beat() {
+  const core::SteadyTime now = clock_.steady();
+  std::vector<std::uint64_t> turns;
+  for (const LaneReading& lane : engine_->lanes())
+    turns.push_back(lane.lane.turns.load(std::memory_order_relaxed));
+  const auto stuck = progress_.look(turns, now);
+  const int before = stuck_lane_.exchange(stuck ? static_cast<int>(*stuck) : -1);
+  if (stuck && before < 0)
+    log_.error(
+        fmt::format("lane_stuck lane={} patience_s={}", *stuck, core::to_seconds(kLanePatience)));
+
+  if (now - last_rate_sample_ >= 1s) {
+    last_rate_sample_ = now;
+    checks_rate_.sample(checks_done(*engine_), now);
+  }
+  if (!ready_.load() && engine_->loaded()) {
+    ready_.store(true);
+    log_.info("ready");
+    service_.ready(fmt::format("watching; metrics at http://{}/metrics", facts().http_listen));
+  }
+  // Fed by real progress only: a lane that stands still lets systemd restart us.
+  if (const auto period = service_.watchdog_period();
+      period && !stuck && now - last_watchdog_ >= *period / 3) {
+    last_watchdog_ = now;
+    service_.alive();
+  }
+  heartbeat_.expires_after(kHeartbeat);
+  heartbeat_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) beat();
+  });
+}
+
+DaemonFacts Daemon::facts() {
+  const std::lock_guard lock(mutex_);
+  DaemonFacts facts = facts_;
+  facts.log_lines_dropped = log_.dropped();
+  facts.checks_per_second = checks_rate_.per_second();
+  facts.ready = ready_.load();
+  return facts;
+}
+
+bool Daemon::healthy(std::string& why) {
+  const int stuck = stuck_lane_.load();
+  if (stuck >= 0) why = fmt::format("lane {} makes no progress", stuck);
+  return stuck < 0;
+}
+
+bool Daemon::ready(std::string& why) {
+  if (!ready_.load()) why = "the site list is being loaded";
+  return ready_.load();
+}
+
+// All or nothing: a configuration with any error is refused whole, with every reason, and the old one stays in force.
+core::Result<std::string> Daemon::reload() {
+  const ConfigReport report = load_config(facts().config_path);
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return core::Error{core::ErrorKind::Unavailable, "the daemon is stopping"};
+  facts_.reload_ok = report.ok();
+  if (!report.ok()) {
+    log_.error(fmt::format("reload_refused problems={} action=keep_old", report.problems.size()));
+    for (const Problem& problem : report.problems)
+      log_.error(fmt::format("config_problem at=\"{}\"", format(problem)));
+    return core::Error{core::ErrorKind::Invalid, reasons(report.problems)};
+  }
+  for (const Problem& problem : report.problems)
+    log_.warn(fmt::format("config_problem at=\"{}\"", format(problem)));
+  facts_.restart_needed = keys_needing_restart(running_, report.config);
+  facts_.config_loaded_at = clock_.wall();
+  running_.checks = report.config.checks;
+  running_.confirm = report.config.confirm;
+  running_.projection = report.config.projection;
+  running_.engine.drain_timeout = report.config.engine.drain_timeout;
+  running_.log.level = report.config.log.level;
+  engine_->reload(running_);
+  log_.set_level(running_.log.level);
+  const std::string waiting = joined(facts_.restart_needed);
+  log_.info(fmt::format("reloaded restart_needed=\"{}\"", waiting));
+  return waiting.empty() ? std::string("reloaded")
+                         : "reloaded; these keys wait for a restart: " + waiting;
+}
+
+}  // namespace
+
+int run_daemon(const RunOptions& options) {
+  const ConfigReport report = load_config(options.config_path);
+  for (const Problem& problem : report.problems)
+    std::fprintf(stderr, "%s\n", format(problem).c_str());
+  if (!report.ok()) {
+    std::fprintf(stderr, "watchwheel: the configuration has errors; nothing was started\n");
+    return kExitBadConfig;
+  }
+  // A peer that goes away must not end us with it; sends report it as an error.
+  std::signal(SIGPIPE, SIG_IGN);
+  const core::SystemClock clock;
+  const auto log = Logging::make(report.config.log);
+  Daemon daemon(options.config_path, report.config, clock, *log);
+  return daemon.run();
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// world.h - the whole engine on one thread: virtual clock, false network, store in memory, faults when the test says so.
+//
+// It holds the real Lane, Shard and Projector and the rings between them; what it leaves out are the threads, the real
+// checker and the real store. At every result it also runs the simplest possible judge, and at the end both must agree.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/lane.h"
+#include "core/clock.h"
+#include "fake_prober.h"
+#include "sideeffects/projector.h"
+#include "sideeffects/shard.h"
+#include "support/fake_store.h"
+
+namespace watchwheel::sim {
+
+// What one site went through, as seen by the network: every time it was asked and what it answered.
+struct Asked {
+  core::SteadyTime at;
+  core::WallTime wall;
+};
+
+struct WorldSettings {
+  std::uint32_t sites = 1;
+  core::Duration interval = std::chrono::seconds{60};
+  core::ConfirmPolicy confirm;
+  std::size_t in_flight_max = 0;
+};
+
+class World {
+ public:
+  World(const WorldSettings& settings, Network network);
+  ~World();
+
+  void run_for(core::Duration how_long);
+  // Nothing of the lane runs while time passes: a stopped process, a starved one.
+  void stall(core::Duration how_long);
+  // The process dies with all it had in memory and starts again on the same store.
+  void kill_and_restart();
+
+  void put(std::uint64_t site, core::Duration interval, bool active = true);
+  void remove(std::uint64_t site);
+
+  core::ManualClock clock;
+  testing::FakeEventStore store;
+  testing::FakeFreshnessSink sink;
+
+  [[nodiscard]] const std::vector<Asked>& asked(std::uint64_t site) { return asked_[site]; }
+  // The causes of the results that reached the lane, in their order.
+  [[nodiscard]] const std::vector<core::Cause>& results(std::uint64_t site) { return results_[site]; }
+  [[nodiscard]] const app::Lane& lane() const { return *lane_; }
+  [[nodiscard]] const FakeProber& prober() const { return *prober_; }
+  [[nodiscard]] const WorldSettings& settings() const { return settings_; }
+  // Lets the shard and the projector finish what they have.
+  void settle();
+
+  static std::string url_of(std::uint64_t site) { return "http://s" + std::to_string(site) + ".test/"; }
+  static std::uint64_t site_of(std::string_view url);
+
+ private:
+  class Notes;
+  void build();
+  void load();
+  void turn();
+  void send(app::LaneMessage&& message);
+
+  WorldSettings settings_;
+  Network network_;
+  std::map<std::uint64_t, std::pair<core::Duration, bool>> list_;  // The site list: interval, active.
+  std::map<std::uint64_t, std::vector<Asked>> asked_;
+  std::map<std::uint64_t, std::vector<core::Cause>> results_;
+  std::shared_ptr<const core::CheckOptions> options_ = std::make_shared<const core::CheckOptions>();
+
+  std::unique_ptr<core::SpscRing<app::LaneMessage>> inbox_;
+  std::unique_ptr<core::SpscRing<core::SiteNote>> notes_ring_;
+  std::unique_ptr<core::SpscRing<core::FreshnessMark>> marks_;
+  std::unique_ptr<app::ShardMailbox> mailbox_;
+  std::unique_ptr<Notes> notes_;
+  std::unique_ptr<FakeProber> prober_;
+  std::unique_ptr<app::Lane> lane_;
+  std::unique_ptr<sideeffects::Shard> shard_;
+  std::unique_ptr<sideeffects::Projector> projector_;
+};
+
+}  // namespace watchwheel::sim
