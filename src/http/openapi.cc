@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/openapi.h"
+
+namespace watchwheel::http {
+
+std::string_view openapi_document() {
+  return R"({
+  "openapi": "3.0.3",
+  "info": {
+    "title": "Watchwheel",
+    "version": "1",
+    "description": "What an operator asks of a running Watchwheel. When a token is configured (http.token_file), everything but /-/healthy and /-/ready needs it.",
+    "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" }
+  },
+  "security": [ {}, { "bearer": [] } ],
+  "paths": {
+    "/": { "get": {
+      "summary": "The operator's page.",
+      "responses": { "200": { "description": "State, links and the status.", "content": { "text/html": {} } },
+                     "401": { "$ref": "#/components/responses/Refusal" } } } },
+    "/metrics": { "get": {
+      "summary": "Metrics in the Prometheus text format.",
+      "responses": { "200": { "description": "Text format 0.0.4.", "content": { "text/plain": {} } },
+                     "401": { "$ref": "#/components/responses/Refusal" } } } },
+    "/-/healthy": { "get": {
+      "summary": "Does the process make progress? If not, a restart would help.",
+      "security": [ {} ],
+      "responses": { "200": { "description": "It does.", "content": { "text/plain": {} } },
+                     "503": { "description": "It does not; the body says why.", "content": { "text/plain": {} } } } } },
+    "/-/ready": { "get": {
+      "summary": "Has it loaded its sites, and does it check them?",
+      "security": [ {} ],
+      "responses": { "200": { "description": "Yes.", "content": { "text/plain": {} } },
+                     "503": { "description": "Not yet; the body says what is awaited.", "content": { "text/plain": {} } } } } },
+    "/-/reload": { "post": {
+      "summary": "Reads the configuration again and puts it in force as a whole, or changes nothing.",
+      "responses": { "200": { "description": "In force; the body says what changed.", "content": { "text/plain": {} } },
+                     "401": { "$ref": "#/components/responses/Refusal" },
+                     "403": { "$ref": "#/components/responses/Refusal" },
+                     "409": { "description": "Refused; the body holds every reason, one a line. The old configuration stays in force.", "content": { "text/plain": {} } } } } },
+    "/api/v1/status": { "get": {
+      "summary": "What the daemon is doing, and what it decided automatically and why.",
+      "responses": { "200": { "description": "What `watchwheel status --json` prints.", "content": { "application/json": { "schema": { "type": "object" } } } },
+                     "401": { "$ref": "#/components/responses/Refusal" } } } },
+    "/api/v1/openapi.json": { "get": {
+      "summary": "This document.",
+      "responses": { "200": { "description": "OpenAPI 3.0.", "content": { "application/json": {} } },
+                     "401": { "$ref": "#/components/responses/Refusal" } } } }
+  },
+  "components": {
+    "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+    "responses": { "Refusal": { "description": "Why not.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } } },
+    "schemas": { "Error": { "type": "object", "required": [ "error" ], "properties": { "error": { "type": "string" } } } }
+  }
+}
+)";
+}
+
+}  // namespace watchwheel::http
