@@ -68,8 +68,8 @@ class FakeEventStore final : public sideeffects::EventStore {
   using Key = std::pair<core::SiteId, core::WallTime>;
   using Rows = std::map<Key, FakeEvent>;
 
-  [[nodiscard]] core::Result<void> apply(Rows& rows, const sideeffects::EventWrite& write);
-  [[nodiscard]] static const FakeEvent* find_open(const Rows& rows, core::SiteId site);
+  [[nodiscard]] core::Result<void> apply(const sideeffects::EventWrite& write);
+  [[nodiscard]] const FakeEvent* find_open(core::SiteId site) const;
 
   mutable std::mutex mutex_;
   Rows rows_;
