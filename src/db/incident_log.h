@@ -28,7 +28,7 @@ struct IncidentFilter {
 struct Incident {
   core::EventId id;
   core::SiteId site;
-  std::string url;   // "" when the site has been removed and its row is gone.
+  std::string url;  // "" when the site has been removed and its row is gone.
   std::string name;
   core::SiteState state = core::SiteState::SeemsDown;  // Up: it is over.
   core::WallTime started_at = core::kNoWallTime;
@@ -49,7 +49,8 @@ class IncidentLog {
   virtual ~IncidentLog() = default;
 
   // Newest first (by start, then id), skipping the first `offset`.
-  [[nodiscard]] virtual core::Result<std::vector<Incident>> list(const IncidentFilter& filter, std::size_t offset,
+  [[nodiscard]] virtual core::Result<std::vector<Incident>> list(const IncidentFilter& filter,
+                                                                 std::size_t offset,
                                                                  std::size_t limit) = 0;
   [[nodiscard]] virtual core::Result<OpenIncidentCounts> count_open() = 0;
 };

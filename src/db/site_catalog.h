@@ -37,7 +37,7 @@ struct SiteView {
   core::WallTime state_since = core::kNoWallTime;
   core::WallTime checked_at = core::kNoWallTime;
   std::optional<core::Cause> cause;
-  core::EventId open_event;              // 0: none.
+  core::EventId open_event;  // 0: none.
 };
 
 class SiteCatalog {
@@ -47,18 +47,21 @@ class SiteCatalog {
   // Adds or replaces each record, all in one transaction. A record with an id is that site; one without (id 0) is the site
   // of the same URL, if there is one, else a new one. Invalid names the first record that cannot be stored, and nothing is.
   // When `ids` is given, it receives the id of each record, in order.
-  [[nodiscard]] virtual core::Result<UpsertCounts> upsert(std::span<const core::SiteRecord> records,
-                                                          std::vector<core::SiteId>* ids = nullptr) = 0;
+  [[nodiscard]] virtual core::Result<UpsertCounts> upsert(
+      std::span<const core::SiteRecord> records, std::vector<core::SiteId>* ids = nullptr) = 0;
 
   // Up to `limit` sites above `after`, in id order, that pass the filter.
-  [[nodiscard]] virtual core::Result<std::vector<SiteView>> list(const SiteFilter& filter, core::SiteId after,
+  [[nodiscard]] virtual core::Result<std::vector<SiteView>> list(const SiteFilter& filter,
+                                                                 core::SiteId after,
                                                                  std::size_t limit) = 0;
   // NotFound when there is none.
   [[nodiscard]] virtual core::Result<SiteView> get(core::SiteId id) = 0;
   // The sites with exactly this URL (usually one).
-  [[nodiscard]] virtual core::Result<std::vector<core::SiteId>> find_url(const std::string& url) = 0;
+  [[nodiscard]] virtual core::Result<std::vector<core::SiteId>> find_url(
+      const std::string& url) = 0;
   // How many of `ids` there were and changed.
-  [[nodiscard]] virtual core::Result<std::uint64_t> set_active(std::span<const core::SiteId> ids, bool active) = 0;
+  [[nodiscard]] virtual core::Result<std::uint64_t> set_active(std::span<const core::SiteId> ids,
+                                                               bool active) = 0;
   [[nodiscard]] virtual core::Result<std::uint64_t> remove(std::span<const core::SiteId> ids) = 0;
   [[nodiscard]] virtual core::Result<std::uint64_t> count() = 0;
 };

@@ -16,14 +16,15 @@
 namespace watchwheel::db {
 
 struct SitePage {
-  std::vector<core::KnownSite> sites;  // Rising by id. Paused sites are among them (record.active is false).
+  std::vector<core::KnownSite>
+      sites;  // Rising by id. Paused sites are among them (record.active is false).
   bool last = false;
 };
 
 struct SiteChange {
   core::ChangeSeq seq;
-  bool removed = false;     // Then only known.record.id holds.
-  core::KnownSite known;    // The site as it is now, not as it was at `seq`.
+  bool removed = false;  // Then known.record is what it was; known.open_event is still to be ended.
+  core::KnownSite known;  // The site as it is now, not as it was at `seq`.
 };
 
 class SiteFeed {
@@ -35,7 +36,13 @@ class SiteFeed {
   // Sites with an id above `after`, in id order.
   [[nodiscard]] virtual core::Result<SitePage> load(core::SiteId after, std::size_t limit) = 0;
   // Changes above `after`, in their order, at most `limit`. Several changes of one site may come as one, with the last seq.
-  [[nodiscard]] virtual core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after, std::size_t limit) = 0;
+  [[nodiscard]] virtual core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after,
+                                                                      std::size_t limit) = 0;
+
+  // Sites with an id above `after`, in id order, that were removed while an event of theirs is open: the removal was not seen
+  // by a running engine, so its end is still to be written. When the row is gone too, only record.id and open_event hold.
+  [[nodiscard]] virtual core::Result<std::vector<core::KnownSite>> removed_with_open_event(
+      std::size_t limit, core::SiteId after = {}) = 0;
 };
 
 }  // namespace watchwheel::db

@@ -47,8 +47,10 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
-  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store() = 0;
-  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>>
+  make_event_store() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>>
+  make_freshness_sink() = 0;
 };
 
 // Checks a store URL without touching anything: the error says which URLs are understood.

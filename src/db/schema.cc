@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of the schema. docs/reference/schema.md tells what the columns mean.
+#include "db/migrations.h"
+
+namespace watchwheel::db {
+namespace {
+
+// AUTOINCREMENT: the id of a site or an event is never given again, or a new site would inherit an old one's history.
+// events.site_id refers to nothing on purpose: events outlive their site.
+constexpr const char* kFirstSchema = R"sql(
+CREATE TABLE schema_version (
+  version    INTEGER PRIMARY KEY,
+  title      TEXT NOT NULL,
+  applied_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE site_changes (
+  only       INTEGER PRIMARY KEY CHECK (only = 1),
+  newest_seq INTEGER NOT NULL
+) STRICT;
+INSERT INTO site_changes (only, newest_seq) VALUES (1, 0);
+
+CREATE TABLE sites (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id > 0),
+  url         TEXT NOT NULL CHECK (url <> ''),
+  interval_ms INTEGER CHECK (interval_ms BETWEEN 1000 AND 86400000),
+  active      INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+  name        TEXT NOT NULL DEFAULT '',
+  tags        TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(tags)),
+  options     TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options)),
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  change_seq  INTEGER NOT NULL,
+  deleted_at  INTEGER
+) STRICT;
+CREATE UNIQUE INDEX sites_change ON sites (change_seq);
+CREATE INDEX sites_url ON sites (url) WHERE deleted_at IS NULL;
+CREATE INDEX sites_deleted ON sites (deleted_at) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE events (
+  id                INTEGER PRIMARY KEY AUTOINCREMENT,
+  site_id           INTEGER NOT NULL,
+  started_at        INTEGER NOT NULL,
+  state             TEXT NOT NULL CHECK (state IN ('seems_down', 'down', 'closed')),
+  confirmed_at      INTEGER,
+  ended_at          INTEGER,
+  failures          INTEGER NOT NULL,
+  merged            INTEGER NOT NULL,
+  transitions_total INTEGER NOT NULL CHECK (transitions_total > 0),
+  cause             TEXT NOT NULL,
+  phase             TEXT NOT NULL,
+  http_status       INTEGER,
+  detail            TEXT NOT NULL,
+  address           TEXT NOT NULL,
+  UNIQUE (site_id, started_at),
+  CHECK ((state = 'closed') = (ended_at IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX events_open ON events (site_id) WHERE ended_at IS NULL;
+CREATE INDEX events_started ON events (started_at);
+
+CREATE TABLE event_transitions (
+  event_id     INTEGER NOT NULL REFERENCES events (id),
+  seq          INTEGER NOT NULL CHECK (seq > 0),
+  reason       TEXT NOT NULL,
+  before_state TEXT NOT NULL,
+  after_state  TEXT NOT NULL,
+  at           INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
+  cause        TEXT NOT NULL,
+  phase        TEXT NOT NULL,
+  http_status  INTEGER,
+  detail       TEXT NOT NULL,
+  address      TEXT NOT NULL,
+  PRIMARY KEY (event_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE site_state (
+  site_id        INTEGER PRIMARY KEY REFERENCES sites (id) ON DELETE CASCADE,
+  event_id       INTEGER,
+  event_state    TEXT CHECK (event_state IN ('seems_down', 'down')),
+  state_since    INTEGER,
+  measured       INTEGER CHECK (measured IN (0, 1)),
+  checked_at     INTEGER,
+  cause          TEXT,
+  http_status    INTEGER,
+  total_ms       INTEGER,
+  next_due_at    INTEGER,
+  cert_not_after INTEGER,
+  state          TEXT GENERATED ALWAYS AS (
+                   CASE WHEN measured = 0 THEN 'unknown'
+                        WHEN event_state IS NOT NULL THEN event_state
+                        WHEN measured = 1 THEN 'up' END) VIRTUAL,
+  CHECK ((event_id IS NULL) = (event_state IS NULL))
+) STRICT;
+)sql";
+
+}  // namespace
+
+const std::vector<SchemaStep>& schema_steps() {
+  static const std::vector<SchemaStep> steps{
+      {1, "sites, their state, events and transitions", kFirstSchema},
+  };
+  return steps;
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_event_store.h"
+
+#include <string>
+
+#include "db/rows.h"
+
+namespace watchwheel::db {
+namespace {
+
+using sideeffects::EventWrite;
+using sideeffects::StoredEvent;
+using sideeffects::TransitionRecord;
+
+constexpr const char* kFind =
+    "SELECT id, state, ended_at, transitions_total, failures FROM events WHERE site_id = ? AND "
+    "started_at = ?";
+constexpr const char* kOpenOfSite =
+    "SELECT e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, e.transitions_total,"
+    " e.cause, e.phase, e.http_status, e.detail, e.address"
+    " FROM events e WHERE e.site_id = ? AND e.ended_at IS NULL";
+constexpr const char* kInsertEvent =
+    "INSERT INTO events (site_id, started_at, state, confirmed_at, ended_at, failures, merged, "
+    "transitions_total,"
+    " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kUpdateEvent =
+    "UPDATE events SET state = ?, confirmed_at = coalesce(?, confirmed_at), ended_at = ?, failures "
+    "= ?, merged = max(merged, ?), "
+    "transitions_total = ?,"
+    " cause = ?, phase = ?, http_status = ?, detail = ?, address = ? WHERE id = ? AND ended_at IS "
+    "NULL";
+constexpr const char* kKnownTransition =
+    "SELECT reason, after_state FROM event_transitions WHERE event_id = ? AND seq = ?";
+constexpr const char* kInsertTransition =
+    "INSERT INTO event_transitions (event_id, seq, reason, before_state, after_state, at, failures,"
+    " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr const char* kProjectOpen =
+    "INSERT INTO site_state (site_id, event_id, event_state, state_since)"
+    " SELECT id, ?2, ?3, ?4 FROM sites WHERE id = ?1"
+    " ON CONFLICT (site_id) DO UPDATE SET event_id = excluded.event_id, event_state = "
+    "excluded.event_state,"
+    " state_since = excluded.state_since";
+constexpr const char* kProjectEnded =
+    "INSERT INTO site_state (site_id, state_since) SELECT id, ?2 FROM sites WHERE id = ?1"
+    " ON CONFLICT (site_id) DO UPDATE SET event_id = NULL, event_state = NULL, state_since = "
+    "excluded.state_since"
+    " WHERE event_id IS NULL OR event_id = ?3";
+
+std::string name_of(const EventWrite& write) {
+  return "event of site " + std::to_string(write.site.value) + " that began " +
+         core::to_iso8601(write.started_at);
+}
+
+core::Error invalid(const EventWrite& write, const std::string& what) {
+  return core::Error{core::ErrorKind::Invalid, name_of(write) + ": " + what};
+}
+
+// What can be said of a write before looking at what is stored.
+core::Result<void> check_shape(const EventWrite& write) {
+  if (write.site.value == 0 || write.site.value > INT64_MAX)
+    return invalid(write, "the site's id does not fit");
+  if (write.started_at == core::kNoWallTime) return invalid(write, "it has no beginning");
+  const bool ended = write.ended_at != core::kNoWallTime;
+  const bool known_state = write.state == core::SiteState::SeemsDown ||
+                           write.state == core::SiteState::Down ||
+                           write.state == core::SiteState::Up;
+  if (!known_state || (write.state == core::SiteState::Up) != ended) {
+    return invalid(write, "state " + std::string(core::to_string(write.state)) +
+                              (ended ? " with" : " without") + " an end");
+  }
+  if (write.transitions_total == 0) return invalid(write, "it has no transition");
+  if (write.transitions.size() > write.transitions_total)
+    return invalid(write, "it has more transitions than its total");
+  std::uint32_t seq =
+      write.transitions_total - static_cast<std::uint32_t>(write.transitions.size());
+  for (const TransitionRecord& transition : write.transitions) {
+    if (transition.seq != ++seq) {
+      return invalid(write, "transition " + std::to_string(transition.seq) + " stands where " +
+                                std::to_string(seq) + " belongs (of " +
+                                std::to_string(write.transitions_total) + ")");
+    }
+  }
+  return {};
+}
+
+core::WallTime state_since(const EventWrite& write) {
+  if (write.state == core::SiteState::Up) return write.ended_at;
+  return write.state == core::SiteState::Down && write.confirmed_at != core::kNoWallTime
+             ? write.confirmed_at
+             : write.started_at;
+}
+
+}  // namespace
+
+struct SqliteEventStore::Stored {
+  core::EventId id;
+  std::string state;
+  bool ended = false;
+  std::uint32_t transitions_total = 0;
+  std::uint32_t failures = 0;
+};
+
+core::Result<void> SqliteEventStore::commit(std::span<const EventWrite> writes) {
+  if (writes.empty()) return {};
+  for (const EventWrite& write : writes) {
+    if (core::Result<void> shape = check_shape(write); !shape) return shape;
+  }
+  core::Result<Transaction> transaction = Transaction::write(*connection_);
+  if (!transaction) return transaction.error();
+  for (const EventWrite& write : writes) {
+    if (core::Result<void> applied = apply(write); !applied) return applied;
+  }
+  return transaction->commit();
+}
+
+core::Result<void> SqliteEventStore::apply(const EventWrite& write) {
+  core::Result<std::optional<Stored>> found = find(write);
+  if (!found) return found.error();
+  if (*found && (*found)->ended) return {};  // Frozen.
+
+  const std::uint32_t stored_total = *found ? (*found)->transitions_total : 0;
+  const auto given = static_cast<std::uint32_t>(write.transitions.size());
+  const std::uint32_t first_seq = write.transitions_total - given + 1;
+  if (first_seq > stored_total + 1) {
+    return invalid(write, "transition " + std::to_string(stored_total + 1) +
+                              " is missing: " + std::to_string(stored_total) +
+                              " are stored and the next one given is " + std::to_string(first_seq));
+  }
+  if (*found) return go_on(write, **found);
+
+  core::Result<core::EventId> event = insert(write);
+  if (!event) return event.error();
+  if (core::Result<void> added = append(write, *event, 0); !added) return added;
+  return project(write, *event);
+}
+
+// An open event: a replay (nothing in it is new), a longer streak, or new transitions.
+core::Result<void> SqliteEventStore::go_on(const EventWrite& write, const Stored& stored) {
+  if (core::Result<void> same = check_known(write, stored); !same) return same;
+  if (write.transitions_total < stored.transitions_total) return {};
+  if (write.transitions_total == stored.transitions_total) {
+    if (event_state_text(write.state) != stored.state) {
+      return invalid(write, "it is stored as " + stored.state + " and becomes " +
+                                std::string(event_state_text(write.state)) +
+                                " without a transition");
+    }
+    if (write.failures <= stored.failures) return {};
+    return update(write, stored.id);  // The streak and its newest evidence.
+  }
+  if (core::Result<void> updated = update(write, stored.id); !updated) return updated;
+  if (core::Result<void> added = append(write, stored.id, stored.transitions_total); !added)
+    return added;
+  return project(write, stored.id);
+}
+
+core::Result<std::optional<SqliteEventStore::Stored>> SqliteEventStore::find(
+    const EventWrite& write) {
+  Query query = connection_->query(kFind);
+  query.bind(to_column(write.site)).bind(write.started_at);
+  core::Result<bool> row = query.step();
+  if (!row) return row.error();
+  if (!*row) return std::optional<Stored>{};
+  return std::optional<Stored>{
+      Stored{.id = id_from<core::EventId>(query, 0),
+             .state = std::string(query.text(1)),
+             .ended = !query.is_null(2),
+             .transitions_total = static_cast<std::uint32_t>(query.integer(3)),
+             .failures = static_cast<std::uint32_t>(query.integer(4))}};
+}
+
+// Transitions that are stored already must be the same change: passing over a different one would lose it. Times and
+// evidence may differ, because a shard that repeats itself may know more by then.
+core::Result<void> SqliteEventStore::check_known(const EventWrite& write, const Stored& stored) {
+  for (const TransitionRecord& transition : write.transitions) {
+    if (transition.seq > stored.transitions_total) break;
+    Query query = connection_->query(kKnownTransition);
+    query.bind(to_column(stored.id)).bind(static_cast<std::int64_t>(transition.seq));
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) {
+      return corrupt_row(*connection_, name_of(write) + ": transition " +
+                                           std::to_string(transition.seq) + " is gone");
+    }
+    if (query.text(0) != core::to_string(transition.reason) ||
+        query.text(1) != core::to_string(transition.after)) {
+      return invalid(write, "transition " + std::to_string(transition.seq) + " is stored as " +
+                                std::string(query.text(0)) + " and given as " +
+                                std::string(core::to_string(transition.reason)));
+    }
+  }
+  return {};
+}
+
+core::Result<core::EventId> SqliteEventStore::insert(const EventWrite& write) {
+  if (write.state != core::SiteState::Up) {
+    core::Result<std::optional<StoredEvent>> other = open_event(write.site);
+    if (!other) return other.error();
+    if (*other) {
+      return invalid(write, "the site has an open event already, begun " +
+                                core::to_iso8601((*other)->event.started_at));
+    }
+  }
+  const EvidenceText evidence(write.evidence);
+  Query query = connection_->query(kInsertEvent);
+  query.bind(to_column(write.site))
+      .bind(write.started_at)
+      .bind(event_state_text(write.state))
+      .bind(write.confirmed_at);
+  query.bind(write.ended_at)
+      .bind(static_cast<std::int64_t>(write.failures))
+      .bind(static_cast<std::int64_t>(write.merged));
+  query.bind(static_cast<std::int64_t>(write.transitions_total));
+  bind_evidence(query, evidence);
+  if (core::Result<void> done = query.run(); !done) return done.error();
+  return core::EventId{static_cast<std::uint64_t>(connection_->last_insert_id())};
+}
+
+core::Result<void> SqliteEventStore::update(const EventWrite& write, core::EventId event) {
+  const EvidenceText evidence(write.evidence);
+  Query query = connection_->query(kUpdateEvent);
+  query.bind(event_state_text(write.state)).bind(write.confirmed_at).bind(write.ended_at);
+  query.bind(static_cast<std::int64_t>(write.failures))
+      .bind(static_cast<std::int64_t>(write.merged));
+  query.bind(static_cast<std::int64_t>(write.transitions_total));
+  bind_evidence(query, evidence);
+  return query.bind(to_column(event)).run();
+}
+
+core::Result<void> SqliteEventStore::append(const EventWrite& write, core::EventId event,
+                                            std::uint32_t stored_total) {
+  for (const TransitionRecord& transition : write.transitions) {
+    if (transition.seq <= stored_total) continue;
+    const EvidenceText evidence(transition.evidence);
+    Query query = connection_->query(kInsertTransition);
+    query.bind(to_column(event)).bind(static_cast<std::int64_t>(transition.seq));
+    query.bind(core::to_string(transition.reason)).bind(core::to_string(transition.before));
+    query.bind(core::to_string(transition.after)).bind(core::to_unix_ms(transition.at));
+    query.bind(static_cast<std::int64_t>(transition.failures));
+    bind_evidence(query, evidence);
+    if (core::Result<void> done = query.run(); !done) return done;
+  }
+  return {};
+}
+
+// The event's columns of the site's state. An event that ended takes back only what it said itself.
+core::Result<void> SqliteEventStore::project(const EventWrite& write, core::EventId event) {
+  const bool ended = write.state == core::SiteState::Up;
+  Query query = connection_->query(ended ? kProjectEnded : kProjectOpen);
+  query.bind(to_column(write.site));
+  if (ended) {
+    query.bind(state_since(write)).bind(to_column(event));
+  } else {
+    query.bind(to_column(event)).bind(event_state_text(write.state)).bind(state_since(write));
+  }
+  return query.run();
+}
+
+core::Result<std::optional<StoredEvent>> SqliteEventStore::open_event(core::SiteId site) {
+  Query query = connection_->query(kOpenOfSite);
+  query.bind(to_column(site));
+  core::Result<bool> row = query.step();
+  if (!row) return row.error();
+  if (!*row) return std::optional<StoredEvent>{};
+  core::Result<std::optional<core::OpenEvent>> event = open_event_from(*connection_, query, 0);
+  if (!event) return event.error();
+  core::Result<core::Evidence> evidence = evidence_from(*connection_, query, 7);
+  if (!evidence) return evidence.error();
+  return std::optional<StoredEvent>{
+      StoredEvent{.event = **event,
+                  .transitions_total = static_cast<std::uint32_t>(query.integer(6)),
+                  .evidence = std::move(*evidence)}};
+}
+
+}  // namespace watchwheel::db

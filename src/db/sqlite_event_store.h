@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sqlite_event_store.h - events and transitions on SQLite.
+//
+// An event is named by (site, started_at), a transition by its number within the event. So storing twice stores once, and
+// what does not continue what is stored is refused instead of leaving a gap: a gap is a lost transition.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "db/sqlite.h"
+#include "sideeffects/event_store_api.h"
+
+namespace watchwheel::db {
+
+class SqliteEventStore final : public sideeffects::EventStore {
+ public:
+  explicit SqliteEventStore(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  [[nodiscard]] core::Result<void> commit(std::span<const sideeffects::EventWrite> writes) override;
+  [[nodiscard]] core::Result<std::optional<sideeffects::StoredEvent>> open_event(
+      core::SiteId site) override;
+
+ private:
+  struct Stored;
+  [[nodiscard]] core::Result<void> apply(const sideeffects::EventWrite& write);
+  [[nodiscard]] core::Result<void> go_on(const sideeffects::EventWrite& write,
+                                         const Stored& stored);
+  [[nodiscard]] core::Result<std::optional<Stored>> find(const sideeffects::EventWrite& write);
+  [[nodiscard]] core::Result<void> check_known(const sideeffects::EventWrite& write,
+                                               const Stored& stored);
+  [[nodiscard]] core::Result<core::EventId> insert(const sideeffects::EventWrite& write);
+  [[nodiscard]] core::Result<void> update(const sideeffects::EventWrite& write,
+                                          core::EventId event);
+  [[nodiscard]] core::Result<void> append(const sideeffects::EventWrite& write, core::EventId event,
+                                          std::uint32_t stored_total);
+  [[nodiscard]] core::Result<void> project(const sideeffects::EventWrite& write,
+                                           core::EventId event);
+
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace watchwheel::db

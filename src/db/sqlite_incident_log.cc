@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_incident_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "db/rows.h"
+
+namespace watchwheel::db {
+namespace {
+
+// Three texts instead of one with every condition, so that each finds its index: the open ones, one site's, or all by start.
+#define WATCHWHEEL_INCIDENT                                                                \
+  "SELECT e.id, e.site_id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures," \
+  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name"                   \
+  " FROM events e LEFT JOIN sites s ON s.id = e.site_id WHERE "
+#define WATCHWHEEL_SINCE "(?1 IS NULL OR e.ended_at IS NULL OR e.ended_at >= ?1)"
+#define WATCHWHEEL_NEWEST_FIRST " ORDER BY e.started_at DESC, e.id DESC LIMIT ?2 OFFSET ?3"
+constexpr const char* kOpen = WATCHWHEEL_INCIDENT
+    "e.ended_at IS NULL AND (?4 IS NULL OR e.site_id = ?4) AND " WATCHWHEEL_SINCE
+        WATCHWHEEL_NEWEST_FIRST;
+constexpr const char* kOfSite =
+    WATCHWHEEL_INCIDENT "e.site_id = ?4 AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
+constexpr const char* kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
+
+constexpr const char* kTransitions =
+    "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
+    "detail, address"
+    " FROM event_transitions WHERE event_id = ? ORDER BY seq";
+constexpr const char* kCountOpen =
+    "SELECT state, count(*) FROM events WHERE ended_at IS NULL GROUP BY state";
+
+std::int64_t row_count(std::size_t n) {
+  return static_cast<std::int64_t>(std::min<std::size_t>(n, INT64_MAX));
+}
+
+}  // namespace
+
+core::Result<std::vector<Incident>> SqliteIncidentLog::list(const IncidentFilter& filter,
+                                                            std::size_t offset, std::size_t limit) {
+  core::Result<Transaction> moment = Transaction::read(*connection_);
+  if (!moment) return moment.error();
+  core::Result<std::vector<Incident>> found = events(filter, offset, limit);
+  if (!found) return found;
+  for (Incident& incident : *found) {
+    if (core::Result<void> added = add_transitions(incident); !added) return added.error();
+  }
+  return found;
+}
+
+core::Result<std::vector<Incident>> SqliteIncidentLog::events(const IncidentFilter& filter,
+                                                              std::size_t offset,
+                                                              std::size_t limit) {
+  Query query = connection_->query(filter.open_only ? kOpen : filter.site ? kOfSite : kAll);
+  query.bind(filter.since).bind(row_count(limit)).bind(row_count(offset));
+  if (filter.site) {
+    query.bind(to_column(*filter.site));
+  } else if (filter.open_only) {
+    query.bind(nullptr);
+  }
+  std::vector<Incident> incidents;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return incidents;
+    core::Result<Incident> incident = incident_from(query);
+    if (!incident) return incident.error();
+    incidents.push_back(std::move(*incident));
+  }
+}
+
+core::Result<Incident> SqliteIncidentLog::incident_from(const Query& row) const {
+  core::Result<core::Evidence> evidence = evidence_from(*connection_, row, 7);
+  if (!evidence) return evidence.error();
+  const std::optional<core::SiteState> state =
+      row.is_null(5) ? core::parse_site_state(row.text(2)) : core::SiteState::Up;
+  if (!state)
+    return corrupt_row(*connection_,
+                       "an event has the unknown state '" + std::string(row.text(2)) + "'");
+  return Incident{.id = id_from<core::EventId>(row, 0),
+                  .site = id_from<core::SiteId>(row, 1),
+                  .url = std::string(row.text(12)),
+                  .name = std::string(row.text(13)),
+                  .state = *state,
+                  .started_at = row.time(3),
+                  .confirmed_at = row.time(4),
+                  .ended_at = row.time(5),
+                  .failures = static_cast<std::uint32_t>(row.integer(6)),
+                  .evidence = std::move(*evidence),
+                  .transitions = {}};
+}
+
+core::Result<void> SqliteIncidentLog::add_transitions(Incident& incident) {
+  Query query = connection_->query(kTransitions);
+  query.bind(to_column(incident.id));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    const auto reason = core::parse_transition_reason(query.text(1));
+    const auto before = core::parse_site_state(query.text(2));
+    const auto after = core::parse_site_state(query.text(3));
+    if (!reason || !before || !after) {
+      return corrupt_row(*connection_, "event " + std::to_string(incident.id.value) +
+                                           " has a transition of unknown reason or state");
+    }
+    core::Result<core::Evidence> evidence = evidence_from(*connection_, query, 6);
+    if (!evidence) return evidence.error();
+    incident.transitions.push_back({.seq = static_cast<std::uint32_t>(query.integer(0)),
+                                    .reason = *reason,
+                                    .before = *before,
+                                    .after = *after,
+                                    .at = query.time(4),
+                                    .failures = static_cast<std::uint32_t>(query.integer(5)),
+                                    .evidence = std::move(*evidence)});
+  }
+}
+
+core::Result<OpenIncidentCounts> SqliteIncidentLog::count_open() {
+  OpenIncidentCounts counts;
+  Query query = connection_->query(kCountOpen);
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return counts;
+    const auto number = static_cast<std::uint64_t>(query.integer(1));
+    const std::optional<core::SiteState> state = core::parse_site_state(query.text(0));
+    if (state == core::SiteState::Down) {
+      counts.down = number;
+    } else if (state == core::SiteState::SeemsDown) {
+      counts.seems_down = number;
+    }
+  }
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_site_catalog.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "db/rows.h"
+#include "db/site_codec.h"
+#include "db/text.h"
+
+namespace watchwheel::db {
+namespace {
+
+constexpr const char* kNewestSeq = "SELECT newest_seq FROM site_changes";
+constexpr const char* kSetNewestSeq = "UPDATE site_changes SET newest_seq = ?";
+
+#define WATCHWHEEL_COMPARED \
+  "SELECT id, url, interval_ms, active, name, tags, options, deleted_at FROM sites "
+constexpr const char* kById = WATCHWHEEL_COMPARED "WHERE id = ?";
+constexpr const char* kByUrl =
+    WATCHWHEEL_COMPARED "WHERE url = ? AND deleted_at IS NULL ORDER BY id LIMIT 1";
+constexpr const char* kIdsByUrl =
+    "SELECT id FROM sites WHERE url = ? AND deleted_at IS NULL ORDER BY id";
+
+constexpr const char* kInsert =
+    "INSERT INTO sites (url, interval_ms, active, name, tags, options, created_at, updated_at, "
+    "change_seq, id)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)";
+constexpr const char* kUpdate =
+    "UPDATE sites SET url = ?1, interval_ms = ?2, active = ?3, name = ?4, tags = ?5, options = ?6, "
+    "updated_at = ?7,"
+    " change_seq = ?8, created_at = CASE WHEN deleted_at IS NULL THEN created_at ELSE ?7 END, "
+    "deleted_at = NULL"
+    " WHERE id = ?9";
+constexpr const char* kSetActive =
+    "UPDATE sites SET active = ?1, updated_at = ?2, change_seq = ?4 WHERE id = ?3 AND active <> ?1 "
+    "AND deleted_at IS NULL";
+constexpr const char* kRemove =
+    "UPDATE sites SET deleted_at = ?1, updated_at = ?1, change_seq = ?3 WHERE id = ?2 AND "
+    "deleted_at IS NULL";
+constexpr const char* kForgetFreshness =
+    "UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, "
+    "total_ms = NULL,"
+    " next_due_at = NULL, cert_not_after = NULL WHERE site_id = ?";
+constexpr const char* kPurge =
+    "DELETE FROM sites WHERE id IN (SELECT s.id FROM sites s WHERE s.deleted_at < ?1"
+    " AND NOT EXISTS (SELECT 1 FROM events e WHERE e.site_id = s.id AND e.ended_at IS NULL)"
+    " ORDER BY s.deleted_at LIMIT ?2)";
+constexpr const char* kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
+
+#define WATCHWHEEL_VIEW                                                                  \
+  "SELECT s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options, t.state, "    \
+  "t.state_since,"                                                                       \
+  " t.checked_at, t.cause, e.id FROM sites s LEFT JOIN site_state t ON t.site_id = s.id" \
+  " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL "
+constexpr const char* kGet = WATCHWHEEL_VIEW "WHERE s.id = ? AND s.deleted_at IS NULL";
+constexpr const char* kList = WATCHWHEEL_VIEW
+    "WHERE s.id > ?1 AND s.deleted_at IS NULL"
+    " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?3))"
+    " AND (?4 IS NULL OR ?4 = CASE WHEN s.active = 0 THEN 'paused' ELSE t.state END)"
+    " AND (?5 IS NULL OR instr(s.url, ?5) > 0)"
+    " ORDER BY s.id LIMIT ?2";
+
+core::Result<SiteView> view_from(const Connection& connection, const Query& row) {
+  core::Result<core::SiteRecord> record = record_from(connection, row, 0);
+  if (!record) return record.error();
+  SiteView view{.record = std::move(*record),
+                .state = core::parse_site_state(row.text(7)),
+                .state_since = row.time(8),
+                .checked_at = row.time(9),
+                .cause = core::parse_cause(row.text(10)),
+                .open_event = id_from<core::EventId>(row, 11)};
+  if (!view.record.active) view.state = core::SiteState::Paused;
+  return view;
+}
+
+template <typename Text>
+void bind_if(Query& query, const std::optional<Text>& text) {
+  if (text) {
+    query.bind(std::string_view(*text));
+  } else {
+    query.bind(nullptr);
+  }
+}
+
+core::Error at_record(const core::Error& why, std::size_t index, const core::SiteRecord& record) {
+  std::string place = "record " + std::to_string(index + 1);
+  if (record.id.value != 0) place += " (id " + std::to_string(record.id.value) + ")";
+  if (!record.url.empty()) place += " (" + shown_url(record.url) + ")";
+  return core::Error{why.kind, place + ": " + why.message};
+}
+
+}  // namespace
+
+struct SqliteSiteCatalog::Change {
+  Transaction transaction;
+  std::int64_t now_ms = 0;
+  std::int64_t newest_seq = 0;
+  bool changed = false;
+
+  static core::Result<Change> begin(Connection& connection) {
+    core::Result<Transaction> transaction = Transaction::write(connection);
+    if (!transaction) return transaction.error();
+    core::Result<std::int64_t> now = connection.now_ms();
+    if (!now) return now.error();
+    auto newest = connection.number(kNewestSeq);
+    if (!newest) return newest.error();
+    if (!*newest) return corrupt_row(connection, "the change counter (table site_changes) is gone");
+    return Change{.transaction = std::move(*transaction), .now_ms = *now, .newest_seq = **newest};
+  }
+
+  // The number that the next changed row would get; taken() once it has it.
+  [[nodiscard]] std::int64_t next() const { return newest_seq + 1; }
+  void taken() {
+    ++newest_seq;
+    changed = true;
+  }
+
+  core::Result<void> commit(Connection& connection) {
+    if (changed) {
+      core::Result<void> set = connection.query(kSetNewestSeq).bind(newest_seq).run();
+      if (!set) return set;
+    }
+    return transaction.commit();
+  }
+};
+
+// A record as its columns hold it.
+struct SqliteSiteCatalog::Columns {
+  explicit Columns(const core::SiteRecord& from)
+      : record(from), tags(tags_to_json(from.tags)), options(options_to_json(from.options)) {
+    if (from.interval)
+      interval_ms = std::chrono::duration_cast<std::chrono::milliseconds>(*from.interval).count();
+  }
+
+  [[nodiscard]] bool same_as(const Query& row) const {
+    const bool same_interval =
+        interval_ms ? !row.is_null(2) && row.integer(2) == *interval_ms : row.is_null(2);
+    return same_interval && row.text(1) == record.url && (row.integer(3) != 0) == record.active &&
+           row.text(4) == record.name && row.text(5) == tags && row.text(6) == options &&
+           row.is_null(7);
+  }
+  // The first eight parameters of kInsert and kUpdate.
+  void bind(Query& query, const Change& change) const {
+    query.bind(std::string_view(record.url))
+        .bind(interval_ms)
+        .bind(static_cast<std::int64_t>(record.active));
+    query.bind(std::string_view(record.name))
+        .bind(std::string_view(tags))
+        .bind(std::string_view(options));
+    query.bind(change.now_ms).bind(change.next());
+  }
+
+  const core::SiteRecord& record;
+  std::optional<std::int64_t> interval_ms;
+  std::string tags, options;
+};
+
+core::Result<UpsertCounts> SqliteSiteCatalog::upsert(std::span<const core::SiteRecord> records,
+                                                     std::vector<core::SiteId>* ids) {
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (core::Result<void> fits = check_record(records[i]); !fits)
+      return at_record(fits.error(), i, records[i]);
+  }
+  core::Result<Change> change = Change::begin(*connection_);
+  if (!change) return change.error();
+
+  UpsertCounts counts;
+  std::vector<core::SiteId> stored;
+  stored.reserve(records.size());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    core::Result<core::SiteId> id = store(records[i], *change, counts);
+    if (!id) return at_record(id.error(), i, records[i]);
+    stored.push_back(*id);
+  }
+  if (core::Result<void> committed = change->commit(*connection_); !committed)
+    return committed.error();
+  if (ids != nullptr) *ids = std::move(stored);
+  return counts;
+}
+
+core::Result<core::SiteId> SqliteSiteCatalog::store(const core::SiteRecord& record, Change& change,
+                                                    UpsertCounts& counts) {
+  const Columns wanted(record);
+  core::SiteId id = record.id;
+  bool was_another = false;
+  core::Result<Match> found = match(wanted, id, was_another);
+  if (!found) return found.error();
+  if (*found == Match::Same) {
+    ++counts.unchanged;
+    return id;
+  }
+  const bool is_new = *found == Match::New && !was_another;
+  core::Result<void> written = is_new ? insert(wanted, change, id) : update(wanted, id, change);
+  if (!written) return written.error();
+  change.taken();
+  ++(*found == Match::New ? counts.added : counts.changed);
+  // What was measured of another URL, or in an earlier life of this id, says nothing about this one.
+  if (was_another) {
+    if (core::Result<void> forgotten = forget_freshness(id); !forgotten) return forgotten.error();
+  }
+  return id;
+}
+
+// Which site `wanted` is: sets `id` when there is a row, and `was_another` when that row stands for something else so far
+// (another URL, or a removed site: the latter counts as New).
+core::Result<SqliteSiteCatalog::Match> SqliteSiteCatalog::match(const Columns& wanted,
+                                                                core::SiteId& id,
+                                                                bool& was_another) {
+  Query query = connection_->query(id.value != 0 ? kById : kByUrl);
+  if (id.value != 0) {
+    query.bind(to_column(id));
+  } else {
+    query.bind(std::string_view(wanted.record.url));
+  }
+  core::Result<bool> row = query.step();
+  if (!row) return row.error();
+  if (!*row) return Match::New;
+  id = id_from<core::SiteId>(query, 0);
+  if (wanted.same_as(query)) return Match::Same;
+  const bool removed = !query.is_null(7);
+  was_another = removed || query.text(1) != wanted.record.url;
+  return removed ? Match::New : Match::Differs;
+}
+
+core::Result<void> SqliteSiteCatalog::insert(const Columns& wanted, Change& change,
+                                             core::SiteId& id) {
+  std::optional<std::int64_t> given;
+  if (id.value != 0) given = to_column(id);
+  Query query = connection_->query(kInsert);
+  wanted.bind(query, change);
+  query.bind(given);
+  core::Result<void> done = query.run();
+  if (done) id = core::SiteId{static_cast<std::uint64_t>(connection_->last_insert_id())};
+  return done;
+}
+
+core::Result<void> SqliteSiteCatalog::update(const Columns& wanted, core::SiteId id,
+                                             Change& change) {
+  Query query = connection_->query(kUpdate);
+  wanted.bind(query, change);
+  return query.bind(to_column(id)).run();
+}
+
+core::Result<void> SqliteSiteCatalog::forget_freshness(core::SiteId id) {
+  return connection_->query(kForgetFreshness).bind(to_column(id)).run();
+}
+
+core::Result<std::vector<SiteView>> SqliteSiteCatalog::list(const SiteFilter& filter,
+                                                            core::SiteId after, std::size_t limit) {
+  std::optional<std::string_view> state;
+  if (filter.state) state = core::to_string(*filter.state);
+  Query query = connection_->query(kList);
+  query.bind(to_column(after))
+      .bind(static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX)));
+  bind_if(query, filter.tag);
+  bind_if(query, state);
+  bind_if(query, filter.url_contains);
+
+  std::vector<SiteView> views;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return views;
+    core::Result<SiteView> view = view_from(*connection_, query);
+    if (!view) return view.error();
+    views.push_back(std::move(*view));
+  }
+}
+
+core::Result<SiteView> SqliteSiteCatalog::get(core::SiteId id) {
+  Query query = connection_->query(kGet);
+  query.bind(to_column(id));
+  core::Result<bool> row = query.step();
+  if (!row) return row.error();
+  if (!*row)
+    return core::Error{core::ErrorKind::NotFound, "there is no site " + std::to_string(id.value)};
+  return view_from(*connection_, query);
+}
+
+core::Result<std::vector<core::SiteId>> SqliteSiteCatalog::find_url(const std::string& url) {
+  std::vector<core::SiteId> ids;
+  Query query = connection_->query(kIdsByUrl);
+  query.bind(std::string_view(url));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return ids;
+    ids.push_back(id_from<core::SiteId>(query, 0));
+  }
+}
+
+core::Result<std::uint64_t> SqliteSiteCatalog::set_active(std::span<const core::SiteId> ids,
+                                                          bool active) {
+  core::Result<Change> change = Change::begin(*connection_);
+  if (!change) return change.error();
+  std::uint64_t changed = 0;
+  for (const core::SiteId id : ids) {
+    Query query = connection_->query(kSetActive);
+    query.bind(static_cast<std::int64_t>(active))
+        .bind(change->now_ms)
+        .bind(to_column(id))
+        .bind(change->next());
+    if (core::Result<void> done = query.run(); !done) return done.error();
+    if (connection_->rows_changed() == 0) continue;
+    change->taken();
+    ++changed;
+  }
+  if (core::Result<void> committed = change->commit(*connection_); !committed)
+    return committed.error();
+  return changed;
+}
+
+core::Result<std::uint64_t> SqliteSiteCatalog::remove(std::span<const core::SiteId> ids) {
+  core::Result<Change> change = Change::begin(*connection_);
+  if (!change) return change.error();
+  std::uint64_t removed = 0;
+  for (const core::SiteId id : ids) {
+    {
+      Query query = connection_->query(kRemove);
+      query.bind(change->now_ms).bind(to_column(id)).bind(change->next());
+      if (core::Result<void> done = query.run(); !done) return done.error();
+    }
+    if (connection_->rows_changed() == 0) continue;
+    change->taken();
+    ++removed;
+    if (core::Result<void> forgotten = forget_freshness(id); !forgotten) return forgotten.error();
+  }
+  if (core::Result<void> purged = purge_removed_sites(*connection_, change->now_ms); !purged)
+    return purged.error();
+  if (core::Result<void> committed = change->commit(*connection_); !committed)
+    return committed.error();
+  return removed;
+}
+
+core::Result<std::uint64_t> SqliteSiteCatalog::count() {
+  auto counted = connection_->number(kCount);
+  if (!counted) return counted.error();
+  return static_cast<std::uint64_t>(counted->value_or(0));
+}
+
+core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms) {
+  const std::int64_t before =
+      now_ms - std::chrono::duration_cast<std::chrono::milliseconds>(kRemovalKept).count();
+  Query query = connection.query(kPurge);
+  return query.bind(before).bind(static_cast<std::int64_t>(kPurgedAtOnceMax)).run();
+}
+
+}  // namespace watchwheel::db

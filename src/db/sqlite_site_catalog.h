@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sqlite_site_catalog.h - editing the site list, on SQLite.
+//
+// A removed site leaves its row behind as a mark (deleted_at), so that the feed can tell of the removal; marks older than
+// kRemovalKept are purged, some at a time, by later removals and by migrate().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "db/site_catalog.h"
+#include "db/sqlite.h"
+
+namespace watchwheel::db {
+
+inline constexpr std::chrono::hours kRemovalKept{7 * 24};
+inline constexpr std::size_t kPurgedAtOnceMax = 1000;
+
+// Deletes up to kPurgedAtOnceMax marks of sites removed longer ago than kRemovalKept that have no open event.
+// Inside the caller's transaction.
+[[nodiscard]] core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms);
+
+class SqliteSiteCatalog final : public SiteCatalog {
+ public:
+  explicit SqliteSiteCatalog(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  [[nodiscard]] core::Result<UpsertCounts> upsert(std::span<const core::SiteRecord> records,
+                                                  std::vector<core::SiteId>* ids) override;
+  [[nodiscard]] core::Result<std::vector<SiteView>> list(const SiteFilter& filter,
+                                                         core::SiteId after,
+                                                         std::size_t limit) override;
+  [[nodiscard]] core::Result<SiteView> get(core::SiteId id) override;
+  [[nodiscard]] core::Result<std::vector<core::SiteId>> find_url(const std::string& url) override;
+  [[nodiscard]] core::Result<std::uint64_t> set_active(std::span<const core::SiteId> ids,
+                                                       bool active) override;
+  [[nodiscard]] core::Result<std::uint64_t> remove(std::span<const core::SiteId> ids) override;
+  [[nodiscard]] core::Result<std::uint64_t> count() override;
+
+ private:
+  struct Change;  // One changing transaction: its time and the next change sequence.
+  struct Columns;
+  enum class Match { New, Same, Differs };
+
+  [[nodiscard]] core::Result<core::SiteId> store(const core::SiteRecord& record, Change& change,
+                                                 UpsertCounts& counts);
+  [[nodiscard]] core::Result<Match> match(const Columns& wanted, core::SiteId& id,
+                                          bool& was_another);
+  [[nodiscard]] core::Result<void> insert(const Columns& wanted, Change& change, core::SiteId& id);
+  [[nodiscard]] core::Result<void> update(const Columns& wanted, core::SiteId id, Change& change);
+  [[nodiscard]] core::Result<void> forget_freshness(core::SiteId id);
+
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace watchwheel::db

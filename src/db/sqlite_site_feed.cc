@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_site_feed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "db/rows.h"
+
+namespace watchwheel::db {
+namespace {
+
+// The open event is asked of the events themselves; site_state.event_id is only a projection of them.
+#define WATCHWHEEL_KNOWN_SITE_COLUMNS                                \
+  "s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options," \
+  " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, t.checked_at"
+#define WATCHWHEEL_KNOWN_SITE_JOINS                                                           \
+  " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL LEFT JOIN site_state t ON " \
+  "t.site_id = s.id"
+
+constexpr int kEventColumn = 7;
+constexpr int kCheckedColumn = 13;
+
+constexpr const char* kNewest = "SELECT newest_seq FROM site_changes";
+constexpr const char* kLoad =
+    "SELECT " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" WATCHWHEEL_KNOWN_SITE_JOINS
+    " WHERE s.id > ? AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?";
+constexpr const char* kChanges = "SELECT s.change_seq, s.deleted_at, " WATCHWHEEL_KNOWN_SITE_COLUMNS
+                                 " FROM sites s" WATCHWHEEL_KNOWN_SITE_JOINS
+                                 " WHERE s.change_seq > ? ORDER BY s.change_seq LIMIT ?";
+// Also those whose row is gone: then only the id is known.
+constexpr const char* kRemovedOpen =
+    "SELECT e.site_id, coalesce(s.url, ''), s.interval_ms, coalesce(s.active, 0), coalesce(s.name, "
+    "''),"
+    " coalesce(s.tags, '[]'), coalesce(s.options, '{}'),"
+    " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, NULL"
+    " FROM events e INDEXED BY events_open LEFT JOIN sites s ON s.id = e.site_id"
+    " WHERE e.ended_at IS NULL AND e.site_id > ? AND (s.id IS NULL OR s.deleted_at IS NOT NULL)"
+    " ORDER BY e.site_id LIMIT ?";
+
+std::int64_t row_limit(std::size_t limit) {
+  return static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX));
+}
+
+}  // namespace
+
+core::Result<core::KnownSite> SqliteSiteFeed::known_site(const Query& row, int column) const {
+  core::Result<core::SiteRecord> record = record_from(*connection_, row, column);
+  if (!record) return record.error();
+  core::Result<std::optional<core::OpenEvent>> event =
+      open_event_from(*connection_, row, column + kEventColumn);
+  if (!event) return event.error();
+  return core::KnownSite{.record = std::move(*record),
+                         .open_event = *event,
+                         .last_checked_at = row.time(column + kCheckedColumn)};
+}
+
+core::Result<core::ChangeSeq> SqliteSiteFeed::newest_change() {
+  auto newest = connection_->number(kNewest);
+  if (!newest) return newest.error();
+  if (!*newest) return corrupt_row(*connection_, "the change counter (table site_changes) is gone");
+  return core::ChangeSeq{static_cast<std::uint64_t>(**newest)};
+}
+
+core::Result<SitePage> SqliteSiteFeed::load(core::SiteId after, std::size_t limit) {
+  SitePage page;
+  Query query = connection_->query(kLoad);
+  query.bind(to_column(after)).bind(row_limit(limit));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    core::Result<core::KnownSite> site = known_site(query, 0);
+    if (!site) return site.error();
+    page.sites.push_back(std::move(*site));
+  }
+  page.last = page.sites.size() < limit;
+  return page;
+}
+
+core::Result<std::vector<SiteChange>> SqliteSiteFeed::changes(core::ChangeSeq after,
+                                                              std::size_t limit) {
+  std::vector<SiteChange> changes;
+  Query query = connection_->query(kChanges);
+  query.bind(to_column(after)).bind(row_limit(limit));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return changes;
+    core::Result<core::KnownSite> site = known_site(query, 2);
+    if (!site) return site.error();
+    changes.push_back(SiteChange{.seq = id_from<core::ChangeSeq>(query, 0),
+                                 .removed = !query.is_null(1),
+                                 .known = std::move(*site)});
+  }
+}
+
+core::Result<std::vector<core::KnownSite>> SqliteSiteFeed::removed_with_open_event(
+    std::size_t limit, core::SiteId after) {
+  std::vector<core::KnownSite> sites;
+  Query query = connection_->query(kRemovedOpen);
+  query.bind(to_column(after)).bind(row_limit(limit));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return sites;
+    core::Result<core::KnownSite> site = known_site(query, 0);
+    if (!site) return site.error();
+    sites.push_back(std::move(*site));
+  }
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sqlite_site_feed.h - the site list for an engine, on SQLite. Every page is one statement, so no snapshot is held
+// between calls and the write-ahead log can always be folded back.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "db/site_feed.h"
+#include "db/sqlite.h"
+
+namespace watchwheel::db {
+
+class SqliteSiteFeed final : public SiteFeed {
+ public:
+  explicit SqliteSiteFeed(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  [[nodiscard]] core::Result<core::ChangeSeq> newest_change() override;
+  [[nodiscard]] core::Result<SitePage> load(core::SiteId after, std::size_t limit) override;
+  [[nodiscard]] core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after,
+                                                              std::size_t limit) override;
+  [[nodiscard]] core::Result<std::vector<core::KnownSite>> removed_with_open_event(
+      std::size_t limit, core::SiteId after) override;
+
+ private:
+  [[nodiscard]] core::Result<core::KnownSite> known_site(const Query& row, int column) const;
+
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace watchwheel::db

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_store.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "db/migrations.h"
+#include "db/sqlite_event_store.h"
+#include "db/sqlite_freshness_sink.h"
+#include "db/sqlite_incident_log.h"
+#include "db/sqlite_site_catalog.h"
+#include "db/sqlite_site_feed.h"
+#include "db/store_url.h"
+
+namespace watchwheel::db {
+namespace {
+
+// What runs inside the daemon stays small; an import finds its rows by URL, in no order, and wants its indexes at hand.
+constexpr std::uint32_t kDaemonCacheKib = 8 * 1024;
+constexpr std::uint32_t kCatalogCacheKib = 64 * 1024;
+
+// What SQLite would only call "unable to open database file".
+core::Result<void> check_place(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  const fs::path directory = fs::path(path).parent_path();
+  const auto fail = [&](core::ErrorKind kind, const std::string& what) {
+    return core::Error{kind, "store " + path + ": " + what};
+  };
+  if (!fs::is_directory(directory, failed)) {
+    return fail(core::ErrorKind::Unavailable, "its directory " + directory.string() +
+                                                  " cannot be used (" +
+                                                  (failed ? failed.message() : "not a directory") +
+                                                  "); create it or change store.url");
+  }
+  if (fs::is_directory(path, failed)) {
+    return fail(core::ErrorKind::Invalid, "it is a directory; name a file in store.url");
+  }
+  return {};
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Store>> SqliteStore::open(std::string path) {
+  if (core::Result<void> place = check_place(path); !place) return place.error();
+  core::Result<std::unique_ptr<Connection>> tried = Connection::open({.path = path});
+  if (!tried) return tried.error();
+  return std::unique_ptr<Store>(new SqliteStore(std::move(path)));
+}
+
+core::Result<MigrationReport> SqliteStore::migrate(bool dry_run) {
+  core::Result<std::unique_ptr<Connection>> connection =
+      Connection::open({.path = path_, .durability = Durability::OnDisk});
+  if (!connection) return connection.error();
+  Connection& db = **connection;
+  core::Result<MigrationReport> report = db::migrate(db, schema_steps(), dry_run);
+  if (!report || dry_run) return report;
+
+  core::Result<Transaction> transaction = Transaction::write(db);
+  if (!transaction) return transaction.error();
+  core::Result<std::int64_t> now = db.now_ms();
+  if (!now) return now.error();
+  if (core::Result<void> purged = purge_removed_sites(db, *now); !purged) return purged.error();
+  if (core::Result<void> committed = transaction->commit(); !committed) return committed.error();
+  return report;
+}
+
+core::Result<void> SqliteStore::check_schema() {
+  core::Result<std::unique_ptr<Connection>> connection = Connection::open({.path = path_});
+  if (!connection) return connection.error();
+  return db::check_schema(**connection);
+}
+
+template <typename Interface, typename Implementation>
+core::Result<std::unique_ptr<Interface>> SqliteStore::make(Durability durability,
+                                                           std::uint32_t cache_kib) {
+  core::Result<std::unique_ptr<Connection>> connection =
+      Connection::open({.path = path_, .durability = durability, .cache_kib = cache_kib});
+  if (!connection) return connection.error();
+  if (core::Result<void> fits = db::check_schema(**connection); !fits) return fits.error();
+  return std::unique_ptr<Interface>(std::make_unique<Implementation>(std::move(*connection)));
+}
+
+core::Result<std::unique_ptr<SiteFeed>> SqliteStore::make_site_feed() {
+  return make<SiteFeed, SqliteSiteFeed>(Durability::InOrder, kDaemonCacheKib);
+}
+
+core::Result<std::unique_ptr<SiteCatalog>> SqliteStore::make_site_catalog() {
+  return make<SiteCatalog, SqliteSiteCatalog>(Durability::OnDisk, kCatalogCacheKib);
+}
+
+core::Result<std::unique_ptr<IncidentLog>> SqliteStore::make_incident_log() {
+  return make<IncidentLog, SqliteIncidentLog>(Durability::InOrder, kDaemonCacheKib);
+}
+
+core::Result<std::unique_ptr<sideeffects::EventStore>> SqliteStore::make_event_store() {
+  return make<sideeffects::EventStore, SqliteEventStore>(Durability::OnDisk, kDaemonCacheKib);
+}
+
+core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink() {
+  return make<sideeffects::FreshnessSink, SqliteFreshnessSink>(Durability::InOrder,
+                                                               kDaemonCacheKib);
+}
+
+core::Result<void> check_store_url(std::string_view url) {
+  core::Result<std::string> path = sqlite_path(url);
+  if (!path) return path.error();
+  return {};
+}
+
+core::Result<std::unique_ptr<Store>> open_store(std::string_view url) {
+  core::Result<std::string> path = sqlite_path(url);
+  if (!path) return path.error();
+  return SqliteStore::open(std::move(*path));
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sqlite_store.h - the embedded store: one SQLite file.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "db/sqlite.h"
+#include "db/store.h"
+
+namespace watchwheel::db {
+
+class SqliteStore final : public Store {
+ public:
+  // Opens or creates the file, so that what is wrong with it is told now.
+  [[nodiscard]] static core::Result<std::unique_ptr<Store>> open(std::string path);
+
+  [[nodiscard]] core::Result<MigrationReport> migrate(bool dry_run) override;
+  [[nodiscard]] core::Result<void> check_schema() override;
+
+  [[nodiscard]] core::Result<std::unique_ptr<SiteFeed>> make_site_feed() override;
+  [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() override;
+  [[nodiscard]] core::Result<std::unique_ptr<IncidentLog>> make_incident_log() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink()
+      override;
+
+ private:
+  explicit SqliteStore(std::string path) : path_(std::move(path)) {}
+  template <typename Interface, typename Implementation>
+  [[nodiscard]] core::Result<std::unique_ptr<Interface>> make(Durability durability,
+                                                              std::uint32_t cache_kib);
+
+  const std::string path_;
+};
+
+}  // namespace watchwheel::db
