@@ -35,7 +35,7 @@ struct ProjectorLimits {
   std::size_t batch_max = 1000;
   core::Duration period = std::chrono::seconds{1};  // No mark waits longer while the sink answers.
   core::Duration poll = std::chrono::milliseconds{100};  // How often the rings are looked at.
-  BackoffLimits backoff;
+  BackoffLimits backoff{};
 };
 
 // Written by the projector's thread, read by any.

@@ -40,7 +40,7 @@ struct ShardLimits {
   std::size_t batch_sites_max = 256;
   std::size_t open_events_max = 100'000;
   std::size_t poisoned_max = 100;
-  BackoffLimits backoff;
+  BackoffLimits backoff{};
   core::Duration note_retry = std::chrono::milliseconds{50};
 };
 

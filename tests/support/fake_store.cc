@@ -105,12 +105,11 @@ Result<void> FakeEventStore::apply(const EventWrite& write) {
   if (poison_.contains(write.site)) return invalid(write.site, "a constraint refuses it");
   if (const auto problem = problem_of(write)) return invalid(write.site, *problem);
   const Key key{write.site, write.started_at};
-  auto row = rows.find(key);
-  if (row != rows.end() && row->second.ended()) return {};  // Frozen.
-  if (row == rows.end()) {
-    if (find_open(rows, write.site) != nullptr)
-      return invalid(write.site, "an event is open already");
-    row = rows.emplace(key, FakeEvent{.id = core::EventId{++ids_}, .row = {}}).first;
+  auto row = rows_.find(key);
+  if (row != rows_.end() && row->second.ended()) return {};  // Frozen.
+  if (row == rows_.end()) {
+    if (find_open(write.site) != nullptr) return invalid(write.site, "an event is open already");
+    row = rows_.emplace(key, FakeEvent{.id = core::EventId{++ids_}, .row = {}}).first;
   }
   EventWrite& stored = row->second.row;
   if (write.transitions_total < stored.transitions.size()) return {};  // An older write, again.
