@@ -1,0 +1,577 @@
+// SPDX-License-Identifier: Apache-2.0
+// The in-flight table and the walk of a probe over its stages: resolve -> guard -> dial -> exchange, hop by hop.
+//
+// Each row is in one state; whatever ends a stage finds its row by tag (index and generation) and moves it on. The stages
+// never call back from inside the call that began them, so a row is never moved twice by one event.
+#include "checker/checker.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "checker/dialer.h"
+#include "checker/error_pages.h"
+#include "checker/exchange.h"
+#include "checker/plan.h"
+#include "checker/reactor.h"
+#include "checker/redirect_policy.h"
+#include "checker/resolver.h"
+#include "checker/target.h"
+#include "core/ensure.h"
+#include "core/owner.h"
+#include "core/units.h"
+
+namespace watchwheel::checker {
+namespace {
+
+using core::Cause;
+using core::Phase;
+using core::SteadyTime;
+using core::Warning;
+
+constexpr std::size_t kDetailBytesMax = 512;
+// After the deadline the dialer tells in the same turn what it came to; should it not, we do.
+constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
+constexpr core::Duration kTlsExpiring = std::chrono::hours{30 * 24};
+
+enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging };
+
+struct Row {
+  State state = State::Free;
+  std::uint32_t generation = 0;
+  ProbeToken token = 0;
+  PlanRef plan;
+  std::string problem;  // Why the URL cannot be asked; empty when it can.
+  Target first;         // Of the URL asked for.
+  Target at;            // Of this hop.
+  std::string method;
+  bool with_body = false;
+  bool at_origin = true;
+  RedirectStep step;  // Decided at the response header, done at its end.
+  SteadyTime deadline;
+  SteadyTime stage_since;            // When the stage that is under way began.
+  std::uint64_t answers_before = 0;  // The resolvers' answers when this name was asked.
+  TimerId timer = 0;
+  DialId dial = 0;
+  ExchangeId exchange = 0;
+  core::ProbeResult result;
+};
+
+class LaneChecker final : public Checker,
+                          private ResolveHandler,
+                          private DialHandler,
+                          private ExchangeHandler,
+                          private TimerHandler {
+ public:
+  LaneChecker(const Settings& settings, std::vector<Cidr> allow, const core::Clock& clock,
+              ResultHandler& handler, std::unique_ptr<Reactor> reactor)
+      : clock_(clock),
+        handler_(handler),
+        reactor_(std::move(reactor)),
+        rows_(settings.limits.in_flight_max),
+        limit_(settings.limits.in_flight_max) {
+    ground_.user_agent = settings.user_agent;
+    ground_.allow = std::move(allow);
+    ground_.system_trust = TrustStore::system();
+    free_.reserve(rows_.size());
+    for (std::size_t i = rows_.size(); i > 0; --i)
+      free_.push_back(static_cast<std::uint32_t>(i - 1));
+    fresh_.reserve(rows_.size());
+    begun_.reserve(rows_.size());
+  }
+  ~LaneChecker() override;
+
+  [[nodiscard]] core::Result<void> open(const Settings& settings);
+
+  [[nodiscard]] core::Result<PlanRef> prepare(const core::CheckOptions& options) override;
+  [[nodiscard]] Start start(ProbeToken token, std::string_view url, const PlanRef& plan,
+                            SteadyTime now) override;
+  void cancel_all(SteadyTime now) override;
+  void set_in_flight_limit(std::size_t limit) override { limit_ = std::min(limit, rows_.size()); }
+  [[nodiscard]] std::size_t in_flight() const override { return rows_.size() - free_.size(); }
+
+  [[nodiscard]] int descriptor() const override { return reactor_->descriptor(); }
+  [[nodiscard]] std::optional<SteadyTime> next_deadline() const override;
+  void turn(SteadyTime now) override;
+  [[nodiscard]] const Stats& stats() const override { return stats_; }
+
+ private:
+  void on_resolved(std::uint64_t tag, const Resolution& resolution,
+                   SteadyTime now) noexcept override;
+  void on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) noexcept override;
+  HeadAnswer on_head(std::uint64_t tag, const ResponseHead& head) noexcept override;
+  void on_exchanged(std::uint64_t tag, ExchangeResult&& result, SteadyTime now) noexcept override;
+  void on_timer(std::uint64_t tag, SteadyTime now) noexcept override;
+
+  void begin_hop(Row& row, SteadyTime now);
+  void resolved(Row& row, const Resolution& resolution, SteadyTime now);
+  void dial(Row& row, std::span<const IpAddress> addresses, SteadyTime now);
+  void note_exchange(Row& row, const ExchangeResult& result, SteadyTime now);
+  void take_step(Row& row, SteadyTime now);
+  void judge_response(Row& row, const ExchangeResult& result, SteadyTime now);
+  void judge_content(Row& row, const ExchangeResult& result, SteadyTime now);
+  void expire_resolving(Row& row, SteadyTime now);
+  void expire_dialing(Row& row, std::uint64_t tag, SteadyTime now);
+  void drop_stage(Row& row, SteadyTime now);
+  void finish(Row& row, Cause cause, Phase phase, std::string detail, SteadyTime now);
+  void add_warnings(Row& row, core::Duration total);
+  void count(const core::ProbeResult& result);
+  [[nodiscard]] std::uint64_t resolver_answers() const;
+  [[nodiscard]] Row& row_of(std::uint64_t tag);
+  [[nodiscard]] std::uint64_t tag_of(const Row& row) const {
+    return (static_cast<std::uint64_t>(row.generation) << 32U) |
+           static_cast<std::uint64_t>(&row - rows_.data());
+  }
+
+  const core::Clock& clock_;
+  ResultHandler& handler_;
+  core::ThreadOwner owner_;
+  PlanGround ground_;
+  Stats stats_;
+  std::unique_ptr<Reactor> reactor_;
+  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<Dialer> dialer_;
+  std::unique_ptr<Exchange> exchange_;
+  std::vector<Row> rows_;
+  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> fresh_;  // Started, not begun.
+  std::vector<std::uint32_t> begun_;  // The fresh ones of this turn; a member for its memory.
+  std::size_t limit_;
+  SteadyTime now_;
+};
+
+core::Result<void> LaneChecker::open(const Settings& settings) {
+  std::vector<Endpoint> servers;
+  for (const std::string& text : settings.resolvers) {
+    auto server = parse_endpoint(text, 53);
+    if (!server)
+      return core::Error{core::ErrorKind::Invalid, "resolvers: " + server.error().message};
+    servers.push_back(*server);
+  }
+  auto resolver = Resolver::make({.cache_entries_max = settings.limits.dns_cache_entries_max},
+                                 servers, *reactor_, stats_);
+  if (!resolver) return resolver.error();
+  resolver_ = std::move(*resolver);
+  dialer_ = Dialer::make(rows_.size(), *reactor_);
+  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_);
+  return {};
+}
+
+LaneChecker::~LaneChecker() {
+  for (Row& row : rows_) {
+    if (row.state != State::Free) drop_stage(row, now_);
+  }
+}
+
+core::Result<PlanRef> LaneChecker::prepare(const core::CheckOptions& options) {
+  owner_.ensure_here();
+  auto plan = make_plan(options, ground_);
+  if (!plan) return plan.error();
+  if (!(*plan)->resolvers.empty()) {
+    auto servers = resolver_->server_set((*plan)->resolvers);
+    if (!servers) return servers.error();
+    (*plan)->servers = *servers;
+  }
+  return PlanRef(std::move(*plan));
+}
+
+// ---- one probe, from start to finish ----
+
+Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& plan,
+                         SteadyTime now) {
+  owner_.ensure_here();
+  ENSURE(plan != nullptr, "a probe without a plan");
+  if (free_.empty() || in_flight() >= limit_) return Start::Full;
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  Row& row = rows_[index];
+  ++row.generation;
+  row.state = State::Fresh;
+  row.token = token;
+  row.plan = plan;
+  row.method = plan->options.method;
+  row.with_body = true;
+  row.at_origin = true;
+  row.deadline = now + plan->options.timeout;
+  row.stage_since = now;
+  row.result = core::ProbeResult{};
+  row.result.started = now;
+  row.result.started_at = clock_.wall();
+  auto target = parse_target(url);
+  if (target) {
+    row.problem.clear();
+    row.first = std::move(*target);
+    row.at = row.first;
+  } else {
+    row.problem = target.error().message;
+  }
+  row.timer = reactor_->arm(row.deadline, *this, tag_of(row));
+  fresh_.push_back(index);
+  stats_.in_flight.set(static_cast<double>(in_flight()));
+  return Start::Started;
+}
+
+void LaneChecker::turn(SteadyTime now) {
+  owner_.ensure_here();
+  now_ = now;
+  begun_.clear();
+  begun_.swap(fresh_);
+  for (const std::uint32_t index : begun_) {
+    if (rows_[index].state == State::Fresh) begin_hop(rows_[index], now);
+  }
+  reactor_->run(now);
+  exchange_->turn(now);
+}
+
+std::optional<SteadyTime> LaneChecker::next_deadline() const {
+  if (!fresh_.empty()) return now_;
+  std::optional<SteadyTime> next = reactor_->next_timer();
+  const std::optional<SteadyTime> transfers = exchange_->next_deadline();
+  if (transfers && (!next || *transfers < *next)) next = transfers;
+  return next;
+}
+
+void LaneChecker::begin_hop(Row& row, SteadyTime now) {
+  row.result.timings = core::Timings{};
+  row.result.addresses_tried = 0;
+  row.result.address.clear();
+  row.step = RedirectStep{};
+  row.stage_since = now;
+  if (!row.problem.empty()) {
+    finish(row, Cause::TargetInvalid, Phase::Dns, row.problem, now);
+    return;
+  }
+  if (row.at.literal) {
+    dial(row, std::span(&*row.at.literal, 1), now);
+    return;
+  }
+  row.state = State::Resolving;
+  row.answers_before = resolver_answers();
+  Resolution known;
+  if (resolver_->resolve(row.at.host, row.plan->options.ip, row.plan->servers, now, *this,
+                         tag_of(row), known)) {
+    resolved(row, known, now);
+  }
+}
+
+void LaneChecker::on_resolved(std::uint64_t tag, const Resolution& resolution,
+                              SteadyTime now) noexcept {
+  Row& row = row_of(tag);
+  ENSURE(row.state == State::Resolving, "an answer for a probe that asked for no name");
+  resolved(row, resolution, now);
+}
+
+void LaneChecker::resolved(Row& row, const Resolution& resolution, SteadyTime now) {
+  row.result.timings.dns = now - row.stage_since;
+  if (resolution.cause != Cause::Ok) {
+    finish(row, resolution.cause, Phase::Dns, resolution.detail, now);
+    return;
+  }
+  dial(row, resolution.addresses, now);
+}
+
+void LaneChecker::dial(Row& row, std::span<const IpAddress> addresses, SteadyTime now) {
+  row.state = State::Dialing;
+  row.stage_since = now;
+  const DialRequest request{
+      .addresses = addresses,
+      .port = row.at.port,
+      .allow = row.plan->allow,
+      .allow_private = row.plan->options.allow_private,
+      .deadline = std::min(now + row.plan->options.connect_timeout, row.deadline)};
+  row.dial = dialer_->dial(request, *this, tag_of(row), now);
+}
+
+void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) noexcept {
+  Row& row = row_of(tag);
+  ENSURE(row.state == State::Dialing, "a connection for a probe that dialled none");
+  row.dial = 0;
+  row.result.addresses_tried = dialed.tried;
+  if (dialed.tried > 0 || dialed.cause == Cause::Ok)
+    row.result.address = to_string(dialed.endpoint.ip);
+  if (dialed.cause != Cause::Ok) {
+    finish(row, dialed.cause, Phase::Connect, std::move(dialed.detail), now);
+    return;
+  }
+  row.result.timings.connect = now - row.stage_since;
+  row.state = State::Exchanging;
+  row.stage_since = now;
+  const ExchangeRequest request{.fd = dialed.fd,
+                                .peer = dialed.endpoint,
+                                .target = &row.at,
+                                .plan = row.plan.get(),
+                                .method = row.method,
+                                .with_body = row.with_body,
+                                .at_origin = row.at_origin};
+  row.exchange = exchange_->begin(request, *this, tag, now);
+}
+
+HeadAnswer LaneChecker::on_head(std::uint64_t tag, const ResponseHead& head) noexcept {
+  Row& row = row_of(tag);
+  row.result.http_status = head.status;
+  const Hop hop{
+      .at = row.at, .first = row.first, .method = row.method, .redirects = row.result.redirects};
+  row.step = decide_redirect(row.plan->options, hop, row.at_origin, head.status, head.location);
+  if (row.step.kind != RedirectStep::Kind::Judge) return HeadAnswer::Enough;
+  return core::status_expected(row.plan->options, head.status) ? HeadAnswer::ReadBody
+                                                               : HeadAnswer::Enough;
+}
+
+void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
+                               SteadyTime now) noexcept {
+  Row& row = row_of(tag);
+  ENSURE(row.state == State::Exchanging, "a response for a probe that asked nothing");
+  row.exchange = 0;
+  note_exchange(row, result, now);
+  if (result.cause != Cause::Ok) {
+    finish(row, result.cause, result.phase, std::move(result.detail), now);
+  } else if (row.step.kind != RedirectStep::Kind::Judge) {
+    take_step(row, now);
+  } else {
+    judge_response(row, result, now);
+  }
+}
+
+// Times, body size and certificate of a response, whole or not.
+void LaneChecker::note_exchange(Row& row, const ExchangeResult& result, SteadyTime now) {
+  core::Timings& timings = row.result.timings;
+  const SteadyTime ready = result.tls_done.value_or(row.stage_since);
+  if (result.tls_done) timings.tls = *result.tls_done - row.stage_since;
+  if (result.first_byte) {
+    timings.first_byte = *result.first_byte - ready;
+    timings.transfer = now - *result.first_byte;
+  }
+  if (result.body) {
+    row.result.body_bytes =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(result.body->bytes(), UINT32_MAX));
+  }
+  if (result.tls) row.result.tls = result.tls;
+}
+
+void LaneChecker::take_step(Row& row, SteadyTime now) {
+  if (row.step.kind == RedirectStep::Kind::Fail) {
+    finish(row, row.step.cause, Phase::FirstByte, std::move(row.step.detail), now);
+    return;
+  }
+  ++row.result.redirects;
+  if (row.step.downgrade) row.result.warnings.add(Warning::RedirectDowngrade);
+  row.at = std::move(row.step.next);
+  row.method = std::move(row.step.method);
+  row.with_body = row.with_body && row.step.keeps_body;
+  row.at_origin = row.step.at_origin;
+  row.result.final_url = url_without_secrets(row.at.url());
+  row.result.http_status = 0;
+  begin_hop(row, now);
+}
+
+void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyTime now) {
+  if (!core::status_expected(row.plan->options, result.head.status)) {
+    std::string detail = std::to_string(result.head.status);
+    if (!result.head.reason.empty()) detail += " " + result.head.reason;
+    finish(row, Cause::HttpStatus, Phase::FirstByte, std::move(detail), now);
+    return;
+  }
+  judge_content(row, result, now);
+}
+
+void LaneChecker::judge_content(Row& row, const ExchangeResult& result, SteadyTime now) {
+  const BodyRules& rules = row.plan->body_rules;
+  const bool has_body = row.method != "HEAD" && result.body;
+  if (has_body && result.body_opaque && rules.searching()) {
+    finish(row, Cause::BodyMalformed, Phase::Body,
+           "the body is in a content coding we do not know, so no text can be found in it", now);
+    return;
+  }
+  if (has_body && !result.body_opaque) {
+    if (const auto text = result.body->forbidden_found()) {
+      finish(row, Cause::KeywordForbidden, Phase::Content,
+             "the body holds the forbidden text \"" + std::string(*text) + "\"", now);
+      return;
+    }
+    if (result.body->keyword_missing()) {
+      finish(row, Cause::KeywordMissing, Phase::Content,
+             "the text \"" + rules.keyword + "\" is not in the " +
+                 (result.body_cut ? "first " + std::to_string(result.body->bytes()) +
+                                        " bytes of the body, which goes on"
+                                  : "body of " + std::to_string(result.body->bytes()) + " bytes"),
+             now);
+      return;
+    }
+    if (const auto page = result.body_cut ? std::nullopt : result.body->page()) {
+      if (const auto match =
+              recognise_error_page({.content_type = result.head.content_type, .body = *page})) {
+        finish(row, Cause::ContentErrorPage, Phase::Content, *match, now);
+        return;
+      }
+    }
+  }
+  finish(row, Cause::Ok, Phase::Done, "", now);
+}
+
+// ---- deadlines ----
+
+void LaneChecker::on_timer(std::uint64_t tag, SteadyTime now) noexcept {
+  Row& row = row_of(tag);
+  row.timer = 0;
+  switch (row.state) {
+    case State::Fresh:
+      finish(row, Cause::LocalOverload, Phase::Dns, "the check was not begun within its whole time",
+             now);
+      return;
+    case State::Resolving:
+      expire_resolving(row, now);
+      return;
+    case State::Dialing:
+      expire_dialing(row, tag, now);
+      return;
+    case State::Exchanging: {
+      ExchangeResult result =
+          exchange_->expire(std::exchange(row.exchange, 0), row.plan->options.timeout, now);
+      note_exchange(row, result, now);
+      finish(row, result.cause, result.phase, std::move(result.detail), now);
+      return;
+    }
+    case State::Free:
+      break;
+  }
+  ENSURE(false, "a deadline of a probe that has ended");
+}
+
+// The resolver tells a silent name from a silent resolver, but takes its time. When ours is shorter we look whether anything
+// was answered meanwhile, and say nothing about the site when nothing was.
+void LaneChecker::expire_resolving(Row& row, SteadyTime now) {
+  resolver_->cancel(row.at.host, row.plan->options.ip, row.plan->servers, tag_of(row));
+  row.result.timings.dns = now - row.stage_since;
+  const std::string within =
+      "no answer for " + row.at.host + " within " + core::humanize(now - row.stage_since);
+  if (resolver_answers() > row.answers_before) {
+    finish(row, Cause::DnsTimeout, Phase::Dns, within + ", while other names were answered", now);
+  } else {
+    finish(row, Cause::ResolverUnreachable, Phase::Dns, within + ", nor for any other name", now);
+  }
+}
+
+void LaneChecker::expire_dialing(Row& row, std::uint64_t tag, SteadyTime now) {
+  if (now < row.deadline + kDialGrace) {
+    row.timer = reactor_->arm(row.deadline + kDialGrace, *this, tag);
+    return;
+  }
+  dialer_->cancel(std::exchange(row.dial, 0));
+  finish(row, Cause::ConnectTimeout, Phase::Connect,
+         "no connection within the check's " + core::humanize(row.plan->options.timeout), now);
+}
+
+void LaneChecker::cancel_all(SteadyTime now) {
+  owner_.ensure_here();
+  now_ = now;
+  for (Row& row : rows_) {
+    if (row.state == State::Free) continue;
+    drop_stage(row, now);
+    finish(row, Cause::Cancelled, Phase::Dns, "cancelled", now);
+  }
+}
+
+// Tells whoever works for this row that it is gone.
+void LaneChecker::drop_stage(Row& row, SteadyTime now) {
+  switch (row.state) {
+    case State::Resolving:
+      resolver_->cancel(row.at.host, row.plan->options.ip, row.plan->servers, tag_of(row));
+      break;
+    case State::Dialing:
+      dialer_->cancel(std::exchange(row.dial, 0));
+      break;
+    case State::Exchanging:
+      exchange_->cancel(std::exchange(row.exchange, 0), now);
+      break;
+    case State::Free:
+    case State::Fresh:
+      break;
+  }
+}
+
+// ---- the result ----
+
+void LaneChecker::finish(Row& row, Cause cause, Phase phase, std::string detail, SteadyTime now) {
+  row.result.cause = cause;
+  row.result.phase = phase;
+  row.result.timings.total = now - row.result.started;
+  row.result.detail = std::move(detail);
+  if (row.result.detail.size() > kDetailBytesMax) row.result.detail.resize(kDetailBytesMax);
+  add_warnings(row, row.result.timings.total);
+
+  core::ProbeResult result = std::move(row.result);
+  const ProbeToken token = row.token;
+  reactor_->disarm(std::exchange(row.timer, 0));
+  row.plan.reset();
+  row.state = State::Free;
+  free_.push_back(static_cast<std::uint32_t>(&row - rows_.data()));
+  count(result);
+  handler_.on_result(token, std::move(result));
+}
+
+void LaneChecker::add_warnings(Row& row, core::Duration total) {
+  core::ProbeResult& result = row.result;
+  const core::Duration limit = row.plan->options.latency_warning;
+  if (limit > core::Duration::zero() && total > limit)
+    result.warnings.add(Warning::LatencyExceeded);
+  if (!result.tls) return;
+  if (result.tls->version == "TLSv1" || result.tls->version == "TLSv1.1" ||
+      result.tls->version == "SSLv3") {
+    result.warnings.add(Warning::TlsDeprecated);
+  }
+  if (result.tls->not_after - clock_.wall() <= kTlsExpiring)
+    result.warnings.add(Warning::TlsExpiring);
+}
+
+void LaneChecker::count(const core::ProbeResult& result) {
+  stats_.in_flight.set(static_cast<double>(in_flight()));
+  stats_.results[static_cast<std::size_t>(result.cause)].add();
+  stats_.duration.observe(result.timings.total);
+  const core::Timings& t = result.timings;
+  const std::array<std::optional<core::Duration>, kTimedPhases.size()> phases{
+      t.dns, t.connect, t.tls, t.first_byte, t.transfer};
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    if (phases[i]) stats_.phase_duration[i].observe(*phases[i]);
+  }
+}
+
+std::uint64_t LaneChecker::resolver_answers() const {
+  std::uint64_t answers = 0;
+  for (const auto result :
+       {DnsQueryResult::Ok, DnsQueryResult::Nxdomain, DnsQueryResult::Nodata,
+        DnsQueryResult::Servfail, DnsQueryResult::Refused, DnsQueryResult::Malformed}) {
+    answers += stats_.dns_queries[static_cast<std::size_t>(result)].value();
+  }
+  return answers;
+}
+
+Row& LaneChecker::row_of(std::uint64_t tag) {
+  const std::uint64_t index = tag & 0xffff'ffffU;
+  ENSURE(index < rows_.size() &&
+             rows_[index].generation == static_cast<std::uint32_t>(tag >> 32U) &&
+             rows_[index].state != State::Free,
+         "an event for a probe that has ended");
+  return rows_[index];
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Checker>> Checker::make(const Settings& settings,
+                                                     const core::Clock& clock,
+                                                     ResultHandler& handler) {
+  std::vector<Cidr> allow;
+  for (const std::string& text : settings.allow) {
+    auto block = parse_cidr(text);
+    if (!block) return core::Error{core::ErrorKind::Invalid, "allow: " + block.error().message};
+    allow.push_back(*block);
+  }
+  auto reactor = Reactor::make(settings.limits.events_per_turn);
+  if (!reactor) return reactor.error();
+  auto made = std::make_unique<LaneChecker>(settings, std::move(allow), clock, handler,
+                                            std::move(*reactor));
+  if (auto opened = made->open(settings); !opened) return opened.error();
+  return std::unique_ptr<Checker>(std::move(made));
+}
+
+}  // namespace watchwheel::checker

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checker/plan.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <optional>
+
+namespace watchwheel::checker {
+namespace {
+
+using core::Error;
+using core::ErrorKind;
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+bool is_header_name(std::string_view name) {
+  constexpr std::string_view kAlsoAllowed = "!#$%&'*+-.^_`|~";  // RFC 9110, token.
+  return !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           kAlsoAllowed.find(c) != std::string_view::npos;
+  });
+}
+
+// A line break in a value would be a second header, or a second request.
+bool is_header_value(std::string_view value) {
+  return std::none_of(value.begin(), value.end(),
+                      [](char c) { return (c >= 0 && c < 0x20 && c != '\t') || c == 0x7f; });
+}
+
+class HeaderListBuilder {
+ public:
+  void add(std::string_view name, std::string_view value) {
+    // libcurl's own spelling: "Name:" would take a header away, "Name;" sends it empty.
+    const std::string line =
+        value.empty() ? std::string(name) + ";" : std::string(name) + ": " + std::string(value);
+    curl_slist* longer = curl_slist_append(list_.get(), line.c_str());
+    if (longer == nullptr) {
+      failed_ = true;
+      return;
+    }
+    if (!list_) list_.reset(longer);
+  }
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] HeaderList take() { return std::move(list_); }
+
+ private:
+  HeaderList list_;
+  bool failed_ = false;
+};
+
+bool has_header(const core::CheckOptions& options, std::string_view name) {
+  return std::any_of(options.headers.begin(), options.headers.end(),
+                     [&](const core::Header& header) { return lower(header.name) == name; });
+}
+
+core::Result<HeaderList> make_headers(const core::CheckOptions& options, const PlanGround& ground,
+                                      bool at_origin) {
+  HeaderListBuilder list;
+  if (!has_header(options, "connection")) list.add("Connection", "close");
+  const std::string& agent = options.user_agent.empty() ? ground.user_agent : options.user_agent;
+  if (!has_header(options, "user-agent") && !agent.empty()) list.add("User-Agent", agent);
+  for (const core::Header& header : options.headers) {
+    // A Host header belongs to the site it was written for, as credentials do.
+    if (!at_origin && (is_credential_header(header.name) || lower(header.name) == "host")) continue;
+    list.add(header.name, header.value);
+  }
+  if (list.failed()) return Error{ErrorKind::Unavailable, "no memory for request headers"};
+  return list.take();
+}
+
+core::Result<void> check_headers(const core::CheckOptions& options, const PlanGround& ground) {
+  for (const core::Header& header : options.headers) {
+    if (!is_header_name(header.name))
+      return Error{ErrorKind::Invalid, "header: not a header name before the ':'"};
+    if (!is_header_value(header.value)) {
+      return Error{ErrorKind::Invalid, "header: the value of " + header.name +
+                                           " holds a line break or control character"};
+    }
+  }
+  if (!is_header_value(options.user_agent) || !is_header_value(ground.user_agent)) {
+    return Error{ErrorKind::Invalid, "user_agent: holds a line break or control character"};
+  }
+  if (!is_header_name(options.method))
+    return Error{ErrorKind::Invalid, "method: not an HTTP method"};
+  return {};
+}
+
+std::optional<TlsVersion> parse_tls_version(std::string_view text) {
+  constexpr std::array<std::string_view, 4> kNames{"1.0", "1.1", "1.2", "1.3"};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == text) return static_cast<TlsVersion>(i);
+  }
+  return std::nullopt;
+}
+
+core::Result<void> parse_addresses(ProbePlan& plan, const PlanGround& ground) {
+  plan.allow = ground.allow;
+  for (const std::string& text : plan.options.allow) {
+    core::Result<Cidr> block = parse_cidr(text);
+    if (!block) return Error{ErrorKind::Invalid, "allow: " + block.error().message};
+    plan.allow.push_back(*block);
+  }
+  for (const std::string& text : plan.options.resolvers) {
+    core::Result<Endpoint> server = parse_endpoint(text, 53);
+    if (!server) return Error{ErrorKind::Invalid, "resolvers: " + server.error().message};
+    plan.resolvers.push_back(*server);
+  }
+  return {};
+}
+
+}  // namespace
+
+void SlistDeleter::operator()(curl_slist* list) const {
+  curl_slist_free_all(list);
+}
+
+bool is_credential_header(std::string_view name) {
+  static constexpr std::array<std::string_view, 7> kSigns{"auth",     "cookie",  "token", "secret",
+                                                          "password", "api-key", "apikey"};
+  const std::string plain = lower(name);
+  return std::any_of(kSigns.begin(), kSigns.end(),
+                     [&](std::string_view sign) { return plain.find(sign) != std::string::npos; });
+}
+
+core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& options,
+                                                   const PlanGround& ground) {
+  auto plan = std::make_shared<ProbePlan>();
+  plan->options = options;
+  if (auto fit = check_headers(options, ground); !fit) return fit.error();
+  if (auto fit = parse_addresses(*plan, ground); !fit) return fit.error();
+
+  const auto version = parse_tls_version(options.tls_min);
+  if (!version)
+    return Error{ErrorKind::Invalid,
+                 "tls_min: \"" + options.tls_min + "\" is not one of 1.0, 1.1, 1.2, 1.3"};
+  plan->tls_min = *version;
+  plan->trust = ground.system_trust;
+  if (!options.ca_file.empty()) {
+    auto trust = TrustStore::from_file(options.ca_file);
+    if (!trust) return trust.error();
+    plan->trust = std::move(*trust);
+  }
+
+  plan->body_rules.keyword = options.keyword;
+  for (const std::string& text : options.forbidden) {
+    if (!text.empty()) plan->body_rules.forbidden.push_back(text);
+  }
+  if (plan->body_rules.forbidden.size() > 63)
+    return Error{ErrorKind::Invalid, "forbidden: more than 63 texts"};
+  plan->body_rules.keep_page = options.detect_error_pages;
+
+  auto headers = make_headers(options, ground, true);
+  if (!headers) return headers.error();
+  plan->headers = std::move(*headers);
+  auto elsewhere = make_headers(options, ground, false);
+  if (!elsewhere) return elsewhere.error();
+  plan->headers_elsewhere = std::move(*elsewhere);
+  return plan;
+}
+
+}  // namespace watchwheel::checker

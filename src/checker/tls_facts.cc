@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checker/tls_facts.h"
+
+#include <openssl/asn1.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <cstring>
+#include <ctime>
+#include <string_view>
+
+#include "checker/address.h"
+
+namespace watchwheel::checker {
+namespace {
+
+constexpr std::size_t kNameBytesMax = 512;
+constexpr std::size_t kSanBytesMax = 256;
+constexpr std::size_t kSansMax = 32;
+
+// A peer chose this text; it is shown to people and written as JSON. Cut at a character, not in one.
+std::string clean(std::string text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    std::size_t end = bytes_max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+    text.resize(end);
+  }
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
+std::string ascii_only(std::string_view text, std::size_t bytes_max) {
+  std::string out(text.substr(0, bytes_max));
+  for (char& c : out) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return out;
+}
+
+std::string san_text(const GENERAL_NAME* name) {
+  if (name->type == GEN_DNS) {
+    const ASN1_STRING* text = name->d.dNSName;
+    return ascii_only({reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                       static_cast<std::size_t>(ASN1_STRING_length(text))},
+                      kSanBytesMax);
+  }
+  if (name->type == GEN_IPADD) {
+    IpAddress ip;
+    const auto length = static_cast<std::size_t>(ASN1_STRING_length(name->d.iPAddress));
+    if (length != 4 && length != 16) return {};
+    ip.v6 = length == 16;
+    std::memcpy(ip.bytes.data(), ASN1_STRING_get0_data(name->d.iPAddress), length);
+    return to_string(ip);
+  }
+  return {};
+}
+
+std::vector<std::string> sans_of(const X509* leaf) {
+  std::vector<std::string> sans;
+  auto* names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr));
+  if (names == nullptr) return sans;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names) && sans.size() < kSansMax; ++i) {
+    std::string text = san_text(sk_GENERAL_NAME_value(names, i));
+    if (!text.empty()) sans.push_back(std::move(text));
+  }
+  GENERAL_NAMES_free(names);
+  return sans;
+}
+
+std::string key_type_of(X509* leaf) {
+  const EVP_PKEY* key = X509_get0_pubkey(leaf);
+  if (key == nullptr) return "unknown";
+  const char* name = EVP_PKEY_get0_type_name(key);
+  std::string type = name == nullptr ? "unknown" : name;
+  return type + " " + std::to_string(EVP_PKEY_get_bits(key));
+}
+
+std::string cipher_of(const SSL* session) {
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(session);
+  if (cipher == nullptr) cipher = SSL_get_pending_cipher(session);
+  return cipher == nullptr ? "" : SSL_CIPHER_get_name(cipher);
+}
+
+}  // namespace
+
+std::string name_text(const X509_name_st* name) {
+  BIO* out = BIO_new(BIO_s_mem());
+  if (out == nullptr) return {};
+  X509_NAME_print_ex(out, name, 0,
+                     XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
+  char* data = nullptr;
+  const long length = BIO_get_mem_data(out, &data);
+  std::string text =
+      length > 0 ? std::string(data, static_cast<std::size_t>(length)) : std::string{};
+  BIO_free(out);
+  return clean(std::move(text), kNameBytesMax);
+}
+
+core::WallTime to_wall(const asn1_string_st* time) {
+  std::tm parts{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return core::kNoWallTime;
+  // A certificate may say the year 9999, which nanoseconds cannot count; the farthest they can is as good.
+  constexpr std::time_t kFarthest = 9'000'000'000;
+  const std::time_t seconds = std::min(timegm(&parts), kFarthest);
+  return core::WallTime{std::chrono::seconds{seconds}};
+}
+
+std::size_t TlsFactsCache::Hash::operator()(const Fingerprint& f) const noexcept {
+  std::size_t h = 0;
+  std::memcpy(&h, f.data(), sizeof h);  // It is a cryptographic hash already.
+  return h;
+}
+
+std::shared_ptr<const core::TlsFacts> TlsFactsCache::facts_of(x509_st* leaf, ssl_st* session) {
+  Fingerprint fingerprint{};
+  unsigned int length = 0;
+  if (X509_digest(leaf, EVP_sha256(), fingerprint.data(), &length) != 1 ||
+      length != fingerprint.size())
+    return nullptr;
+  const char* version = SSL_get_version(session);
+  const std::string cipher = cipher_of(session);
+
+  const auto known = index_.find(fingerprint);
+  if (known != index_.end()) {
+    entries_.splice(entries_.begin(), entries_, known->second);
+    std::shared_ptr<const core::TlsFacts>& facts = entries_.front();
+    if (facts->version == version && facts->cipher == cipher) return facts;
+    auto changed = std::make_shared<core::TlsFacts>(*facts);
+    changed->version = version;
+    changed->cipher = cipher;
+    facts = std::move(changed);
+    return facts;
+  }
+
+  auto made = std::make_shared<core::TlsFacts>();
+  made->version = version;
+  made->cipher = cipher;
+  made->issuer = name_text(X509_get_issuer_name(leaf));
+  made->subject = name_text(X509_get_subject_name(leaf));
+  made->sans = sans_of(leaf);
+  made->key_type = key_type_of(leaf);
+  made->not_before = to_wall(X509_get0_notBefore(leaf));
+  made->not_after = to_wall(X509_get0_notAfter(leaf));
+  made->fingerprint = fingerprint;
+  entries_.push_front(std::move(made));
+  index_.emplace(fingerprint, entries_.begin());
+  if (entries_.size() > entries_max_) {
+    index_.erase(entries_.back()->fingerprint);
+    entries_.pop_back();
+  }
+  return entries_.front();
+}
+
+}  // namespace watchwheel::checker

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/transfer.h - one libcurl easy handle, and what its callbacks saw of the transfer under way.
+//
+// Owns     the easy handle, reused from check to check; the connected socket until libcurl asks for it.
+// Thread   the lane's.
+// Bounded  header and body as exchange.h says.
+// Fails    prepare() says no when libcurl has no memory. No callback throws.
+//
+// Constant options are set once; prepare() sets every option that differs between checks, so that nothing of one check
+// (credentials, method, body, headers) reaches the next.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "checker/cause_map.h"
+#include "checker/exchange.h"
+#include "checker/tls_facts.h"
+
+struct ssl_st;
+struct ssl_ctx_st;
+struct x509_store_ctx_st;
+
+namespace watchwheel::checker {
+
+// What the exchange does for its transfers.
+class TransferHost {
+ public:
+  virtual ~TransferHost() = default;
+  [[nodiscard]] virtual core::SteadyTime now() const noexcept = 0;
+  [[nodiscard]] virtual core::WallTime wall() const = 0;
+  [[nodiscard]] virtual TlsFactsCache& facts() noexcept = 0;
+  // libcurl is done with this socket: unwatch and close it.
+  virtual void close_socket(int fd) noexcept = 0;
+};
+
+class Transfer : core::Pinned {
+ public:
+  // `connect_to` outlives the transfer. Null: no memory.
+  [[nodiscard]] static std::unique_ptr<Transfer> make(TransferHost& host, curl_slist* connect_to);
+  ~Transfer();
+
+  [[nodiscard]] CURL* easy() const { return easy_.get(); }
+
+  // Takes the request's socket and makes the handle ready to be added to a multi handle.
+  [[nodiscard]] bool prepare(const ExchangeRequest& request, ExchangeHandler& handler,
+                             std::uint64_t tag);
+  // What came of it. Before the handle is removed from its multi handle.
+  [[nodiscard]] ExchangeResult finish(CURLcode code);
+  [[nodiscard]] ExchangeResult finish_expired(core::Duration allowed);
+  // Forgets the check; closes the socket if libcurl never asked for it. After the handle was removed.
+  void reset();
+
+ private:
+  struct EasyDeleter {
+    void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+  };
+  enum class Form : std::uint8_t { Unset, Get, Head, Other };
+  enum class Stop : std::uint8_t { None, HeadEnough, HeadTooLong, BodyCap };
+
+  // All of one check, so that reset() is one assignment.
+  struct Seen {
+    int fd = -1;
+    Endpoint peer;
+    bool tls = false;
+    bool opened = false;  // libcurl has the socket.
+    std::string host;
+    std::optional<IpAddress> literal;
+    const ProbePlan* plan = nullptr;
+    ExchangeHandler* handler = nullptr;
+    std::uint64_t tag = 0;
+    std::size_t sends = 0;  // Bytes of request body.
+
+    Stop stop = Stop::None;
+    bool in_head = false;        // Between a status line and its empty line.
+    bool head_complete = false;  // Of the final response.
+    std::size_t head_bytes = 0;
+    std::size_t head_lines = 0;
+    ResponseHead head;
+    std::optional<BodyScan> body;
+    std::optional<core::SteadyTime> tls_done, first_byte;
+
+    CertVerdict certificate;
+    std::shared_ptr<const core::TlsFacts> facts;
+    int alert = -1;
+    std::string trust_problem;
+  };
+
+  explicit Transfer(TransferHost& host) : host_(host) {}
+  [[nodiscard]] bool set_constants(curl_slist* connect_to);
+  [[nodiscard]] bool set_form(const ExchangeRequest& request);
+  [[nodiscard]] TransferEnd describe_end(CURLcode code) const;
+  [[nodiscard]] Stage stage(CURLcode code) const;
+  [[nodiscard]] ExchangeResult facts_so_far();
+  [[nodiscard]] std::size_t take_head_line(std::string_view line);
+  void take_header(std::string_view line);
+  [[nodiscard]] bool end_of_head();
+  [[nodiscard]] std::size_t take_body(std::string_view piece);
+  [[nodiscard]] bool accept_certificate(x509_store_ctx_st* context);
+
+  static curl_socket_t on_open(void* self, curlsocktype purpose, curl_sockaddr* address) noexcept;
+  static int on_close(void* self, curl_socket_t fd) noexcept;
+  static std::size_t on_header(char* data, std::size_t size, std::size_t count,
+                               void* self) noexcept;
+  static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) noexcept;
+  static CURLcode on_tls_context(CURL* easy, void* context, void* self) noexcept;
+  static int on_certificate(x509_store_ctx_st* context, void* self) noexcept;
+  static void on_tls_state(const ssl_st* session, int where, int value) noexcept;
+
+  TransferHost& host_;
+  std::unique_ptr<CURL, EasyDeleter> easy_;
+  Form form_ = Form::Unset;  // How the handle's method options stand.
+  Seen seen_;
+  std::array<char, CURL_ERROR_SIZE> error_{};
+};
+
+}  // namespace watchwheel::checker
