@@ -65,10 +65,7 @@ Fleet::Fleet(const Config& config)
   map_.set_ports(http_port_, https_port_);
 
   quiet_ = std::make_unique<QuietPorts>(map_, http_port_, https_port_);
-  dns_ =
-      std::make_unique<DnsServer>(config_.dns, config_.dns_ttl, map_, board_, *quiet_, observer_);
-  dns_port_ = dns_->port();
-  dns_listener_ = listen_tcp({config_.dns.address, dns_port_}, 64, Sharing::Alone);
+  open_dns();
 
   if (map_.https() > 0) {
     certs_ = std::make_unique<CertSet>(config_.cert_dir, config_.cert_mode, map_);
@@ -89,11 +86,29 @@ Fleet::Fleet(const Config& config)
   server_->add_listener(Protocol::DnsTcp, std::move(dns_listener_));
 }
 
+// TCP and UDP on one port. With port 0 the kernel chooses for TCP, where a port is rarer: past
+// connections hold theirs for a minute. Should the choice be taken for UDP, it chooses again.
+void Fleet::open_dns() {
+  constexpr int kTries = 16;
+  for (int i = 1;; ++i) {
+    dns_listener_ = listen_tcp(config_.dns, 64, Sharing::Alone);
+    const Endpoint endpoint{config_.dns.address, port_of(dns_listener_)};
+    try {
+      dns_ =
+          std::make_unique<DnsServer>(endpoint, config_.dns_ttl, map_, board_, *quiet_, observer_);
+      dns_port_ = endpoint.port;
+      return;
+    } catch (const std::runtime_error&) {
+      if (config_.dns.port != 0 || i == kTries) throw;
+    }
+  }
+}
+
 void Fleet::load_timeline_into_board() {
   if (config_.timeline_file.empty()) return;
   const Timeline timeline = load_timeline(config_.timeline_file, board_, map_.sites());
   if (!timeline.problems.empty()) {
-    std::string text;
+    std::string text = "the timeline is refused as a whole:\n";
     for (const std::string& problem : timeline.problems) text += problem + "\n";
     text.pop_back();
     throw std::runtime_error(text);

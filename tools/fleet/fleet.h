@@ -54,6 +54,7 @@ class Fleet final : public ControlTarget {
  private:
   void turn();
   void load_timeline_into_board();
+  void open_dns();
   void watch(int fd, std::uint64_t tag);
   [[nodiscard]] int wait_ms(Time now) const noexcept;
 
