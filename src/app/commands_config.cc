@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/commands_config.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace watchwheel::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dumped(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Json place_or_null(std::uint64_t number) {
+  return number == 0 ? Json() : Json(number);
+}
+
+void print_json(const std::string& file, const ConfigReport& report, Io& io) {
+  Json problems = Json::array();
+  for (const Problem& p : report.problems) {
+    problems.push_back({{"file", p.file},
+                        {"line", place_or_null(p.line)},
+                        {"column", place_or_null(p.column)},
+                        {"severity", to_string(p.severity)},
+                        {"message", p.message}});
+  }
+  Json values = Json::array();
+  if (report.ok()) {  // With an error nothing is in force.
+    for (const EffectiveValue& v : report.values)
+      values.push_back({{"key", v.key}, {"value", v.value}, {"origin", to_string(v.origin)}});
+  }
+  io.out << dumped({{"file", file},
+                    {"valid", report.ok()},
+                    {"problems", problems},
+                    {"values", values}})
+         << "\n";
+}
+
+void print_values(const std::vector<EffectiveValue>& values, std::ostream& out) {
+  std::size_t width = 0;
+  for (const EffectiveValue& v : values) width = std::max(width, v.key.size());
+  for (const EffectiveValue& v : values) {
+    const std::string_view origin = to_string(v.origin);
+    out << origin << std::string(8 - origin.size(), ' ') << v.key
+        << std::string(width - v.key.size(), ' ') << " = " << printable(v.value, 4096) << "\n";
+  }
+}
+
+}  // namespace
+
+int validate_config(const ValidateArgs& args, Io& io) {
+  const ConfigReport report = load_config(args.file);
+  if (args.json) {
+    print_json(args.file, report, io);
+    return report.ok() ? kExitOk : kExitBad;
+  }
+  for (const Problem& problem : report.problems) io.err << format(problem) << "\n";
+  const auto errors = std::count_if(report.problems.begin(), report.problems.end(),
+                                    [](const Problem& p) { return p.severity == Severity::Error; });
+  const auto warnings = static_cast<std::ptrdiff_t>(report.problems.size()) - errors;
+  if (report.ok()) print_values(report.values, io.out);
+  io.err << printable(args.file, 4096) << ": " << (report.ok() ? "valid" : "invalid") << ", "
+         << errors << (errors == 1 ? " error, " : " errors, ") << warnings
+         << (warnings == 1 ? " warning" : " warnings") << "\n";
+  return report.ok() ? kExitOk : kExitBad;
+}
+
+int migrate_store(const MigrateArgs& args, Io& io) {
+  const std::optional<Config> config = config_for_command(args.config, io);
+  if (!config) return kExitTrouble;
+  const auto store = db::open_store(config->store.url);
+  if (!store) return fail(io, store.error());
+  const auto report = (*store)->migrate(args.dry_run);
+  if (!report) return fail(io, report.error());
+  if (args.json) {
+    Json applied = Json::array();
+    for (const db::Migration& step : report->applied)
+      applied.push_back({{"version", step.version}, {"title", step.title}});
+    io.out << dumped({{"store", config->store.url},
+                      {"dry_run", args.dry_run},
+                      {"before", report->before},
+                      {"after", report->after},
+                      {"applied", applied}})
+           << "\n";
+    return kExitOk;
+  }
+  const std::string_view verb = args.dry_run ? "would apply " : "applied ";
+  for (const db::Migration& step : report->applied)
+    io.out << verb << step.version << ": " << step.title << "\n";
+  if (report->applied.empty()) {
+    io.out << "the schema is at version " << report->after << "; nothing to do\n";
+  } else {
+    io.out << "schema version " << report->before << " -> " << report->after
+           << (args.dry_run ? " (dry run: nothing was changed)\n" : "\n");
+  }
+  return kExitOk;
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/commands_import.h - `watchwheel sites import` and `watchwheel sites export`.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "app/command.h"
+#include "app/site_list.h"
+
+namespace watchwheel::app {
+
+struct ImportArgs {
+  std::string file;  // "-": standard input.
+  std::optional<ListFormat>
+      format;  // Nothing: by the file's name; JSON lines for .jsonl, .ndjson and .json, else CSV.
+  bool strict = false;  // All or nothing: the whole list is judged before anything is written.
+  bool dry_run = false;
+  std::string config;
+};
+// kExitOk when every row went in, kExitBad when one was rejected, kExitTrouble when the store or the file failed.
+[[nodiscard]] int import_sites(const ImportArgs& args, Io& io);
+
+struct ExportArgs {
+  ListFormat format = ListFormat::Csv;
+  std::string config;
+};
+// The whole list; `sites import` reads it back to the same sites.
+[[nodiscard]] int export_sites(const ExportArgs& args, Io& io);
+
+}  // namespace watchwheel::app

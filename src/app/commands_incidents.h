@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/commands_incidents.h - `watchwheel incidents`: events and their transitions, newest first.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "app/command.h"
+#include "core/clock.h"
+#include "db/incident_log.h"
+
+namespace watchwheel::app {
+
+struct IncidentsArgs {
+  bool open = false;
+  std::uint64_t site = 0;   // 0: any.
+  std::string since;        // "": any time. A time, a date, or how long ago.
+  std::size_t limit = 100;  // 0: all.
+  bool json = false;  // One document: {"incidents": […], "more": true when the limit cut some off}.
+  std::string config;
+};
+[[nodiscard]] int show_incidents(const IncidentsArgs& args, Io& io);
+
+// "2026-11-20T12:00:00Z", "2026-11-20" (its first moment in UTC), or "2h" (that long before `now`). Invalid: anything else.
+[[nodiscard]] core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now);
+
+[[nodiscard]] std::string incident_json(const db::Incident& incident, core::WallTime now);
+[[nodiscard]] std::string incident_text(const db::Incident& incident, core::WallTime now);
+
+}  // namespace watchwheel::app

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/site_import.h - from a site list to the store, a batch a transaction.
+//
+// Bounded  a batch holds at most kImportBatchRows rows or about kImportBatchBytes.
+// Fails    a row that is no site, or that the store will not take, is rejected by itself; its neighbours go in. A store that is
+//          away stops the import; what was written stays, and the same import may be repeated.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "app/site_list.h"
+#include "core/result.h"
+#include "db/site_catalog.h"
+
+namespace watchwheel::app {
+
+inline constexpr std::size_t kImportBatchRows = 2000;
+inline constexpr std::size_t kImportBatchBytes = 4 * 1024 * 1024;
+
+struct ImportCounts {
+  std::uint64_t rows = 0;
+  std::uint64_t rejected = 0;
+  db::UpsertCounts written;
+  bool unreadable = false;  // The file as a whole made no sense.
+
+  [[nodiscard]] std::uint64_t accepted() const { return rows - rejected; }
+};
+
+class SiteImport {
+ public:
+  // `catalog` null: rows are only judged. `report` gets every problem, in the order of the file within a batch.
+  SiteImport(db::SiteCatalog* catalog, std::string file,
+             std::function<void(const Problem&)> report);
+
+  [[nodiscard]] core::Result<void> run(SiteReader& reader);
+  [[nodiscard]] const ImportCounts& counts() const { return counts_; }
+
+ private:
+  [[nodiscard]] core::Result<void> take(SiteRow&& row);
+  [[nodiscard]] core::Result<void> flush();
+  [[nodiscard]] core::Result<void> write(std::size_t first, std::size_t count);
+
+  db::SiteCatalog* catalog_;
+  std::string file_;
+  std::function<void(const Problem&)> report_;
+  ImportCounts counts_;
+  std::vector<core::SiteRecord> batch_;
+  std::vector<std::uint64_t> lines_;  // Of the rows in batch_.
+  std::size_t batch_bytes_ = 0;
+};
+
+}  // namespace watchwheel::app
