@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/resolver_answer.h - reads the answer of a name server.
+//
+// Pure; any thread. Every byte comes from outside: nothing is read past its end, names are followed backwards only, and what does
+// not add up is Malformed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checker/address.h"
+#include "checker/stats.h"
+
+namespace watchwheel::checker {
+
+inline constexpr std::size_t kAddressesMax = 16;  // Of one answer; more are dropped.
+
+struct DnsAnswer {
+  DnsQueryResult result = DnsQueryResult::Malformed;
+  std::vector<IpAddress> addresses;  // Not empty when Ok.
+  std::uint32_t ttl_s =
+      0;             // When Ok: the least of the addresses and of the aliases that lead to them.
+  std::string said;  // When not Ok: "SERVFAIL", "a record that does not end"; for people.
+};
+
+// The answer to "what addresses (`v6`: AAAA) has `host`", as it came. Aliases (CNAME) are followed inside the answer, which is
+// what a recursive server gives. rcodes other than NOERROR, NXDOMAIN and REFUSED are Servfail, by their own name in `said`.
+[[nodiscard]] DnsAnswer parse_answer(std::span<const std::uint8_t> message, std::string_view host,
+                                     bool v6);
+
+}  // namespace watchwheel::checker

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/resolver_upstream.h - one name server: sends it questions through c-ares and hands back what it answers, as it came.
+//
+// Owns     up to kChannelsMax c-ares channels to the server, made when they are needed, and their sockets on the reactor.
+// Thread   the lane's, for every call.
+// Bounded  kFreshMax fresh queries a channel: an answer burst beyond that overflows the socket's buffer (measured: 8 k/s and
+//          losses instead of 40 k/s). A query that is no longer waited for leaves the fresh ones, and is forgotten after 5 s;
+//          kOutstandingMax of both a channel.
+// Time     c-ares reads its own clock, for its 5 s only; tries and their order are the resolver's.
+// Fails    send() is refused when full; a socket that fails ends its queries with the errno.
+//
+// c-ares is kept to framing, ids, sockets and TCP after truncation. It does not judge: it folds REFUSED, SERVFAIL and dead
+// sockets into one error, and each of them says something else about a site.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "checker/address.h"
+#include "checker/reactor.h"
+
+namespace watchwheel::checker {
+
+enum class DnsType : std::uint16_t { A = 1, Ns = 2, Aaaa = 28 };
+
+class AnswerHandler {
+ public:
+  virtual ~AnswerHandler() = default;
+  // The message that `server` sent; or, when `message` is empty, the errno its socket failed with. Never from inside send().
+  virtual void on_answer(std::uint64_t tag, std::uint32_t server,
+                         std::span<const std::uint8_t> message, int error,
+                         core::SteadyTime now) noexcept = 0;
+};
+
+class Upstream : core::Pinned {
+ public:
+  static constexpr std::size_t kChannelsMax = 4;
+  static constexpr std::size_t kFreshMax = 200;
+  static constexpr std::size_t kOutstandingMax = 20'000;
+
+  // 0: none.
+  using QueryId = std::uint64_t;
+  struct Sent {
+    QueryId query = 0;
+    int error = 0;  // The socket failed at once. Neither: full, ask again when a query has ended.
+  };
+
+  // `number` comes back with the answers.
+  [[nodiscard]] static std::unique_ptr<Upstream> make(const Endpoint& server, std::uint32_t number,
+                                                      Reactor& reactor, AnswerHandler& handler);
+  virtual ~Upstream() = default;
+
+  [[nodiscard]] virtual const Endpoint& endpoint() const = 0;
+
+  // At most one on_answer follows, also after set_aside(); none when the server stays silent.
+  [[nodiscard]] virtual Sent send(const std::string& name, DnsType type, std::uint64_t tag,
+                                  core::SteadyTime now) = 0;
+  // It is no longer waited for and no longer counts as fresh. An answer may still come.
+  virtual void set_aside(QueryId query) = 0;
+  // Asks ". NS", whose answer only counts for heard(): at most once a second.
+  virtual void ask_for_life(core::SteadyTime now) = 0;
+
+  // When something, whatever it was, last came from the server; kNoSteadyTime when nothing did.
+  [[nodiscard]] virtual core::SteadyTime heard() const = 0;
+};
+
+}  // namespace watchwheel::checker
