@@ -26,8 +26,10 @@ namespace watchwheel::scheduler {
 
 struct Limits {
   core::Duration tick = std::chrono::milliseconds{100};
-  core::Duration horizon = std::chrono::hours{1};  // Longer waits are placed at its end and placed again from there.
-  std::uint32_t hurried_per_minute_max = 1000;     // First checks of new sites brought forward (see add()).
+  core::Duration horizon =
+      std::chrono::hours{1};  // Longer waits are placed at its end and placed again from there.
+  std::uint32_t hurried_per_minute_max =
+      1000;  // First checks of new sites brought forward (see add()).
 };
 
 class Scheduler : core::Pinned {
@@ -59,17 +61,24 @@ class Scheduler : core::Pinned {
   // The check is over. Its next due time is the next grid point after its last *due* time; with `recheck_in`, that long from now
   // instead, as a check under suspicion (it keeps its grid: the recheck does not move the phase, and a recheck that would come
   // at or after the next grid point is simply that one, under suspicion). Whole intervals that went by are counted as missed and skipped.
-  void finished(core::SiteSlot site, core::SteadyTime now, std::optional<core::Duration> recheck_in);
+  void finished(core::SiteSlot site, core::SteadyTime now,
+                std::optional<core::Duration> recheck_in);
 
-  // When turn() should be called next: the next tick with something in it, or as soon as the pacer lets the next queued check start.
+  // When turn() should be called next: when the next check falls due (or at the beginning of its tick, which sorts it), or as soon as
+  // the pacer lets the next queued check start; after a refusal in this turn a tick from now, because admission's room comes with
+  // a result. Never before `now`, and at most the horizon away (a second when there are no sites).
   [[nodiscard]] core::SteadyTime next_turn(core::SteadyTime now) const;
 
   // Σ 1/interval over all scheduled sites, those under suspicion at their re-check interval.
   [[nodiscard]] double required_per_second() const;
-  [[nodiscard]] core::SteadyTime due_time(core::SiteSlot site) const;  // Of the check handed out or waiting.
-  [[nodiscard]] std::size_t queued() const;   // Due and not handed out.
-  [[nodiscard]] core::Duration oldest_queued(core::SteadyTime now) const;  // How late the oldest of them is; zero when none.
-  [[nodiscard]] const Stats& stats() const;
+  [[nodiscard]] core::SteadyTime due_time(
+      core::SiteSlot site) const;            // Of the check handed out or waiting.
+  [[nodiscard]] std::size_t queued() const;  // Due and not handed out.
+  [[nodiscard]] core::Duration oldest_queued(
+      core::SteadyTime now) const;          // How late the oldest of them is; zero when none.
+  [[nodiscard]] std::size_t bytes() const;  // Of the wheel and the queues; the table tells its own.
+  [[nodiscard]] const Stats& stats()
+      const;  // Lag is observed one turn after hand-out, when the check can no longer be refused.
 
  private:
   struct Parts;

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/scheduler.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/ensure.h"
+#include "core/owner.h"
+#include "scheduler/due_queue.h"
+#include "scheduler/pacer.h"
+#include "scheduler/phase.h"
+#include "scheduler/wheel.h"
+
+namespace watchwheel::scheduler {
+namespace {
+
+using core::Duration;
+using core::SiteSlot;
+using core::SteadyTime;
+using core::WallTime;
+using namespace std::chrono_literals;
+using Place = SiteTable::Place;
+using Timing = SiteTable::Timing;
+
+// First checks of new sites are brought forward into this time, and only where the interval is longer.
+constexpr Duration kHurryWithin = 1min;
+// A check this many ticks late means that the pacer is behind and may go faster.
+constexpr int kBehindTicks = 2;
+
+std::uint32_t to_ms(Duration d) {
+  const auto ms = core::duration_cast<std::chrono::milliseconds>(d).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 1, UINT32_MAX));
+}
+
+// The sum of rates, in whole numbers, so that millions of additions and subtractions leave no drift: 10^14 / period in ms. Sixteen
+// million sites at 10 checks a second each still fit.
+class RateSum {
+ public:
+  void add(std::uint32_t period_ms) { sum_ += share(period_ms); }
+  void remove(std::uint32_t period_ms) { sum_ -= share(period_ms); }
+  [[nodiscard]] double per_second() const { return static_cast<double>(sum_) * 1000 / kScale; }
+
+ private:
+  static constexpr double kScale = 1e14;
+  static std::uint64_t share(std::uint32_t period_ms) {
+    return period_ms == 0
+               ? 0
+               : std::uint64_t{100'000'000'000'000} / std::max<std::uint32_t>(period_ms, 100);
+  }
+  std::uint64_t sum_ = 0;
+};
+
+}  // namespace
+
+struct Scheduler::Parts {
+  Parts(Limits given, SiteTable& table, SteadyTime now, WallTime wall)
+      : limits(given),
+        sites(table),
+        wheel({.tick = given.tick, .horizon = given.horizon}, table, now),
+        suspects(table),
+        routine(table),
+        pacer(given.tick, now),
+        anchor{.wall = wall, .steady = now},
+        turned_at(now),
+        hurry_next(now) {}
+
+  const Limits limits;
+  SiteTable& sites;
+  Wheel wheel;
+  DueQueue suspects;
+  DueQueue routine;
+  Pacer pacer;
+  GridAnchor anchor;
+  SteadyTime turned_at;
+  SteadyTime hurry_next;  // When the next first check may be brought forward to.
+  RateSum required;
+  bool refused_since_turn = false;
+  std::vector<SiteSlot> fired;  // Kept for its memory.
+  struct Started {
+    SiteSlot site;
+    Duration lag;
+  };
+  std::vector<Started>
+      started;  // Routine checks handed out last; observed once they can no longer be refused.
+  Stats stats;
+  core::ThreadOwner owner;
+
+  [[nodiscard]] Grid grid(SiteSlot site) const {
+    return grid_of(sites.id(site), sites.interval(site));
+  }
+  void count_rate(Timing& timing, std::uint32_t period_ms);
+  [[nodiscard]] SteadyTime hurried(SteadyTime natural, Duration interval, SteadyTime now);
+  void queue(SiteSlot site);
+  void observe_started();
+  [[nodiscard]] Duration oldest_queued(SteadyTime now) const;
+  void leave_place(SiteSlot site);
+};
+
+void Scheduler::Parts::count_rate(Timing& timing, std::uint32_t period_ms) {
+  required.remove(timing.counted_ms);
+  timing.counted_ms = period_ms;
+  required.add(period_ms);
+}
+
+// First checks are spread evenly, so many a minute; the first of them starts at once. One that would have to wait for longer than
+// its grid point, or than the first minute, is not hurried.
+SteadyTime Scheduler::Parts::hurried(SteadyTime natural, Duration interval, SteadyTime now) {
+  if (interval <= kHurryWithin || limits.hurried_per_minute_max == 0) return natural;
+  const SteadyTime wanted = std::max(now, hurry_next);
+  if (wanted >= natural || wanted - now >= kHurryWithin) return natural;
+  hurry_next = wanted + kHurryWithin / limits.hurried_per_minute_max;
+  return wanted;
+}
+
+void Scheduler::Parts::queue(SiteSlot site) {
+  (sites.timing(site).suspect ? suspects : routine).push_back(site);
+}
+
+void Scheduler::Parts::observe_started() {
+  for (const Started& check : started) stats.lag.observe(check.lag);
+  started.clear();
+}
+
+Duration Scheduler::Parts::oldest_queued(SteadyTime now) const {
+  Duration oldest{};
+  for (const DueQueue* queue : {&suspects, &routine}) {
+    if (!queue->empty()) oldest = std::max(oldest, now - sites.timing(queue->front()).due);
+  }
+  return oldest;
+}
+
+void Scheduler::Parts::leave_place(SiteSlot site) {
+  Timing& timing = sites.timing(site);
+  switch (timing.place) {
+    case Place::Nowhere:
+      ENSURE(false, "a site that was not added to its scheduler");
+      break;
+    case Place::Wheel:
+      wheel.remove(site);
+      break;
+    case Place::Queue:
+      (timing.suspect ? suspects : routine).remove(site);
+      break;
+    case Place::HandedOut:
+      timing.place = Place::Nowhere;
+      break;
+  }
+}
+
+Scheduler::Scheduler(Limits limits, SiteTable& sites, SteadyTime now, WallTime wall)
+    : parts_(std::make_unique<Parts>(limits, sites, now, wall)) {}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::add(SiteSlot site, WallTime last_checked_at, SteadyTime now) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  Timing& timing = p.sites.timing(site);
+  ENSURE(timing.place == Place::Nowhere, "a site was added to its scheduler twice");
+  const Grid grid = p.grid(site);
+  SteadyTime due = grid_point_after(now, grid, p.anchor);
+  if (last_checked_at == core::kNoWallTime) due = p.hurried(due, grid.interval, now);
+  timing.grid = due - grid.interval;
+  timing.interval_ms = to_ms(grid.interval);
+  timing.suspect = false;
+  timing.recheck = false;
+  timing.unasked = true;
+  p.count_rate(timing, timing.interval_ms);
+  p.wheel.place(site, due);
+}
+
+void Scheduler::remove(SiteSlot site) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  p.leave_place(site);
+  p.count_rate(p.sites.timing(site), 0);
+}
+
+void Scheduler::reschedule(SiteSlot site, SteadyTime now) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  Timing& timing = p.sites.timing(site);
+  const Grid grid = p.grid(site);
+  timing.interval_ms = to_ms(grid.interval);
+  if (!timing.suspect) p.count_rate(timing, timing.interval_ms);
+  if (timing.place != Place::Wheel)
+    return;  // Due already: what comes next is decided when it is over.
+
+  // One new interval after the last check, or, when that has passed, the next point of the new grid: a fleet whose interval is
+  // shortened does not start at once. A check that waits for its own reasons, or comes sooner anyway, is not put off.
+  SteadyTime due = following_due(timing.grid, grid, p.anchor);
+  const bool passed = due <= now;
+  if (passed) due = grid_point_after(now, grid, p.anchor);
+  const bool keep = timing.due <= due && (passed || timing.unasked || timing.recheck);
+  if (passed && timing.recheck)
+    timing.grid = std::max(timing.grid, now - grid.interval);  // What passed was not missed.
+  if (keep) return;
+  p.wheel.remove(site);
+  timing.recheck = false;
+  p.wheel.place(site, due);
+}
+
+void Scheduler::turn(SteadyTime now, WallTime wall) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  ENSURE(now >= p.turned_at, "steady time does not go back");
+  p.turned_at = now;
+  p.observe_started();
+  if (wall_jumped(p.anchor, now, wall)) {
+    p.anchor = {.wall = wall, .steady = now};
+    p.stats.reanchored.add();
+  }
+  p.fired.clear();
+  p.wheel.advance(now, p.fired);
+  for (const SiteSlot site : p.fired) p.queue(site);
+  p.stats.due.add(p.fired.size());
+
+  const bool behind = p.oldest_queued(now) > p.limits.tick * kBehindTicks;
+  p.pacer.accrue(now, p.required.per_second(), behind);
+  p.refused_since_turn = false;
+  p.stats.required_per_second.set(p.required.per_second());
+  p.stats.queued.set(static_cast<double>(queued()));
+}
+
+std::size_t Scheduler::take_due(std::span<SiteSlot> into, SteadyTime now) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  p.observe_started();
+  std::size_t taken = 0;
+  while (taken < into.size() && queued() > 0 && p.pacer.try_take()) {
+    DueQueue& queue = p.suspects.empty() ? p.routine : p.suspects;
+    const SiteSlot site = queue.pop_front();
+    Timing& timing = p.sites.timing(site);
+    timing.place = Place::HandedOut;
+    if (!timing.suspect) p.started.push_back({site, now - timing.due});
+    into[taken++] = site;
+  }
+  return taken;
+}
+
+void Scheduler::refused(SiteSlot site) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  Timing& timing = p.sites.timing(site);
+  ENSURE(timing.place == Place::HandedOut, "a check was refused that was not handed out");
+  // Given back newest first, so it stands at the end.
+  const auto started =
+      std::find_if(p.started.rbegin(), p.started.rend(),
+                   [site](const Parts::Started& check) { return check.site == site; });
+  if (started != p.started.rend()) p.started.erase(std::next(started).base());
+  timing.place = Place::Nowhere;
+  (timing.suspect ? p.suspects : p.routine).push_front(site);
+  p.pacer.give_back();
+  p.refused_since_turn = true;
+}
+
+void Scheduler::finished(SiteSlot site, SteadyTime now, std::optional<Duration> recheck_in) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  Timing& timing = p.sites.timing(site);
+  ENSURE(timing.place == Place::HandedOut, "a check is over that was not handed out");
+  const Grid grid = p.grid(site);
+  const SteadyTime last = timing.recheck ? timing.grid : timing.due;
+  const NextDue next = next_due(last, now, grid, p.anchor);
+  p.stats.missed.add(next.missed);
+  const SteadyTime recheck = recheck_in ? now + std::max<Duration>(*recheck_in, 1ms) : next.due;
+
+  timing.grid = next.last;
+  timing.interval_ms = to_ms(grid.interval);
+  timing.suspect = recheck_in.has_value();
+  timing.recheck = recheck < next.due;
+  timing.unasked = false;
+  timing.place = Place::Nowhere;
+  p.count_rate(timing,
+               recheck_in ? std::min(to_ms(*recheck_in), timing.interval_ms) : timing.interval_ms);
+  p.wheel.place(site, std::min(recheck, next.due));
+}
+
+SteadyTime Scheduler::next_turn(SteadyTime now) const {
+  const Parts& p = *parts_;
+  // With nothing at all to do, a turn a second still notices that the wall clock was set.
+  SteadyTime at = std::max(now, p.wheel.next().value_or(now + 1s));
+  if (queued() > 0) {
+    // Admission had no room: room comes with a result, which is a turn of its own, and asking again at once would only spin.
+    at = std::min(at, p.refused_since_turn ? now + p.limits.tick : p.pacer.ready_at(now));
+  }
+  return at;
+}
+
+double Scheduler::required_per_second() const {
+  return parts_->required.per_second();
+}
+SteadyTime Scheduler::due_time(SiteSlot site) const {
+  return parts_->sites.timing(site).due;
+}
+std::size_t Scheduler::queued() const {
+  return parts_->suspects.size() + parts_->routine.size();
+}
+Duration Scheduler::oldest_queued(SteadyTime now) const {
+  return parts_->oldest_queued(now);
+}
+std::size_t Scheduler::bytes() const {
+  return sizeof(Parts) + parts_->wheel.bytes() + queued() * sizeof(SiteSlot) +
+         parts_->started.capacity() * sizeof(Parts::Started) +
+         parts_->fired.capacity() * sizeof(SiteSlot);
+}
+const Stats& Scheduler::stats() const {
+  return parts_->stats;
+}
+
+}  // namespace watchwheel::scheduler
