@@ -34,6 +34,13 @@ WallTime SystemClock::wall() const {
   return WallTime{read(CLOCK_REALTIME)};
 }
 
+void SystemClock::sleep_for(Duration d) const {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(d);
+  const timespec wait{static_cast<time_t>(seconds.count()), static_cast<long>((d - seconds).count())};
+  // A signal may cut it short; every caller looks at the time again.
+  if (d > Duration::zero()) nanosleep(&wait, nullptr);
+}
+
 ManualClock::ManualClock(SteadyTime steady, WallTime wall)
     : steady_(steady.time_since_epoch().count()), wall_(wall.time_since_epoch().count()) {}
 
@@ -44,7 +51,11 @@ WallTime ManualClock::wall() const {
   return WallTime{Duration{wall_.load()}};
 }
 
-void ManualClock::advance(Duration by) {
+void ManualClock::sleep_for(Duration d) const {
+  advance(d);
+}
+
+void ManualClock::advance(Duration by) const {
   ENSURE(by >= Duration::zero(), "steady time does not go back");
   steady_ += by.count();
   wall_ += by.count();

@@ -49,12 +49,15 @@ class Clock : Pinned {
   virtual ~Clock() = default;
   [[nodiscard]] virtual SteadyTime steady() const = 0;
   [[nodiscard]] virtual WallTime wall() const = 0;
+  // Waits, on a thread that has nothing else to do. Never on a lane's.
+  virtual void sleep_for(Duration d) const = 0;
 };
 
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] SteadyTime steady() const override;
   [[nodiscard]] WallTime wall() const override;
+  void sleep_for(Duration d) const override;
 };
 
 // A clock that stands still until told to move: for tests and the simulation. The two times move independently,
@@ -65,13 +68,14 @@ class ManualClock final : public Clock {
 
   [[nodiscard]] SteadyTime steady() const override;
   [[nodiscard]] WallTime wall() const override;
+  void sleep_for(Duration d) const override;  // Returns at once, the times moved on.
 
-  void advance(Duration by);      // Both times. `by` is not negative.
+  void advance(Duration by) const;  // Both times. `by` is not negative.
   void step_wall(Duration by);    // The wall clock alone, either way.
 
  private:
-  std::atomic<Duration::rep> steady_;
-  std::atomic<Duration::rep> wall_;
+  mutable std::atomic<Duration::rep> steady_;
+  mutable std::atomic<Duration::rep> wall_;
 };
 
 constexpr std::int64_t to_unix_ms(WallTime t) {
