@@ -63,6 +63,12 @@ Response refusal(unsigned status, std::string_view text) {
 
 Routes::Routes(EngineView& engine, std::string token) : engine_(engine), token_(std::move(token)) {}
 
+std::vector<std::string> Routes::paths() {
+  std::vector<std::string> out;
+  for (const Route& route : table()) out.emplace_back(route.path);
+  return out;
+}
+
 Response Routes::answer(const Request& request) {
   const std::string_view path = request.target.substr(0, request.target.find('?'));
   const auto& routes = table();
@@ -79,7 +85,9 @@ Response Routes::answer(const Request& request) {
     return out;
   }
   if (route == routes.end()) {
-    return refusal(404, "nothing is served here; / and /api/v1/openapi.json list what is");
+    std::string served;
+    for (const std::string& known : paths()) served += " " + known;
+    return refusal(404, "nothing is served here; there are" + served);
   }
   if (!route->takes(request.method)) {
     const std::string allow = route->changes ? "POST" : "GET, HEAD";

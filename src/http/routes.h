@@ -45,6 +45,9 @@ class Routes : core::Pinned {
   // The answer to HEAD is that to GET, body included: the server leaves the body out.
   [[nodiscard]] Response answer(const Request& request);
 
+  // Every path that is served.
+  [[nodiscard]] static std::vector<std::string> paths();
+
  private:
   struct Route;
   [[nodiscard]] static const std::vector<Route>& table();
