@@ -50,8 +50,7 @@ struct Row {
   bool at_origin = true;
   RedirectStep step;  // Decided at the response header, done at its end.
   SteadyTime deadline;
-  SteadyTime stage_since;            // When the stage that is under way began.
-  std::uint64_t answers_before = 0;  // The resolvers' answers when this name was asked.
+  SteadyTime stage_since;  // When the stage that is under way began.
   TimerId timer = 0;
   DialId dial = 0;
   ExchangeId exchange = 0;
@@ -117,7 +116,6 @@ class LaneChecker final : public Checker,
   void finish(Row& row, Cause cause, Phase phase, std::string detail, SteadyTime now);
   void add_warnings(Row& row, core::Duration total);
   void count(const core::ProbeResult& result);
-  [[nodiscard]] std::uint64_t resolver_answers() const;
   [[nodiscard]] Row& row_of(std::uint64_t tag);
   [[nodiscard]] std::uint64_t tag_of(const Row& row) const {
     return (static_cast<std::uint64_t>(row.generation) << 32U) |
@@ -247,7 +245,6 @@ void LaneChecker::begin_hop(Row& row, SteadyTime now) {
     return;
   }
   row.state = State::Resolving;
-  row.answers_before = resolver_answers();
   Resolution known;
   if (resolver_->resolve(row.at.host, row.plan->options.ip, row.plan->servers, now, *this,
                          tag_of(row), known)) {
@@ -438,18 +435,18 @@ void LaneChecker::on_timer(std::uint64_t tag, SteadyTime now) noexcept {
   ENSURE(false, "a deadline of a probe that has ended");
 }
 
-// The resolver tells a silent name from a silent resolver, but takes its time. When ours is shorter we look whether anything
-// was answered meanwhile, and say nothing about the site when nothing was.
+// The resolver tells a silent name from a silent resolver, but takes its time; when ours is shorter it says what it knows so far.
 void LaneChecker::expire_resolving(Row& row, SteadyTime now) {
-  resolver_->cancel(row.at.host, row.plan->options.ip, row.plan->servers, tag_of(row));
+  const Cause known =
+      resolver_->cancel(row.at.host, row.plan->options.ip, row.plan->servers, tag_of(row));
   row.result.timings.dns = now - row.stage_since;
-  const std::string within =
-      "no answer for " + row.at.host + " within " + core::humanize(now - row.stage_since);
-  if (resolver_answers() > row.answers_before) {
-    finish(row, Cause::DnsTimeout, Phase::Dns, within + ", while other names were answered", now);
-  } else {
-    finish(row, Cause::ResolverUnreachable, Phase::Dns, within + ", nor for any other name", now);
-  }
+  std::string detail =
+      "no address for " + row.at.host + " within " + core::humanize(now - row.stage_since);
+  if (known == Cause::DnsTimeout) detail += ": its name servers do not answer";
+  if (known == Cause::ResolverUnreachable) detail += ": the resolver answers nothing";
+  if (known == Cause::LocalOverload) detail += ": the question was not sent yet";
+  ENSURE(known != Cause::Cancelled, "the resolver does not know a probe that waits for it");
+  finish(row, known, Phase::Dns, std::move(detail), now);
 }
 
 void LaneChecker::expire_dialing(Row& row, std::uint64_t tag, SteadyTime now) {
@@ -534,16 +531,6 @@ void LaneChecker::count(const core::ProbeResult& result) {
   for (std::size_t i = 0; i < phases.size(); ++i) {
     if (phases[i]) stats_.phase_duration[i].observe(*phases[i]);
   }
-}
-
-std::uint64_t LaneChecker::resolver_answers() const {
-  std::uint64_t answers = 0;
-  for (const auto result :
-       {DnsQueryResult::Ok, DnsQueryResult::Nxdomain, DnsQueryResult::Nodata,
-        DnsQueryResult::Servfail, DnsQueryResult::Refused, DnsQueryResult::Malformed}) {
-    answers += stats_.dns_queries[static_cast<std::size_t>(result)].value();
-  }
-  return answers;
 }
 
 Row& LaneChecker::row_of(std::uint64_t tag) {

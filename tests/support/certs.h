@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// support/certs.h - certificates made by a test: authorities, intermediates, and leaves with
+// whatever is wrong with them.
+//
+// Owns     keys and certificates, and one temporary file for each authority whose ca_file() was
+//          asked; removed with it.
+// Fails    by exception: a test that has no certificates has nothing to say.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+struct evp_pkey_st;
+struct x509_st;
+
+namespace watchwheel::testing {
+
+// A private key and the certificates a server sends with it, the leaf first. Shared; immutable.
+struct Certificate {
+  std::shared_ptr<evp_pkey_st> key;
+  std::vector<std::shared_ptr<x509_st>> chain;
+};
+
+enum class KeyKind { Ec256, Rsa1024, Rsa2048 };
+
+struct CertSpec {
+  std::string common_name = "shop.example";
+  std::vector<std::string>
+      dns_names;  // Subject alternative names. None of either kind: no such extension.
+  std::vector<std::string> ips;
+  std::chrono::hours valid_from{-24};     // From now.
+  std::chrono::hours valid_for{24 * 90};  // From now; negative: expired.
+  KeyKind key = KeyKind::Ec256;
+};
+
+class Authority {
+ public:
+  // A root, valid for ten years.
+  explicit Authority(const std::string& common_name);
+  ~Authority();
+  Authority(const Authority&) = delete;
+  Authority& operator=(const Authority&) = delete;
+
+  // An authority signed by this one; what it issues comes with its own certificate in the chain.
+  [[nodiscard]] std::unique_ptr<Authority> intermediate(const CertSpec& spec) const;
+  [[nodiscard]] Certificate issue(const CertSpec& spec) const;
+  // The same, with the intermediates left out of the chain.
+  [[nodiscard]] Certificate issue_without_chain(const CertSpec& spec) const;
+
+  // A PEM file with this authority's own certificate: for CheckOptions::ca_file.
+  [[nodiscard]] const std::string& ca_file() const;
+
+ private:
+  struct Impl;
+  explicit Authority(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+[[nodiscard]] Certificate self_signed(const CertSpec& spec);
+// Writes the chain as PEM to a file of that path.
+void write_pem(const Certificate& certificate, const std::string& path);
+
+}  // namespace watchwheel::testing
