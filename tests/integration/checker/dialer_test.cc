@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checker/dialer.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "net_loop.h"
+
+namespace watchwheel::checker {
+namespace {
+
+using core::Cause;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+IpAddress ip(std::string_view text) {
+  return *parse_ip(text);
+}
+
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+// A port of one address: listening, silent (its queue of connections is full, so that the kernel drops what asks), or closed.
+class Port {
+ public:
+  enum class Kind { Listening, Silent, Closed };
+
+  Port(const std::string& address, Kind kind, std::uint16_t port = 0) {
+    sockaddr_storage at{};
+    const socklen_t length = to_sockaddr({ip(address), port}, at);
+    fd_ = ::socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&at), length), 0) << address << " " << port;
+    socklen_t got = sizeof at;
+    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &got);
+    endpoint_ = *from_sockaddr(reinterpret_cast<sockaddr*>(&at), got);
+    // Closed: bound and not listening, so that nobody else gets the port meanwhile.
+    if (kind != Kind::Closed) {
+      EXPECT_EQ(::listen(fd_, kind == Kind::Silent ? 0 : 1024), 0);
+    }
+    if (kind == Kind::Silent) fill();
+  }
+  ~Port() {
+    for (const int fd : fillers_) ::close(fd);
+    ::close(fd_);
+  }
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  [[nodiscard]] std::uint16_t number() const { return endpoint_.port; }
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
+  void fill() {
+    sockaddr_storage at{};
+    const socklen_t length = to_sockaddr(endpoint_, at);
+    for (int i = 0; i < 4; ++i) {
+      fillers_.push_back(::socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      (void)::connect(fillers_.back(), reinterpret_cast<sockaddr*>(&at), length);
+    }
+  }
+
+  int fd_ = -1;
+  Endpoint endpoint_;
+  std::vector<int> fillers_;
+};
+
+class DialerTest : public ::testing::Test, public DialHandler {
+ protected:
+  void start(std::int64_t speed = 1, std::size_t events_max = 64) {
+    loop.emplace(speed, events_max);
+    dialer = Dialer::make(2000, loop->reactor());
+  }
+  void TearDown() override {
+    for (auto& [tag, dialed] : told) {
+      if (dialed.fd >= 0) ::close(dialed.fd);
+    }
+    told.clear();
+    dialer.reset();
+  }
+
+  void on_dialed(std::uint64_t tag, Dialed&& dialed, core::SteadyTime now) noexcept override {
+    EXPECT_FALSE(inside_dial);
+    EXPECT_FALSE(told.contains(tag));
+    EXPECT_EQ(dialed.cause == Cause::Ok, dialed.fd >= 0);
+    told[tag] = std::move(dialed);
+    told_at = now;
+  }
+
+  DialId dial(const std::vector<std::string>& addresses, std::uint16_t port, std::uint64_t tag,
+              core::Duration timeout = 5s) {
+    std::vector<IpAddress> ips;
+    for (const std::string& text : addresses) ips.push_back(ip(text));
+    inside_dial = true;
+    asked_at = loop->now();
+    const DialId id = dialer->dial({.addresses = ips,
+                                    .port = port,
+                                    .allow = allow,
+                                    .allow_private = allow_private,
+                                    .deadline = asked_at + timeout},
+                                   *this, tag, asked_at);
+    inside_dial = false;
+    return id;
+  }
+
+  // Dials and waits.
+  const Dialed& dialed(const std::vector<std::string>& addresses, std::uint16_t port,
+                       core::Duration timeout = 5s) {
+    const std::uint64_t tag = ++last_tag;
+    dial(addresses, port, tag, timeout);
+    EXPECT_TRUE(loop->run_until([&] { return told.contains(tag); }, timeout + 2s));
+    return told[tag];
+  }
+
+  std::optional<NetLoop> loop;
+  std::unique_ptr<Dialer> dialer;
+  std::map<std::uint64_t, Dialed> told;
+  std::vector<Cidr> allow;
+  bool allow_private = true;
+  core::SteadyTime asked_at, told_at;
+  std::uint64_t last_tag = 0;
+  bool inside_dial = false;
+};
+
+TEST_F(DialerTest, HandsOverAConnectedSocket) {
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  start();
+  const Dialed& result = dialed({"127.0.0.1"}, port.number());
+  ASSERT_EQ(result.cause, Cause::Ok) << result.detail;
+  EXPECT_EQ(to_string(result.endpoint), "127.0.0.1:" + std::to_string(port.number()));
+  EXPECT_EQ(result.tried, 1);
+  int on = 0;
+  socklen_t length = sizeof on;
+  ::getsockopt(result.fd, IPPROTO_TCP, TCP_NODELAY, &on, &length);
+  EXPECT_NE(on, 0);
+  EXPECT_NE(::fcntl(result.fd, F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_NE(::fcntl(result.fd, F_GETFL) & O_NONBLOCK, 0);
+  sockaddr_storage peer{};
+  length = sizeof peer;
+  EXPECT_EQ(::getpeername(result.fd, reinterpret_cast<sockaddr*>(&peer), &length), 0);
+}
+
+TEST_F(DialerTest, TheSocketMayBeWatchedByItsNextOwner) {
+  struct Waiter : IoHandler {
+    void on_io(int, std::uint32_t events, std::uint64_t, core::SteadyTime) noexcept override {
+      seen |= events;
+    }
+    std::uint32_t seen = 0;
+  } waiter;
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  start();
+  const int fd = dialed({"127.0.0.1"}, port.number()).fd;
+  ASSERT_TRUE(loop->reactor().watch(fd, EPOLLOUT, waiter, 1));
+  EXPECT_TRUE(loop->run_until([&] { return waiter.seen != 0; }, 1s));
+  loop->reactor().unwatch(fd);
+}
+
+TEST_F(DialerTest, ARefusalIsTold) {
+  const Port port("127.0.0.1", Port::Kind::Closed);
+  start();
+  const Dialed& result = dialed({"127.0.0.1"}, port.number());
+  EXPECT_EQ(result.cause, Cause::ConnectRefused);
+  EXPECT_THAT(result.detail, HasSubstr("127.0.0.1:" + std::to_string(port.number())));
+  EXPECT_THAT(result.detail, HasSubstr("refused"));
+}
+
+TEST_F(DialerTest, AfterARefusalTheNextAddressComesAtOnce) {
+  const Port port("127.0.0.2", Port::Kind::Listening);
+  const Port closed("127.0.0.1", Port::Kind::Closed, port.number());
+  start();
+  const Dialed& result = dialed({"127.0.0.1", "127.0.0.2"}, port.number());
+  ASSERT_EQ(result.cause, Cause::Ok) << result.detail;
+  EXPECT_EQ(result.tried, 2);
+  EXPECT_EQ(to_string(result.endpoint.ip), "127.0.0.2");
+  EXPECT_LT(told_at - asked_at, 200ms);
+}
+
+TEST_F(DialerTest, SilenceIsATimeoutAtTheDeadline) {
+  const Port port("127.0.0.1", Port::Kind::Silent);
+  start();
+  const Dialed& result = dialed({"127.0.0.1"}, port.number(), 300ms);
+  EXPECT_EQ(result.cause, Cause::ConnectTimeout) << result.detail;
+  EXPECT_GE(result.took, 300ms);
+  EXPECT_LT(result.took, 800ms);
+  EXPECT_THAT(result.detail, HasSubstr("300 ms"));
+}
+
+TEST_F(DialerTest, ASilentAddressDelaysTheGoodOneByAHeadStart) {
+  const Port port("127.0.0.2", Port::Kind::Listening);
+  const Port silent("127.0.0.1", Port::Kind::Silent, port.number());
+  start();
+  const Dialed& result = dialed({"127.0.0.1", "127.0.0.2"}, port.number());
+  ASSERT_EQ(result.cause, Cause::Ok) << result.detail;
+  EXPECT_EQ(result.tried, 2);
+  EXPECT_GE(told_at - asked_at, 250ms);
+  EXPECT_LT(told_at - asked_at, 700ms);
+}
+
+// Goal: silent addresses cannot use up the time of a good one behind them, with two places only. Method: five silent ones.
+TEST_F(DialerTest, SeveralSilentAddressesLeaveTimeForTheGoodOne) {
+  const Port port("127.0.0.6", Port::Kind::Listening);
+  std::vector<std::unique_ptr<Port>> silent;
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 5; ++i) {
+    addresses.push_back("127.0.0." + std::to_string(i));
+    silent.push_back(std::make_unique<Port>(addresses.back(), Port::Kind::Silent, port.number()));
+  }
+  addresses.emplace_back("127.0.0.6");
+  start();
+  const Dialed& result = dialed(addresses, port.number(), 2s);
+  ASSERT_EQ(result.cause, Cause::Ok) << result.detail;
+  EXPECT_EQ(result.tried, 6);
+  EXPECT_LT(told_at - asked_at, 1900ms);
+}
+
+TEST_F(DialerTest, Ipv6IsTriedFirst) {
+  const Port v4("127.0.0.1", Port::Kind::Listening);
+  const Port v6("::1", Port::Kind::Listening, v4.number());
+  start();
+  EXPECT_EQ(to_string(dialed({"127.0.0.1", "::1"}, v4.number()).endpoint.ip), "::1");
+}
+
+TEST_F(DialerTest, FamiliesTakeTurns) {
+  const Port v4("127.0.0.1", Port::Kind::Listening);
+  const Port closed("::1", Port::Kind::Closed, v4.number());
+  start();
+  const Dialed& result = dialed({"::1", "::1", "::1", "127.0.0.1"}, v4.number());
+  EXPECT_EQ(result.cause, Cause::Ok);
+  EXPECT_EQ(result.tried, 2);  // ::1 refuses, then 127.0.0.1.
+}
+
+TEST_F(DialerTest, TheGuardKeepsItFromPrivateAddresses) {
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  allow_private = false;
+  start();
+  const Dialed& result = dialed({"127.0.0.1", "10.0.0.1"}, port.number());
+  EXPECT_EQ(result.cause, Cause::AddressBlocked);
+  EXPECT_EQ(result.tried, 0);
+  EXPECT_THAT(result.detail, HasSubstr("10.0.0.1 is private"));
+
+  // Nothing came, and what is allowed goes through.
+  ::fcntl(port.fd(), F_SETFL, O_NONBLOCK);
+  EXPECT_EQ(::accept4(port.fd(), nullptr, nullptr, 0), -1);
+  allow = {*parse_cidr("127.0.0.0/8")};
+  EXPECT_EQ(dialed({"10.0.0.1", "127.0.0.1"}, port.number()).cause, Cause::Ok);
+}
+
+TEST_F(DialerTest, WithSomeAddressesBlockedTheFailureOfTheOthersIsTold) {
+  const Port port("127.0.0.1", Port::Kind::Closed);
+  allow_private = false;
+  allow = {*parse_cidr("127.0.0.1")};
+  start();
+  const Dialed& result = dialed({"10.0.0.1", "127.0.0.1", "192.168.1.1"}, port.number());
+  EXPECT_EQ(result.cause, Cause::ConnectRefused);
+  EXPECT_EQ(result.tried, 1);
+}
+
+TEST_F(DialerTest, NoWayAroundTheGuardByForm) {
+  allow_private = false;
+  start();
+  for (const char* address : {"0.0.0.0", "::", "::1", "::ffff:127.0.0.1", "::127.0.0.1",
+                              "224.0.0.1", "169.254.169.254"}) {
+    EXPECT_EQ(dialed({address}, 80).cause, Cause::AddressBlocked) << address;
+  }
+}
+
+// Goal: of different failures the one that says most. Method: one address silent, the other one refusing, in both orders.
+TEST_F(DialerTest, ARefusalSaysMoreThanSilence) {
+  const Port silent("127.0.0.1", Port::Kind::Silent);
+  const Port closed("127.0.0.2", Port::Kind::Closed, silent.number());
+  start();
+  EXPECT_EQ(dialed({"127.0.0.1", "127.0.0.2"}, silent.number(), 400ms).cause,
+            Cause::ConnectRefused);
+  EXPECT_EQ(dialed({"127.0.0.2", "127.0.0.1"}, silent.number(), 400ms).cause,
+            Cause::ConnectRefused);
+}
+
+TEST_F(DialerTest, AResetRightAfterTheHandshakeIsTold) {
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  start();
+  dial({"127.0.0.1"}, port.number(), 1);
+  const int peer = ::accept4(port.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+  ASSERT_GE(peer, 0);
+  const linger abort{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(peer, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
+  ::close(peer);
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(1); }));
+  EXPECT_EQ(told[1].cause, Cause::ConnectReset) << told[1].detail;
+}
+
+TEST_F(DialerTest, WithoutDescriptorsItIsOurTrouble) {
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  start();
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  dial({"127.0.0.1", "127.0.0.2"}, port.number(), 1);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(1); }));
+  EXPECT_EQ(told[1].cause, Cause::LocalResources) << told[1].detail;
+}
+
+TEST_F(DialerTest, WithoutTimeLeftNothingIsSaidAboutTheSite) {
+  const Port port("127.0.0.1", Port::Kind::Closed);
+  start();
+  const Dialed& result = dialed({"127.0.0.1"}, port.number(), 0s);
+  EXPECT_EQ(result.cause, Cause::LocalOverload);
+  EXPECT_EQ(result.tried, 0);
+}
+
+// Goal: a loop that is late does not call a connection that was made a timeout. Method: one event a turn, and that one always
+// is another descriptor's; the deadline has passed when the dialer gets its turn.
+TEST_F(DialerTest, ALateLoopFindsTheConnectionThatWasMade) {
+  struct Busy : IoHandler {
+    void on_io(int, std::uint32_t, std::uint64_t, core::SteadyTime) noexcept override {}
+  } busy;
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  start(1, 1);
+  const int always = ::eventfd(1, EFD_CLOEXEC);
+  ASSERT_TRUE(loop->reactor().watch(always, EPOLLIN, busy, 0));
+  dial({"127.0.0.1"}, port.number(), 1, 100ms);
+  loop->skip(1s);
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(1); }));
+  EXPECT_EQ(told[1].cause, Cause::Ok) << told[1].detail;
+  loop->reactor().unwatch(always);
+  ::close(always);
+}
+
+TEST_F(DialerTest, TriesAtMostSixteenAddressesOfAFamily) {
+  const Port port("127.0.0.1", Port::Kind::Closed);
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 20; ++i) addresses.push_back("127.0.1." + std::to_string(i));
+  start();
+  EXPECT_EQ(dialed(addresses, port.number()).tried, 16);
+}
+
+TEST_F(DialerTest, ACancelledDialSaysNothingAndLeavesNothingOpen) {
+  const Port silent("127.0.0.1", Port::Kind::Silent);
+  start();
+  const std::size_t before = open_descriptors();
+  const DialId first = dial({"127.0.0.1"}, silent.number(), 1, 300ms);
+  EXPECT_NE(first, 0U);
+  EXPECT_EQ(open_descriptors(), before + 1);
+  dialer->cancel(first);
+  EXPECT_EQ(open_descriptors(), before);
+  dialer->cancel(first);
+  dialer->cancel(0);
+  const DialId second = dial({"127.0.0.1"}, silent.number(), 2, 300ms);
+  EXPECT_NE(second, first);
+  dialer->cancel(first);  // An old name does not reach the new dial in its place.
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(2); }));
+  EXPECT_FALSE(told.contains(1));
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(DialerTest, ManyAtOnce) {
+  const Port port("127.0.0.1", Port::Kind::Listening);
+  const Port closed("127.0.0.2", Port::Kind::Closed, port.number());
+  start();
+  for (std::uint64_t tag = 1; tag <= 1000; ++tag) {
+    dial(tag % 2 == 0 ? std::vector<std::string>{"127.0.0.1"}
+                      : std::vector<std::string>{"127.0.0.2"},
+         port.number(), tag);
+  }
+  ASSERT_TRUE(loop->run_until([&] { return told.size() == 1000; }));
+  for (const auto& [tag, result] : told) {
+    EXPECT_EQ(result.cause, tag % 2 == 0 ? Cause::Ok : Cause::ConnectRefused) << result.detail;
+  }
+}
+
+// ---- with a network of its own: a thread may leave the machine's for an empty one, where it has the right to.
+
+class DialerInOwnNetwork : public DialerTest {
+ protected:
+  // Runs `body` on a thread in a network namespace with loopback up; skips where that is not allowed.
+  void in_own_network(const std::function<void()>& body) {
+    bool skipped = false;
+    std::thread([&] {
+      skipped = ::unshare(CLONE_NEWNET) != 0 || std::system("ip link set lo up 2>/dev/null") != 0;
+      if (!skipped) body();
+      TearDown();
+    }).join();
+    if (skipped) GTEST_SKIP() << "no right to make a network namespace";
+  }
+};
+
+TEST_F(DialerInOwnNetwork, WithoutARouteItIsOurNetwork) {
+  in_own_network([&] {
+    start();
+    const Dialed& result = dialed({"192.0.2.1", "2001:db8::1"}, 80);
+    EXPECT_EQ(result.cause, Cause::LocalNetwork) << result.detail;
+    EXPECT_EQ(result.tried, 2);
+  });
+}
+
+TEST_F(DialerInOwnNetwork, WithoutIpv6TheSiteIsJudgedByIpv4) {
+  in_own_network([&] {
+    const Port port("127.0.0.1", Port::Kind::Listening);
+    const Port closed("127.0.0.2", Port::Kind::Closed, port.number());
+    start();
+    EXPECT_EQ(dialed({"2001:db8::1", "127.0.0.1"}, port.number()).cause, Cause::Ok);
+    EXPECT_LT(told_at - asked_at, 200ms);
+    EXPECT_EQ(dialed({"2001:db8::1", "127.0.0.2"}, port.number()).cause, Cause::ConnectRefused);
+  });
+}
+
+TEST_F(DialerInOwnNetwork, OurOwnRoutesThatForbidAreOurNetwork) {
+  in_own_network([&] {
+    start();
+    for (const char* kind : {"unreachable", "prohibit", "blackhole"}) {
+      const std::string route =
+          std::string("ip route replace ") + kind + " 192.0.2.0/24 2>/dev/null";
+      ASSERT_EQ(std::system(route.c_str()), 0);
+      EXPECT_EQ(dialed({"192.0.2.1"}, 80).cause, Cause::LocalNetwork) << kind;
+    }
+  });
+}
+
+TEST_F(DialerInOwnNetwork, UnreachableByWordFromTheWayIsTheSites) {
+  in_own_network([&] {
+    if (std::system(
+            "nft 'table inet f { chain in { type filter hook input priority 0; policy accept; "
+            "tcp dport 81 reject with icmpx type host-unreachable; }; }' 2>/dev/null") != 0) {
+      GTEST_SKIP() << "no nft here";
+    }
+    start();
+    const Dialed& result = dialed({"127.0.0.1"}, 81);
+    EXPECT_EQ(result.cause, Cause::ConnectUnreachable) << result.detail;
+  });
+}
+
+TEST_F(DialerInOwnNetwork, WithoutPortsItIsOurTrouble) {
+  in_own_network([&] {
+    std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "50000 50000";
+    const Port port("127.0.0.1", Port::Kind::Listening, 8080);
+    start();
+    ASSERT_EQ(dialed({"127.0.0.1"}, 8080).cause, Cause::Ok);
+    EXPECT_EQ(dialed({"127.0.0.1"}, 8080).cause, Cause::LocalResources);
+  });
+}
+
+}  // namespace
+}  // namespace watchwheel::checker
