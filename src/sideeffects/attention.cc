@@ -39,10 +39,11 @@ bool is_confirmed(const Outage& outage) {
 }
 
 bool differs(const Outage& outage, const Evidence& evidence) {
+  if (outage.last_failed_at == kNoWallTime)
+    return true;  // Restored: what the store has is not known here.
   const Evidence& before = outage.evidence;
-  if (before.cause != evidence.cause) return true;
-  if (outage.last_failed_at == kNoWallTime) return false;  // Restored: only the cause is known.
-  return before.phase != evidence.phase || before.http_status != evidence.http_status;
+  return before.cause != evidence.cause || before.phase != evidence.phase ||
+         before.http_status != evidence.http_status;
 }
 
 }  // namespace
@@ -109,18 +110,16 @@ void Attention::on_failure(Trouble& trouble, const Seen& seen, WallTime at) {
   }
   Kept& kept = *trouble.current;
   Outage& outage = kept.outage;
+  if (outage.restored && kept.resumed_failures++ == 0) {
+    kept.resumed_at = at;
+    kept.resumed_by = seen.evidence;
+  }
   at = not_before(outage, at);
   const bool news = differs(outage, seen.evidence);
   outage.successes = 0;
   outage.failures = std::max(outage.failures, ++kept.run_failures);
   outage.last_failed_at = at;
   outage.evidence = seen.evidence;
-  if (outage.restored) {
-    if (kept.resumed_failures++ == 0) {
-      kept.resumed_at = at;
-      kept.resumed_by = seen.evidence;
-    }
-  }
   if (is_confirmed(outage)) {
     // Nothing new in a long outage is no news, unless the shard has not followed: its policy may have been stricter for a
     // moment while the configuration was reloaded.
@@ -260,8 +259,13 @@ void Attention::drop_acknowledged(Trouble& trouble, const SiteNote& note) {
     return kept.told_seq != 0 && kept.told_seq <= note.seq;
   };
   std::erase_if(trouble.ended, told);
-  if (trouble.current && told(*trouble.current) && note.event_state == SiteState::Down)
-    trouble.shard_down = true;
+  if (!trouble.current || !told(*trouble.current) || note.event_state != SiteState::Down) return;
+  trouble.shard_down = true;
+  Outage& outage = trouble.current->outage;
+  if (is_confirmed(outage)) return;
+  // It was confirmed before we took it over, though we were not told so.
+  outage.confirmed_at = std::max(outage.started_at, outage.last_failed_at);
+  outage.confirmed_failures = outage.failures;
 }
 
 // The store has an event open that we do not know of. Notes come in order, so what was committed before is dropped already,
@@ -310,7 +314,9 @@ void Attention::make_own(Kept& kept) const {
   Outage& outage = kept.outage;
   if (!outage.restored) return;
   outage.restored = false;
-  outage.started_at = kept.resumed_at;
+  // Not the name of the event that is gone, whatever the clock says: that one is frozen.
+  const bool same_name = kept.resumed_at == outage.started_at;
+  outage.started_at = same_name ? kept.resumed_at + std::chrono::milliseconds{1} : kept.resumed_at;
   outage.opened_by = kept.resumed_by;
   outage.failures = kept.resumed_failures;
   kept.run_failures = std::min(kept.run_failures, kept.resumed_failures);

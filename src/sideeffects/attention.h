@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// sideeffects/attention.h - what a lane keeps of its sites in trouble, and what is to be done about each result of one.
+// sideeffects/attention.h - what a lane keeps of its sites in trouble, and what is to be done about
+// each result of one.
 //
-// Owns     an entry for each site in trouble: its outage, the ended ones that no shard has acknowledged yet, the seq posted.
+// Owns     an entry for each site in trouble: its outage, the ended ones that no shard has
+//          acknowledged yet, the seq posted.
 // Thread   the lane's, for every call.
-// Bounded  one entry a site, at most kOutagesWaitingMax outages in it (plus one that is not told until there is room).
-// Time     wall time, passed in with each result; cut to whole milliseconds, as the stores keep it. Never reads a clock.
+// Bounded  one entry a site, at most kOutagesWaitingMax outages in it (plus one that is not told
+//          until there is room).
+// Time     wall time, passed in with each result; cut to whole milliseconds, as the stores keep it.
+//          Never reads a clock.
 // Fails    nothing: no I/O. What cannot be told yet is kept.
 // Cost     O(1) a result, one hash look-up; facts() copies the outages.
 //
-// An outage starts with the first failure and ends with the success that makes `successes` in a row; it is confirmed when its
-// failures reach `failures`. Successes too few to end it do not start the count of failures anew (core::Outage).
-// When more outages wait than facts may hold (the store is away and the site flaps), the end of the newest is not told;
-// if the site fails again it goes on, with `merged` one higher. Only what no shard can have committed is folded: a told end
-// may already be frozen in the store, and folding into it would lose what came after.
+// An outage starts with the first failure and ends with the success that makes `successes` in a
+// row; it is confirmed when its failures reach `failures`. Successes too few to end it do not start
+// the count of failures anew (core::Outage). When more outages wait than facts may hold (the store
+// is away and the site flaps), the end of the newest is not told; if the site fails again it goes
+// on, with `merged` one higher. Only what no shard can have committed is folded: a told end may
+// already be frozen in the store, and folding into it would lose what came after.
 #pragma once
 
 #include <cstddef>

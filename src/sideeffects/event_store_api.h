@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// sideeffects/event_store_api.h - what the shards need of a store. Implemented in db, joined by app.
+// sideeffects/event_store_api.h - what the shards need of a store. Implemented in db, joined by
+// app.
 //
-// Thread   each object is used by one thread at a time; a shard gets its own. Calls block: never on a lane's thread.
-// Fails    core::Error: Unavailable (try again later), Unknown (the commit's answer was lost; replaying is safe),
-//          Invalid (this batch can never be stored; isolate the bad change).
+// Thread   each object is used by one thread at a time; a shard gets its own. Calls block: never on
+//          a lane's thread.
+// Fails    core::Error: Unavailable (try again later), Unknown (the commit's answer was lost;
+//          replaying is safe), Invalid (this batch can never be stored; isolate the bad change).
 #pragma once
 
 #include <cstdint>

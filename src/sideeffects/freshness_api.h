@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sideeffects/freshness_api.h - where the projector writes how fresh each site is. Implemented in db, joined by app.
+// sideeffects/freshness_api.h - where the projector writes how fresh each site is. Implemented in
+// db, joined by app.
 //
 // Thread   the projector's, for every call. Calls block.
 // Fails    as EventStore. A batch is applied whole or not at all, and may be repeated.

@@ -18,9 +18,12 @@ using core::TransitionReason;
 
 namespace {
 
+// Times within an event never run backwards: an outage taken over from another engine, or seen while the wall clock was set
+// back, may say otherwise.
 void append(EventWrite& write, TransitionRecord transition) {
   transition.seq = ++write.transitions_total;
   transition.before = write.transitions.empty() ? write.state : write.transitions.back().after;
+  transition.at = std::max({transition.at, write.started_at, write.confirmed_at});
   write.transitions.push_back(std::move(transition));
 }
 
@@ -64,13 +67,13 @@ void confirm(EventWrite& write, const Outage& outage, const core::ConfirmPolicy&
   if (!asked_for || outage.failures < policy.failures) return;
   // When the policy was raised since the lane confirmed it, it is met only by now.
   const bool met_then = outage.confirmed_failures >= policy.failures;
-  write.confirmed_at = met_then ? outage.confirmed_at : outage.last_failed_at;
   append(write, {.reason = TransitionReason::Confirmed,
                  .after = SiteState::Down,
-                 .at = write.confirmed_at,
+                 .at = met_then ? outage.confirmed_at : outage.last_failed_at,
                  .failures = met_then ? outage.confirmed_failures : outage.failures,
                  .evidence = met_then ? outage.confirmed_by : outage.evidence});
   write.state = SiteState::Down;
+  write.confirmed_at = write.transitions.back().at;
 }
 
 TransitionReason closing_reason(Presence ended_as, SiteState state) {
@@ -92,7 +95,7 @@ void close(EventWrite& write, core::WallTime at, Presence ended_as, const Eviden
                  .failures = write.failures,
                  .evidence = earned_by});
   write.state = SiteState::Up;
-  write.ended_at = at;
+  write.ended_at = write.transitions.back().at;
 }
 
 bool says_something_new(const EventWrite& write, const std::optional<StoredEvent>& stored) {
@@ -133,8 +136,7 @@ void follow(Verdict& verdict, const std::optional<StoredEvent>& stored, const Si
 // An event that the lane does not know of, of a site at which nobody looks any more.
 EventWrite close_unmentioned(const StoredEvent& stored, const SiteFacts& facts) {
   EventWrite write = draft(facts.site, stored);
-  const core::WallTime at = std::max({facts.at, write.started_at, write.confirmed_at});
-  close(write, at, facts.presence, write.evidence);
+  close(write, facts.at, facts.presence, write.evidence);
   return write;
 }
 

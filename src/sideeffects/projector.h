@@ -2,12 +2,16 @@
 // sideeffects/projector.h - writes how fresh each site is, in batches, from what the lanes pass on.
 //
 // Owns     the marks not yet written, one a site, and the batch in hand.
-// Thread   one, for every call except stats(). Calls to the sink block. Takes the consumer's side of the rings.
-// Bounded  `pending_max` sites, plus one batch. Full: the rings are left alone, so they fill and the lanes keep their marks.
+// Thread   one, for every call except stats(). Calls to the sink block. Takes the consumer's side
+//          of the rings.
+// Bounded  `pending_max` sites, plus one batch. Full: the rings are left alone, so they fill and
+//          the lanes keep their marks.
 // Time     steady time, passed in. The clock is read only to measure how long a write took.
-// Fails    sink away or answer lost: the batch is tried again whole with backoff, while newer marks coalesce behind it.
-//          Batch invalid: halves are tried; a mark that is refused alone is dropped and counted: it comes again.
-// Cost     one transaction a batch, sorted by site. Oldest mark first, so that none starves when there are too many.
+// Fails    sink away or answer lost: the batch is tried again whole with backoff, while newer marks
+//          coalesce behind it. Batch invalid: halves are tried; a mark that is refused alone is
+//          dropped and counted: it comes again.
+// Cost     one transaction a batch, sorted by site. Oldest mark first, so that none starves when
+//          there are too many.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/projector_thread.h - runs the projector on a thread of its own, "projector".
 //
-// Owns     the thread. The projector given outlives it and is touched by nobody else between start() and stop().
+// Owns     the thread. The projector given outlives it and is touched by nobody else between
+//          start() and stop().
 // Thread   start(), stop(): the one who made it. Stats of the projector: any.
-// Time     the clock is read once a turn. Waits are on a condition, until the projector's next turn.
+// Time     the clock is read once a turn. Waits are on a condition, until the projector's next
+//          turn.
 // Fails    the body is noexcept: what the sink throws at us stops the process.
 #pragma once
 

@@ -3,12 +3,13 @@
 //
 // Owns     the batch in hand, the notes not yet delivered, a cache of the open events of its sites.
 // Thread   one, for every call except stats(). Calls to the store block.
-// Bounded  one batch of `batch_sites_max`; at most as many notes; `open_events_max` cached events (beyond: read again);
-//          `poisoned_max` sites set aside are shown.
+// Bounded  one batch of `batch_sites_max`; at most as many notes; `open_events_max` cached events
+//          (beyond: read again); `poisoned_max` sites set aside are shown.
 // Time     steady time, passed in. The clock is read only to measure how long a commit took.
-// Fails    store away: the batch is kept and tried again with backoff while the mailbox coalesces. Answer lost: the same
-//          writes are sent again, which the store absorbs. Batch invalid: halves are tried until the bad site is alone; it is
-//          set aside *without* being acknowledged, so the lane keeps its facts and they come again with its next news.
+// Fails    store away: the batch is kept and tried again with backoff while the mailbox coalesces.
+//          Answer lost: the same writes are sent again, which the store absorbs. Batch invalid:
+//          halves are tried until the bad site is alone; it is set aside *without* being
+//          acknowledged, so the lane keeps its facts and they come again with its next news.
 // Cost     one transaction a batch; one read for each site whose open event is not cached.
 #pragma once
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/shard_thread.h - runs a shard on a thread of its own, "shard-N".
 //
-// Owns     the thread. The shard given outlives it and is touched by nobody else between start() and stop().
-// Thread   start(), stop(): the one who made it. wake(), set_policy(), poisoned(), stats of the shard: any.
-// Time     the clock is read once a turn. Waits are on a condition, woken by wake() or by the shard's next turn.
+// Owns     the thread. The shard given outlives it and is touched by nobody else between start()
+//          and stop().
+// Thread   start(), stop(): the one who made it. wake(), set_policy(), poisoned(), stats of the
+//          shard: any.
+// Time     the clock is read once a turn. Waits are on a condition, woken by wake() or by the
+//          shard's next turn.
 // Fails    the body is noexcept: what the store throws at us stops the process.
 #pragma once
 
