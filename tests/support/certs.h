@@ -27,11 +27,12 @@ enum class KeyKind { Ec256, Rsa1024, Rsa2048 };
 
 struct CertSpec {
   std::string common_name = "shop.example";
-  std::vector<std::string>
-      dns_names;  // Subject alternative names. None of either kind: no such extension.
-  std::vector<std::string> ips;
-  std::chrono::hours valid_from{-24};     // From now.
-  std::chrono::hours valid_for{24 * 90};  // From now; negative: expired.
+  // Subject alternative names. None of either kind: no such extension.
+  std::vector<std::string> dns_names{};
+  std::vector<std::string> ips{};
+  // From now; a negative `valid_for` makes it expired.
+  std::chrono::hours valid_from{-24};
+  std::chrono::hours valid_for{24 * 90};
   KeyKind key = KeyKind::Ec256;
 };
 

@@ -35,7 +35,7 @@ struct Step {
     Reset,      // RST.
   };
   Kind kind = Kind::Send;
-  std::string text;
+  std::string text{};
   std::chrono::milliseconds wait{0};
 };
 // A script that ends closes the connection in good order.
@@ -59,10 +59,10 @@ using Script = std::vector<Step>;
 
 // How a TLS server behaves before HTTP begins.
 struct TlsOptions {
-  Certificate certificate;
+  Certificate certificate{};
   int version_min = 0;  // TLS1_VERSION …; 0: OpenSSL's own.
   int version_max = 0;
-  std::string ciphers;  // TLS 1.2 and below; "": OpenSSL's own.
+  std::string ciphers{};  // TLS 1.2 and below; "": OpenSSL's own.
   bool wants_client_certificate = false;
   bool refuses_names = false;  // Answers the client's server name with the alert unrecognized_name.
 };
