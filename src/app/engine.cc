@@ -27,7 +27,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A lane's table grows on demand; this is where it refuses. 16 million rows are 3 GB: more belongs on a second host.
+// A lane's table grows on demand; this is where it refuses. 16 million rows are 3 GB: more belongs
+// on a second host.
 constexpr std::size_t kSitesPerLaneMax = 16'000'000;
 constexpr std::size_t kInboxSize = 4096;
 constexpr std::size_t kNotesSize = 4096;
@@ -36,7 +37,8 @@ constexpr std::size_t kMarksSize = 16384;
 constexpr std::size_t kShards = 1;
 // Descriptors kept for the store, the listener, logs, DNS and the multi handles' own pairs.
 constexpr std::uint64_t kDescriptorsReserved = 512;
-// Of the memory the machine or the cgroup affords, what checks in flight may reserve when nothing is configured.
+// Of the memory the machine or the cgroup affords, what checks in flight may reserve when nothing
+// is configured.
 constexpr double kMemoryShare = 0.5;
 constexpr core::Duration kDrainPoll = 10ms;
 
@@ -81,9 +83,11 @@ class EngineImpl final : public Engine {
   struct LaneParts {
     // feeder -> lane. Full: the feeder waits, it has nothing else to do.
     core::SpscRing<LaneMessage> inbox{kInboxSize};
-    // shard -> lane, one for each shard. Full: the shard keeps the note and offers it again before it takes more facts.
+    // shard -> lane, one for each shard. Full: the shard keeps the note and offers it again before
+    // it takes more facts.
     std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> notes;
-    // lane -> projector. Full: refuse; the lane offers the mark at the site's next check. Late, not lost.
+    // lane -> projector. Full: refuse; the lane offers the mark at the site's next check. Late, not
+    // lost.
     core::SpscRing<core::FreshnessMark> marks{kMarksSize};
     LaneThread thread;
 
@@ -125,7 +129,8 @@ class EngineImpl final : public Engine {
   core::Result<void> build_projector();
   core::Result<void> build_feeder();
   std::size_t in_flight() const;
-  // Differs between processes, so that two engines that watch the same sites do not re-check them at the same moments.
+  // Differs between processes, so that two engines that watch the same sites do not re-check them
+  // at the same moments.
   std::uint64_t seed(std::uint64_t number) const {
     return core::stable_hash(static_cast<std::uint64_t>(started_at_.time_since_epoch().count()) +
                              number);
@@ -146,8 +151,9 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Feeder> feeder_;
 };
 
-// Tells every lane: a lane that does not know the site passes it over, so nobody has to remember where a site lives.
-// Offered again whole when one ring was full; a lane that hears a note twice does nothing the second time.
+// Tells every lane: a lane that does not know the site passes it over, so nobody has to remember
+// where a site lives. Offered again whole when one ring was full; a lane that hears a note twice
+// does nothing the second time.
 class NotesToLanes final : public sideeffects::NoteSink {
  public:
   explicit NotesToLanes(std::vector<core::SpscRing<core::SiteNote>*> rings)
@@ -162,7 +168,7 @@ class NotesToLanes final : public sideeffects::NoteSink {
   std::vector<core::SpscRing<core::SiteNote>*> rings_;
 };
 
-// ---- Building ----------------------------------------------------------------------------------------------------------
+// ---- Building ----
 
 core::Result<void> EngineImpl::build() {
   auto store = db::open_store(config_.store.url);
@@ -215,7 +221,8 @@ checker::Settings EngineImpl::checker_settings(const LaneSettings& lane) const {
   settings.user_agent = config_.checks.options.user_agent.empty()
                             ? default_user_agent()
                             : config_.checks.options.user_agent;
-  // Resolvers and the guard's allow list come with each site's options, whose defaults a reload can change.
+  // Resolvers and the guard's allow list come with each site's options, whose defaults a reload can
+  // change.
   return settings;
 }
 
@@ -272,7 +279,7 @@ core::Result<void> EngineImpl::build_feeder() {
   return {};
 }
 
-// ---- Running -----------------------------------------------------------------------------------------------------------
+// ---- Running ----
 
 core::Result<void> EngineImpl::start() {
   for (ShardParts& shard : shards_) shard.thread->start();
@@ -297,7 +304,8 @@ void EngineImpl::drain_and_stop() {
   while (in_flight() > 0 && clock_.steady() < deadline) clock_.sleep_for(kDrainPoll);
   log_.info(fmt::format("drained in_flight_left={}", in_flight()));
   for (auto& lane : lanes_) lane->thread.stop();
-  // What was judged must be stored: the shards get the rest of the drain time, and at least two seconds.
+  // What was judged must be stored: the shards get the rest of the drain time, and at least two
+  // seconds.
   const core::SteadyTime last_call = std::max(deadline, clock_.steady() + 2s);
   for (ShardParts& shard : shards_) {
     if (!shard.thread->stop(last_call))
@@ -315,7 +323,7 @@ void EngineImpl::reload(const Config& config) {
   feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_)));
 }
 
-// ---- Reading -----------------------------------------------------------------------------------------------------------
+// ---- Reading ----
 
 std::vector<LaneReading> EngineImpl::lanes() const {
   std::vector<LaneReading> all;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/engine.h - the daemon's insides, joined: read engine.cc from top to bottom and you have read the architecture.
+// app/engine.h - the daemon's insides, joined: read engine.cc from top to bottom and you have read
+// the architecture.
 //
 // Owns     every object and thread of the running daemon but the HTTP listener and the signals.
-// Thread   make(), start(), drain_and_stop(), reload(): the main thread's. The readings: any thread.
+// Thread   make(), start(), drain_and_stop(), reload(): the main thread's. The readings: any
+//          thread.
 // Bounded  every ring and table below has its size in engine.cc, with what happens when it is full.
-// Fails    make() and start() say why they cannot (store, schema, descriptors, resolver). After start nothing throws.
+// Fails    make() and start() say why they cannot (store, schema, descriptors, resolver). After
+//          start nothing throws.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +32,8 @@ namespace watchwheel::app {
 struct FeederStats;
 struct LaneStats;
 
-// One queue's three numbers. `refused`: offers turned away; of a mailbox, values replaced before they were taken.
+// One queue's three numbers. `refused`: offers turned away; of a mailbox, values replaced before
+// they were taken.
 struct QueueReading {
   std::string name;
   std::uint64_t depth = 0;
@@ -37,7 +41,8 @@ struct QueueReading {
   std::uint64_t refused = 0;
 };
 
-// What may be read from outside while the engine runs: references into single-writer counters, valid as long as the engine.
+// What may be read from outside while the engine runs: references into single-writer counters,
+// valid as long as the engine.
 struct LaneReading {
   const LaneStats& lane;
   const checker::Stats& checker;
@@ -48,14 +53,18 @@ struct LaneReading {
 class Engine : core::Pinned {
  public:
   // Opens and migrates the store and builds everything; nothing runs yet.
-  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> make(const Config& config, const core::Clock& clock, Log& log);
+  [[nodiscard]] static core::Result<std::unique_ptr<Engine>> make(const Config& config,
+                                                                  const core::Clock& clock,
+                                                                  Log& log);
   virtual ~Engine() = default;
 
   [[nodiscard]] virtual core::Result<void> start() = 0;
-  // Closes admission, waits for the checks in flight (at most engine.drain_timeout), stops every thread in the reverse order of
-  // their start, and commits what was judged. Returns when all threads are joined.
+  // Closes admission, waits for the checks in flight (at most engine.drain_timeout), stops every
+  // thread in the reverse order of their start, and commits what was judged. Returns when all
+  // threads are joined.
   virtual void drain_and_stop() = 0;
-  // Puts the new values in force that can be changed while running; see keys_needing_restart() for the others.
+  // Puts the new values in force that can be changed while running; see keys_needing_restart() for
+  // the others.
   virtual void reload(const Config& config) = 0;
 
   // All sites known at start are in their lanes.

@@ -21,13 +21,15 @@ using namespace std::chrono_literals;
 constexpr std::size_t kPage = 2000;
 constexpr core::Duration kPollEvery = 1s;
 constexpr core::Duration kBackoffMax = 5s;
-// A re-read after a reload: 2,000 sites each 50 ms is 40,000 a second, a million in 25 s, and no lane sees a burst.
+// A re-read after a reload: 2,000 sites each 50 ms is 40,000 a second, a million in 25 s, and no
+// lane sees a burst.
 constexpr core::Duration kRereadPause = 50ms;
 
 }  // namespace
 
 std::string host_of(std::string_view url) {
-  if (const auto scheme = url.find("://"); scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
+  if (const auto scheme = url.find("://"); scheme != std::string_view::npos)
+    url.remove_prefix(scheme + 3);
   url = url.substr(0, url.find_first_of("/?#"));
   if (const auto at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
   if (url.starts_with('[')) {
@@ -36,8 +38,9 @@ std::string host_of(std::string_view url) {
     url = url.substr(0, url.find(':'));
   }
   std::string host(url);
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); });
+  std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+  });
   return host;
 }
 
@@ -45,9 +48,11 @@ std::size_t lane_of(std::string_view url, std::size_t lanes) {
   return lanes == 1 ? 0 : static_cast<std::size_t>(core::stable_hash(host_of(url)) % lanes);
 }
 
-// ---- Options -----------------------------------------------------------------------------------------------------------
+// ---- Options ----
 
-OptionInterner::OptionInterner(const core::CheckOptions& defaults) { set_defaults(defaults); }
+OptionInterner::OptionInterner(const core::CheckOptions& defaults) {
+  set_defaults(defaults);
+}
 
 void OptionInterner::set_defaults(const core::CheckOptions& defaults) {
   if (plain_ && defaults_ == defaults) return;
@@ -55,7 +60,8 @@ void OptionInterner::set_defaults(const core::CheckOptions& defaults) {
   plain_ = std::make_shared<const core::CheckOptions>(defaults);
 }
 
-core::Result<std::shared_ptr<const core::CheckOptions>> OptionInterner::merged(const core::SiteOptions& own) {
+core::Result<std::shared_ptr<const core::CheckOptions>> OptionInterner::merged(
+    const core::SiteOptions& own) {
   if (own.empty()) return plain_;
   auto options = core::merge_options(defaults_, own);
   if (!options) return options.error();
@@ -74,12 +80,17 @@ void OptionInterner::drop_unused() {
   drop_at_ = std::max<std::size_t>(1024, by_content_.size() * 2);
 }
 
-// ---- The thread --------------------------------------------------------------------------------------------------------
+// ---- The thread ----
 
 struct Feeder::Parts {
-  Parts(const FeederSettings& initial, std::unique_ptr<db::SiteFeed> site_feed, std::vector<LaneInbox> inboxes, const core::Clock& time,
-        Log& lines)
-      : feed(std::move(site_feed)), lanes(std::move(inboxes)), clock(time), log(lines), settings(initial), options(initial.defaults) {}
+  Parts(const FeederSettings& initial, std::unique_ptr<db::SiteFeed> site_feed,
+        std::vector<LaneInbox> inboxes, const core::Clock& time, Log& lines)
+      : feed(std::move(site_feed)),
+        lanes(std::move(inboxes)),
+        clock(time),
+        log(lines),
+        settings(initial),
+        options(initial.defaults) {}
 
   struct Retune {
     FeederSettings settings;
@@ -133,8 +144,8 @@ std::optional<Feeder::Parts::Retune> Feeder::Parts::take_retune() {
 
 bool Feeder::Parts::failed(const char* what, const core::Error& error, core::Duration& backoff) {
   stats.errors.add();
-  log.warn(fmt::format("site_feed_failed call={} kind={} retry_s={:.1f} error=\"{}\"", what, core::to_string(error.kind),
-                       core::to_seconds(backoff), error.message));
+  log.warn(fmt::format("site_feed_failed call={} kind={} retry_s={:.1f} error=\"{}\"", what,
+                       core::to_string(error.kind), core::to_seconds(backoff), error.message));
   const bool stop = pause(backoff);
   backoff = std::min(backoff * 2, kBackoffMax);
   return stop;
@@ -143,7 +154,8 @@ bool Feeder::Parts::failed(const char* what, const core::Error& error, core::Dur
 void Feeder::Parts::send(std::size_t lane, LaneMessage&& message) {
   while (!lanes[lane].ring->offer(std::move(message))) {
     lanes[lane].wake();
-    if (pause(1ms)) return;  // Full: the feeder has nothing else to do. A refused offer leaves the message whole.
+    if (pause(1ms))
+      return;  // Full: the feeder has nothing else to do. A refused offer leaves the message whole.
   }
 }
 
@@ -158,10 +170,12 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
   message.last_checked_at = site.last_checked_at;
   auto merged = options.merged(site.record.options);
   if (!merged) {
-    // The list is checked where it is edited, so this is another version's option or another program's edit. Checking the site
-    // in a way nobody asked for could say something false about it, so it is not checked, and the reason is told.
+    // The list is checked where it is edited, so this is another version's option or another
+    // program's edit. Checking the site in a way nobody asked for could say something false about
+    // it, so it is not checked, and the reason is told.
     stats.options_rejected.add();
-    log.warn(fmt::format("site_options_rejected site={} error=\"{}\" action=not_watched", site.record.id.value, merged.error().message));
+    log.warn(fmt::format("site_options_rejected site={} error=\"{}\" action=not_watched",
+                         site.record.id.value, merged.error().message));
     return;
   }
   message.options = *std::move(merged);
@@ -178,7 +192,8 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
   send(home, std::move(message));
 }
 
-// Nobody here remembers which lane had it; those that did not pass it over. What is open is given to one of them only.
+// Nobody here remembers which lane had it; those that did not pass it over. What is open is given
+// to one of them only.
 void Feeder::Parts::send_removed(const core::KnownSite& site) {
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage message;
@@ -213,7 +228,9 @@ bool Feeder::Parts::read_pages(bool first_load) {
 // False: told to stop before it was done.
 bool Feeder::Parts::load() {
   core::Duration backoff = 100ms;
-  for (;;) {  // First the sequence, then the sites: a change in between comes twice, which is harmless; never not at all.
+  for (
+      ;
+      ;) {  // First the sequence, then the sites: a change in between comes twice, which is harmless; never not at all.
     auto newest = feed->newest_change();
     if (newest) {
       seen = *newest;
@@ -246,7 +263,8 @@ void Feeder::Parts::follow_changes() {
     auto page = feed->changes(seen, kPage);
     if (!page) {
       core::Duration backoff = 1s;
-      (void)failed("changes", page.error(), backoff);  // Asked again at the next poll, whether it paused for long or not.
+      (void)failed("changes", page.error(),
+                   backoff);  // Asked again at the next poll, whether it paused for long or not.
       return;
     }
     for (const db::SiteChange& change : *page) {
@@ -265,10 +283,12 @@ void Feeder::Parts::loop() noexcept {
   pthread_setname_np(pthread_self(), "feeder");
   const core::SteadyTime began = clock.steady();
   if (!load()) return;
-  log.info(fmt::format("sites_loaded sites={} took_s={:.3f}", stats.sites_loaded.value(), core::to_seconds(clock.steady() - began)));
+  log.info(fmt::format("sites_loaded sites={} took_s={:.3f}", stats.sites_loaded.value(),
+                       core::to_seconds(clock.steady() - began)));
   while (!pause(kPollEvery)) {
     if (auto retune = take_retune()) {
-      const bool same = retune->settings.defaults == settings.defaults && retune->settings.interval == settings.interval;
+      const bool same = retune->settings.defaults == settings.defaults &&
+                        retune->settings.interval == settings.interval;
       settings = retune->settings;
       options.set_defaults(settings.defaults);
       for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
@@ -283,11 +303,13 @@ void Feeder::Parts::loop() noexcept {
   }
 }
 
-Feeder::Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed, std::vector<LaneInbox> lanes, const core::Clock& clock,
-               Log& log)
+Feeder::Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed,
+               std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log)
     : parts_(std::make_unique<Parts>(settings, std::move(feed), std::move(lanes), clock, log)) {}
 
-Feeder::~Feeder() { stop(); }
+Feeder::~Feeder() {
+  stop();
+}
 
 void Feeder::start() {
   parts_->thread = std::thread([this] { parts_->loop(); });
@@ -310,6 +332,8 @@ void Feeder::stop() {
   if (parts_->thread.joinable()) parts_->thread.join();
 }
 
-const FeederStats& Feeder::stats() const { return parts_->stats; }
+const FeederStats& Feeder::stats() const {
+  return parts_->stats;
+}
 
 }  // namespace watchwheel::app

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/feeder.h - brings the site list from the store to the lanes: all of it at start, then every change.
+// app/feeder.h - brings the site list from the store to the lanes: all of it at start, then every
+// change.
 //
 // Owns     the thread ("feeder"), the store's feed, and the interned check options.
 // Thread   start(), stop(), retune(): the engine's. stats(): any.
-// Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so that a load of millions takes
-//          no memory of its own. Changes: at most 2,000 a page, page after page until there are none.
+// Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so
+//          that a load of millions takes no memory of its own. Changes: at most 2,000 a page, page
+//          after page until there are none.
 // Time     changes are asked for once a second.
-// Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was sent stays in force.
+// Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was
+//          sent stays in force.
 //
-// A site belongs to the lane of its host's hash, so that a name is resolved and cached in one lane. When a change moves a site to
-// another host, the other lanes are told to leave it: nobody has to remember where each site went.
+// A site belongs to the lane of its host's hash, so that a name is resolved and cached in one lane.
+// When a change moves a site to another host, the other lanes are told to leave it: nobody has to
+// remember where each site went.
 #pragma once
 
 #include <atomic>
@@ -29,7 +33,8 @@
 
 namespace watchwheel::app {
 
-// The part of a URL that names the host, lower case, for spreading only: what is no URL gives some text, always the same.
+// The part of a URL that names the host, lower case, for spreading only: what is no URL gives some
+// text, always the same.
 [[nodiscard]] std::string host_of(std::string_view url);
 [[nodiscard]] std::size_t lane_of(std::string_view url, std::size_t lanes);
 
@@ -48,8 +53,8 @@ struct LaneInbox {
   std::function<void()> wake;
 };
 
-// Check options by content: one object for each distinct set, shared by all sites that have it, gone with the last of them.
-// The feeder's thread only.
+// Check options by content: one object for each distinct set, shared by all sites that have it,
+// gone with the last of them. The feeder's thread only.
 class OptionInterner {
  public:
   explicit OptionInterner(const core::CheckOptions& defaults);
@@ -81,7 +86,8 @@ class Feeder : core::Pinned {
   ~Feeder();
 
   void start();
-  // New defaults: the site list is read again, page by page at a bounded rate, and each lane keeps what has not changed.
+  // New defaults: the site list is read again, page by page at a bounded rate, and each lane keeps
+  // what has not changed.
   void retune(const FeederSettings& settings, std::shared_ptr<const LaneTuning> tuning);
   void stop();
 

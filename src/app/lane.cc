@@ -21,15 +21,17 @@ using namespace std::chrono_literals;
 
 // How long a lane may sleep with nothing to do: its rings are polled, nobody has to wake it.
 constexpr Duration kIdleWait = 100ms;
-// Beyond interval + timeout: what a result may be late before a site counts as unknown. Covers one tick, one turn and pacing.
+// Beyond interval + timeout: what a result may be late before a site counts as unknown. Covers one
+// tick, one turn and pacing.
 constexpr Duration kFreshnessSlack = 2s;
 // A loop that lagged this much may have made a site look slow. See honest_cause().
 constexpr Duration kBigLag = 250ms;
 constexpr Duration kSweepEvery = 20ms;
 constexpr Duration kWorstLagWindow = 10s;
 
-// Slot and generation, so that the result of a site that was removed is not taken for that of the site in its place; and
-// the tier it was admitted under, which the URL may no longer tell when it ends.
+// Slot and generation, so that the result of a site that was removed is not taken for that of the
+// site in its place; and the tier it was admitted under, which the URL may no longer tell when it
+// ends.
 checker::ProbeToken token_of(SiteSlot slot, std::uint8_t generation, bool tls) {
   return (static_cast<std::uint64_t>(tls) << 40U) |
          (static_cast<std::uint64_t>(generation) << 32U) | slot.value;
@@ -113,7 +115,7 @@ SteadyTime Lane::next_turn(SteadyTime now) const {
   return std::min(idle, scheduler_->next_turn(now));
 }
 
-// ---- What comes in ----------------------------------------------------------------------------------------------------
+// ---- What comes in ----
 
 void Lane::take_messages() {
   LaneMessage message;
@@ -219,14 +221,15 @@ void Lane::take_notes() {
       const bool forgotten = attention_.on_note(note);
       const SiteSlot slot = sites_.find(note.site);
       if (forgotten && slot != core::kNoSlot) sites_.row(slot).troubled = false;
-      // The store knew of an event that this lane did not, or the other way round: what follows from it is told.
+      // The store knew of an event that this lane did not, or the other way round: what follows
+      // from it is told.
       if (!forgotten && attention_.wants_post(note.site))
         post(note.site, attention_.facts(note.site));
     }
   }
 }
 
-// ---- Checks start ------------------------------------------------------------------------------------------------------
+// ---- Checks start ----
 
 void Lane::start_due() {
   std::array<SiteSlot, 64> due;
@@ -268,7 +271,7 @@ bool Lane::start(SiteSlot slot) {
   return true;
 }
 
-// ---- Checks end --------------------------------------------------------------------------------------------------------
+// ---- Checks end ----
 
 void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noexcept {
   const SiteSlot slot = slot_of(token);
@@ -287,8 +290,9 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
   handle(slot, result);
 }
 
-// A timeout is the site's only if we were there to see the answer: when our own loop stood still for a while during the
-// check, the answer may have been waiting in the socket. Then it is our overload, and nothing is said about the site.
+// A timeout is the site's only if we were there to see the answer: when our own loop stood still
+// for a while during the check, the answer may have been waiting in the socket. Then it is our
+// overload, and nothing is said about the site.
 Cause Lane::honest_cause(const core::ProbeResult& result) {
   if (!is_timeout(result.cause) || last_big_lag_ == core::kNoSteadyTime ||
       result.started > last_big_lag_)
@@ -366,15 +370,16 @@ void Lane::project(SiteSlot slot, bool measured, WallTime cert_not_after) {
   }
 }
 
-// ---- The sweep: how old is what we tell people -------------------------------------------------------------------------
+// ---- The sweep: how old is what we tell people ----
 
-// A rolling walk over the table, a slice a turn, so that a site from which no result comes is noticed without a timer for
-// each, and the gauges are exact once a cycle (about a second) without touching them at every check.
+// A rolling walk over the table, a slice a turn, so that a site from which no result comes is
+// noticed without a timer for each, and the gauges are exact once a cycle (about a second) without
+// touching them at every check.
 void Lane::sweep_slice() {
   if (last_sweep_ != core::kNoSteadyTime && now_ - last_sweep_ < kSweepEvery) return;
   last_sweep_ = now_;
   const std::uint32_t end = sites_.slots_end();
-  std::uint32_t budget = std::max<std::uint32_t>(200, end / 50);
+  std::uint32_t budget = std::max<std::uint32_t>(20, end / 50);
   for (; budget > 0 && sweep_.at < end; --budget, ++sweep_.at) {
     if (sites_.contains(SiteSlot{sweep_.at})) sweep_row(SiteSlot{sweep_.at});
   }
@@ -384,7 +389,8 @@ void Lane::sweep_slice() {
 void Lane::sweep_row(SiteSlot slot) {
   scheduler::SiteRow& row = sites_.row(slot);
   const bool never = row.checked == core::kNoSteadyTime;
-  // Before the first result there is nothing to be stale: the site is unknown, and overdue once its first due time is past.
+  // Before the first result there is nothing to be stale: the site is unknown, and overdue once its
+  // first due time is past.
   const Duration age = never ? now_ - scheduler_->due_time(slot) : now_ - row.checked;
   const Duration limit = freshness_limit(slot) - (never ? sites_.interval(slot) : Duration::zero());
   if (age > limit && (!row.stale || row.projected == core::kNoSteadyTime)) {
@@ -430,7 +436,7 @@ void Lane::note_loop_lag(Duration lag, SteadyTime now) {
   if (lag >= kBigLag) last_big_lag_ = now;
 }
 
-// ---- Plans -------------------------------------------------------------------------------------------------------------
+// ---- Plans ----
 
 scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions>& options) {
   if (const auto known = plan_index_.find(options.get()); known != plan_index_.end()) {

@@ -3,12 +3,15 @@
 // glance, and placed again.
 //
 // Owns     its sites' rows, their wheel, the interned check plans, what is known of the sites in
-// trouble. Thread   the lane's, for every call; stats() and the figures in it are for any thread.
+//          trouble.
+// Thread   the lane's, for every call; stats() and the figures in it are for any thread.
 // Bounded  sites_max rows; one turn takes at most kMessagesPerTurn messages, kStartsPerTurn starts
-// and a slice of the sweep. Time     both times are passed into turn(); results are handled at the
-// time of the turn that brought them. Fails    never blocks, never drops a fact: facts go to a
-// mailbox with a seat for each site, a refused freshness mark
-//          is offered again at the site's next check, a refused check stays due.
+//          and a slice of the sweep.
+// Time     both times are passed into turn(); results are handled at the time of the turn that
+//          brought them.
+// Fails    never blocks, never drops a fact: facts go to a mailbox with a seat for each site, a
+//          refused freshness mark is offered again at the site's next check, a refused check stays
+//          due.
 //
 // A finished check is handled where it finished (docs/life-of-a-check.md): no result queue, so none
 // can back up.
@@ -43,12 +46,13 @@ struct LaneSettings {
 
 // Written by the lane, read by any thread.
 struct LaneStats {
-  std::array<core::Counter, core::kCauseCount> results;  // Finished checks by cause, as judged here; Ok among them.
+  std::array<core::Counter, core::kCauseCount>
+      results;  // Finished checks by cause, as judged here; Ok among them.
   std::array<core::Gauge, core::kSiteStateCount> sites;  // By state, as of the last whole sweep.
   core::Gauge stale;
-  core::Gauge oldest_age_s;  // Of the newest results of all active sites.
-  core::Gauge bytes;         // Of the site table.
-  core::Gauge incidents_seem_down;      // Open, as the lane sees them.
+  core::Gauge oldest_age_s;         // Of the newest results of all active sites.
+  core::Gauge bytes;                // Of the site table.
+  core::Gauge incidents_seem_down;  // Open, as the lane sees them.
   core::Gauge incidents_down;
   core::Counter
       overload_discounted;  // Timeouts seen while our own loop lagged: told as local_overload.

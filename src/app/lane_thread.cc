@@ -16,13 +16,15 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
-// The pacer may want to start a check every few hundred microseconds; waking for each would cost more than the checks.
+// The pacer may want to start a check every few hundred microseconds; waking for each would cost
+// more than the checks.
 constexpr core::Duration kShortestWait = 1ms;
 
 }  // namespace
 
 struct LaneThread::Parts {
-  Parts(const LaneSettings& lane_settings, const checker::Settings& wanted, LanePorts ports, const core::Clock& time)
+  Parts(const LaneSettings& lane_settings, const checker::Settings& wanted, LanePorts ports,
+        const core::Clock& time)
       : clock(time),
         checker_settings(wanted),
         number(lane_settings.number),
@@ -34,7 +36,8 @@ struct LaneThread::Parts {
   Lane lane;
   std::unique_ptr<checker::Checker> checker;
   asio::io_context io{1};
-  std::unique_ptr<asio::posix::stream_descriptor> descriptor;  // Wraps the checker's epoll descriptor; does not own it.
+  std::unique_ptr<asio::posix::stream_descriptor>
+      descriptor;  // Wraps the checker's epoll descriptor; does not own it.
   std::atomic<bool> wake_pending{false};
   std::atomic<bool> admission_closed{false};
   std::atomic<bool> stopping{false};
@@ -44,11 +47,13 @@ struct LaneThread::Parts {
   void loop() noexcept;
 };
 
-// Asio tells when the epoll descriptor has something; the turn that follows takes it. Level-triggered by re-arming.
+// Asio tells when the epoll descriptor has something; the turn that follows takes it.
+// Level-triggered by re-arming.
 void LaneThread::Parts::wait_readable() {
-  descriptor->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (!error) wait_readable();
-  });
+  descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this](const boost::system::error_code& error) {
+                           if (!error) wait_readable();
+                         });
 }
 
 void LaneThread::Parts::loop() noexcept {
@@ -60,13 +65,15 @@ void LaneThread::Parts::loop() noexcept {
     const core::SteadyTime now = clock.steady();
     if (now > meant) lane.note_loop_lag(now - meant, now);
     if (admission_closed.load()) lane.close_admission();
-    wake_pending.store(false);  // Before the rings are read: a wake that comes later makes another turn.
+    wake_pending.store(
+        false);  // Before the rings are read: a wake that comes later makes another turn.
     checker->turn(now);
     lane.turn(now, clock.wall());
 
     const core::SteadyTime after = clock.steady();
     core::SteadyTime next = std::max(lane.next_turn(after), after + kShortestWait);
-    if (const auto deadline = checker->next_deadline()) next = std::min(next, std::max(*deadline, after));
+    if (const auto deadline = checker->next_deadline())
+      next = std::min(next, std::max(*deadline, after));
     meant = next;
     if (next > after) io.run_one_for(next - after);
     io.poll();
@@ -77,8 +84,8 @@ void LaneThread::Parts::loop() noexcept {
   descriptor->release();
 }
 
-LaneThread::LaneThread(const LaneSettings& settings, const checker::Settings& checker_settings, LanePorts ports,
-                       const core::Clock& clock)
+LaneThread::LaneThread(const LaneSettings& settings, const checker::Settings& checker_settings,
+                       LanePorts ports, const core::Clock& clock)
     : parts_(std::make_unique<Parts>(settings, checker_settings, std::move(ports), clock)) {}
 
 LaneThread::~LaneThread() {
@@ -90,7 +97,8 @@ core::Result<void> LaneThread::start() {
   if (!made) return made.error();
   parts_->checker = *std::move(made);
   parts_->lane.attach(*parts_->checker);
-  parts_->descriptor = std::make_unique<asio::posix::stream_descriptor>(parts_->io, parts_->checker->descriptor());
+  parts_->descriptor =
+      std::make_unique<asio::posix::stream_descriptor>(parts_->io, parts_->checker->descriptor());
   parts_->thread = std::thread([this] { parts_->loop(); });
   return {};
 }
@@ -110,7 +118,11 @@ void LaneThread::stop() {
   parts_->thread.join();
 }
 
-const Lane& LaneThread::lane() const { return parts_->lane; }
-const checker::Stats& LaneThread::checker_stats() const { return parts_->checker->stats(); }
+const Lane& LaneThread::lane() const {
+  return parts_->lane;
+}
+const checker::Stats& LaneThread::checker_stats() const {
+  return parts_->checker->stats();
+}
 
 }  // namespace watchwheel::app

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/lane_thread.h - the thread of one lane: an Asio loop that waits on the checker's one descriptor and on time.
+// app/lane_thread.h - the thread of one lane: an Asio loop that waits on the checker's one
+// descriptor and on time.
 //
 // Owns     the thread ("lane-N"), its io_context, the lane and its checker.
 // Thread   start(), stop(): the engine's. wake(): any.
 // Blocks   only in its wait, at most 100 ms.
-// Fails    start() returns why the checker could not be made (no descriptors, a resolver that is no address).
+// Fails    start() returns why the checker could not be made (no descriptors, a resolver that is no
+//          address).
 #pragma once
 
 #include <memory>
@@ -23,7 +25,8 @@ class LaneThread : core::Pinned {
   ~LaneThread();
 
   [[nodiscard]] core::Result<void> start();
-  // The inbox has something and the lane may be asleep. Cheap; several calls before it wakes are one.
+  // The inbox has something and the lane may be asleep. Cheap; several calls before it wakes are
+  // one.
   void wake();
   // Closes admission; checks in flight go on. Any thread.
   void close_admission();

@@ -21,7 +21,8 @@ std::optional<std::uint64_t> read_number(const char* path) {
 MachineLimit read_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) < 1) return {1, "default: affinity unreadable"};
+  if (sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) < 1)
+    return {1, "default: affinity unreadable"};
   return {static_cast<std::uint64_t>(CPU_COUNT(&set)), "cores this process may use"};
 }
 
@@ -40,9 +41,12 @@ MachineLimit read_memory() {
   const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   MachineLimit memory{pages * page, "memory of the machine"};
-  // Version 2 first, then version 1; a service sees its own group at the root of its namespace or mount.
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    if (const auto limit = read_number(path); limit && *limit < memory.value) memory = {*limit, std::string("cgroup ") + path};
+  // Version 2 first, then version 1; a service sees its own group at the root of its namespace or
+  // mount.
+  for (const char* path :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    if (const auto limit = read_number(path); limit && *limit < memory.value)
+      memory = {*limit, std::string("cgroup ") + path};
   }
   return memory;
 }
@@ -51,14 +55,18 @@ MachineLimit read_ports() {
   std::ifstream file("/proc/sys/net/ipv4/ip_local_port_range");
   std::uint64_t first = 0;
   std::uint64_t last = 0;
-  if (file >> first >> last && last > first) return {last - first + 1, "net.ipv4.ip_local_port_range"};
+  if (file >> first >> last && last > first)
+    return {last - first + 1, "net.ipv4.ip_local_port_range"};
   return {28'232, "default: ip_local_port_range unreadable"};
 }
 
 }  // namespace
 
 Machine read_machine() {
-  return Machine{.cores = read_cores(), .descriptors = raise_descriptors(), .memory_bytes = read_memory(), .ephemeral_ports = read_ports()};
+  return Machine{.cores = read_cores(),
+                 .descriptors = raise_descriptors(),
+                 .memory_bytes = read_memory(),
+                 .ephemeral_ports = read_ports()};
 }
 
 std::uint64_t resident_bytes() {

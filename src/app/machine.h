@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/machine.h - what the machine lets us have, read once at start. Each figure keeps where it came from, for `status`.
+// app/machine.h - what the machine lets us have, read once at start. Each figure keeps where it
+// came from, for `status`.
 //
 // Thread   any. Reads /proc and /sys; nothing here is cached.
 // Fails    a figure that cannot be read is left at a cautious default, and its origin says so.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every family of docs/reference/metrics.md, made from the single-writer counters when somebody asks.
+#include "http/metrics.h"
+
 #include <prometheus/metric_family.h>
 
 #include <array>
@@ -12,7 +14,6 @@
 #include "app/totals.h"
 #include "app/version.h"
 #include "http/metric_builder.h"
-#include "http/metrics.h"
 
 namespace watchwheel::app {
 namespace {
@@ -20,7 +21,9 @@ namespace {
 using Families = std::vector<prometheus::MetricFamily>;
 using Values = std::vector<std::pair<std::string, double>>;
 
-double number(std::uint64_t n) { return static_cast<double>(n); }
+double number(std::uint64_t n) {
+  return static_cast<double>(n);
+}
 
 // One value for each member of a closed list, so that every one exists from the start, at zero.
 template <typename Enum, typename Array>
@@ -34,53 +37,83 @@ Values by_name(const Array& counts, std::size_t first = 0) {
 
 void add_checks(Families& out, const Totals& totals) {
   using http::by, http::counter, http::gauge, http::histogram;
-  out.push_back(gauge("watchwheel_sites", "Sites by state, as of the last sweep of the table (about a second).",
+  out.push_back(gauge("watchwheel_sites",
+                      "Sites by state, as of the last sweep of the table (about a second).",
                       by("state", by_name<core::SiteState>(totals.sites))));
-  out.push_back(counter("watchwheel_checks_total", "Finished checks by outcome.", by("outcome", by_name<core::Outcome>(totals.outcomes))));
-  out.push_back(counter("watchwheel_check_failures_total", "Finished checks that were not up, by cause.",
+  out.push_back(counter("watchwheel_checks_total", "Finished checks by outcome.",
+                        by("outcome", by_name<core::Outcome>(totals.outcomes))));
+  out.push_back(counter("watchwheel_check_failures_total",
+                        "Finished checks that were not up, by cause.",
                         by("cause", by_name<core::Cause>(totals.causes, 1))));
-  out.push_back(histogram("watchwheel_check_duration_seconds", "Whole checks, redirects included, of every outcome.", totals.duration));
+  out.push_back(histogram("watchwheel_check_duration_seconds",
+                          "Whole checks, redirects included, of every outcome.", totals.duration));
   std::vector<http::HistogramSample> phases;
   for (std::size_t i = 0; i < checker::kTimedPhases.size(); ++i) {
     phases.push_back({{{"phase", std::string(checker::kTimedPhases[i])}}, totals.phases[i]});
   }
-  out.push_back(histogram("watchwheel_check_phase_duration_seconds", "Phases of checks, where they were reached.", phases));
-  out.push_back(counter("watchwheel_checks_overload_discounted_total",
-                        "Timeouts told as local_overload because our own loop stood still meanwhile.", number(totals.overload_discounted)));
-  out.push_back(counter("watchwheel_checks_edited_in_flight_total", "Results dropped because the site was edited or removed while it was asked.",
-                        number(totals.edited_in_flight)));
-  out.push_back(counter("watchwheel_certificates_changed_total", "Checks that saw another certificate than the check before.",
+  out.push_back(histogram("watchwheel_check_phase_duration_seconds",
+                          "Phases of checks, where they were reached.", phases));
+  out.push_back(
+      counter("watchwheel_checks_overload_discounted_total",
+              "Timeouts told as local_overload because our own loop stood still meanwhile.",
+              number(totals.overload_discounted)));
+  out.push_back(
+      counter("watchwheel_checks_edited_in_flight_total",
+              "Results dropped because the site was edited or removed while it was asked.",
+              number(totals.edited_in_flight)));
+  out.push_back(counter("watchwheel_certificates_changed_total",
+                        "Checks that saw another certificate than the check before.",
                         number(totals.certificates_changed)));
 }
 
 void add_schedule(Families& out, const Totals& totals) {
   using http::by, http::counter, http::gauge, http::histogram;
-  out.push_back(histogram("watchwheel_schedule_lag_seconds", "Start of a routine check minus its due time.", totals.lag));
-  out.push_back(gauge("watchwheel_checks_required_per_second", "Sum of 1/interval over all sites, those under suspicion at their re-check interval.",
-                      totals.required_per_second));
-  out.push_back(gauge("watchwheel_checks_due", "Checks that are due and not started.", number(totals.queued)));
-  out.push_back(counter("watchwheel_checks_missed_total", "Whole intervals that went by without a check.", number(totals.missed)));
-  out.push_back(gauge("watchwheel_stale_sites", "Sites without a conclusive result within interval and timeout.", number(totals.stale)));
-  out.push_back(gauge("watchwheel_oldest_result_age_seconds", "Age of the oldest newest result of an active site.", totals.oldest_age_s));
+  out.push_back(histogram("watchwheel_schedule_lag_seconds",
+                          "Start of a routine check minus its due time.", totals.lag));
+  out.push_back(
+      gauge("watchwheel_checks_required_per_second",
+            "Sum of 1/interval over all sites, those under suspicion at their re-check interval.",
+            totals.required_per_second));
+  out.push_back(gauge("watchwheel_checks_due", "Checks that are due and not started.",
+                      number(totals.queued)));
+  out.push_back(counter("watchwheel_checks_missed_total",
+                        "Whole intervals that went by without a check.", number(totals.missed)));
+  out.push_back(gauge("watchwheel_stale_sites",
+                      "Sites without a conclusive result within interval and timeout.",
+                      number(totals.stale)));
+  out.push_back(gauge("watchwheel_oldest_result_age_seconds",
+                      "Age of the oldest newest result of an active site.", totals.oldest_age_s));
   out.push_back(gauge("watchwheel_in_flight", "Checks in flight.", number(totals.in_flight)));
-  out.push_back(gauge("watchwheel_in_flight_limit", "Checks that may be in flight, by what the machine affords.", number(totals.in_flight_limit)));
-  out.push_back(gauge("watchwheel_in_flight_wanted", "Checks in flight that the required rate asks for (Little's law, with headroom).",
-                      number(totals.in_flight_wanted)));
+  out.push_back(gauge("watchwheel_in_flight_limit",
+                      "Checks that may be in flight, by what the machine affords.",
+                      number(totals.in_flight_limit)));
+  out.push_back(
+      gauge("watchwheel_in_flight_wanted",
+            "Checks in flight that the required rate asks for (Little's law, with headroom).",
+            number(totals.in_flight_wanted)));
   Values pressure(totals.pressure.begin(), totals.pressure.end());
-  out.push_back(gauge("watchwheel_pressure", "How full each limit of admission is, 0 to 1.", by("signal", pressure)));
+  out.push_back(gauge("watchwheel_pressure", "How full each limit of admission is, 0 to 1.",
+                      by("signal", pressure)));
   Values refused;
   for (const auto& [reason, count] : totals.refused_by) refused.emplace_back(reason, number(count));
-  out.push_back(counter("watchwheel_admission_refused_total", "Due checks that found no room and stayed due, by reason.", by("reason", refused)));
-  out.push_back(gauge("watchwheel_site_table_bytes", "Memory of the site tables.", number(totals.site_bytes)));
-  out.push_back(counter("watchwheel_sites_refused_total", "Sites that no lane had room for.", number(totals.sites_refused)));
+  out.push_back(counter("watchwheel_admission_refused_total",
+                        "Due checks that found no room and stayed due, by reason.",
+                        by("reason", refused)));
+  out.push_back(gauge("watchwheel_site_table_bytes", "Memory of the site tables.",
+                      number(totals.site_bytes)));
+  out.push_back(counter("watchwheel_sites_refused_total", "Sites that no lane had room for.",
+                        number(totals.sites_refused)));
 }
 
 void add_threads_and_queues(Families& out, const Engine& engine, const DaemonFacts& facts) {
   using http::by, http::counter, http::gauge;
   Values lag;
   std::size_t number_of_lane = 0;
-  for (const LaneReading& lane : engine.lanes()) lag.emplace_back("lane-" + std::to_string(number_of_lane++), lane.lane.loop_lag_s.value());
-  out.push_back(gauge("watchwheel_loop_lag_seconds", "How much later than it meant to a loop woke, worst of ten seconds.", by("thread", lag)));
+  for (const LaneReading& lane : engine.lanes())
+    lag.emplace_back("lane-" + std::to_string(number_of_lane++), lane.lane.loop_lag_s.value());
+  out.push_back(gauge("watchwheel_loop_lag_seconds",
+                      "How much later than it meant to a loop woke, worst of ten seconds.",
+                      by("thread", lag)));
   Values depth;
   Values capacity;
   Values full;
@@ -91,40 +124,59 @@ void add_threads_and_queues(Families& out, const Engine& engine, const DaemonFac
   }
   out.push_back(gauge("watchwheel_queue_depth", "Values waiting.", by("queue", depth)));
   out.push_back(gauge("watchwheel_queue_capacity", "Values that may wait.", by("queue", capacity)));
-  out.push_back(counter("watchwheel_queue_full_total", "Offers refused because a queue was full; of a mailbox, values replaced by newer ones.",
-                        by("queue", full)));
-  out.push_back(counter("watchwheel_log_lines_dropped_total", "Log lines dropped because standard error was slow.", number(facts.log_lines_dropped)));
+  out.push_back(counter(
+      "watchwheel_queue_full_total",
+      "Offers refused because a queue was full; of a mailbox, values replaced by newer ones.",
+      by("queue", full)));
+  out.push_back(counter("watchwheel_log_lines_dropped_total",
+                        "Log lines dropped because standard error was slow.",
+                        number(facts.log_lines_dropped)));
 }
 
 void add_recording(Families& out, const Engine& engine, const Totals& totals) {
   using http::by, http::counter, http::gauge, http::histogram;
   const sideeffects::ProjectorStats& projector = engine.projector();
-  out.push_back(gauge("watchwheel_incidents_open", "Open incidents by state, as the lanes see them.",
-                      by("state", {{"seems_down", number(totals.incidents_seem_down)}, {"down", number(totals.incidents_down)}})));
+  out.push_back(gauge("watchwheel_incidents_open",
+                      "Open incidents by state, as the lanes see them.",
+                      by("state", {{"seems_down", number(totals.incidents_seem_down)},
+                                   {"down", number(totals.incidents_down)}})));
   out.push_back(counter("watchwheel_transitions_total", "Transitions committed, by reason.",
                         by("reason", by_name<core::TransitionReason>(totals.transitions))));
-  out.push_back(counter("watchwheel_events_set_aside_total", "Times the store refused a site's events for good; see status.", number(totals.poisoned)));
-  out.push_back(counter("watchwheel_projection_rows_total", "Freshness rows written.", number(projector.rows.value())));
-  out.push_back(gauge("watchwheel_projection_lag_seconds", "How long the oldest unwritten freshness mark has waited.", projector.lag_s.value()));
-  out.push_back(counter("watchwheel_projection_marks_refused_total", "Freshness marks put off because the ring was full.", number(totals.marks_refused)));
+  out.push_back(counter("watchwheel_events_set_aside_total",
+                        "Times the store refused a site's events for good; see status.",
+                        number(totals.poisoned)));
+  out.push_back(counter("watchwheel_projection_rows_total", "Freshness rows written.",
+                        number(projector.rows.value())));
+  out.push_back(gauge("watchwheel_projection_lag_seconds",
+                      "How long the oldest unwritten freshness mark has waited.",
+                      projector.lag_s.value()));
+  out.push_back(counter("watchwheel_projection_marks_refused_total",
+                        "Freshness marks put off because the ring was full.",
+                        number(totals.marks_refused)));
   out.push_back(counter("watchwheel_db_errors_total", "Failed calls of the store, by operation.",
                         by("operation", {{"commit_events", number(totals.commit_errors)},
                                          {"read_event", number(totals.read_errors)},
                                          {"project", number(projector.errors.value())},
                                          {"site_feed", number(engine.feeder().errors.value())}})));
-  out.push_back(histogram("watchwheel_db_batch_seconds", "Time a batch took in the store, by operation.",
-                          {{{{"operation", "commit_events"}}, totals.commit}, {{{"operation", "project"}}, projector.write.read()}}));
+  out.push_back(histogram("watchwheel_db_batch_seconds",
+                          "Time a batch took in the store, by operation.",
+                          {{{{"operation", "commit_events"}}, totals.commit},
+                           {{{"operation", "project"}}, projector.write.read()}}));
 }
 
 void add_dns(Families& out, const Totals& totals) {
   using http::by, http::counter, http::gauge;
-  constexpr std::array<const char*, checker::kDnsQueryResultCount> kNames{"ok",      "nxdomain", "nodata",    "servfail",
-                                                                         "refused", "timeout",  "malformed", "unreachable"};
+  constexpr std::array<const char*, checker::kDnsQueryResultCount> kNames{
+      "ok", "nxdomain", "nodata", "servfail", "refused", "timeout", "malformed", "unreachable"};
   Values queries;
-  for (std::size_t i = 0; i < kNames.size(); ++i) queries.emplace_back(kNames[i], number(totals.dns_queries[i]));
-  out.push_back(counter("watchwheel_dns_queries_total", "Names asked for, by result.", by("result", queries)));
-  out.push_back(counter("watchwheel_dns_cache_hits_total", "Names answered from the cache.", number(totals.dns_cache_hits)));
-  out.push_back(gauge("watchwheel_dns_cache_entries", "Names in the caches.", number(totals.dns_cache_entries)));
+  for (std::size_t i = 0; i < kNames.size(); ++i)
+    queries.emplace_back(kNames[i], number(totals.dns_queries[i]));
+  out.push_back(counter("watchwheel_dns_queries_total", "Names asked for, by result.",
+                        by("result", queries)));
+  out.push_back(counter("watchwheel_dns_cache_hits_total", "Names answered from the cache.",
+                        number(totals.dns_cache_hits)));
+  out.push_back(gauge("watchwheel_dns_cache_entries", "Names in the caches.",
+                      number(totals.dns_cache_entries)));
 }
 
 }  // namespace
@@ -137,15 +189,21 @@ std::uint64_t checks_done(const Engine& engine) {
   return done;
 }
 
-Families metric_families(const Engine& engine, const DaemonFacts& facts, const http::Stats& http_stats) {
+Families metric_families(const Engine& engine, const DaemonFacts& facts,
+                         const http::Stats& http_stats) {
   const Totals totals = total(engine);
   Families out;
-  out.push_back(http::gauge("watchwheel_build_info", "Always 1; the version is in the label.",
-                            std::vector<http::Sample>{{{{"version", std::string(version())}, {"commit", std::string(commit())}}, 1}}));
-  out.push_back(http::gauge("watchwheel_start_time_seconds", "When the daemon started, as a Unix time.",
+  out.push_back(http::gauge(
+      "watchwheel_build_info", "Always 1; the version is in the label.",
+      std::vector<http::Sample>{
+          {{{"version", std::string(version())}, {"commit", std::string(commit())}}, 1}}));
+  out.push_back(http::gauge("watchwheel_start_time_seconds",
+                            "When the daemon started, as a Unix time.",
                             static_cast<double>(core::to_unix_ms(engine.started_at())) / 1000));
-  out.push_back(http::gauge("watchwheel_config_reload_success", "1 unless the last reload was refused.", facts.reload_ok ? 1 : 0));
-  out.push_back(http::gauge("watchwheel_resident_memory_bytes", "Resident memory of the process.", number(resident_bytes())));
+  out.push_back(http::gauge("watchwheel_config_reload_success",
+                            "1 unless the last reload was refused.", facts.reload_ok ? 1 : 0));
+  out.push_back(http::gauge("watchwheel_resident_memory_bytes", "Resident memory of the process.",
+                            number(resident_bytes())));
   add_checks(out, totals);
   add_schedule(out, totals);
   add_threads_and_queues(out, engine, facts);

@@ -4,7 +4,8 @@
 // Owns     the last turn count of each lane and when it last rose.
 // Thread   one at a time.
 //
-// Each lane is watched for itself: a sum, or a least, would hide one that stands still behind others that move.
+// Each lane is watched for itself: a sum, or a least, would hide one that stands still behind
+// others that move.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ class ProgressWatch {
  public:
   explicit ProgressWatch(core::Duration patience) : patience_(patience) {}
 
-  // Returns the first lane whose count has not risen for longer than the patience; nothing when all move.
+  // Returns the first lane whose count has not risen for longer than the patience; nothing when all
+  // move.
   std::optional<std::size_t> look(std::span<const std::uint64_t> turns, core::SteadyTime now);
 
  private:

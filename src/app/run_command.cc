@@ -56,8 +56,8 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-// The running daemon: the engine, and what stands around it. Its view is asked by the http thread, the rest is the main
-// thread's; what both touch is behind one mutex, held shortly.
+// The running daemon: the engine, and what stands around it. Its view is asked by the http thread,
+// the rest is the main thread's; what both touch is behind one mutex, held shortly.
 class Daemon final : public http::EngineView {
  public:
   Daemon(std::string config_path, const Config& config, const core::Clock& clock, Logging& log)
@@ -226,7 +226,8 @@ bool Daemon::ready(std::string& why) {
   return ready_.load();
 }
 
-// All or nothing: a configuration with any error is refused whole, with every reason, and the old one stays in force.
+// All or nothing: a configuration with any error is refused whole, with every reason, and the old
+// one stays in force.
 core::Result<std::string> Daemon::reload() {
   const ConfigReport report = load_config(facts().config_path);
   const std::lock_guard lock(mutex_);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/status.h - the running engine as one JSON document and as metric families: everything it decides by itself, and why.
+// app/status.h - the running engine as one JSON document and as metric families: everything it
+// decides by itself, and why.
 //
-// Thread   the http thread's, or whoever holds the engine alive. Only single-writer counters and short locks are read.
-// Bounded  by the number of lanes, queues and closed lists; nothing here grows with the number of sites.
+// Thread   the http thread's, or whoever holds the engine alive. Only single-writer counters and
+//          short locks are read.
+// Bounded  by the number of lanes, queues and closed lists; nothing here grows with the number of
+//          sites.
 #pragma once
 
 #include <prometheus/metric_family.h>
@@ -23,8 +26,8 @@ namespace watchwheel::app {
 struct DaemonFacts {
   std::string config_path;
   core::WallTime config_loaded_at = core::kNoWallTime;
-  bool reload_ok = true;                      // Of the last reload; true when there was none.
-  std::vector<std::string> restart_needed;    // Keys whose new value waits for a restart.
+  bool reload_ok = true;                    // Of the last reload; true when there was none.
+  std::vector<std::string> restart_needed;  // Keys whose new value waits for a restart.
   std::string http_listen;
   std::string store_url;
   std::uint64_t log_lines_dropped = 0;
@@ -33,10 +36,12 @@ struct DaemonFacts {
 };
 
 // What `watchwheel status --json` prints; the keys are in docs/reference/commands.md.
-[[nodiscard]] std::string status_json(const Engine& engine, const DaemonFacts& facts, const core::Clock& clock);
+[[nodiscard]] std::string status_json(const Engine& engine, const DaemonFacts& facts,
+                                      const core::Clock& clock);
 
 // Every family of docs/reference/metrics.md.
-[[nodiscard]] std::vector<prometheus::MetricFamily> metric_families(const Engine& engine, const DaemonFacts& facts,
+[[nodiscard]] std::vector<prometheus::MetricFamily> metric_families(const Engine& engine,
+                                                                    const DaemonFacts& facts,
                                                                     const http::Stats& http_stats);
 
 // Finished checks of all lanes, whatever their outcome.

@@ -8,7 +8,9 @@
 namespace watchwheel::app {
 namespace {
 
-std::uint64_t whole(const core::Gauge& gauge) { return static_cast<std::uint64_t>(std::max(0.0, gauge.value())); }
+std::uint64_t whole(const core::Gauge& gauge) {
+  return static_cast<std::uint64_t>(std::max(0.0, gauge.value()));
+}
 
 void add_admission(Totals& sum, const scheduler::AdmissionStats& admission) {
   sum.in_flight_limit += whole(admission.limit);
@@ -20,8 +22,10 @@ void add_admission(Totals& sum, const scheduler::AdmissionStats& admission) {
 }
 
 void add_checker(Totals& sum, const checker::Stats& checker) {
-  for (std::size_t i = 0; i < checker::kTimedPhases.size(); ++i) sum.phases[i].merge(checker.phase_duration[i].read());
-  for (std::size_t i = 0; i < checker::kDnsQueryResultCount; ++i) sum.dns_queries[i] += checker.dns_queries[i].value();
+  for (std::size_t i = 0; i < checker::kTimedPhases.size(); ++i)
+    sum.phases[i].merge(checker.phase_duration[i].read());
+  for (std::size_t i = 0; i < checker::kDnsQueryResultCount; ++i)
+    sum.dns_queries[i] += checker.dns_queries[i].value();
   sum.duration.merge(checker.duration.read());
   sum.dns_cache_hits += checker.dns_cache_hits.value();
   sum.dns_cache_entries += whole(checker.dns_cache_entries);
@@ -58,7 +62,8 @@ void add_shard(Totals& sum, const sideeffects::ShardStats& shard) {
 }  // namespace
 
 std::string limited_by(const scheduler::AdmissionStats& admission) {
-  return std::string(scheduler::to_string(static_cast<scheduler::AdmissionReason>(whole(admission.limited_by))));
+  return std::string(
+      scheduler::to_string(static_cast<scheduler::AdmissionReason>(whole(admission.limited_by))));
 }
 
 Totals total(const Engine& engine) {
@@ -86,7 +91,8 @@ Totals total(const Engine& engine) {
   for (const sideeffects::ShardStats* shard : engine.shards()) add_shard(sum, *shard);
   for (const std::uint64_t count : sum.sites) sum.sites_total += count;
   for (std::size_t i = 0; i < core::kCauseCount; ++i) {
-    sum.outcomes[static_cast<std::size_t>(core::outcome_of(static_cast<core::Cause>(i)))] += sum.causes[i];
+    sum.outcomes[static_cast<std::size_t>(core::outcome_of(static_cast<core::Cause>(i)))] +=
+        sum.causes[i];
   }
   return sum;
 }

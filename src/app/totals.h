@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/totals.h - what all lanes and shards counted, added up: the one place where status and metrics take it from.
+// app/totals.h - what all lanes and shards counted, added up: the one place where status and
+// metrics take it from.
 //
 // Thread   any. Bounded by lanes and closed lists.
 #pragma once
@@ -38,8 +39,8 @@ struct Totals {
   std::uint64_t in_flight = 0;
   std::uint64_t in_flight_limit = 0;
   std::uint64_t in_flight_wanted = 0;
-  std::string limited_by;  // Of the lane with the least room left.
-  std::vector<std::pair<std::string, double>> pressure;           // Each signal's largest.
+  std::string limited_by;                                // Of the lane with the least room left.
+  std::vector<std::pair<std::string, double>> pressure;  // Each signal's largest.
   std::vector<std::pair<std::string, std::uint64_t>> refused_by;  // Admission refusals by reason.
   std::uint64_t incidents_seem_down = 0;
   std::uint64_t incidents_down = 0;

@@ -291,7 +291,8 @@ Result<void> fit_cidr(std::string_view text) {
         " is not a block of addresses: write it as 10.0.0.0/8, 2001:db8::/32 or one address");
   }
   for (std::size_t bit = prefix; bit < bytes.size() * 8; ++bit) {
-    if ((bytes[bit / 8] >> (7 - bit % 8)) & 1U) {
+    const unsigned byte = bytes[bit / 8];
+    if (((byte >> (7 - bit % 8)) & 1U) != 0) {
       return invalid(quoted(text) + " has address bits beyond its prefix of " +
                      std::to_string(prefix) + ": clear them");
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/check_options.h - how a site is to be checked: the names of the site columns, command-line options and TOML keys.
+// core/check_options.h - how a site is to be checked: the names of the site columns, command-line
+// options and TOML keys.
 //
-// CheckOptions is complete (every value defaulted); SiteOptions holds what one site sets for itself and wins over the
-// configuration's defaults. Both are values. Texts are checked where they enter (apply_option), not where they are used.
+// CheckOptions is complete (every value defaulted); SiteOptions holds what one site sets for itself
+// and wins over the configuration's defaults. Both are values. Texts are checked where they enter
+// (apply_option), not where they are used.
 #pragma once
 
 #include <cstdint>
@@ -58,28 +60,33 @@ struct CheckOptions {
   friend bool operator==(const CheckOptions&, const CheckOptions&) = default;
 };
 
-// What one site sets for itself: option names with their texts, each name once, sorted by name. Kept as texts because
-// this is what is stored, exported and shown; repeatable options (header, forbidden, resolver) hold one value a line.
+// What one site sets for itself: option names with their texts, each name once, sorted by name.
+// Kept as texts because this is what is stored, exported and shown; repeatable options (header,
+// forbidden, resolver) hold one value a line.
 using SiteOptions = std::vector<std::pair<std::string, std::string>>;
 
 // The names a site may set, with '_' ("expect_status"), in the order of documentation.
 [[nodiscard]] const std::vector<std::string_view>& option_names();
 
-// Sets one option from its text. Invalid: unknown name or unfit value; the message says what would be right.
-// For repeatable options (header, forbidden, resolver, allow) `text` holds one value a line and replaces what was there;
-// an empty text clears it. `options` is unchanged when it is refused.
+// Sets one option from its text. Invalid: unknown name or unfit value; the message says what would
+// be right. For repeatable options (header, forbidden, resolver, allow) `text` holds one value a
+// line and replaces what was there; an empty text clears it. `options` is unchanged when it is
+// refused.
 [[nodiscard]] Result<void> apply_option(CheckOptions& options, std::string_view name, std::string_view text);
 
-// `defaults` with a site's own options on top. Invalid at the first option that does not fit, or when the whole is not
-// consistent. A default gives way to what the site asks for: where it sets only `timeout`, connect_timeout is lowered to it
-// and a latency_warning that could no longer be seen is dropped.
+// `defaults` with a site's own options on top. Invalid at the first option that does not fit, or
+// when the whole is not consistent. A default gives way to what the site asks for: where it sets
+// only `timeout`, connect_timeout is lowered to it and a latency_warning that could no longer be
+// seen is dropped.
 [[nodiscard]] Result<CheckOptions> merge_options(const CheckOptions& defaults, const SiteOptions& own);
 
-// What must hold between options: connect_timeout <= timeout, latency_warning < timeout, no body with GET or HEAD, nothing to
-// look for (keyword, forbidden) with HEAD or max_body 0. The message names the option.
+// What must hold between options: connect_timeout <= timeout, latency_warning < timeout, no body
+// with GET or HEAD, nothing to look for (keyword, forbidden) with HEAD or max_body 0. The message
+// names the option.
 [[nodiscard]] Result<void> check_consistency(const CheckOptions& options);
 
-// A stable text of all values, equal exactly when the options are: the key for interning, and a hash input.
+// A stable text of all values, equal exactly when the options are: the key for interning, and a
+// hash input.
 [[nodiscard]] std::string fingerprint(const CheckOptions& options);
 
 [[nodiscard]] std::string_view to_string(Redirects redirects);

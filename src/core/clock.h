@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/clock.h - the two times, and the only place where they are read.
 //
-// SteadyTime is for due times, deadlines, latencies: it never jumps, and means nothing outside this process.
-// WallTime is for what people and tables read: UTC, and it jumps. They do not convert into each other by accident.
+// SteadyTime is for due times, deadlines, latencies: it never jumps, and means nothing outside this
+// process. WallTime is for what people and tables read: UTC, and it jumps. They do not convert into
+// each other by accident.
 #pragma once
 
 #include <atomic>
@@ -42,8 +43,8 @@ using WallTime = WallTag::time_point;      // Since 1970-01-01T00:00:00Z.
 inline constexpr SteadyTime kNoSteadyTime{};
 inline constexpr WallTime kNoWallTime{};
 
-// Where code gets the time. Only app makes a real one; a loop reads it once a turn and passes `now` down.
-// Thread: any.
+// Where code gets the time. Only app makes a real one; a loop reads it once a turn and passes `now`
+// down. Thread: any.
 class Clock : Pinned {
  public:
   virtual ~Clock() = default;
@@ -60,8 +61,8 @@ class SystemClock final : public Clock {
   void sleep_for(Duration d) const override;
 };
 
-// A clock that stands still until told to move: for tests and the simulation. The two times move independently,
-// as a machine's do when its wall clock is set.
+// A clock that stands still until told to move: for tests and the simulation. The two times move
+// independently, as a machine's do when its wall clock is set.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(SteadyTime steady = SteadyTime{1h}, WallTime wall = WallTime{std::chrono::seconds{1'700'000'000}});
@@ -88,8 +89,8 @@ constexpr double to_ms(Duration d) { return std::chrono::duration<double, std::m
 
 // "2026-11-20T12:00:00.123Z".
 [[nodiscard]] std::string to_iso8601(WallTime t);
-// Accepts what to_iso8601 writes, with or without the fraction (1 to 9 digits), in the years 1678 to 2261. Anything else is
-// Invalid.
+// Accepts what to_iso8601 writes, with or without the fraction (1 to 9 digits), in the years 1678
+// to 2261. Anything else is Invalid.
 [[nodiscard]] Result<WallTime> parse_iso8601(std::string_view text);
 
 }  // namespace watchwheel::core

@@ -2,7 +2,8 @@
 // core/ensure.h - stops the process, with a message, on what we got wrong ourselves.
 //
 // Thread   any.
-// Fails    by design: prints place, condition and message to standard error, then abort()s. On in every build (ADR 0004).
+// Fails    by design: prints place, condition and message to standard error, then abort()s. On in
+//          every build (ADR 0004).
 //
 // Never for what a peer, a file or a database sent us: that is a value or a core::Result.
 #pragma once

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/hash.h - hashes that are part of our promises: the same on every host, build and version.
 //
-// Phase, lane, shard and bucket come from these, so they must never change; a golden test holds their values.
-// std::hash is free to differ between builds and is not used for any of them.
+// Phase, lane, shard and bucket come from these, so they must never change; a golden test holds
+// their values. std::hash is free to differ between builds and is not used for any of them.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ constexpr std::uint64_t stable_hash(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
-// FNV-1a (Fowler, Noll, Vo), 64 bit, finished by the mixer above because FNV's low bits are weak for short texts.
+// FNV-1a (Fowler, Noll, Vo), 64 bit, finished by the mixer above because FNV's low bits are weak
+// for short texts.
 constexpr std::uint64_t stable_hash(std::string_view text) {
   std::uint64_t h = 0xcbf29ce484222325ULL;
   for (const char c : text) {

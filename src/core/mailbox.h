@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/mailbox.h - what must not be lost and must not block: one seat a key, the newest value in it.
+// core/mailbox.h - what must not be lost and must not block: one seat a key, the newest value in
+// it.
 //
 // Owns     at most one value for each key.
-// Thread   post(): any number of producers. take(): one consumer. The rest: any. One mutex, held for O(1) a value (ADR 0002).
-// Bounded  by the number of keys: `seats_max`. More distinct keys than seats is our mistake, not load: it stops the process.
-// Never full: a second post for a key replaces the value in its seat, so values must be cumulative (the newest says all).
-// Order    take() gives keys in the order in which they became waiting; a replaced value keeps its key's place.
+// Thread   post(): any number of producers. take(): one consumer. The rest: any. One mutex, held
+//          for O(1) a value (ADR 0002).
+// Bounded  by the number of keys: `seats_max`. More distinct keys than seats is our mistake, not
+//          load: it stops the process. Never full: a second post for a key replaces the value in
+//          its seat, so values must be cumulative (the newest says all).
+// Order    take() gives keys in the order in which they became waiting; a replaced value keeps its
+//          key's place.
 #pragma once
 
 #include <cstddef>
@@ -69,7 +73,8 @@ class Mailbox : Pinned {
     const std::lock_guard lock(mutex_);
     return seats_max_;
   }
-  // Values that were replaced before they were taken. A mailbox never refuses, so this is its third metric.
+  // Values that were replaced before they were taken. A mailbox never refuses, so this is its third
+  // metric.
   [[nodiscard]] std::uint64_t coalesced() const {
     const std::lock_guard lock(mutex_);
     return coalesced_;

@@ -9,9 +9,10 @@
 
 namespace watchwheel::core {
 
-// The first thread that calls ensure_here() becomes the owner; any other then stops the process. release() lets the
-// structure be handed over (built on one thread, run on another), while neither touches it.
-// Cost: one relaxed load and a comparison. Relaxed is enough: it is a detector, not a synchronisation.
+// The first thread that calls ensure_here() becomes the owner; any other then stops the process.
+// release() lets the structure be handed over (built on one thread, run on another), while neither
+// touches it. Cost: one relaxed load and a comparison. Relaxed is enough: it is a detector, not a
+// synchronisation.
 class ThreadOwner {
  public:
   void ensure_here() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/probe.h - what one attempt saw: a fact, never edited. The words are those of the public interface.
+// core/probe.h - what one attempt saw: a fact, never edited. The words are those of the public
+// interface.
 //
 // A ProbeResult is a value: copied, compared, logged, sent over rings.
 #pragma once
@@ -26,7 +27,8 @@ enum class Outcome : std::uint8_t {
 // Where a probe ended.
 enum class Phase : std::uint8_t { Dns, Connect, Tls, Request, FirstByte, Body, Content, Done };
 
-// The closed list of why. The order groups them by phase; to_string gives the public name ("tls_cert_expired").
+// The closed list of why. The order groups them by phase; to_string gives the public name
+// ("tls_cert_expired").
 enum class Cause : std::uint8_t {
   Ok,
   // dns
@@ -56,7 +58,8 @@ enum class Warning : std::uint8_t { TlsExpiring, TlsDeprecated, LatencyExceeded,
 [[nodiscard]] std::optional<Outcome> parse_outcome(std::string_view name);
 [[nodiscard]] std::optional<Phase> parse_phase(std::string_view name);
 
-// Each cause has one outcome: Ok is Up, ours are NotMeasured, all others Down. So a result cannot contradict itself.
+// Each cause has one outcome: Ok is Up, ours are NotMeasured, all others Down. So a result cannot
+// contradict itself.
 [[nodiscard]] Outcome outcome_of(Cause cause);
 
 // A set of warnings.
@@ -86,8 +89,8 @@ struct TlsFacts {
   friend bool operator==(const TlsFacts&, const TlsFacts&) = default;
 };
 
-// Where the time went. A phase that was not reached has no value. Over redirects they are those of the last hop; `total`
-// is of the whole check.
+// Where the time went. A phase that was not reached has no value. Over redirects they are those of
+// the last hop; `total` is of the whole check.
 struct Timings {
   std::optional<Duration> dns, connect, tls, first_byte, transfer;
   Duration total{};

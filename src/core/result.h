@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/result.h - a value, or why our own means could not give it.
 //
-// For failures of what we rely on (database, files, verifiers), not for what a site did: that is a ProbeResult.
-// The shape is C++23's std::expected, so that one alias can replace it.
+// For failures of what we rely on (database, files, verifiers), not for what a site did: that is a
+// ProbeResult. The shape is C++23's std::expected, so that one alias can replace it.
 #pragma once
 
 #include <string>

@@ -3,11 +3,13 @@
 //
 // Owns     `capacity` seats, taken in the constructor.
 // Thread   offer(): the producer. take(): the consumer. depth(), capacity(), refused(): any.
-// Bounded  `capacity`, given by the caller; there is no default. Full: offer() refuses and counts it, and the caller
-//          still has the value. Where a ring is declared, a comment says what the caller does then.
+// Bounded  `capacity`, given by the caller; there is no default. Full: offer() refuses and counts
+//          it, and the caller still has the value. Where a ring is declared, a comment says what
+//          the caller does then.
 // Cost     O(1), no lock, no allocation, no waiting.
 // Source   the bounded single-producer single-consumer queue of Lamport (1983) with cached indices
-//          (as in Rigtorp's SPSCQueue): each side re-reads the other's index only when it seems full or empty.
+//          (as in Rigtorp's SPSCQueue): each side re-reads the other's index only when it seems
+//          full or empty.
 #pragma once
 
 #include <atomic>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/site_facts.h - what a lane knows of a site that needs attention, and what a shard answers.
 //
-// Values, sent over a mailbox (one seat a site, the newest wins), so they are cumulative: the newest facts tell all that
-// the ones they replaced told and that the shard has not yet acknowledged.
+// Values, sent over a mailbox (one seat a site, the newest wins), so they are cumulative: the
+// newest facts tell all that the ones they replaced told and that the shard has not yet
+// acknowledged.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,10 @@ struct Evidence {
 // Whether a lane looks at a site.
 enum class Presence : std::uint8_t { Watched, Paused, Removed };
 
-// One run of failures of a site, from its first to the success that ended it. It keeps what was seen at each of its turns,
-// so that its transitions are the same however late it is told. Times are whole milliseconds, as stores keep them, and
-// never run backwards within an outage, even when the wall clock does.
+// One run of failures of a site, from its first to the success that ended it. It keeps what was
+// seen at each of its turns, so that its transitions are the same however late it is told. Times
+// are whole milliseconds, as stores keep them, and never run backwards within an outage, even when
+// the wall clock does.
 struct Outage {
   WallTime started_at = kNoWallTime;    // The first failure. With the site it names the event: it never moves.
   WallTime last_failed_at = kNoWallTime;
@@ -72,16 +74,18 @@ struct SiteFacts {
                                       // acknowledged, then the current one if there is one.
 };
 
-// shard -> lane: `seq` is committed. When it is the newest the lane posted and nothing is failing, the lane forgets the site's trouble.
+// shard -> lane: `seq` is committed. When it is the newest the lane posted and nothing is failing,
+// the lane forgets the site's trouble.
 struct SiteNote {
   SiteId site;
   std::uint64_t seq = 0;
   std::optional<SiteState> event_state;  // Of the event that is open after it: SeemsDown or Down. Nothing: none is open.
-  // The store has this event open and the facts do not mention it, so the lane does not know of it. Nothing of `seq` was
-  // committed: the lane takes the event over and posts again.
+  // The store has this event open and the facts do not mention it, so the lane does not know of it.
+  // Nothing of `seq` was committed: the lane takes the event over and posts again.
   std::optional<OpenEvent> unknown_event;
-  // The facts go on with a restored outage whose event is not open in the store any more. Nothing of `seq` was committed:
-  // the lane takes the failures since then as an outage of their own and posts again.
+  // The facts go on with a restored outage whose event is not open in the store any more. Nothing
+  // of `seq` was committed: the lane takes the failures since then as an outage of their own and
+  // posts again.
   bool event_gone = false;
 };
 

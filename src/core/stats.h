@@ -2,9 +2,10 @@
 // core/stats.h - numbers that one thread counts and any thread reads.
 //
 // Thread   add(), set(), observe(): the one owner. value(), read(): any.
-// Cost     a plain load and store, no lock prefix: prometheus-cpp's own histogram takes a mutex and ~100 ns, and the
-//          path of a healthy check is to touch no lock. The exposition is made from these when somebody asks.
-// Relaxed is enough everywhere: each number stands for itself, and a scrape that sees one a moment before another is fine.
+// Cost     a plain load and store, no lock prefix: prometheus-cpp's own histogram takes a mutex and
+//          ~100 ns, and the path of a healthy check is to touch no lock. The exposition is made
+//          from these when somebody asks. Relaxed is enough everywhere: each number stands for
+//          itself, and a scrape that sees one a moment before another is fine.
 #pragma once
 
 #include <array>
@@ -43,11 +44,13 @@ struct HistogramReading {
 
   void merge(const HistogramReading& other);  // The bounds must be the same.
   [[nodiscard]] std::uint64_t total() const;
-  // The value below which a share `q` (0 to 1) lies, by linear interpolation in its bucket; 0 when empty. In +Inf: the last bound.
+  // The value below which a share `q` (0 to 1) lies, by linear interpolation in its bucket; 0 when
+  // empty. In +Inf: the last bound.
   [[nodiscard]] double quantile(double q) const;
 };
 
-// Latency in seconds over fixed bounds: 1 ms to 60 s in 1-2.5-5 steps, fit for phases, whole checks and schedule lag.
+// Latency in seconds over fixed bounds: 1 ms to 60 s in 1-2.5-5 steps, fit for phases, whole checks
+// and schedule lag.
 class Histogram {
  public:
   static constexpr std::array<double, 15> kBoundsS{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,

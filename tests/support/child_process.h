@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// support/child_process.h - other programs in tests: run to their end, or kept as a server and stopped by pid.
+// support/child_process.h - other programs in tests: run to their end, or kept as a server and
+// stopped by pid.
 #pragma once
 
 #include <sys/types.h>
@@ -62,7 +63,8 @@ class TempDir : core::Pinned {
   std::string path_;
 };
 
-// A TCP port of 127.0.0.1 that nobody listened on a moment ago, for programs that cannot choose one themselves.
+// A TCP port of 127.0.0.1 that nobody listened on a moment ago, for programs that cannot choose one
+// themselves.
 [[nodiscard]] int free_port();
 
 }  // namespace watchwheel::testing

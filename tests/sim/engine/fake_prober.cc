@@ -11,15 +11,17 @@ struct ProbePlan {};
 namespace watchwheel::sim {
 
 core::Result<checker::PlanRef> FakeProber::prepare(const core::CheckOptions& options) {
-  if (options.ca_file == "/missing") return core::Error{core::ErrorKind::Invalid, "ca_file /missing cannot be read"};
+  if (options.ca_file == "/missing")
+    return core::Error{core::ErrorKind::Invalid, "ca_file /missing cannot be read"};
   return checker::PlanRef{std::make_shared<checker::ProbePlan>()};
 }
 
-checker::Start FakeProber::start(checker::ProbeToken token, std::string_view url, const checker::PlanRef&,
-                                 core::SteadyTime now) {
+checker::Start FakeProber::start(checker::ProbeToken token, std::string_view url,
+                                 const checker::PlanRef&, core::SteadyTime now) {
   if (waiting_.size() >= limit_) return checker::Start::Full;
   const Answer answer = network_(url, now);
-  waiting_.push({now + answer.after, ++orders_, token, answer.cause, now, clock_.wall(), std::string(url)});
+  waiting_.push(
+      {now + answer.after, ++orders_, token, answer.cause, now, clock_.wall(), std::string(url)});
   most_in_flight_ = std::max(most_in_flight_, waiting_.size());
   return checker::Start::Started;
 }

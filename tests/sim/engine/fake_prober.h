@@ -22,7 +22,8 @@ struct Answer {
 // What the site of `url` answers to a probe started at `now`.
 using Network = std::function<Answer(std::string_view url, core::SteadyTime now)>;
 // Told just before a result is handed to the lane.
-using Delivered = std::function<void(std::string_view url, core::Cause cause, core::SteadyTime started)>;
+using Delivered =
+    std::function<void(std::string_view url, core::Cause cause, core::SteadyTime started)>;
 
 class FakeProber final : public checker::Prober {
  public:
@@ -31,8 +32,8 @@ class FakeProber final : public checker::Prober {
   void report_to(checker::ResultHandler& handler) { handler_ = &handler; }
 
   core::Result<checker::PlanRef> prepare(const core::CheckOptions& options) override;
-  checker::Start start(checker::ProbeToken token, std::string_view url, const checker::PlanRef& plan,
-                       core::SteadyTime now) override;
+  checker::Start start(checker::ProbeToken token, std::string_view url,
+                       const checker::PlanRef& plan, core::SteadyTime now) override;
   void cancel_all(core::SteadyTime now) override;
   void set_in_flight_limit(std::size_t limit) override { limit_ = limit; }
   [[nodiscard]] std::size_t in_flight() const override { return waiting_.size(); }
@@ -52,7 +53,9 @@ class FakeProber final : public checker::Prober {
     core::SteadyTime started;
     core::WallTime started_at;
     std::string url;
-    bool operator<(const Waiting& other) const { return at != other.at ? at > other.at : order > other.order; }
+    bool operator<(const Waiting& other) const {
+      return at != other.at ? at > other.at : order > other.order;
+    }
   };
   void deliver(const Waiting& one, core::Cause cause, core::SteadyTime now);
 

@@ -19,8 +19,10 @@ class World::Notes final : public sideeffects::NoteSink {
   core::SpscRing<core::SiteNote>& ring_;
 };
 
-World::World(const WorldSettings& settings, Network network) : settings_(settings), network_(std::move(network)) {
-  for (std::uint64_t site = 1; site <= settings_.sites; ++site) list_[site] = {settings_.interval, true};
+World::World(const WorldSettings& settings, Network network)
+    : settings_(settings), network_(std::move(network)) {
+  for (std::uint64_t site = 1; site <= settings_.sites; ++site)
+    list_[site] = {settings_.interval, true};
   build();
   load();
 }
@@ -46,7 +48,9 @@ void World::build() {
         asked_[site_of(url)].push_back({now, clock.wall()});
         return network_(url, now);
       },
-      [this](std::string_view url, core::Cause cause, core::SteadyTime) { results_[site_of(url)].push_back(cause); });
+      [this](std::string_view url, core::Cause cause, core::SteadyTime) {
+        results_[site_of(url)].push_back(cause);
+      });
   app::LaneSettings lane;
   lane.tuning.confirm = settings_.confirm;
   lane.admission.descriptors = 10'000;
@@ -54,12 +58,17 @@ void World::build() {
   lane.admission.ephemeral_ports = 28'000;
   lane.admission.in_flight_max = settings_.in_flight_max;
   lane.jitter_seed = 7;
-  app::LanePorts ports{.inbox = inbox_.get(), .notes = {notes_ring_.get()}, .shards = {{mailbox_.get(), [] {}}}, .marks = marks_.get()};
+  app::LanePorts ports{.inbox = inbox_.get(),
+                       .notes = {notes_ring_.get()},
+                       .shards = {{mailbox_.get(), [] {}}},
+                       .marks = marks_.get()};
   lane_ = std::make_unique<app::Lane>(lane, std::move(ports), clock.steady(), clock.wall());
   lane_->attach(*prober_);
   prober_->report_to(*lane_);
-  shard_ = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{}, settings_.confirm, *mailbox_, store, *notes_, clock, 7);
-  projector_ = std::make_unique<sideeffects::Projector>(sideeffects::ProjectorLimits{}, std::vector{marks_.get()}, sink, clock, 7);
+  shard_ = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{}, settings_.confirm,
+                                                *mailbox_, store, *notes_, clock, 7);
+  projector_ = std::make_unique<sideeffects::Projector>(sideeffects::ProjectorLimits{},
+                                                        std::vector{marks_.get()}, sink, clock, 7);
 }
 
 void World::load() {
@@ -92,7 +101,8 @@ void World::put(std::uint64_t site, core::Duration interval, bool active) {
   message.options = options_;
   message.open_event = store.open_of(message.id);
   const auto marks = sink.marks();
-  if (const auto mark = marks.find(message.id); mark != marks.end()) message.last_checked_at = mark->second.checked_at;
+  if (const auto mark = marks.find(message.id); mark != marks.end())
+    message.last_checked_at = mark->second.checked_at;
   send(std::move(message));
 }
 
@@ -108,7 +118,8 @@ void World::turn() {
   const core::SteadyTime now = clock.steady();
   prober_->turn(now);
   lane_->turn(now, clock.wall());
-  ENSURE(prober_->in_flight() <= lane_->admission().limit() || prober_->most_in_flight() <= lane_->admission().ceiling(),
+  ENSURE(prober_->in_flight() <= lane_->admission().limit() ||
+             prober_->most_in_flight() <= lane_->admission().ceiling(),
          "more in flight than admission allows");
   if (const auto at = shard_->next_turn(); at && *at <= now) (void)shard_->turn(now);
   if (projector_->next_turn() <= now) (void)projector_->turn(now);

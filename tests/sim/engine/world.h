@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// world.h - the whole engine on one thread: virtual clock, false network, store in memory, faults when the test says so.
+// world.h - the whole engine on one thread: virtual clock, false network, store in memory, faults
+// when the test says so.
 //
-// It holds the real Lane, Shard and Projector and the rings between them; what it leaves out are the threads, the real
-// checker and the real store. At every result it also runs the simplest possible judge, and at the end both must agree.
+// It holds the real Lane, Shard and Projector and the rings between them; what it leaves out are
+// the threads, the real checker and the real store. At every result it also runs the simplest
+// possible judge, and at the end both must agree.
 #pragma once
 
 #include <cstdint>
@@ -53,14 +55,18 @@ class World {
 
   [[nodiscard]] const std::vector<Asked>& asked(std::uint64_t site) { return asked_[site]; }
   // The causes of the results that reached the lane, in their order.
-  [[nodiscard]] const std::vector<core::Cause>& results(std::uint64_t site) { return results_[site]; }
+  [[nodiscard]] const std::vector<core::Cause>& results(std::uint64_t site) {
+    return results_[site];
+  }
   [[nodiscard]] const app::Lane& lane() const { return *lane_; }
   [[nodiscard]] const FakeProber& prober() const { return *prober_; }
   [[nodiscard]] const WorldSettings& settings() const { return settings_; }
   // Lets the shard and the projector finish what they have.
   void settle();
 
-  static std::string url_of(std::uint64_t site) { return "http://s" + std::to_string(site) + ".test/"; }
+  static std::string url_of(std::uint64_t site) {
+    return "http://s" + std::to_string(site) + ".test/";
+  }
   static std::uint64_t site_of(std::string_view url);
 
  private:
@@ -72,7 +78,8 @@ class World {
 
   WorldSettings settings_;
   Network network_;
-  std::map<std::uint64_t, std::pair<core::Duration, bool>> list_;  // The site list: interval, active.
+  std::map<std::uint64_t, std::pair<core::Duration, bool>>
+      list_;  // The site list: interval, active.
   std::map<std::uint64_t, std::vector<Asked>> asked_;
   std::map<std::uint64_t, std::vector<core::Cause>> results_;
   std::shared_ptr<const core::CheckOptions> options_ = std::make_shared<const core::CheckOptions>();

@@ -27,7 +27,8 @@ TEST(LaneOf, IsTheSameForAllUrlsOfAHost) {
 
 TEST(LaneOf, SpreadsHostsEvenly) {
   std::array<int, 4> lanes{};
-  for (int i = 0; i < 40'000; ++i) ++lanes[lane_of("http://s" + std::to_string(i) + ".example/", lanes.size())];
+  for (int i = 0; i < 40'000; ++i)
+    ++lanes[lane_of("http://s" + std::to_string(i) + ".example/", lanes.size())];
   for (const int sites : lanes) EXPECT_NEAR(sites, 10'000, 500);
 }
 

@@ -34,9 +34,11 @@ TEST(RecentRate, IsOverTheLastTenSeconds) {
   std::uint64_t total = 0;
   rate.sample(total, kStart);
   EXPECT_EQ(rate.per_second(), 0);
-  for (int second = 1; second <= 30; ++second) rate.sample(total += 50, kStart + std::chrono::seconds{second});
+  for (int second = 1; second <= 30; ++second)
+    rate.sample(total += 50, kStart + std::chrono::seconds{second});
   EXPECT_DOUBLE_EQ(rate.per_second(), 50);
-  for (int second = 31; second <= 40; ++second) rate.sample(total += 100, kStart + std::chrono::seconds{second});
+  for (int second = 31; second <= 40; ++second)
+    rate.sample(total += 100, kStart + std::chrono::seconds{second});
   EXPECT_DOUBLE_EQ(rate.per_second(), 100) << "what is older no longer counts";
 }
 
