@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checker/resolver_answer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+
+namespace watchwheel::checker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+using Bytes = std::vector<std::uint8_t>;
+
+// Writes messages as a name server would, and as none should.
+struct Message {
+  Bytes bytes;
+
+  explicit Message(unsigned answers, unsigned flags = 0x8180, unsigned questions = 1) {
+    for (const unsigned value : {0x1234U, flags, questions, answers, 0U, 0U}) u16(value);
+  }
+  Message& u8(unsigned value) {
+    bytes.push_back(static_cast<std::uint8_t>(value));
+    return *this;
+  }
+  Message& u16(unsigned value) { return u8(value >> 8U & 0xffU).u8(value & 0xffU); }
+  Message& u32(std::uint32_t value) { return u16(value >> 16U).u16(value & 0xffffU); }
+  Message& name(std::string_view text) {
+    while (!text.empty()) {
+      const auto dot = text.find('.');
+      const auto label = text.substr(0, dot);
+      u8(static_cast<unsigned>(label.size()));
+      bytes.insert(bytes.end(), label.begin(), label.end());
+      text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
+    }
+    return u8(0);
+  }
+  Message& question(std::string_view host, unsigned type = 1) {
+    return name(host).u16(type).u16(1);
+  }
+  // `owner` empty: a pointer to the question.
+  Message& a(std::string_view owner, std::string_view ip, std::uint32_t ttl = 60) {
+    const IpAddress address = *parse_ip(ip);
+    const unsigned size = address.v6 ? 16 : 4;
+    if (owner.empty())
+      u16(0xc00c);
+    else
+      name(owner);
+    u16(address.v6 ? 28 : 1).u16(1).u32(ttl).u16(size);
+    bytes.insert(bytes.end(), address.bytes.begin(), address.bytes.begin() + size);
+    return *this;
+  }
+  Message& cname(std::string_view owner, std::string_view to, std::uint32_t ttl = 60) {
+    name(owner).u16(5).u16(1).u32(ttl).u16(static_cast<unsigned>(to.size() + 2));
+    return name(to);
+  }
+};
+
+DnsAnswer parse(const Message& message, bool v6 = false) {
+  return parse_answer(message.bytes, "shop.example", v6);
+}
+
+std::vector<std::string> texts(const DnsAnswer& answer) {
+  std::vector<std::string> out;
+  for (const IpAddress& ip : answer.addresses) out.push_back(to_string(ip));
+  return out;
+}
+
+TEST(DnsAnswer, GivesAddressesAndTheirLeastTtl) {
+  const auto answer = parse(Message(3)
+                                .question("shop.example")
+                                .a("", "192.0.2.1", 300)
+                                .a("", "192.0.2.2", 100)
+                                .a("", "192.0.2.3", 200));
+  EXPECT_EQ(answer.result, DnsQueryResult::Ok);
+  EXPECT_THAT(texts(answer), ElementsAre("192.0.2.1", "192.0.2.2", "192.0.2.3"));
+  EXPECT_EQ(answer.ttl_s, 100U);
+}
+
+TEST(DnsAnswer, TakesTheFamilyAskedForOnly) {
+  const auto message = Message(2).question("shop.example").a("", "192.0.2.1").a("", "2001:db8::1");
+  EXPECT_THAT(texts(parse(message)), ElementsAre("192.0.2.1"));
+  EXPECT_THAT(texts(parse(message, true)), ElementsAre("2001:db8::1"));
+}
+
+TEST(DnsAnswer, NamesCompareWithoutCase) {
+  EXPECT_EQ(parse(Message(1).question("SHOP.example").a("sHoP.eXaMpLe", "192.0.2.1")).result,
+            DnsQueryResult::Ok);
+}
+
+TEST(DnsAnswer, FollowsAliasesInAnyOrderWithTheLeastTtlOfTheChain) {
+  const auto answer = parse(Message(3)
+                                .question("shop.example")
+                                .a("b.example", "192.0.2.1", 500)
+                                .cname("a.example", "B.example", 30)
+                                .cname("shop.example", "a.example", 400));
+  EXPECT_EQ(answer.result, DnsQueryResult::Ok) << answer.said;
+  EXPECT_EQ(answer.ttl_s, 30U);
+}
+
+TEST(DnsAnswer, AnAliasWithoutAddressesIsNoAddress) {
+  EXPECT_EQ(parse(Message(1).question("shop.example").cname("shop.example", "a.example")).result,
+            DnsQueryResult::Nodata);
+  EXPECT_EQ(parse(Message(0).question("shop.example")).result, DnsQueryResult::Nodata);
+}
+
+TEST(DnsAnswer, OthersRecordsAreNotTaken) {
+  EXPECT_EQ(parse(Message(1).question("shop.example").a("evil.example", "192.0.2.66")).result,
+            DnsQueryResult::Malformed);
+  const auto mixed =
+      parse(Message(2).question("shop.example").a("evil.example", "192.0.2.66").a("", "192.0.2.1"));
+  EXPECT_THAT(texts(mixed), ElementsAre("192.0.2.1"));
+}
+
+TEST(DnsAnswer, RcodesAreTold) {
+  struct Case {
+    unsigned rcode;
+    DnsQueryResult result;
+    const char* said;
+  };
+  for (const Case& c :
+       {Case{1, DnsQueryResult::Servfail, "FORMERR"}, Case{2, DnsQueryResult::Servfail, "SERVFAIL"},
+        Case{3, DnsQueryResult::Nxdomain, "NXDOMAIN"}, Case{4, DnsQueryResult::Servfail, "NOTIMP"},
+        Case{5, DnsQueryResult::Refused, "REFUSED"}, Case{9, DnsQueryResult::Servfail, "NOTAUTH"},
+        Case{15, DnsQueryResult::Servfail, "RCODE 15"}}) {
+    const auto answer = parse(Message(0, 0x8180 | c.rcode).question("shop.example"));
+    EXPECT_EQ(answer.result, c.result) << c.said;
+    EXPECT_EQ(answer.said, c.said);
+  }
+}
+
+TEST(DnsAnswer, ATtlWithItsHighestBitSetIsZero) {
+  EXPECT_EQ(parse(Message(1).question("shop.example").a("", "192.0.2.1", 0x8000'0000)).ttl_s, 0U);
+}
+
+TEST(DnsAnswer, KeepsSixteenAddresses) {
+  Message message(40);
+  message.question("shop.example");
+  for (int i = 0; i < 40; ++i) message.a("", "192.0.2." + std::to_string(i));
+  EXPECT_EQ(parse(message).addresses.size(), kAddressesMax);
+}
+
+TEST(DnsAnswer, WhatDoesNotAddUpIsMalformed) {
+  const auto circle = Message(2)
+                          .question("shop.example")
+                          .cname("shop.example", "a.example")
+                          .cname("a.example", "shop.example");
+  const auto to_itself =
+      Message(1).question("shop.example").u16(0xc000 | 30).u16(1).u16(1).u32(60).u16(4).u32(1);
+  const auto forward =
+      Message(1).question("shop.example").u16(0xc0ff).u16(1).u16(1).u32(60).u16(4).u32(1);
+  const auto short_a = Message(1)
+                           .question("shop.example")
+                           .u16(0xc00c)
+                           .u16(1)
+                           .u16(1)
+                           .u32(60)
+                           .u16(3)
+                           .u8(1)
+                           .u8(2)
+                           .u8(3);
+  const auto long_a = Message(1)
+                          .question("shop.example")
+                          .u16(0xc00c)
+                          .u16(1)
+                          .u16(1)
+                          .u32(60)
+                          .u16(16)
+                          .u32(1)
+                          .u32(1)
+                          .u32(1)
+                          .u32(1);
+  const auto reserved =
+      Message(1).question("shop.example").u8(0x80).u8(0).u16(1).u16(1).u32(60).u16(4).u32(1);
+  const auto loose_cname = Message(1)
+                               .question("shop.example")
+                               .u16(0xc00c)
+                               .u16(5)
+                               .u16(1)
+                               .u32(60)
+                               .u16(9)
+                               .name("a.b")
+                               .u32(0);
+  const auto missing = Message(2).question("shop.example").a("", "192.0.2.1");
+  const auto query = Message(0, 0x0100).question("shop.example");
+  const auto update = Message(0, 0xa800).question("shop.example");
+  const auto no_question = Message(0, 0x8180, 3).question("shop.example");
+  for (const Message& message : {circle, to_itself, forward, short_a, long_a, reserved, loose_cname,
+                                 missing, query, update, no_question}) {
+    const auto answer = parse(message);
+    EXPECT_EQ(answer.result, DnsQueryResult::Malformed) << ::testing::PrintToString(message.bytes);
+    EXPECT_TRUE(answer.addresses.empty());
+    EXPECT_FALSE(answer.said.empty());
+  }
+}
+
+TEST(DnsAnswer, DotsInsideALabelMakeNoOtherName) {
+  Message message(1);
+  message.question("shop.example").u8(12);
+  for (const char c : std::string_view("shop.example")) message.u8(static_cast<unsigned char>(c));
+  message.u8(0).u16(1).u16(1).u32(60).u16(4).u32(0xc0000201);
+  EXPECT_EQ(parse(message).result, DnsQueryResult::Malformed);
+}
+
+// Goal: no bytes make it read or run beyond its end. Method: every truncation of a full answer, and random damage to it; the
+// sanitizers watch.
+TEST(DnsAnswer, BearsDamage) {
+  const Message whole = Message(4)
+                            .question("shop.example")
+                            .cname("shop.example", "a.example")
+                            .a("a.example", "192.0.2.1")
+                            .a("a.example", "2001:db8::1")
+                            .a("a.example", "192.0.2.2");
+  ASSERT_EQ(parse(whole).result, DnsQueryResult::Ok);
+  for (std::size_t size = 0; size < whole.bytes.size(); ++size) {
+    EXPECT_EQ(parse_answer(std::span(whole.bytes).first(size), "shop.example", false).result,
+              DnsQueryResult::Malformed)
+        << size;
+  }
+  const unsigned seed = 20'261'121;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (int round = 0; round < 20'000; ++round) {
+    // A copy of the exact size, so that reading past the end is seen.
+    Bytes damaged(whole.bytes);
+    for (unsigned i = 0; i <= random() % 4; ++i)
+      damaged[random() % damaged.size()] = static_cast<std::uint8_t>(random());
+    const auto answer = parse_answer(damaged, "shop.example", round % 2 == 0);
+    EXPECT_EQ(answer.result == DnsQueryResult::Ok, !answer.addresses.empty());
+  }
+}
+
+}  // namespace
+}  // namespace watchwheel::checker
