@@ -110,6 +110,7 @@ class LaneChecker final : public Checker,
   void take_step(Row& row, SteadyTime now);
   void judge_response(Row& row, const ExchangeResult& result, SteadyTime now);
   void judge_content(Row& row, const ExchangeResult& result, SteadyTime now);
+  void finish_unbegun(Row& row, SteadyTime now);
   void expire_resolving(Row& row, SteadyTime now);
   void expire_dialing(Row& row, std::uint64_t tag, SteadyTime now);
   void drop_stage(Row& row, SteadyTime now);
@@ -216,7 +217,13 @@ void LaneChecker::turn(SteadyTime now) {
   begun_.clear();
   begun_.swap(fresh_);
   for (const std::uint32_t index : begun_) {
-    if (rows_[index].state == State::Fresh) begin_hop(rows_[index], now);
+    Row& row = rows_[index];
+    if (row.state != State::Fresh) continue;
+    if (now < row.deadline) {
+      begin_hop(row, now);
+    } else {
+      finish_unbegun(row, now);
+    }
   }
   reactor_->run(now);
   exchange_->turn(now);
@@ -433,6 +440,11 @@ void LaneChecker::on_timer(std::uint64_t tag, SteadyTime now) noexcept {
       break;
   }
   ENSURE(false, "a deadline of a probe that has ended");
+}
+
+void LaneChecker::finish_unbegun(Row& row, SteadyTime now) {
+  finish(row, Cause::LocalOverload, Phase::Dns, "the check was not begun within its whole time",
+         now);
 }
 
 // The resolver tells a silent name from a silent resolver, but takes its time; when ours is shorter it says what it knows so far.

@@ -52,6 +52,7 @@ class CurlExchange final : public Exchange, private IoHandler, private TransferH
     free_.reserve(transfers_max);
     for (std::size_t i = transfers_max; i > 0; --i)
       free_.push_back(static_cast<std::uint32_t>(i - 1));
+    // libcurl must believe that it connects somewhere, and an address needs no look-up. The transfer puts the real one in its place.
     connect_to_.reset(curl_slist_append(nullptr, "::192.0.2.1:"));
     ENSURE(connect_to_ != nullptr, "no memory at start");
   }

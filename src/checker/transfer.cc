@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 
 #include "core/ensure.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 using core::Cause;
 
-// libcurl must believe that it connects somewhere; an address needs no look-up. on_open() puts the real one in its place.
 constexpr std::string_view kUnknownCoding = "Unrecognized content encoding";
 
 template <typename Value>
@@ -188,12 +188,16 @@ Stage Transfer::stage(CURLcode code) const {
 TransferEnd Transfer::describe_end(CURLcode code) const {
   TransferEnd end;
   end.curl_code = static_cast<int>(code);
-  long os_errno = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_errno);
-  end.os_errno = code == CURLE_OK ? 0 : static_cast<int>(os_errno);
   end.error_text = !seen_.trust_problem.empty() ? std::string_view(seen_.trust_problem)
                    : error_[0] != '\0'          ? std::string_view(error_.data())
                                                 : std::string_view(curl_easy_strerror(code));
+  // libcurl keeps the number of an earlier check's error; it is this one's when the text speaks of it.
+  long os_errno = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_errno);
+  if (os_errno != 0 && end.error_text.find(std::generic_category().message(
+                           static_cast<int>(os_errno))) != std::string_view::npos) {
+    end.os_errno = static_cast<int>(os_errno);
+  }
   end.stage = stage(code);
   end.tls = seen_.tls;
   end.alert = seen_.alert;
