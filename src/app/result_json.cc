@@ -171,7 +171,9 @@ std::string result_text(std::string_view url, const core::ProbeResult& result, b
   if (result.tls) add_certificate(out, result, verbose);
   if (verbose) {
     line(out, "started", core::to_iso8601(result.started_at));
-    line(out, "tried", std::to_string(result.addresses_tried) + " addresses");
+    line(out, "tried",
+         std::to_string(result.addresses_tried) +
+             (result.addresses_tried == 1 ? " address" : " addresses"));
     line(out, "body", std::to_string(result.body_bytes) + " bytes");
   }
   for (const core::Warning warning : kWarnings) {

@@ -10,7 +10,7 @@ namespace watchwheel::app {
 [[nodiscard]] std::string_view version();  // "0.1.0"
 [[nodiscard]] std::string_view
 commit();  // Twelve digits, or "unknown" when it was not built from a checkout.
-// Version, commit, and the libraries as found at run time, one a line.
+// Version, commit, and the libraries as found at run time, one a line; no final newline.
 [[nodiscard]] std::string version_text();
 // Sent by every check that names no other: "Watchwheel/0.1.0 (uptime monitor)".
 [[nodiscard]] std::string default_user_agent();

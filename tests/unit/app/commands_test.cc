@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+
+#include "app/cli.h"
+#include "app/commands_incidents.h"
+#include "app/commands_status.h"
+
+namespace watchwheel::app {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using namespace std::chrono_literals;
+
+struct Ran {
+  int status = -1;
+  std::string out, err;
+};
+
+Ran run_line(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "watchwheel");
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  Io io{in, out, err};
+  Ran ran;
+  ran.status = run_cli(static_cast<int>(arguments.size()), arguments.data(), io);
+  ran.out = out.str();
+  ran.err = err.str();
+  return ran;
+}
+
+TEST(CommandLine, WrongUsageIsTwoAndSaysWhereHelpIs) {
+  for (const std::vector<const char*>& line : std::vector<std::vector<const char*>>{
+           {},
+           {"chek"},
+           {"check"},
+           {"check", "http://a.example/", "--colour"},
+           {"sites"},
+           {"sites", "import"},
+           {"sites", "import", "f", "--format", "xml"},
+           {"sites", "set", "1"},
+           {"sites", "set", "1", "--unset", "id"},
+           {"incidents", "--site", "x"},
+           {"incidents", "--since", "yesterday"},
+           {"run"},
+           {"check", "http://a.example/", "--timeout", "soon"},
+           {"check", "http://a.example/", "--method", "HEAD", "--keyword", "x"},
+           {"sites", "list", "--state", "upp"}}) {
+    const Ran ran = run_line(line);
+    EXPECT_EQ(ran.status, kExitUsage) << ::testing::PrintToString(line) << ran.err;
+    EXPECT_EQ(ran.out, "");
+    EXPECT_NE(ran.err, "");
+  }
+  EXPECT_THAT(run_line({"sites", "import"}).err, HasSubstr("`watchwheel sites import --help`"));
+}
+
+TEST(CommandLine, EveryCommandHasHelpThatNamesItsOptions) {
+  for (const CommandNames& command : command_names()) {
+    std::vector<std::string> words;
+    std::istringstream split(command.command);
+    for (std::string word; split >> word;) words.push_back(word);
+    std::vector<const char*> line;
+    for (const std::string& word : words) line.push_back(word.c_str());
+    line.push_back("--help");
+    const Ran ran = run_line(line);
+    EXPECT_EQ(ran.status, kExitOk) << command.command;
+    for (const std::string& option : command.options)
+      EXPECT_THAT(ran.out, HasSubstr(option)) << command.command;
+  }
+}
+
+TEST(CommandLine, TheReferenceHasEveryCommandAndOption) {
+  std::ifstream file(std::string(WATCHWHEEL_SOURCE_DIR) + "/docs/reference/commands.md");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (const CommandNames& command : command_names()) {
+    EXPECT_THAT(text, HasSubstr("`watchwheel " + command.command)) << command.command;
+    for (const std::string& option : command.options)
+      EXPECT_THAT(text, HasSubstr(option)) << command.command;
+  }
+}
+
+TEST(CommandLine, VersionNamesTheLibraries) {
+  const Ran ran = run_line({"--version"});
+  EXPECT_EQ(ran.status, kExitOk);
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("watchwheel "), HasSubstr("commit"), HasSubstr("libcurl "),
+                             HasSubstr("OpenSSL "), HasSubstr("c-ares "), HasSubstr("SQLite "),
+                             HasSubstr("Boost ")));
+}
+
+// A full disk or a closed pipe: what could not be written must not look like success.
+TEST(CommandLine, ResultsThatCannotBeWrittenAreAFailure) {
+  std::istringstream in;
+  std::ostream broken(nullptr);
+  std::ostringstream err;
+  Io io{in, broken, err};
+  const std::vector<const char*> line{"watchwheel", "--version"};
+  EXPECT_EQ(run_cli(2, line.data(), io), kExitTrouble);
+}
+
+TEST(Since, TakesTimesDatesAndHowLongAgo) {
+  const core::WallTime now = *core::parse_iso8601("2026-11-20T12:00:00Z");
+  EXPECT_EQ(*parse_since("2h", now), now - 2h);
+  EXPECT_EQ(core::to_iso8601(*parse_since("2026-11-19", now)), "2026-11-19T00:00:00.000Z");
+  EXPECT_EQ(core::to_iso8601(*parse_since("2026-11-19T01:02:03Z", now)),
+            "2026-11-19T01:02:03.000Z");
+  EXPECT_FALSE(parse_since("2026-13-19", now));
+  EXPECT_FALSE(parse_since("last week", now));
+}
+
+TEST(IncidentText, SaysWhatHowLongAndWhy) {
+  db::Incident incident;
+  incident.id = core::EventId{3};
+  incident.site = core::SiteId{9};
+  incident.url = "http://a.example/";
+  incident.state = core::SiteState::Down;
+  incident.started_at = *core::parse_iso8601("2026-11-20T12:00:00Z");
+  incident.failures = 4;
+  incident.evidence.cause = core::Cause::HttpStatus;
+  incident.evidence.detail = "status 503\nforged";
+  const core::WallTime now = incident.started_at + 90s;
+  const std::string open = incident_text(incident, now);
+  EXPECT_THAT(open, AllOf(HasSubstr("#3 down  since 2026-11-20T12:00:00.000Z, for 1m 30s"),
+                          HasSubstr("site 9 http://a.example/"),
+                          HasSubstr("http_status: status 503"), Not(HasSubstr("\nforged"))));
+  incident.state = core::SiteState::Up;
+  incident.ended_at = incident.started_at + 60s;
+  EXPECT_THAT(incident_text(incident, now),
+              HasSubstr("#3 over  since 2026-11-20T12:00:00.000Z, lasted 1m"));
+  // A wall clock that was set back does not make a negative length.
+  incident.ended_at = incident.started_at - 60s;
+  EXPECT_THAT(incident_json(incident, now), HasSubstr("\"duration_s\": 0.0"));
+}
+
+TEST(StatusUrl, AsksWildcardsAtLoopback) {
+  EXPECT_EQ(*status_url("0.0.0.0:9464"), "http://127.0.0.1:9464/api/v1/status");
+  EXPECT_EQ(*status_url("[::]:80"), "http://[::1]:80/api/v1/status");
+  EXPECT_EQ(*status_url("192.0.2.1:1"), "http://192.0.2.1:1/api/v1/status");
+  EXPECT_FALSE(status_url("127.0.0.1:0"));
+}
+
+TEST(StatusText, LeavesOutWhatItIsNotTold) {
+  EXPECT_TRUE(status_text("{}"));
+  EXPECT_TRUE(status_text(
+      R"({"sites":5,"queues":[1],"lanes":[null],"pressure":{"a~/b":0.5},"ready":"x","recording":{"poisoned":[3]},"lag_s":{"p50":"x","p99":-1,"p999":1e300}})"));
+  EXPECT_FALSE(status_text("[]"));
+  EXPECT_FALSE(status_text("<html>"));
+}
+
+TEST(StatusText, ShowsWhatAnOperatorAsksFirst) {
+  const auto text = status_text(R"({"version":"0.1.0","ready":true,"uptime_s":90,
+    "config":{"file":"/etc/w.toml","loaded_at":"2026-11-20T12:00:00.000Z","reload_ok":false,"restart_needed":["engine.lanes"]},
+    "sites":{"total":200,"up":195,"down":5,"paused":0},
+    "checks":{"required_per_second":20.0,"done_per_second":19.9,"up":1,"down":2,"not_measured":3,"missed":4},
+    "in_flight":{"now":12,"limit":1000,"wanted":30,"limited_by":"descriptors"},
+    "incidents":{"seems_down":1,"down":5},
+    "recording":{"poisoned":[{"site":8,"reason":"too long","times":2}]},
+    "queues":[{"name":"marks","depth":1,"capacity":100,"refused":7}]})");
+  ASSERT_TRUE(text);
+  for (const std::string_view wanted :
+       {"0.1.0, up 1m 30s, ready", "the last reload was REFUSED", "engine.lanes",
+        "200: up 195, down 5", "20.00/s needed, 19.90/s done", "12 of 1000 (limit by descriptors)",
+        "down 5, seems down 1", "NOT STORED: site 8: too long", "marks 1/100 (refused 7)"}) {
+    EXPECT_THAT(*text, HasSubstr(wanted));
+  }
+  EXPECT_THAT(*text, Not(HasSubstr("paused")));
+}
+
+}  // namespace
+}  // namespace watchwheel::app

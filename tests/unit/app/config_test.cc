@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <string>
+
+#include "support/child_process.h"
+
+namespace watchwheel::app {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+std::vector<std::string> problems(std::string_view text) {
+  std::vector<std::string> lines;
+  for (const Problem& problem : parse_config(text, "w.toml").problems)
+    lines.push_back(format(problem));
+  return lines;
+}
+
+std::string value_of(const ConfigReport& report, std::string_view key) {
+  for (const EffectiveValue& value : report.values) {
+    if (value.key == key) return value.value + " " + std::string(to_string(value.origin));
+  }
+  return "absent";
+}
+
+std::string file_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string example() {
+  return file_text(std::string(WATCHWHEEL_SOURCE_DIR) + "/config/watchwheel.toml");
+}
+
+// "#key = value" and "#[[section]]" made real.
+std::string uncommented(const std::string& text) {
+  return std::regex_replace(text, std::regex("(^|\n)#(\\[|[a-z_]+ = )"), "$1$2");
+}
+
+TEST(Config, AnEmptyFileIsTheDefaultsWithoutAProblem) {
+  const ConfigReport report = parse_config("", "w.toml");
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_EQ(report.config, Config{});
+  EXPECT_EQ(report.config.checks.interval, 5min);
+  EXPECT_EQ(report.config.checks.options, core::CheckOptions{});
+  EXPECT_EQ(value_of(report, "checks.timeout"), "\"10s\" default");
+  EXPECT_EQ(value_of(report, "engine.lanes"), "\"auto\" auto");
+  EXPECT_EQ(value_of(report, "log.format"), "\"auto\" auto");
+}
+
+TEST(Config, EveryKeyOfTheExampleIsItsDefault) {
+  const std::string text = example();
+  ASSERT_FALSE(text.empty());
+  EXPECT_THAT(parse_config(text, "example").problems, IsEmpty());
+  std::string without_entries = uncommented(text);
+  without_entries.resize(without_entries.find("[[verifier]]"));
+  const ConfigReport report = parse_config(without_entries, "example");
+  for (const Problem& problem : report.problems) ADD_FAILURE() << format(problem);
+  EXPECT_EQ(report.config, Config{});
+}
+
+TEST(Config, TheExampleNamesEveryKeyAndNoOther) {
+  const ConfigReport report = parse_config(uncommented(example()), "example");
+  EXPECT_TRUE(report.ok());
+  for (const Problem& problem : report.problems)
+    EXPECT_THAT(problem.message, HasSubstr("does not act on it yet")) << format(problem);
+  std::vector<std::string> unset;
+  for (const EffectiveValue& value : report.values) {
+    if (value.origin == Origin::Default) unset.push_back(value.key);
+  }
+  EXPECT_THAT(unset, IsEmpty());
+  for (const std::string& key : known_config_keys()) {
+    const std::string name = key.substr(key.find('.') + 1);
+    EXPECT_THAT(example(), HasSubstr("\n#" + name + " = ")) << key;
+  }
+}
+
+TEST(Config, TheReferenceHasEveryKey) {
+  const std::string text =
+      file_text(std::string(WATCHWHEEL_SOURCE_DIR) + "/docs/reference/configuration.md");
+  for (const std::string& key : known_config_keys()) EXPECT_THAT(text, HasSubstr("`" + key + "`"));
+}
+
+TEST(Config, TakesOverWhatIsSet) {
+  const ConfigReport report = parse_config(R"(
+[store]
+url = "sqlite:///tmp/x.db"
+[checks]
+interval = "30s"
+timeout = "2s"
+method = "HEAD"
+header = ["Accept: a", "X-Y: b"]
+expect_status = 204
+max_body = 4096
+resolvers = ["192.0.2.1"]
+tls_verify = false
+[confirm]
+failures = 2
+[engine]
+lanes = 3
+memory = "1GiB"
+[log]
+level = "debug"
+)",
+                                           "w.toml");
+  EXPECT_THAT(report.problems, IsEmpty());
+  const Config& c = report.config;
+  EXPECT_EQ(c.store.url, "sqlite:///tmp/x.db");
+  EXPECT_EQ(c.checks.interval, 30s);
+  EXPECT_EQ(c.checks.options.timeout, 2s);
+  EXPECT_EQ(c.checks.options.method, "HEAD");
+  EXPECT_THAT(c.checks.options.headers,
+              ElementsAre(core::Header{"Accept", "a"}, core::Header{"X-Y", "b"}));
+  EXPECT_THAT(c.checks.options.expect_status, ElementsAre(core::StatusRange{204, 204}));
+  EXPECT_EQ(c.checks.options.max_body_bytes, 4096U);
+  EXPECT_THAT(c.checks.options.resolvers, ElementsAre("192.0.2.1"));
+  EXPECT_FALSE(c.checks.options.tls_verify);
+  EXPECT_EQ(c.confirm.policy.failures, 2U);
+  EXPECT_EQ(c.engine.lanes, 3U);
+  EXPECT_EQ(c.engine.memory_bytes, 1024ULL * 1024 * 1024);
+  EXPECT_EQ(c.log.level, LogLevel::Debug);
+  EXPECT_EQ(value_of(report, "engine.lanes"), "3 set");
+  EXPECT_EQ(value_of(report, "checks.connect_timeout"),
+            "\"2s\" auto");  // Follows the shorter timeout.
+}
+
+TEST(Config, ZeroAndAutoBothMeanAutomatic) {
+  for (const std::string_view text :
+       {"[engine]\nlanes = 0\nmemory = 0\nin_flight_max = 0",
+        "[engine]\nlanes = \"auto\"\nmemory = \"auto\"\nin_flight_max = \"auto\"",
+        "[engine]\nmemory = \"0\""}) {
+    const ConfigReport report = parse_config(text, "w.toml");
+    EXPECT_THAT(report.problems, IsEmpty()) << text;
+    EXPECT_EQ(report.config.engine, EngineConfig{});
+    EXPECT_EQ(value_of(report, "engine.memory"), "\"auto\" auto");
+  }
+}
+
+TEST(Config, EveryProblemIsReportedWithItsPlaceInTheOrderOfTheFile) {
+  const std::vector<std::string> lines = problems(
+      "[checks]\n"
+      "timeout = 10\n"
+      "intervall = \"5m\"\n"
+      "tls_verify = \"yes\"\n"
+      "[confirm]\n"
+      "failures = 0\n");
+  ASSERT_EQ(lines.size(), 4U) << ::testing::PrintToString(lines);
+  EXPECT_EQ(lines[0],
+            "w.toml:2:11: error: checks.timeout: a duration needs its unit; write \"10s\" if you "
+            "mean seconds");
+  EXPECT_EQ(lines[1],
+            "w.toml:3:1: warning: unknown key 'intervall' has no effect; did you mean 'interval'?");
+  EXPECT_EQ(
+      lines[2],
+      "w.toml:4:14: error: checks.tls_verify: this is a text; write true or false, without quotes");
+  EXPECT_EQ(lines[3], "w.toml:6:12: error: confirm.failures: 0 is out of range; write 1 to 20");
+}
+
+TEST(Config, ASyntaxErrorHasItsPlace) {
+  const std::vector<std::string> lines = problems("[checks]\ntimeout = = 1\n");
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_THAT(lines[0], AllOf(HasSubstr("w.toml:2:11: error: not TOML: ")));
+  EXPECT_FALSE(parse_config("a = 1\na = 2", "w.toml").ok());
+  EXPECT_FALSE(parse_config("a = \"\xff\"", "w.toml").ok());
+}
+
+// Goal: each wrong kind and range of value is an error that says what would be right.
+TEST(Config, WrongTypesAndRangesAreErrorsWithTheirRemedy) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"[engine]\nlanes = -1", "negative"},
+      {"[engine]\nlanes = 1000", "or 0 or \"auto\""},
+      {"[engine]\nlanes = \"many\"", "or 0 or \"auto\""},
+      {"[engine]\nlanes = 1.5", "write a whole number"},
+      {"[engine]\nmemory = \"1MiB\"", "at least \"64MiB\""},
+      {"[engine]\nmemory = true", "write a size in quotes"},
+      {"[engine]\ndrain_timeout = \"1h\"", "write \"0s\" to \"5m\""},
+      {"[projection]\ninterval = \"1m\"", "write \"5m\" to \"15m\""},
+      {"[projection]\ninterval = \"1h\"", "write \"5m\" to \"15m\""},
+      {"[projection]\ninterval = 2020-01-01", "this is a date or time"},
+      {"[vantage]\nfailure_share = 1.5", "at most 1"},
+      {"[vantage]\nfailure_share = nan", "at most 1"},
+      {"[vantage]\nfailure_share = \"a\"", "write a number"},
+      {"[vantage]\ncanaries = \"https://a.example\"", "a list of texts"},
+      {"[vantage]\ncanaries = [1]", "a list of texts"},
+      {"[vantage]\ncanaries = [\"ftp://a.example\"]", "http"},
+      {"[checks]\nexpect_status = \"2xx\"", "200-299,301"},
+      {"[checks]\nredirects = \"maybe\"", "follow, none, same-host"},
+      {"[checks]\nmax_redirects = 99", "0 to 50"},
+      {"[checks]\nmax_body = \"1TiB\"", "at most 64MiB"},
+      {"[checks]\ninterval = \"2d\"", "write \"1s\" to \"1d\""},
+      {"[checks]\ntls_min = 1.2", "this is a decimal number"},
+      {"[checks]\nca_file = \"ca.pem\"", "write it from the root"},
+      {"[checks]\nallow = [\"10.0.0.1/8\"]", "beyond its prefix"},
+      {"[checks]\nresolvers = [\"dns.example\"]", "IP:PORT"},
+      {"[checks]\nheader = [\"a: b\\nc: d\"]", "line break"},
+      {"[http]\nlisten = \"localhost\"", "write IP:PORT"},
+      {"[log]\nlevel = \"wrning\"", "did you mean \"warning\"?"},
+      {"[store]\nurl = \"postgres://x\"", "sqlite"},
+      {"store = 5", "write [store]"},
+      {"[[store]]\nurl = \"\"", "single brackets"},
+      {"[verifier]\nname = \"a\"", "write [[verifier]]"},
+      {"[history]\nsamples = \"some\"", "\"none\", \"changes\", \"all\""},
+  };
+  for (const auto& [text, remedy] : cases) {
+    const ConfigReport report = parse_config(text, "w.toml");
+    EXPECT_FALSE(report.ok()) << text;
+    ASSERT_FALSE(report.problems.empty()) << text;
+    EXPECT_THAT(format(report.problems[0]), HasSubstr(remedy)) << text;
+    EXPECT_NE(report.problems[0].line, 0U) << text;
+    EXPECT_EQ(report.config, Config{}) << text;  // A refused value keeps its default.
+  }
+}
+
+TEST(Config, ContradictionsAreErrorsAtTheKeyThatWasSet) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"[checks]\ntimeout = \"2s\"\nconnect_timeout = \"3s\"",
+       "w.toml:3:1: error: checks.connect_timeout"},
+      {"[checks]\ninterval = \"5s\"",
+       "w.toml:2:1: error: checks.timeout (10s) is longer than checks.interval (5s)"},
+      {"[checks]\nmethod = \"HEAD\"\nkeyword = \"x\"", "w.toml:3:1: error: checks.keyword"},
+      {"[checks]\nbody = \"x\"", "w.toml:2:1: error: checks.body"},
+      {"[vantage]\ncanaries = [\"https://a.example\", \"https://a.example\"]", "twice"},
+      {"[checks]\nresolvers = [\"192.0.2.1\", \"192.0.2.1\"]", "twice"},
+      {"[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n[[verifier]]\nname = \"a\"\nurl = "
+       "\"https://b.example\"",
+       "w.toml:5:1: error: two [[verifier]]"},
+      {"[[notify]]\nurl = \"https://a.example\"", "needs a name"},
+  };
+  for (const auto& [text, wanted] : cases) {
+    EXPECT_FALSE(parse_config(text, "w.toml").ok()) << text;
+    EXPECT_THAT(problems(text), Contains(HasSubstr(wanted))) << text;
+  }
+}
+
+TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
+  const std::vector<std::string> texts{
+      "[store]\nurl = \"mysql://user:hunter2@db.example/sites\"",
+      "[store]\npassword = \"hunter2\"",
+      "[http]\ntoken = \"hunter2\"",
+      "[[notify]]\nname = \"a\"\nurl = \"https://hooks.example/?token=hunter2\"",
+      "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\nsecret = \"hunter2\"",
+      "[[verifier]]\nname = \"a\"\nurl = \"https://u:hunter2@a.example\"",
+      "[checks]\nheader = [\"Authorization: Bearer hunter2\"]",
+  };
+  for (const std::string& text : texts) {
+    const ConfigReport report = parse_config(text, "w.toml");
+    EXPECT_FALSE(report.ok()) << text;
+    for (const Problem& problem : report.problems)
+      EXPECT_THAT(problem.message, Not(HasSubstr("hunter2"))) << text;
+    for (const EffectiveValue& value : report.values)
+      EXPECT_THAT(value.value, Not(HasSubstr("hunter2"))) << text;
+  }
+  EXPECT_THAT(problems(texts[1]), Contains(HasSubstr("here password_file")));
+  EXPECT_THAT(problems(texts[0]), Contains(HasSubstr("store.password_file")));
+}
+
+TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
+  const std::vector<std::string> lines = problems(
+      "[cluster]\nnode = \"a\"\nbuckets = 1024\n"
+      "[legacy]\ntable = \"t\"\n"
+      "[vantage]\ncanaries = [\"https://a.example\"]\n"
+      "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n"
+      "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\n");
+  // Not buckets: it is set to its default, which is what happens anyway.
+  EXPECT_THAT(
+      lines,
+      ElementsAre(
+          "w.toml:2:1: warning: cluster.node: accepted, but this version does not act on it yet",
+          "w.toml:5:1: warning: legacy.table: accepted, but this version does not act on it yet",
+          "w.toml:7:1: warning: vantage.canaries: accepted, but this version does not act on it "
+          "yet",
+          "w.toml:8:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
+          "w.toml:11:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
+}
+
+TEST(Config, UnknownSectionsAndMisplacedKeysAreWarnings) {
+  EXPECT_THAT(
+      problems("[check]\ntimeout = \"1s\""),
+      ElementsAre(HasSubstr("unknown section 'check' has no effect; did you mean 'checks'?")));
+  EXPECT_THAT(problems("[engine]\ncanaries = []"),
+              ElementsAre(HasSubstr("there is one of that name in [vantage]")));
+  EXPECT_THAT(problems("colour = 1"),
+              ElementsAre(HasSubstr("warning: unknown key outside of any section 'colour'")));
+}
+
+TEST(Config, FilesThatCannotBeReadAreAProblem) {
+  EXPECT_THAT(format(load_config("/nonexistent/w.toml").problems.at(0)),
+              HasSubstr("/nonexistent/w.toml: error: cannot be read: No such file"));
+  EXPECT_FALSE(load_config("/").ok());
+  const watchwheel::testing::TempDir dir;
+  const std::string large = dir.write("large.toml", std::string(5 * 1024 * 1024, '#'));
+  EXPECT_THAT(format(load_config(large).problems.at(0)), HasSubstr("larger than 4 MiB"));
+}
+
+TEST(Config, NamesTheKeysThatWaitForARestart) {
+  Config running;
+  Config wanted;
+  wanted.checks.interval = 1min;
+  wanted.log.level = LogLevel::Debug;
+  EXPECT_THAT(keys_needing_restart(running, wanted), IsEmpty());
+  wanted.engine.lanes = 2;
+  wanted.http.listen = "127.0.0.1:1";
+  EXPECT_THAT(keys_needing_restart(running, wanted), ElementsAre("engine.lanes", "http.listen"));
+}
+
+TEST(Config, ValuesArePrintedSoThatTheFileReadsThemBack) {
+  const ConfigReport report =
+      parse_config("[checks]\nkeyword = \"a\\\"b\\\\c\\u0001\"\nheader = [\"A: b\"]", "w.toml");
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(value_of(report, "checks.keyword"), "\"a\\\"b\\\\c\\u0001\" set");
+  std::string text = "[checks]\n";
+  for (const EffectiveValue& value : report.values) {
+    if (value.key.starts_with("checks.")) text += value.key.substr(7) + " = " + value.value + "\n";
+  }
+  EXPECT_EQ(parse_config(text, "again").config, report.config) << text;
+}
+
+}  // namespace
+}  // namespace watchwheel::app

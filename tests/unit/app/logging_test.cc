@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/logging.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace watchwheel::app {
+namespace {
+
+constexpr std::int64_t kAt = 1795176000123;  // 2026-11-20T12:00:00.123Z
+
+TEST(Logging, EachFormatHasItsShape) {
+  const std::string line = "lease_lost bucket=7";
+  EXPECT_EQ(format_log_line(LogFormat::Text, LogLevel::Warning, kAt, line),
+            "2026-11-20T12:00:00.123Z warning lease_lost bucket=7");
+  EXPECT_EQ(format_log_line(LogFormat::Journal, LogLevel::Warning, kAt, line),
+            "<4>lease_lost bucket=7");
+  EXPECT_EQ(format_log_line(LogFormat::Journal, LogLevel::Debug, kAt, line),
+            "<7>lease_lost bucket=7");
+  EXPECT_EQ(
+      format_log_line(LogFormat::Json, LogLevel::Error, kAt, line),
+      R"({"ts":"2026-11-20T12:00:00.123Z","level":"error","event":"lease_lost","message":"lease_lost bucket=7"})");
+}
+
+TEST(Logging, TextFromOutsideCannotMakeALineOrAJsonField) {
+  const std::string line = "probe detail=\"a\n<3>forged\" \xff";
+  for (const LogFormat format : {LogFormat::Text, LogFormat::Journal, LogFormat::Json}) {
+    EXPECT_EQ(format_log_line(format, LogLevel::Info, kAt, line).find('\n'), std::string::npos);
+  }
+  EXPECT_TRUE(nlohmann::json::accept(format_log_line(LogFormat::Json, LogLevel::Info, kAt, line)));
+}
+
+TEST(Logging, AutoIsTheJournalsFormUnderSystemdOnly) {
+  EXPECT_EQ(resolve_log_format(LogFormat::Auto, nullptr, nullptr), LogFormat::Text);
+  EXPECT_EQ(resolve_log_format(LogFormat::Auto, "abc", nullptr), LogFormat::Journal);
+  EXPECT_EQ(resolve_log_format(LogFormat::Auto, nullptr, "8:1"), LogFormat::Journal);
+  EXPECT_EQ(resolve_log_format(LogFormat::Json, "abc", "8:1"), LogFormat::Json);
+}
+
+// Goal: what was logged before the end is written, at or above the level, and nothing goes to standard output.
+TEST(Logging, WritesWhatIsQueuedBeforeItEnds) {
+  ::testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStdout();
+  {
+    LogConfig config;
+    config.format = LogFormat::Text;
+    config.level = LogLevel::Warning;
+    const auto log = Logging::make(config);
+    EXPECT_FALSE(log->enabled(LogLevel::Info));
+    log->info("not_seen");
+    log->warn("seen n=1");
+    log->set_level(LogLevel::Debug);
+    EXPECT_TRUE(log->enabled(LogLevel::Debug));
+    log->debug("seen n=2");
+    EXPECT_EQ(log->dropped(), 0U);
+  }
+  const std::string err = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
+  EXPECT_NE(err.find(" warning seen n=1\n"), std::string::npos) << err;
+  EXPECT_NE(err.find(" debug seen n=2\n"), std::string::npos) << err;
+  EXPECT_EQ(err.find("not_seen"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace watchwheel::app
