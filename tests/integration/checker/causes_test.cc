@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <set>
+#include <cstdlib>
+#include <functional>
+#include <thread>
 
 #include "support/certs.h"
 #include "support/checker_driver.h"
@@ -134,6 +137,40 @@ TEST_F(CheckerCauses, ConnectTimeoutAtTheChecksOwnDeadline) {
   options.connect_timeout = 300ms;
   expect(driver.check("http://127.0.0.1:" + std::to_string(deaf.port()) + "/", options),
          Cause::ConnectTimeout, Phase::Connect, "");
+}
+
+// In a network of its own a test may say who is reachable. On its thread; skips where that is not allowed.
+class CheckerInOwnNetwork : public ::testing::Test {
+ protected:
+  void in_own_network(const std::function<void(CheckerDriver&)>& body) {
+    bool skipped = false;
+    std::thread([&] {
+      skipped = ::unshare(CLONE_NEWNET) != 0 || std::system("ip link set lo up 2>/dev/null") != 0;
+      if (skipped) return;
+      checker::Settings settings = loopback_settings();
+      settings.allow.emplace_back("192.0.2.0/24");
+      CheckerDriver driver(settings);
+      body(driver);
+    }).join();
+    if (skipped) GTEST_SKIP() << "no right to make a network namespace";
+  }
+};
+
+TEST_F(CheckerInOwnNetwork, LocalNetworkWithoutARoute) {
+  in_own_network([](CheckerDriver& driver) {
+    expect(driver.check("http://192.0.2.1/"), Cause::LocalNetwork, Phase::Connect, "192.0.2.1");
+  });
+}
+TEST_F(CheckerInOwnNetwork, ConnectUnreachableByWordFromTheWay) {
+  in_own_network([](CheckerDriver& driver) {
+    if (std::system(
+            "nft 'table inet f { chain in { type filter hook input priority 0; policy accept; "
+            "tcp dport 81 reject with icmpx type host-unreachable; }; }' 2>/dev/null") != 0) {
+      GTEST_SKIP() << "no nft here";
+    }
+    expect(driver.check("http://127.0.0.1:81/"), Cause::ConnectUnreachable, Phase::Connect,
+           "127.0.0.1");
+  });
 }
 
 // ---- request, first_byte ----
