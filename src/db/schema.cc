@@ -23,6 +23,7 @@ INSERT INTO site_changes (only, newest_seq) VALUES (1, 0);
 CREATE TABLE sites (
   id          INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id > 0),
   url         TEXT NOT NULL CHECK (url <> ''),
+  url_hash    INTEGER NOT NULL,
   interval_ms INTEGER CHECK (interval_ms BETWEEN 1000 AND 86400000),
   active      INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
   name        TEXT NOT NULL DEFAULT '',
@@ -34,7 +35,7 @@ CREATE TABLE sites (
   deleted_at  INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX sites_change ON sites (change_seq);
-CREATE INDEX sites_url ON sites (url) WHERE deleted_at IS NULL;
+CREATE INDEX sites_url ON sites (url_hash) WHERE deleted_at IS NULL;
 CREATE INDEX sites_deleted ON sites (deleted_at) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE events (

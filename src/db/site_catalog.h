@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // db/site_catalog.h - the site list as people edit it: `watchwheel sites …`.
 //
-// Thread   one at a time. Calls block, and each is one short transaction, so that a running daemon is never kept waiting long.
-// Fails    core::Error. Every change gets the next change sequence, in the same transaction: the daemon sees it within seconds.
+// Thread   one at a time. Calls block, and each is one short transaction, so that a running daemon
+//          is never kept waiting long.
+// Fails    core::Error. Every change gets the next change sequence, in the same transaction: the
+//          daemon sees it within seconds.
 #pragma once
 
 #include <cstddef>
@@ -44,9 +46,10 @@ class SiteCatalog {
  public:
   virtual ~SiteCatalog() = default;
 
-  // Adds or replaces each record, all in one transaction. A record with an id is that site; one without (id 0) is the site
-  // of the same URL, if there is one, else a new one. Invalid names the first record that cannot be stored, and nothing is.
-  // When `ids` is given, it receives the id of each record, in order.
+  // Adds or replaces each record, all in one transaction. A record with an id is that site; one
+  // without (id 0) is the site of the same URL, if there is one, else a new one. Invalid names the
+  // first record that cannot be stored, and nothing is. When `ids` is given, it receives the id of
+  // each record, in order.
   [[nodiscard]] virtual core::Result<UpsertCounts> upsert(
       std::span<const core::SiteRecord> records, std::vector<core::SiteId>* ids = nullptr) = 0;
 

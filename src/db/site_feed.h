@@ -2,7 +2,8 @@
 // db/site_feed.h - the sites an engine has to watch: all of them at start, then every change.
 //
 // Thread   the feeder's, for every call. Calls block.
-// Bounded  a page holds at most the `limit` asked for; nothing of the fleet is kept here between calls.
+// Bounded  a page holds at most the `limit` asked for; nothing of the fleet is kept here between
+//          calls.
 // Fails    core::Error; the cursor given stays good, so the same call may be repeated.
 #pragma once
 
@@ -31,16 +32,19 @@ class SiteFeed {
  public:
   virtual ~SiteFeed() = default;
 
-  // The newest change, read before a load starts: changes after it may or may not be in the load, and are delivered again.
+  // The newest change, read before a load starts: changes after it may or may not be in the load,
+  // and are delivered again.
   [[nodiscard]] virtual core::Result<core::ChangeSeq> newest_change() = 0;
   // Sites with an id above `after`, in id order.
   [[nodiscard]] virtual core::Result<SitePage> load(core::SiteId after, std::size_t limit) = 0;
-  // Changes above `after`, in their order, at most `limit`. Several changes of one site may come as one, with the last seq.
+  // Changes above `after`, in their order, at most `limit`. Several changes of one site may come as
+  // one, with the last seq.
   [[nodiscard]] virtual core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after,
                                                                       std::size_t limit) = 0;
 
-  // Sites with an id above `after`, in id order, that were removed while an event of theirs is open: the removal was not seen
-  // by a running engine, so its end is still to be written. When the row is gone too, only record.id and open_event hold.
+  // Sites with an id above `after`, in id order, that were removed while an event of theirs is
+  // open: the removal was not seen by a running engine, so its end is still to be written. When the
+  // row is gone too, only record.id and open_event hold.
   [[nodiscard]] virtual core::Result<std::vector<core::KnownSite>> removed_with_open_event(
       std::size_t limit, core::SiteId after = {}) = 0;
 };

@@ -201,6 +201,9 @@ core::Result<void> Connection::set_up(const ConnectionOptions& options) {
       "PRAGMA cache_size = -" +
       std::to_string(options.cache_kib) +
       ";"
+      "PRAGMA wal_autocheckpoint = " +
+      std::to_string(options.checkpoint_pages) +
+      ";"
       "PRAGMA synchronous = " +
       (options.durability == Durability::OnDisk ? "FULL" : "NORMAL"));
 }

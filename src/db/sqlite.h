@@ -2,12 +2,14 @@
 // db/sqlite.h - a thin hold on SQLite: a connection, its compiled queries, transactions, and errors
 // that say which file and what would help.
 //
-// Owns     Connection: the handle and every query compiled on it. Query: the use of one until it goes
-//          out of scope. Transaction: the open transaction, rolled back unless it was committed.
+// Owns     Connection: the handle and every query compiled on it. Query: the use of one until it
+//          goes out of scope. Transaction: the open transaction, rolled back unless it was
+//          committed.
 // Thread   one at a time per Connection and all that came from it.
 // Bounded  compiled queries: kQueriesMax. Waiting for another writer: kBusyWait.
-// Fails    core::Error. Busy, locked, full, I/O, no permission: Unavailable. Damaged or no database: Corrupt.
-//          Constraint, mismatch, missing table: Invalid. A commit that the disk failed: Unknown.
+// Fails    core::Error. Busy, locked, full, I/O, no permission: Unavailable. Damaged or no
+//          database: Corrupt. Constraint, mismatch, missing table: Invalid. A commit that the disk
+//          failed: Unknown.
 #pragma once
 
 #include <chrono>
@@ -42,6 +44,8 @@ struct ConnectionOptions {
   std::string path;
   Durability durability = Durability::InOrder;
   std::uint32_t cache_kib = 4096;  // Page cache, taken as it is needed.
+  // A commit that finds the write-ahead log longer than this folds it back into the file, and takes that long more.
+  std::uint32_t checkpoint_pages = 1000;
 };
 
 class Connection;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/hash.h"
 #include "db/rows.h"
 #include "db/site_codec.h"
 #include "db/text.h"
@@ -17,21 +18,23 @@ constexpr const char* kSetNewestSeq = "UPDATE site_changes SET newest_seq = ?";
 #define WATCHWHEEL_COMPARED \
   "SELECT id, url, interval_ms, active, name, tags, options, deleted_at FROM sites "
 constexpr const char* kById = WATCHWHEEL_COMPARED "WHERE id = ?";
-constexpr const char* kByUrl =
-    WATCHWHEEL_COMPARED "WHERE url = ? AND deleted_at IS NULL ORDER BY id LIMIT 1";
+constexpr const char* kByUrl = WATCHWHEEL_COMPARED
+    "WHERE url_hash = ?1 AND url = ?2 AND deleted_at IS NULL ORDER BY id LIMIT 1";
 constexpr const char* kIdsByUrl =
-    "SELECT id FROM sites WHERE url = ? AND deleted_at IS NULL ORDER BY id";
+    "SELECT id FROM sites WHERE url_hash = ?1 AND url = ?2 AND deleted_at IS NULL ORDER BY id";
 
 constexpr const char* kInsert =
-    "INSERT INTO sites (url, interval_ms, active, name, tags, options, created_at, updated_at, "
-    "change_seq, id)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)";
+    "INSERT INTO sites (interval_ms, active, name, tags, options, created_at, updated_at,"
+    " change_seq, id, url, url_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10)";
+// A column that is set is written to its indexes even when it stays the same, so the common change names no indexed one.
 constexpr const char* kUpdate =
-    "UPDATE sites SET url = ?1, interval_ms = ?2, active = ?3, name = ?4, tags = ?5, options = ?6, "
-    "updated_at = ?7,"
-    " change_seq = ?8, created_at = CASE WHEN deleted_at IS NULL THEN created_at ELSE ?7 END, "
-    "deleted_at = NULL"
-    " WHERE id = ?9";
+    "UPDATE sites SET interval_ms = ?1, active = ?2, name = ?3, tags = ?4, options = ?5,"
+    " updated_at = ?6, change_seq = ?7 WHERE id = ?8";
+// Another URL, or a removed site that is wanted again.
+constexpr const char* kReplace =
+    "UPDATE sites SET interval_ms = ?1, active = ?2, name = ?3, tags = ?4, options = ?5,"
+    " updated_at = ?6, change_seq = ?7, url = ?9, url_hash = ?10, deleted_at = NULL,"
+    " created_at = CASE WHEN deleted_at IS NULL THEN created_at ELSE ?6 END WHERE id = ?8";
 constexpr const char* kSetActive =
     "UPDATE sites SET active = ?1, updated_at = ?2, change_seq = ?4 WHERE id = ?3 AND active <> ?1 "
     "AND deleted_at IS NULL";
@@ -60,6 +63,12 @@ constexpr const char* kList = WATCHWHEEL_VIEW
     " AND (?4 IS NULL OR ?4 = CASE WHEN s.active = 0 THEN 'paused' ELSE t.state END)"
     " AND (?5 IS NULL OR instr(s.url, ?5) > 0)"
     " ORDER BY s.id LIMIT ?2";
+
+// A site is found by its URL through 32 bits of a hash, and then by the URL itself. An index of the URLs is four times as
+// large, and writes 1.7 times as much when a list comes in no order; of long URLs MySQL could not hold one at all.
+std::int64_t url_hash(std::string_view url) {
+  return static_cast<std::int64_t>(core::stable_hash(url) >> 32U);
+}
 
 core::Result<SiteView> view_from(const Connection& connection, const Query& row) {
   core::Result<core::SiteRecord> record = record_from(connection, row, 0);
@@ -133,18 +142,16 @@ struct SqliteSiteCatalog::Columns {
       interval_ms = std::chrono::duration_cast<std::chrono::milliseconds>(*from.interval).count();
   }
 
+  // All but the URL.
   [[nodiscard]] bool same_as(const Query& row) const {
     const bool same_interval =
         interval_ms ? !row.is_null(2) && row.integer(2) == *interval_ms : row.is_null(2);
-    return same_interval && row.text(1) == record.url && (row.integer(3) != 0) == record.active &&
-           row.text(4) == record.name && row.text(5) == tags && row.text(6) == options &&
-           row.is_null(7);
+    return same_interval && (row.integer(3) != 0) == record.active && row.text(4) == record.name &&
+           row.text(5) == tags && row.text(6) == options;
   }
-  // The first eight parameters of kInsert and kUpdate.
+  // The first seven parameters of kInsert, kUpdate and kReplace.
   void bind(Query& query, const Change& change) const {
-    query.bind(std::string_view(record.url))
-        .bind(interval_ms)
-        .bind(static_cast<std::int64_t>(record.active));
+    query.bind(interval_ms).bind(static_cast<std::int64_t>(record.active));
     query.bind(std::string_view(record.name))
         .bind(std::string_view(tags))
         .bind(std::string_view(options));
@@ -183,44 +190,37 @@ core::Result<core::SiteId> SqliteSiteCatalog::store(const core::SiteRecord& reco
                                                     UpsertCounts& counts) {
   const Columns wanted(record);
   core::SiteId id = record.id;
-  bool was_another = false;
-  core::Result<Match> found = match(wanted, id, was_another);
+  const core::Result<Match> found = match(wanted, id);
   if (!found) return found.error();
   if (*found == Match::Same) {
     ++counts.unchanged;
     return id;
   }
-  const bool is_new = *found == Match::New && !was_another;
-  core::Result<void> written = is_new ? insert(wanted, change, id) : update(wanted, id, change);
+  const core::Result<void> written =
+      *found == Match::None ? insert(wanted, change, id) : update(wanted, *found, id, change);
   if (!written) return written.error();
   change.taken();
-  ++(*found == Match::New ? counts.added : counts.changed);
-  // What was measured of another URL, or in an earlier life of this id, says nothing about this one.
-  if (was_another) {
-    if (core::Result<void> forgotten = forget_freshness(id); !forgotten) return forgotten.error();
-  }
+  const bool added = *found == Match::None || *found == Match::Removed;
+  ++(added ? counts.added : counts.changed);
   return id;
 }
 
-// Which site `wanted` is: sets `id` when there is a row, and `was_another` when that row stands for something else so far
-// (another URL, or a removed site: the latter counts as New).
+// Sets `id` to the row's when there is one.
 core::Result<SqliteSiteCatalog::Match> SqliteSiteCatalog::match(const Columns& wanted,
-                                                                core::SiteId& id,
-                                                                bool& was_another) {
+                                                                core::SiteId& id) {
   Query query = connection_->query(id.value != 0 ? kById : kByUrl);
   if (id.value != 0) {
     query.bind(to_column(id));
   } else {
-    query.bind(std::string_view(wanted.record.url));
+    query.bind(url_hash(wanted.record.url)).bind(std::string_view(wanted.record.url));
   }
   core::Result<bool> row = query.step();
   if (!row) return row.error();
-  if (!*row) return Match::New;
+  if (!*row) return Match::None;
   id = id_from<core::SiteId>(query, 0);
-  if (wanted.same_as(query)) return Match::Same;
-  const bool removed = !query.is_null(7);
-  was_another = removed || query.text(1) != wanted.record.url;
-  return removed ? Match::New : Match::Differs;
+  if (!query.is_null(7)) return Match::Removed;
+  if (query.text(1) != wanted.record.url) return Match::OtherUrl;
+  return wanted.same_as(query) ? Match::Same : Match::SameUrl;
 }
 
 core::Result<void> SqliteSiteCatalog::insert(const Columns& wanted, Change& change,
@@ -229,17 +229,22 @@ core::Result<void> SqliteSiteCatalog::insert(const Columns& wanted, Change& chan
   if (id.value != 0) given = to_column(id);
   Query query = connection_->query(kInsert);
   wanted.bind(query, change);
-  query.bind(given);
+  query.bind(given).bind(std::string_view(wanted.record.url)).bind(url_hash(wanted.record.url));
   core::Result<void> done = query.run();
   if (done) id = core::SiteId{static_cast<std::uint64_t>(connection_->last_insert_id())};
   return done;
 }
 
-core::Result<void> SqliteSiteCatalog::update(const Columns& wanted, core::SiteId id,
+core::Result<void> SqliteSiteCatalog::update(const Columns& wanted, Match found, core::SiteId id,
                                              Change& change) {
-  Query query = connection_->query(kUpdate);
+  Query query = connection_->query(found == Match::SameUrl ? kUpdate : kReplace);
   wanted.bind(query, change);
-  return query.bind(to_column(id)).run();
+  query.bind(to_column(id));
+  if (found == Match::SameUrl) return query.run();
+  query.bind(std::string_view(wanted.record.url)).bind(url_hash(wanted.record.url));
+  if (core::Result<void> done = query.run(); !done) return done;
+  // What was measured of another URL, or in an earlier life of this id, says nothing of this one.
+  return forget_freshness(id);
 }
 
 core::Result<void> SqliteSiteCatalog::forget_freshness(core::SiteId id) {
@@ -281,7 +286,7 @@ core::Result<SiteView> SqliteSiteCatalog::get(core::SiteId id) {
 core::Result<std::vector<core::SiteId>> SqliteSiteCatalog::find_url(const std::string& url) {
   std::vector<core::SiteId> ids;
   Query query = connection_->query(kIdsByUrl);
-  query.bind(std::string_view(url));
+  query.bind(url_hash(url)).bind(std::string_view(url));
   while (true) {
     core::Result<bool> row = query.step();
     if (!row) return row.error();

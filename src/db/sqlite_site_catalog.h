@@ -43,14 +43,15 @@ class SqliteSiteCatalog final : public SiteCatalog {
  private:
   struct Change;  // One changing transaction: its time and the next change sequence.
   struct Columns;
-  enum class Match { New, Same, Differs };
+  // What is stored where a record belongs.
+  enum class Match { None, Same, SameUrl, OtherUrl, Removed };
 
   [[nodiscard]] core::Result<core::SiteId> store(const core::SiteRecord& record, Change& change,
                                                  UpsertCounts& counts);
-  [[nodiscard]] core::Result<Match> match(const Columns& wanted, core::SiteId& id,
-                                          bool& was_another);
+  [[nodiscard]] core::Result<Match> match(const Columns& wanted, core::SiteId& id);
   [[nodiscard]] core::Result<void> insert(const Columns& wanted, Change& change, core::SiteId& id);
-  [[nodiscard]] core::Result<void> update(const Columns& wanted, core::SiteId id, Change& change);
+  [[nodiscard]] core::Result<void> update(const Columns& wanted, Match found, core::SiteId id,
+                                          Change& change);
   [[nodiscard]] core::Result<void> forget_freshness(core::SiteId id);
 
   std::unique_ptr<Connection> connection_;

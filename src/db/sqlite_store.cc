@@ -15,9 +15,19 @@
 namespace watchwheel::db {
 namespace {
 
-// What runs inside the daemon stays small; an import finds its rows by URL, in no order, and wants its indexes at hand.
-constexpr std::uint32_t kDaemonCacheKib = 8 * 1024;
-constexpr std::uint32_t kCatalogCacheKib = 64 * 1024;
+struct Tuning {
+  Durability durability;
+  std::uint32_t cache_kib;
+  std::uint32_t checkpoint_pages;
+};
+// What runs inside the daemon stays small.
+constexpr Tuning kReading{Durability::InOrder, 8 * 1024, 1000};
+constexpr Tuning kProjecting{Durability::InOrder, 8 * 1024, 1000};
+// Somebody waits for an event, so the other writers fold the log back as long as there are any.
+constexpr Tuning kRecording{Durability::OnDisk, 8 * 1024, 16384};
+// An import finds its rows by URL, in no order: it wants the index at hand, and as it writes the same pages of it again and
+// again, it folds the log back seldom.
+constexpr Tuning kEditing{Durability::OnDisk, 64 * 1024, 8192};
 
 // What SQLite would only call "unable to open database file".
 core::Result<void> check_place(const std::string& path) {
@@ -37,6 +47,18 @@ core::Result<void> check_place(const std::string& path) {
     return fail(core::ErrorKind::Invalid, "it is a directory; name a file in store.url");
   }
   return {};
+}
+
+template <typename Interface, typename Implementation>
+core::Result<std::unique_ptr<Interface>> make(const std::string& path, const Tuning& tuning) {
+  core::Result<std::unique_ptr<Connection>> connection =
+      Connection::open({.path = path,
+                        .durability = tuning.durability,
+                        .cache_kib = tuning.cache_kib,
+                        .checkpoint_pages = tuning.checkpoint_pages});
+  if (!connection) return connection.error();
+  if (core::Result<void> fits = db::check_schema(**connection); !fits) return fits.error();
+  return std::unique_ptr<Interface>(std::make_unique<Implementation>(std::move(*connection)));
 }
 
 }  // namespace
@@ -71,35 +93,24 @@ core::Result<void> SqliteStore::check_schema() {
   return db::check_schema(**connection);
 }
 
-template <typename Interface, typename Implementation>
-core::Result<std::unique_ptr<Interface>> SqliteStore::make(Durability durability,
-                                                           std::uint32_t cache_kib) {
-  core::Result<std::unique_ptr<Connection>> connection =
-      Connection::open({.path = path_, .durability = durability, .cache_kib = cache_kib});
-  if (!connection) return connection.error();
-  if (core::Result<void> fits = db::check_schema(**connection); !fits) return fits.error();
-  return std::unique_ptr<Interface>(std::make_unique<Implementation>(std::move(*connection)));
-}
-
 core::Result<std::unique_ptr<SiteFeed>> SqliteStore::make_site_feed() {
-  return make<SiteFeed, SqliteSiteFeed>(Durability::InOrder, kDaemonCacheKib);
+  return make<SiteFeed, SqliteSiteFeed>(path_, kReading);
 }
 
 core::Result<std::unique_ptr<SiteCatalog>> SqliteStore::make_site_catalog() {
-  return make<SiteCatalog, SqliteSiteCatalog>(Durability::OnDisk, kCatalogCacheKib);
+  return make<SiteCatalog, SqliteSiteCatalog>(path_, kEditing);
 }
 
 core::Result<std::unique_ptr<IncidentLog>> SqliteStore::make_incident_log() {
-  return make<IncidentLog, SqliteIncidentLog>(Durability::InOrder, kDaemonCacheKib);
+  return make<IncidentLog, SqliteIncidentLog>(path_, kReading);
 }
 
 core::Result<std::unique_ptr<sideeffects::EventStore>> SqliteStore::make_event_store() {
-  return make<sideeffects::EventStore, SqliteEventStore>(Durability::OnDisk, kDaemonCacheKib);
+  return make<sideeffects::EventStore, SqliteEventStore>(path_, kRecording);
 }
 
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink() {
-  return make<sideeffects::FreshnessSink, SqliteFreshnessSink>(Durability::InOrder,
-                                                               kDaemonCacheKib);
+  return make<sideeffects::FreshnessSink, SqliteFreshnessSink>(path_, kProjecting);
 }
 
 core::Result<void> check_store_url(std::string_view url) {

@@ -28,9 +28,6 @@ class SqliteStore final : public Store {
 
  private:
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}
-  template <typename Interface, typename Implementation>
-  [[nodiscard]] core::Result<std::unique_ptr<Interface>> make(Durability durability,
-                                                              std::uint32_t cache_kib);
 
   const std::string path_;
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/store.h - a store, by its URL: hands out one interface for each kind of work, each with a connection of its own.
+// db/store.h - a store, by its URL: hands out one interface for each kind of work, each with a
+// connection of its own.
 //
-// Owns     nothing that changes: each object it makes owns its connection. It must outlive none of them.
+// Owns     nothing that changes: each object it makes owns its connection. It must outlive none of
+//          them.
 // Thread   make_*: any. What they return: one thread at a time.
 // Fails    core::Error naming the URL (without password), what went wrong and what would help.
 #pragma once
@@ -38,8 +40,8 @@ class Store : core::Pinned {
  public:
   virtual ~Store() = default;
 
-  // Brings the schema to this version. Refuses (Invalid) a schema newer than this version. Safe to run twice, and from two
-  // processes at once.
+  // Brings the schema to this version. Refuses (Invalid) a schema newer than this version. Safe to
+  // run twice, and from two processes at once.
   [[nodiscard]] virtual core::Result<MigrationReport> migrate(bool dry_run) = 0;
   // Invalid, naming `watchwheel migrate`, unless the schema is this version's.
   [[nodiscard]] virtual core::Result<void> check_schema() = 0;
@@ -56,8 +58,8 @@ class Store : core::Pinned {
 // Checks a store URL without touching anything: the error says which URLs are understood.
 [[nodiscard]] core::Result<void> check_store_url(std::string_view url);
 
-// `url`: "sqlite:///absolute/path.db" (four slashes are not needed: the path starts at the third) or "sqlite:relative.db".
-// Opens or creates the file; does not migrate it.
+// `url`: "sqlite:///absolute/path.db" (four slashes are not needed: the path starts at the third)
+// or "sqlite:relative.db". Opens or creates the file; does not migrate it.
 [[nodiscard]] core::Result<std::unique_ptr<Store>> open_store(std::string_view url);
 
 }  // namespace watchwheel::db
