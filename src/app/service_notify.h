@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // app/service_notify.h - what systemd is told of us: ready, reloading, stopping, alive.
 //
-// Owns     nothing; the socket is named by the environment (NOTIFY_SOCKET) and opened for each message.
+// Owns     nothing; the socket is named by the environment (NOTIFY_SOCKET) and opened for each
+//          message.
 // Thread   any one thread at a time.
 // Time     sending waits while the supervisor's socket is full; in practice not at all.
-// Fails    never: without a supervisor every call does nothing, and a message that cannot be sent is lost. A supervisor that hears
-//          nothing treats us as hanging, which is the right answer to a broken channel too.
+// Fails    never: without a supervisor every call does nothing, and a message that cannot be sent
+//          is lost. A supervisor that hears nothing treats us as hanging, which is the right answer
+//          to a broken channel too.
 #pragma once
 
 #include <optional>
