@@ -45,7 +45,11 @@ using Url = std::unique_ptr<CURLU, UrlDeleter>;
 
 std::optional<std::string> part(const Url& url, CURLUPart what, unsigned flags = 0) {
   char* text = nullptr;
-  if (curl_url_get(url.get(), what, &text, flags) != CURLUE_OK) return std::nullopt;
+  if (curl_url_get(url.get(), what, &text, flags) != CURLUE_OK) {
+    // 7.88 leaves behind the name that libidn2 did not take (the leak sanitizer found it); later versions may free it.
+    if (LIBCURL_VERSION_NUM <= 0x075801) curl_free(text);
+    return std::nullopt;
+  }
   std::string copy = text;
   curl_free(text);
   return copy;
