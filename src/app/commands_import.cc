@@ -42,7 +42,7 @@ class ListInput {
     }
     if (file == "-") return spool(standard_input);
     if (std::filesystem::is_directory(file)) return unreadable(file, "it is a directory");
-    file_.open(file, std::ios::binary);
+    file_.open(file, std::ios::in | std::ios::binary);
     if (!file_) return unreadable(file, std::strerror(errno));
     stream_ = &file_;
     return {};

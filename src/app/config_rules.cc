@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "checker/address.h"
 #include "core/units.h"
 
 namespace watchwheel::app {
@@ -18,6 +19,7 @@ class Judge {
     checks();
     pacing();
     store();
+    listener();
     doubles("vantage.canaries", config_.vantage.canaries);
     doubles("checks.resolvers", config_.checks.options.resolvers);
     doubles("checks.allow", config_.checks.options.allow);
@@ -110,6 +112,17 @@ class Judge {
       report(Severity::Warning, {"store.password_file"},
              "store.password_file is not read: an SQLite store has no password; remove it");
     }
+  }
+
+  void listener() {
+    const core::Result<checker::Endpoint> at = checker::parse_endpoint(config_.http.listen, 9464);
+    if (!at || !config_.http.token_file.empty()) return;
+    const bool loopback = at->ip.v6 ? checker::to_string(at->ip) == "::1" : at->ip.bytes[0] == 127;
+    if (loopback) return;
+    report(Severity::Warning, {"http.listen"},
+           "http.listen is not a loopback address and http.token_file is not set: whoever reaches "
+           "it can "
+           "read the status and reload the configuration; set http.token_file");
   }
 
   void doubles(std::string_view key, const std::vector<std::string>& values) {

@@ -34,9 +34,18 @@ Json time_or_null(core::WallTime t) {
   return t == core::kNoWallTime ? Json() : Json(core::to_iso8601(t));
 }
 
-// Whole days until `t`, rounded down, so that an expired certificate has a negative number.
+// Whole days until `t`, or negative since; a part of a day does not count.
 std::int64_t days_until(core::WallTime t, core::WallTime now) {
-  return std::chrono::floor<std::chrono::days>(t - now).count();
+  return std::chrono::duration_cast<std::chrono::days>(t - now).count();
+}
+
+// Certificates know no fractions of a second.
+std::string certificate_time(core::WallTime t) {
+  std::string text = core::to_iso8601(t);
+  return text.ends_with(".000Z") ? text.substr(0, text.size() - 5) + "Z" : text;
+}
+Json certificate_time_or_null(core::WallTime t) {
+  return t == core::kNoWallTime ? Json() : Json(certificate_time(t));
 }
 
 std::string hex(const std::array<std::uint8_t, 32>& bytes) {
@@ -54,11 +63,11 @@ Json tls_json(const core::ProbeResult& result) {
   const core::TlsFacts& tls = *result.tls;
   const bool dated = tls.not_after != core::kNoWallTime;
   return {{"version", text_or_null(tls.version)},
-          {"not_after", time_or_null(tls.not_after)},
+          {"not_after", certificate_time_or_null(tls.not_after)},
           {"days_left", dated ? Json(days_until(tls.not_after, result.started_at)) : Json()},
           {"issuer", tls.issuer},
           {"subject", tls.subject},
-          {"not_before", time_or_null(tls.not_before)},
+          {"not_before", certificate_time_or_null(tls.not_before)},
           {"sans", tls.sans},
           {"key_type", text_or_null(tls.key_type)},
           {"cipher", text_or_null(tls.cipher)},
@@ -104,8 +113,10 @@ void add_certificate(std::string& out, const core::ProbeResult& result, bool ver
   std::string validity = tls.version;
   if (tls.not_after != core::kNoWallTime) {
     const std::int64_t days = days_until(tls.not_after, result.started_at);
-    validity += ", certificate until " + core::to_iso8601(tls.not_after) + " (" +
-                std::to_string(days) + " days left)";
+    validity += ", certificate until " + certificate_time(tls.not_after);
+    validity += tls.not_after < result.started_at
+                    ? " (expired " + std::to_string(-days) + " days ago)"
+                    : " (" + std::to_string(days) + " days left)";
   }
   line(out, "tls", validity);
   if (!verbose) return;

@@ -286,6 +286,15 @@ TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
           "w.toml:11:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
 }
 
+TEST(Config, AnEndpointOpenToOthersWithoutATokenIsWarnedAbout) {
+  EXPECT_THAT(problems("[http]\nlisten = \"0.0.0.0:9464\""),
+              ElementsAre(HasSubstr("w.toml:2:1: warning: http.listen is not a loopback address")));
+  EXPECT_THAT(problems("[http]\nlisten = \"[::]:9464\""), ElementsAre(HasSubstr("warning")));
+  EXPECT_THAT(problems("[http]\nlisten = \"[::1]:9464\""), IsEmpty());
+  EXPECT_THAT(problems("[http]\nlisten = \"127.3.4.5:9464\""), IsEmpty());
+  EXPECT_THAT(problems("[http]\nlisten = \"0.0.0.0:9464\"\ntoken_file = \"/etc/t\""), IsEmpty());
+}
+
 TEST(Config, UnknownSectionsAndMisplacedKeysAreWarnings) {
   EXPECT_THAT(
       problems("[check]\ntimeout = \"1s\""),

@@ -40,12 +40,12 @@ TEST(ResultJson, WhatWasNotReachedIsNull) {
   EXPECT_EQ(json["warnings"], Json::array());
 }
 
-TEST(ResultJson, DaysLeftAreNegativeFromTheMomentOfExpiry) {
+TEST(ResultJson, DaysLeftAreWholeDaysEitherWay) {
   core::ProbeResult result = refused();
   auto tls = std::make_shared<core::TlsFacts>();
-  tls->not_after = result.started_at - 1h;
+  tls->not_after = result.started_at - 75h;
   result.tls = tls;
-  EXPECT_EQ(Json::parse(result_json("https://a.example/", result))["tls"]["days_left"], -1);
+  EXPECT_EQ(Json::parse(result_json("https://a.example/", result))["tls"]["days_left"], -3);
   tls->not_after = result.started_at + 23h;
   EXPECT_EQ(Json::parse(result_json("https://a.example/", result))["tls"]["days_left"], 0);
   tls->not_after = core::kNoWallTime;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Output that scripts read, byte by byte. WATCHWHEEL_UPDATE_GOLDEN=1 writes the files anew; the change is then read as a diff.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "app/cli.h"
+#include "app/commands_incidents.h"
+#include "app/result_json.h"
+#include "app/site_list.h"
+
+namespace watchwheel::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kData = std::string(WATCHWHEEL_SOURCE_DIR) + "/tests/golden/app/data/";
+
+std::string read(const std::string& name) {
+  std::ifstream file(kData + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void expect_golden(const std::string& name, const std::string& text) {
+  if (std::getenv("WATCHWHEEL_UPDATE_GOLDEN") != nullptr)
+    std::ofstream(kData + name, std::ios::binary) << text;
+  EXPECT_EQ(read(name), text) << "of " << name;
+}
+
+// Standard output, then standard error, with the place of the checkout taken out.
+std::string output_of(std::vector<const char*> arguments, int& status) {
+  arguments.insert(arguments.begin(), "watchwheel");
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  Io io{in, out, err};
+  status = run_cli(static_cast<int>(arguments.size()), arguments.data(), io);
+  std::string text = out.str() + "--- standard error\n" + err.str();
+  for (std::size_t at = 0; (at = text.find(kData)) != std::string::npos;)
+    text.erase(at, kData.size());
+  return text;
+}
+
+core::ProbeResult expired() {
+  auto tls = std::make_shared<core::TlsFacts>();
+  tls->version = "TLSv1.3";
+  tls->cipher = "TLS_AES_256_GCM_SHA384";
+  tls->issuer = "CN=Test CA";
+  tls->subject = "CN=shop.example";
+  tls->sans = {"shop.example", "www.shop.example"};
+  tls->key_type = "EC 256";
+  tls->not_before = *core::parse_iso8601("2026-08-17T09:00:00Z");
+  tls->not_after = *core::parse_iso8601("2026-11-17T09:00:00Z");
+  tls->fingerprint[0] = 0xab;
+  core::ProbeResult result;
+  result.cause = core::Cause::TlsCertExpired;
+  result.phase = core::Phase::Tls;
+  result.detail = "certificate expired 3 days ago (2026-11-17T09:00:00Z)";
+  result.address = "203.0.113.7";
+  result.addresses_tried = 1;
+  result.started_at = *core::parse_iso8601("2026-11-20T12:00:00.123Z");
+  result.timings.dns = 1200us;
+  result.timings.connect = 10100us;
+  result.timings.tls = 24ms;
+  result.timings.total = 35500us;
+  result.tls = tls;
+  return result;
+}
+
+core::ProbeResult healthy() {
+  core::ProbeResult result;
+  result.cause = core::Cause::Ok;
+  result.phase = core::Phase::Done;
+  result.http_status = 200;
+  result.address = "2001:db8::1";
+  result.addresses_tried = 2;
+  result.redirects = 1;
+  result.final_url = "http://www.example/";
+  result.started_at = *core::parse_iso8601("2026-11-20T12:00:00Z");
+  result.timings = {.dns = 1ms,
+                    .connect = 2ms,
+                    .tls = std::nullopt,
+                    .first_byte = 3ms,
+                    .transfer = 4500us,
+                    .total = 10500us};
+  result.body_bytes = 1234;
+  result.warnings.add(core::Warning::RedirectDowngrade);
+  result.warnings.add(core::Warning::LatencyExceeded);
+  return result;
+}
+
+TEST(GoldenOutput, AGoodConfiguration) {
+  int status = -1;
+  const std::string file = kData + "good.toml";
+  expect_golden("good.txt", output_of({"validate-config", file.c_str()}, status));
+  EXPECT_EQ(status, kExitOk);
+  expect_golden("good.json", output_of({"validate-config", file.c_str(), "--json"}, status));
+  EXPECT_EQ(status, kExitOk);
+}
+
+TEST(GoldenOutput, ABadConfiguration) {
+  int status = -1;
+  const std::string file = kData + "bad.toml";
+  expect_golden("bad.txt", output_of({"validate-config", file.c_str()}, status));
+  EXPECT_EQ(status, kExitBad);
+  expect_golden("bad.json", output_of({"validate-config", file.c_str(), "--json"}, status));
+  EXPECT_EQ(status, kExitBad);
+}
+
+TEST(GoldenOutput, AConfigurationThatIsNoToml) {
+  int status = -1;
+  const std::string file = kData + "broken.toml";
+  expect_golden("broken.txt", output_of({"validate-config", file.c_str()}, status));
+  EXPECT_EQ(status, kExitBad);
+}
+
+TEST(GoldenOutput, ResultsOfChecks) {
+  expect_golden("check_expired.json", result_json("https://shop.example/", expired()) + "\n");
+  expect_golden("check_expired.txt", result_text("https://shop.example/", expired(), true));
+  expect_golden("check_healthy.json", result_json("http://shop.example/", healthy()) + "\n");
+  expect_golden("check_healthy.txt", result_text("http://shop.example/", healthy(), false));
+}
+
+TEST(GoldenOutput, AnIncident) {
+  db::Incident incident;
+  incident.id = core::EventId{3};
+  incident.site = core::SiteId{9};
+  incident.url = "https://shop.example/";
+  incident.name = "Shop";
+  incident.state = core::SiteState::Down;
+  incident.started_at = *core::parse_iso8601("2026-11-20T12:00:00Z");
+  incident.confirmed_at = incident.started_at + 20s;
+  incident.failures = 3;
+  incident.evidence = {core::Cause::HttpStatus, core::Phase::FirstByte, 503, "status 503",
+                       "203.0.113.7"};
+  const core::Evidence first{core::Cause::ConnectRefused, core::Phase::Connect, 0, "refused",
+                             "203.0.113.7"};
+  incident.transitions = {{.seq = 1,
+                           .reason = core::TransitionReason::Opened,
+                           .before = core::SiteState::Up,
+                           .after = core::SiteState::SeemsDown,
+                           .at = incident.started_at,
+                           .failures = 1,
+                           .evidence = first},
+                          {.seq = 2,
+                           .reason = core::TransitionReason::Confirmed,
+                           .before = core::SiteState::SeemsDown,
+                           .after = core::SiteState::Down,
+                           .at = incident.confirmed_at,
+                           .failures = 3,
+                           .evidence = incident.evidence}};
+  expect_golden("incident.json", incident_json(incident, incident.started_at + 90s) + "\n");
+  expect_golden("incident.txt", incident_text(incident, incident.started_at + 90s));
+}
+
+TEST(GoldenOutput, TheHeaderOfAnExport) {
+  std::ostringstream out;
+  write_csv_header(out);
+  expect_golden("export_header.csv", out.str());
+}
+
+}  // namespace
+}  // namespace watchwheel::app
