@@ -4,11 +4,13 @@
 // Owns     the count of a lane's probes in flight and what they are reckoned to cost.
 // Thread   the lane's, for every call; stats() is read by any.
 // Bounded  by what the machine affords, given as numbers by app. It reads no machine and no clock.
-// Fails    by refusing, with a reason that is counted. A refused check stays due: it is late, and lag shows it.
+// Fails    by refusing, with a reason that is counted. A refused check stays due: it is late, and
+//          lag shows it.
 //
-// The limit is what can be afforded, never what is wanted: the rate of checks is set by the wheel, concurrency is its
-// consequence, and no latency of any site opens or closes anything here (ADR 0005). What is wanted, by Little's law over all
-// outcomes, is only told, so that an operator sees in advance when the machine is too small.
+// The limit is what can be afforded, never what is wanted: the rate of checks is set by the wheel,
+// concurrency is its consequence, and no latency of any site opens or closes anything here (ADR
+// 0005). What is wanted, by Little's law over all outcomes, is only told, so that an operator sees
+// in advance when the machine is too small.
 #pragma once
 
 #include <array>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // scheduler/due_queue.h - checks that are due and not handed out, oldest first.
 //
-// Owns     the order of the waiting sites. Where a site stands is kept in its row (SiteTable::Timing::at).
+// Owns     the order of the waiting sites. Where a site stands is kept in its row
+//          (SiteTable::Timing::at).
 // Thread   the lane's.
 // Bounded  one entry a site, and at most as many gaps left by removed ones (and 1024).
 // Cost     O(1), removal from the middle included.

@@ -23,7 +23,8 @@ void Pacer::accrue(SteadyTime now, double required_per_second, bool behind) {
   ENSURE(now >= accrued_until_, "steady time does not go back");
   const double factor = behind ? kCatchUp : kHeadroom;
   rate_ = std::max(required_per_second * factor, kRateMin * factor / kHeadroom);
-  const Duration elapsed = std::min(now - accrued_until_, tick_ * kTicksSaved);
+  const Duration elapsed =
+      now - accrued_until_;  // However long: the limit of the allowance is what a stall leaves.
   accrued_until_ = now;
   allowance_ = std::min(allowance_max(), allowance_ + core::to_seconds(elapsed) * rate_);
 }

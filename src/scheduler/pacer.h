@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// scheduler/pacer.h - how many checks may start now: time x required rate x 1.25, and x 1.5 while behind.
+// scheduler/pacer.h - how many checks may start now: time x required rate x 1.25, and x 1.5 while
+// behind.
 //
 // Owns     an allowance of starts, which grows with time.
 // Thread   the lane's.
-// Bounded  the allowance never exceeds two ticks' worth (or 8): a stall, however long, is followed by a steady catching up and never by
-//          a dump on our own network and on those who host many of our sites.
+// Bounded  the allowance never exceeds two ticks' worth (or 8): a stall, however long, is followed
+//          by a steady catching up and never by a dump on our own network and on those who host
+//          many of our sites.
 // Time     steady, passed in.
 //
 // The rate comes from the wheel alone (ADR 0005).

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // scheduler/scheduler.h - decides which checks of a lane start now, and when each is due next.
 //
-// Owns     the lane's due wheel, its two queues of due checks, and the pacer; the site table is the lane's and given in.
+// Owns     the lane's due wheel, its two queues of due checks, and the pacer; the site table is the
+//          lane's and given in.
 // Thread   the lane's, for every call.
 // Bounded  one entry a site, in the wheel or in a queue or handed out, never in two (ENSUREd).
-// Time     steady time for due times; wall time only to find the grid (see phase.h). Both are passed in.
+// Time     steady time for due times; wall time only to find the grid (see phase.h). Both are
+//          passed in.
 // Cost     O(1) a check; turn(): O(ticks passed + checks fallen due).
 //
 // Rate is set by the wheel alone: how long sites take to answer changes nothing here (ADR 0005).
@@ -37,36 +39,42 @@ class Scheduler : core::Pinned {
   Scheduler(Limits limits, SiteTable& sites, core::SteadyTime now, core::WallTime wall);
   ~Scheduler();
 
-  // Starts scheduling a site that is in the table (its id and interval are read there). `last_checked_at`: kNoWallTime for a new
-  // one. The first due time is the next grid point of its phase; for a site never checked whose interval is above a minute it
-  // is brought forward into the first minute, as long as hurried_per_minute_max allows, so that a person who adds a
-  // site sees it soon and a fleet that is loaded does not become a burst. A known site whose grid point passed while nobody
-  // watched is not hurried: it waits for its next grid point.
+  // Starts scheduling a site that is in the table (its id and interval are read there).
+  // `last_checked_at`: kNoWallTime for a new one. The first due time is the next grid point of its
+  // phase; for a site never checked whose interval is above a minute it is brought forward into the
+  // first minute, as long as hurried_per_minute_max allows, so that a person who adds a site sees
+  // it soon and a fleet that is loaded does not become a burst. A known site whose grid point
+  // passed while nobody watched is not hurried: it waits for its next grid point.
   void add(core::SiteSlot site, core::WallTime last_checked_at, core::SteadyTime now);
-  // Forgets a site, wherever it is. If it is handed out, finished() must not be called for it any more.
+  // Forgets a site, wherever it is. If it is handed out, finished() must not be called for it any
+  // more.
   void remove(core::SiteSlot site);
-  // The site's interval in the table has changed: moves its next due time to the new grid; never doubles a check nor lets more
-  // than the longer of the two intervals pass.
+  // The site's interval in the table has changed: moves its next due time to the new grid; never
+  // doubles a check nor lets more than the longer of the two intervals pass.
   void reschedule(core::SiteSlot site, core::SteadyTime now);
 
   // Moves time on: what fell due is queued. Call it once a loop turn, before take_due().
   void turn(core::SteadyTime now, core::WallTime wall);
 
-  // Hands out checks that may start now, at most `into.size()`: first those under suspicion, then routine ones, oldest due first
-  // in each; as many as the pacer allows. Each must be answered by exactly one of refused(), finished() or remove().
+  // Hands out checks that may start now, at most `into.size()`: first those under suspicion, then
+  // routine ones, oldest due first in each; as many as the pacer allows. Each must be answered by
+  // exactly one of refused(), finished() or remove().
   [[nodiscard]] std::size_t take_due(std::span<core::SiteSlot> into, core::SteadyTime now);
-  // Admission had no room: the check goes back to the head of its queue and the pacer gets its allowance back.
-  // Several are given back in the reverse of the order in which they were taken.
+  // Admission had no room: the check goes back to the head of its queue and the pacer gets its
+  // allowance back. Several are given back in the reverse of the order in which they were taken.
   void refused(core::SiteSlot site);
-  // The check is over. Its next due time is the next grid point after its last *due* time; with `recheck_in`, that long from now
-  // instead, as a check under suspicion (it keeps its grid: the recheck does not move the phase, and a recheck that would come
-  // at or after the next grid point is simply that one, under suspicion). Whole intervals that went by are counted as missed and skipped.
+  // The check is over. Its next due time is the next grid point after its last *due* time; with
+  // `recheck_in`, that long from now instead, as a check under suspicion (it keeps its grid: the
+  // recheck does not move the phase, and a recheck that would come at or after the next grid point
+  // is simply that one, under suspicion). Whole intervals that went by are counted as missed and
+  // skipped.
   void finished(core::SiteSlot site, core::SteadyTime now,
                 std::optional<core::Duration> recheck_in);
 
-  // When turn() should be called next: when the next check falls due (or at the beginning of its tick, which sorts it), or as soon as
-  // the pacer lets the next queued check start; after a refusal in this turn a tick from now, because admission's room comes with
-  // a result. Never before `now`, and at most the horizon away (a second when there are no sites).
+  // When turn() should be called next: when the next check falls due (or at the beginning of its
+  // tick, which sorts it), or as soon as the pacer lets the next queued check start; after a
+  // refusal in this turn a tick from now, because admission's room comes with a result. Never
+  // before `now`, and at most the horizon away (a second when there are no sites).
   [[nodiscard]] core::SteadyTime next_turn(core::SteadyTime now) const;
 
   // Σ 1/interval over all scheduled sites, those under suspicion at their re-check interval.

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// scheduler/site_table.h - all that a lane keeps of its sites: struct of arrays, an index is a SiteSlot.
+// scheduler/site_table.h - all that a lane keeps of its sites: struct of arrays, an index is a
+// SiteSlot.
 //
 // Owns     the rows of one lane, their URLs and the id -> slot index.
 // Thread   the lane's, for every call.
-// Bounded  `sites_max` rows, at most kSitesMax; taken in blocks of 4096 rows, so that growing copies nothing and no spare half stays
-//          unused. About 165 bytes a site all told at 1 million sites with URLs of 50 bytes; bytes() tells, a test holds it to 256.
-// Fails    add() refuses when full, when the id is there already, and when the URL is longer than core::kUrlBytesMax.
-// Cost     O(1); the index doubles (10 ms at 1 million sites); removals and edits of URLs may move all URLs together once they have
-//          left as many bytes unused as are in use.
-// Slots are reused after removal, so whoever keeps one over a removal must compare the generation. References to rows stay valid
-// until the site is removed; views of URLs only until the next add(), remove() or set_url().
+// Bounded  `sites_max` rows, at most kSitesMax; taken in blocks of 4096 rows, so that growing
+//          copies nothing and no spare half stays unused. About 165 bytes a site all told at 1
+//          million sites with URLs of 50 bytes; bytes() tells, a test holds it to 256.
+// Fails    add() refuses when full, when the id is there already, and when the URL is longer than
+//          core::kUrlBytesMax.
+// Cost     O(1); the index doubles (10 ms at 1 million sites); removals and edits of URLs may move
+//          all URLs together once they have left as many bytes unused as are in use. Slots are
+//          reused after removal, so whoever keeps one over a removal must compare the generation.
+//          References to rows stay valid until the site is removed; views of URLs only until the
+//          next add(), remove() or set_url().
 #pragma once
 
 #include <cstddef>

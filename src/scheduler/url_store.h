@@ -3,8 +3,9 @@
 //
 // Owns     the texts, length first, in chunks of 256 KiB that never move.
 // Thread   the site table's.
-// Bounded  2^32 references of 8 bytes each: 32 GiB. A freed text's room is kept by its size and used for the next of that size;
-//          wasted() tells how much lies unused, and the site table then rebuilds the store.
+// Bounded  2^32 references of 8 bytes each: 32 GiB. A freed text's room is kept by its size and
+//          used for the next of that size; wasted() tells how much lies unused, and the site table
+//          then rebuilds the store.
 // Cost     put, set, drop, get: O(1). 2 bytes of length and at most 7 of padding a text.
 #pragma once
 

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // scheduler/wheel.h - which checks are due, and when the next one is.
 //
-// One level: a ring of slots, each a vector of the sites whose due time lies in one tick. Vectors, because walking a linked list of
-// a million sites costs eight times as much here (ADR 0005). Ticks only say where a site is kept: when time enters a tick
-// its sites are sorted by due time, and each fires at its own moment. So the starts of a tick are spread over it as the phases
-// are, and nothing starts early.
+// One level: a ring of slots, each a vector of the sites whose due time lies in one tick. Vectors,
+// because walking a linked list of a million sites costs eight times as much here (ADR 0005). Ticks
+// only say where a site is kept: when time enters a tick its sites are sorted by due time, and each
+// fires at its own moment. So the starts of a tick are spread over it as the phases are, and
+// nothing starts early.
 //
-// A site knows where it stands (SiteTable::Timing), so that moving or removing it takes its entry out at once: there are no stale
-// entries to skip, none can fire twice, and a slot of the table that is used again cannot fire for the site before.
+// A site knows where it stands (SiteTable::Timing), so that moving or removing it takes its entry
+// out at once: there are no stale entries to skip, none can fire twice, and a slot of the table
+// that is used again cannot fire for the site before.
 //
-// Owns     the entries of one lane's sites that wait. The due times are in the site table, given in.
+// Owns     the entries of one lane's sites that wait. The due times are in the site table, given
+//          in.
 // Thread   the lane's, for every call.
-// Bounded  one entry a site. 24 bytes for each tick of the horizon, 4 to 8 for each site; buffers of drained ticks are used again.
+// Bounded  one entry a site. 24 bytes for each tick of the horizon, 4 to 8 for each site; buffers
+//          of drained ticks are used again.
 // Time     steady time, passed in; the wheel never reads a clock.
-// Cost     place, remove: O(1). advance: O(ticks passed + sites fired), and the sorting of each tick; over a long stall only ticks that
-//          hold something cost anything.
+// Cost     place, remove: O(1). advance: O(ticks passed + sites fired), and the sorting of each
+//          tick; over a long stall only ticks that hold something cost anything.
 #pragma once
 
 #include <cstddef>
