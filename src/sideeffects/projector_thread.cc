@@ -55,6 +55,7 @@ bool ProjectorThread::finished(SteadyTime now) {
 }
 
 void ProjectorThread::wait(SteadyTime now) {
+  if (draining_ && projector_.idle()) return;  // Nothing is left: finished() says so.
   SteadyTime until = projector_.next_turn();
   std::unique_lock lock(mutex_);
   if (draining_) until = std::min(until, *stop_by_);

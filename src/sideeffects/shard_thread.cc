@@ -78,11 +78,11 @@ bool ShardThread::finished(SteadyTime now) {
 }
 
 void ShardThread::wait(SteadyTime now) {
-  const std::optional<SteadyTime> next = shard_.next_turn();
+  std::optional<SteadyTime> until = shard_.next_turn();
+  if (draining_ && !until) return;  // Nothing is left: finished() says so.
   std::unique_lock lock(mutex_);
+  if (draining_) until = std::min(*until, *stop_by_);
   const auto called = [this] { return woken_.load() || (stop_by_.has_value() && !draining_); };
-  std::optional<SteadyTime> until = next;
-  if (draining_) until = next ? std::min(*next, *stop_by_) : *stop_by_;
   if (!until) {
     condition_.wait(lock, called);
   } else if (*until > now) {

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/shard.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "support/fake_store.h"
+
+namespace watchwheel::sideeffects {
+namespace {
+
+using core::Cause;
+using core::kNoWallTime;
+using core::Phase;
+using core::SiteFacts;
+using core::SiteId;
+using core::SiteNote;
+using core::SiteState;
+using core::TransitionReason;
+using watchwheel::testing::FakeEventStore;
+using watchwheel::testing::FakeFailure;
+using namespace std::chrono_literals;
+
+const core::WallTime kT = core::from_unix_ms(1'700'000'000'000);
+const core::Evidence kRefused{Cause::ConnectRefused, Phase::Connect, 0, "refused", "a"};
+
+class Notes final : public NoteSink {
+ public:
+  bool offer(SiteNote&& note) override {
+    if (sent.size() >= room) return false;
+    sent.push_back(std::move(note));
+    return true;
+  }
+  std::vector<SiteNote> sent;
+  std::size_t room = 100'000;
+};
+
+struct Bench {
+  explicit Bench(ShardLimits limits = {}) : shard(limits, {}, mailbox, store, notes, clock, 3) {}
+
+  void post(std::uint64_t site, std::uint32_t failures, bool ended = false) {
+    core::Outage outage;
+    outage.started_at = kT;
+    outage.last_failed_at = kT + 10s * (failures - 1);
+    outage.failures = failures;
+    outage.evidence = outage.opened_by = kRefused;
+    if (failures >= 3) {
+      outage.confirmed_at = kT + 20s;
+      outage.confirmed_failures = 3;
+      outage.confirmed_by = kRefused;
+    }
+    if (ended) outage.ended_at = kT + 1h;
+    SiteFacts facts{.site = SiteId{site}, .seq = ++seq, .at = kT, .outages = {outage}};
+    mailbox.post(facts.site, std::move(facts));
+  }
+  std::size_t turn() { return shard.turn(clock.steady()); }
+  std::size_t turn_after(core::Duration wait) {
+    clock.advance(wait);
+    return turn();
+  }
+  [[nodiscard]] std::uint64_t transitions(TransitionReason reason) const {
+    return shard.stats().transitions[static_cast<std::size_t>(reason)].value();
+  }
+
+  core::ManualClock clock;
+  FakeEventStore store;
+  FactsMailbox mailbox{10'000};
+  Notes notes;
+  Shard shard;
+  std::uint64_t seq = 0;
+};
+
+TEST(Shard, StoresWhatFactsEarnAndTellsTheLane) {
+  Bench bench;
+  EXPECT_TRUE(bench.shard.idle());
+  EXPECT_EQ(bench.shard.next_turn(), std::nullopt);
+  bench.post(1, 3);
+  EXPECT_EQ(bench.shard.next_turn(), core::kNoSteadyTime) << "at once";
+  EXPECT_EQ(bench.turn(), 1U);
+  const auto events = bench.store.events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events.front().row.state, SiteState::Down);
+  ASSERT_EQ(bench.notes.sent.size(), 1U);
+  EXPECT_EQ(bench.notes.sent.front().seq, 1U);
+  EXPECT_EQ(bench.notes.sent.front().event_state, SiteState::Down);
+  EXPECT_EQ(bench.transitions(TransitionReason::Opened), 1U);
+  EXPECT_EQ(bench.transitions(TransitionReason::Confirmed), 1U);
+  EXPECT_TRUE(bench.shard.idle());
+}
+
+TEST(Shard, CommitsABatchInOneTransactionAndNoMoreThanItsSize) {
+  Bench bench;
+  for (std::uint64_t site = 1; site <= 600; ++site) bench.post(site, 1);
+  EXPECT_EQ(bench.turn(), 256U);
+  EXPECT_EQ(bench.store.commits(), 1U);
+  EXPECT_EQ(bench.store.largest_commit(), 256U);
+  EXPECT_EQ(bench.turn() + bench.turn(), 344U);
+  EXPECT_EQ(bench.shard.stats().batches.value(), 3U);
+  EXPECT_EQ(bench.shard.stats().sites.value(), 600U);
+}
+
+TEST(Shard, RemembersOpenEventsAndOnlyThose) {
+  Bench bench;
+  bench.post(1, 1);
+  bench.turn();
+  bench.post(1, 2);
+  bench.turn();
+  EXPECT_EQ(bench.store.reads(), 1U) << "the second time it was remembered";
+  EXPECT_EQ(bench.shard.stats().open_events.value(), 1);
+  bench.post(1, 2, true);
+  bench.turn();
+  EXPECT_EQ(bench.shard.stats().open_events.value(), 0);
+  EXPECT_EQ(bench.store.events().front().row.state, SiteState::Up);
+  EXPECT_EQ(bench.transitions(TransitionReason::FalseAlarm), 1U);
+}
+
+TEST(Shard, ReadsAgainWhatDoesNotFitIntoItsMemory) {
+  Bench bench{{.open_events_max = 1}};
+  for (std::uint32_t failures = 1; failures <= 3; ++failures) {
+    bench.post(1, failures);
+    bench.post(2, failures);
+    bench.turn();
+  }
+  EXPECT_EQ(bench.shard.stats().open_events.value(), 1);
+  EXPECT_EQ(bench.store.events().size(), 2U);
+  for (const auto& event : bench.store.events()) EXPECT_EQ(event.row.transitions_total, 2U);
+}
+
+TEST(Shard, FactsThatSayNothingNewAreAcknowledgedWithoutATransaction) {
+  Bench bench;
+  bench.post(1, 1);
+  bench.turn();
+  bench.post(1, 1);
+  EXPECT_EQ(bench.turn(), 1U);
+  EXPECT_EQ(bench.store.commits(), 1U);
+  EXPECT_EQ(bench.notes.sent.back().seq, 2U);
+}
+
+TEST(Shard, KeepsTheBatchWhileTheStoreIsAwayAndBacksOff) {
+  Bench bench;
+  bench.post(1, 1);
+  bench.store.fail_commits(FakeFailure::Unavailable, 3);
+  EXPECT_EQ(bench.turn(), 0U);
+  EXPECT_FALSE(bench.shard.idle());
+  const auto first = bench.shard.next_turn();
+  ASSERT_TRUE(first);
+  EXPECT_GE(*first - bench.clock.steady(), 50ms);
+  EXPECT_LE(*first - bench.clock.steady(), 100ms);
+  EXPECT_EQ(bench.turn(), 0U);
+  EXPECT_EQ(bench.store.commits(), 1U) << "not before its time";
+  bench.post(1, 2);
+  bench.post(1, 3);  // Coalesces meanwhile.
+  EXPECT_EQ(bench.turn_after(100ms), 0U);
+  EXPECT_GE(*bench.shard.next_turn() - bench.clock.steady(), 100ms) << "doubled, less its jitter";
+  EXPECT_EQ(bench.turn_after(200ms), 0U);
+  EXPECT_EQ(bench.shard.stats().retries.value(), 3U);
+  EXPECT_EQ(bench.shard.stats().commit_errors.value(), 3U);
+  EXPECT_EQ(bench.turn_after(400ms), 1U);
+  EXPECT_EQ(bench.turn(), 1U);
+  EXPECT_EQ(bench.store.events().front().row.state, SiteState::Down);
+  EXPECT_EQ(bench.mailbox.coalesced(), 1U);
+  EXPECT_TRUE(bench.shard.idle());
+}
+
+TEST(Shard, StartsItsBackoffAnewAfterASuccess) {
+  Bench bench;
+  bench.store.fail_commits(FakeFailure::Unavailable, 8);
+  bench.post(1, 1);
+  for (int i = 0; i < 8; ++i) bench.turn_after(5s);
+  EXPECT_EQ(bench.turn_after(5s), 1U);
+  bench.store.fail_commits(FakeFailure::Unavailable);
+  bench.post(1, 2);
+  bench.turn();
+  EXPECT_LE(*bench.shard.next_turn() - bench.clock.steady(), 100ms);
+}
+
+TEST(Shard, AReadThatFailsIsTriedAgainToo) {
+  Bench bench;
+  bench.store.fail_reads(FakeFailure::Unavailable, 2);
+  bench.post(1, 1);
+  bench.post(2, 1);
+  EXPECT_EQ(bench.turn(), 0U);
+  EXPECT_EQ(bench.turn_after(1s), 0U);
+  EXPECT_EQ(bench.turn_after(1s), 2U);
+  EXPECT_EQ(bench.shard.stats().read_errors.value(), 2U);
+}
+
+TEST(Shard, ALostAnswerIsSentAgainAndStoredOnce) {
+  for (const FakeFailure failure : {FakeFailure::UnknownBefore, FakeFailure::UnknownAfter}) {
+    Bench bench;
+    bench.post(1, 1);
+    bench.post(2, 4, true);
+    bench.store.fail_commits(failure, 2);
+    EXPECT_EQ(bench.turn(), 0U);
+    EXPECT_TRUE(bench.notes.sent.empty()) << "nothing is acknowledged before it is known";
+    EXPECT_EQ(bench.turn_after(1s), 0U);
+    EXPECT_EQ(bench.turn_after(1s), 2U);
+    EXPECT_EQ(bench.store.events().size(), 2U);
+    EXPECT_EQ(bench.store.events_of(SiteId{1}).front().row.transitions_total, 1U);
+    EXPECT_EQ(bench.store.events_of(SiteId{2}).front().row.transitions_total, 3U);
+    EXPECT_EQ(bench.transitions(TransitionReason::Opened), 2U) << "counted once";
+    EXPECT_TRUE(bench.shard.poisoned().empty());
+  }
+}
+
+TEST(Shard, ADamagedStoreThrowsNothingAway) {
+  Bench bench;
+  bench.store.fail_commits(FakeFailure::Corrupt, 2);
+  bench.post(1, 1);
+  EXPECT_EQ(bench.turn(), 0U);
+  EXPECT_EQ(bench.turn_after(1s), 0U);
+  EXPECT_TRUE(bench.shard.poisoned().empty());
+  EXPECT_EQ(bench.turn_after(1s), 1U);
+}
+
+TEST(Shard, IsolatesABadWriteAndStoresTheRest) {
+  Bench bench;
+  bench.store.set_poison(SiteId{77}, true);
+  bench.store.set_poison(SiteId{78}, true);
+  for (std::uint64_t site = 1; site <= 200; ++site) bench.post(site, 1);
+  EXPECT_EQ(bench.turn(), 198U);
+  EXPECT_EQ(bench.store.events().size(), 198U);
+  ASSERT_EQ(bench.shard.poisoned().size(), 2U);
+  EXPECT_EQ(bench.shard.poisoned().front().site, SiteId{77});
+  EXPECT_NE(bench.shard.poisoned().front().reason.find("constraint"), std::string::npos);
+  EXPECT_EQ(bench.shard.stats().poisoned.value(), 2U);
+  EXPECT_LE(bench.store.commits(), 40U) << "halving, not one by one";
+  const auto told = [](const SiteNote& note) { return note.site == SiteId{77}; };
+  EXPECT_TRUE(std::none_of(bench.notes.sent.begin(), bench.notes.sent.end(), told))
+      << "the lane must keep it";
+  EXPECT_TRUE(bench.shard.idle());
+
+  bench.store.set_poison(SiteId{77}, false);
+  bench.post(77, 2);
+  EXPECT_EQ(bench.turn(), 1U);
+  EXPECT_EQ(bench.store.events_of(SiteId{77}).size(), 1U);
+  ASSERT_EQ(bench.shard.poisoned().size(), 1U) << "what is stored later leaves the list";
+}
+
+TEST(Shard, ShowsABoundedListOfWhatWasSetAside) {
+  Bench bench{{.poisoned_max = 3}};
+  for (std::uint64_t site = 1; site <= 5; ++site) {
+    bench.store.set_poison(SiteId{site}, true);
+    bench.post(site, 1);
+  }
+  bench.turn();
+  bench.post(5, 2);
+  bench.turn();
+  ASSERT_EQ(bench.shard.poisoned().size(), 3U);
+  EXPECT_EQ(bench.shard.poisoned().front().site, SiteId{3});
+  EXPECT_EQ(bench.shard.poisoned().back().times, 2U);
+  EXPECT_EQ(bench.shard.stats().poisoned.value(), 6U);
+}
+
+TEST(Shard, TheStoreMayGoAwayWhileABadWriteIsLookedFor) {
+  Bench bench;
+  bench.store.set_poison(SiteId{3}, true);
+  for (std::uint64_t site = 1; site <= 8; ++site) bench.post(site, 1);
+  bench.store.fail_reads(FakeFailure::Unavailable);
+  EXPECT_EQ(bench.turn(), 0U);
+  // The whole is refused, its halves are tried: the first commit after that finds the store away.
+  std::size_t settled = 0;
+  for (int i = 0; i < 20; ++i) {
+    if (i % 2 == 0) bench.store.fail_commits(FakeFailure::Unavailable);
+    settled += bench.turn_after(6s);
+  }
+  EXPECT_EQ(settled, 7U);
+  EXPECT_EQ(bench.store.events().size(), 7U);
+  EXPECT_EQ(bench.shard.poisoned().size(), 1U);
+}
+
+TEST(Shard, AnUnreadableEventIsSetAsideAndDoesNotHoldUpTheOthers) {
+  Bench bench;
+  bench.store.set_unreadable(SiteId{2}, true);
+  for (std::uint64_t site = 1; site <= 3; ++site) bench.post(site, 1);
+  EXPECT_EQ(bench.turn(), 2U);
+  ASSERT_EQ(bench.shard.poisoned().size(), 1U);
+  EXPECT_EQ(bench.shard.poisoned().front().site, SiteId{2});
+}
+
+// Another engine closed the event and opened the next: what we remember is wrong, and the store refuses ours.
+TEST(Shard, ReadsAgainBeforeItSetsASiteAside) {
+  Bench bench;
+  bench.post(1, 1);
+  bench.turn();
+  const EventWrite opened = bench.store.events().front().row;
+  EventWrite closed = opened;
+  closed.state = SiteState::Up;
+  closed.ended_at = kT + 1h;
+  closed.transitions = {
+      {2, TransitionReason::FalseAlarm, SiteState::SeemsDown, SiteState::Up, kT + 1h, 1, kRefused}};
+  closed.transitions_total = 2;
+  EventWrite next = opened;
+  next.started_at = kT + 2h;
+  ASSERT_TRUE(bench.store.commit(std::vector{closed, next}));
+
+  core::Outage first;
+  first.started_at = kT;
+  first.failures = 1;
+  first.ended_at = kT + 1h;
+  core::Outage ours;
+  ours.started_at = kT + 3h;
+  ours.failures = 1;
+  bench.mailbox.post(SiteId{1},
+                     {.site = SiteId{1}, .seq = 9, .at = kT + 3h, .outages = {first, ours}});
+  EXPECT_EQ(bench.turn(), 1U);
+  EXPECT_GE(bench.shard.stats().commit_errors.value(), 1U) << "it was refused at first";
+  EXPECT_TRUE(bench.shard.poisoned().empty());
+  ASSERT_TRUE(bench.notes.sent.back().unknown_event);
+  EXPECT_EQ(bench.notes.sent.back().unknown_event->started_at, kT + 2h);
+  EXPECT_EQ(bench.shard.stats().unknown_events.value(), 1U);
+}
+
+TEST(Shard, ARefusedNoteHoldsUpTheNextBatchAndIsOfferedAgain) {
+  Bench bench;
+  bench.notes.room = 1;
+  bench.post(1, 1);
+  bench.post(2, 1);
+  EXPECT_EQ(bench.turn(), 2U);
+  bench.post(3, 1);
+  EXPECT_FALSE(bench.shard.idle());
+  EXPECT_EQ(*bench.shard.next_turn(), bench.clock.steady() + 50ms);
+  EXPECT_EQ(bench.turn_after(50ms), 0U) << "first the note";
+  EXPECT_EQ(bench.store.commits(), 1U);
+  EXPECT_GE(bench.shard.stats().notes_refused.value(), 2U);
+  bench.notes.room = 10;
+  EXPECT_EQ(bench.turn_after(50ms), 1U);
+  ASSERT_EQ(bench.notes.sent.size(), 3U);
+  EXPECT_EQ(bench.notes.sent[1].site, SiteId{2});
+}
+
+TEST(Shard, DropsRefusedNotesOnceTheLanesHaveStopped) {
+  Bench bench;
+  bench.notes.room = 0;
+  bench.post(1, 1);
+  bench.turn();
+  EXPECT_FALSE(bench.shard.idle());
+  bench.post(2, 1);
+  bench.shard.close_notes();
+  EXPECT_EQ(bench.turn(), 1U);
+  EXPECT_TRUE(bench.shard.idle());
+  EXPECT_EQ(bench.store.events().size(), 2U);
+}
+
+TEST(Shard, ANewPolicyHoldsForTheNextBatch) {
+  Bench bench;
+  bench.shard.set_policy({.failures = 5, .successes = 1, .retry_interval = 10s});
+  bench.post(1, 3);
+  bench.turn();
+  EXPECT_EQ(bench.store.events().front().row.state, SiteState::SeemsDown);
+}
+
+}  // namespace
+}  // namespace watchwheel::sideeffects
