@@ -71,13 +71,22 @@ bool is_protocol_reason(int reason) {
   }
 }
 
-std::string reason_text(int reason) {
-  if (reason == SSL_R_WRONG_VERSION_NUMBER)
+// "error:0A00018A:SSL routines::dh key too small, errno 0" -> "dh key too small".
+std::string_view words_in(std::string_view error_text) {
+  const std::size_t at = error_text.rfind("::");
+  if (at == std::string_view::npos) return error_text;
+  const std::string_view words = error_text.substr(at + 2);
+  return words.substr(0, words.find(','));
+}
+
+std::string reason_text(int reason, std::string_view error_text) {
+  if (reason == SSL_R_WRONG_VERSION_NUMBER) {
     return "the answer is not TLS: does this port speak plain HTTP?";
-  if (reason == SSL_R_UNSUPPORTED_PROTOCOL)
+  }
+  if (reason == SSL_R_UNSUPPORTED_PROTOCOL) {
     return "the server chose a TLS version below the least we accept";
-  const char* text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
-  return text == nullptr ? "TLS error " + std::to_string(reason) : std::string("TLS: ") + text;
+  }
+  return "TLS: " + printable(words_in(error_text), 200);
 }
 
 Verdict judge_tls(const TransferEnd& end) {
@@ -91,7 +100,7 @@ Verdict judge_tls(const TransferEnd& end) {
   const int reason = ssl_reason_in(end.error_text);
   if (reason != 0 && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
     return {is_protocol_reason(reason) ? Cause::TlsProtocol : Cause::TlsHandshake, Phase::Tls,
-            reason_text(reason)};
+            reason_text(reason, end.error_text)};
   }
   return {Cause::TlsHandshake, Phase::Tls,
           "the connection was " + lost_how(end) + " during the TLS handshake"};
@@ -126,7 +135,8 @@ Verdict judge_head(const TransferEnd& end) {
         return {Cause::TlsHandshake, Phase::Tls,
                 "the server ended the session with the alert " + alert_name(end.alert)};
       }
-      std::string how = reason != 0 ? "broken (" + reason_text(reason) + ")" : lost_how(end);
+      std::string how =
+          reason != 0 ? "broken (" + reason_text(reason, end.error_text) + ")" : lost_how(end);
       if (end.stage == Stage::Request)
         return {Cause::HttpClosed, phase,
                 "the connection was " + how + " while the request was sent"};
@@ -164,7 +174,7 @@ Verdict judge_body(const TransferEnd& end) {
       if (const int reason = end.tls ? ssl_reason_in(end.error_text) : 0;
           reason != 0 && end.os_errno == 0) {
         return {Cause::BodyTruncated, Phase::Body,
-                reason_text(reason) + ", after " + received_text(end)};
+                reason_text(reason, end.error_text) + ", after " + received_text(end)};
       }
       return {Cause::BodyTruncated, Phase::Body,
               "the connection was " + lost_how(end) + " after " + received_text(end)};

@@ -27,11 +27,11 @@ enum class Stage : std::uint8_t {
 struct TransferEnd {
   int curl_code = 0;            // CURLcode.
   int os_errno = 0;             // Of the call that failed, 0 when none did.
-  std::string_view error_text;  // libcurl's own words.
+  std::string_view error_text{};  // libcurl's own words.
   Stage stage = Stage::Connected;
   bool tls = false;
   int alert = -1;                   // The TLS alert the server sent, or -1.
-  CertProblem certificate;          // Cause::Ok when the chain is good or was not seen.
+  CertProblem certificate{};          // Cause::Ok when the chain is good or was not seen.
   std::uint64_t head_bytes = 0;     // Of response header received.
   std::uint64_t body_bytes = 0;     // Of the body received, before decompression.
   std::int64_t body_expected = -1;  // By Content-Length; -1 unknown.

@@ -224,7 +224,9 @@ std::size_t skip_markup(std::string_view html, std::size_t at) {
     return end == std::string_view::npos ? html.size() : end + 3;
   }
   for (const std::string_view unseen : {"script", "style", "title", "template"}) {
-    if (opens(html, at, unseen)) at = element_end(html, unseen, at);
+    if (!opens(html, at, unseen)) continue;
+    at = element_end(html, unseen, at);
+    break;
   }
   const std::size_t end = html.find('>', at);
   return end == std::string_view::npos ? html.size() : end + 1;
@@ -271,8 +273,12 @@ std::optional<std::string> first_element(std::string_view html, std::string_view
 
 // PHP writes "<b>Fatal error</b>:  Uncaught": without its tags there is a blank before the colon.
 void close_up_colons(std::string& text) {
-  for (std::size_t at = text.find(" :"); at != std::string::npos; at = text.find(" :", at))
-    text.erase(at, 1);
+  std::size_t end = 0;
+  for (const char c : text) {
+    if (c == ':' && end > 0 && text[end - 1] == ' ') --end;
+    text[end++] = c;
+  }
+  text.resize(end);
 }
 
 Reading read_page(std::string_view body) {
