@@ -11,6 +11,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "checker/safe_text.h"
 #include "core/units.h"
 
 namespace watchwheel::checker {
@@ -328,14 +329,6 @@ std::string alert_name(int alert) {
     if (entry.number == alert) return std::string(entry.name) + " (" + std::to_string(alert) + ")";
   }
   return "number " + std::to_string(alert);
-}
-
-std::string printable(std::string_view text, std::size_t bytes_max) {
-  std::string out(text.substr(0, bytes_max));
-  for (char& c : out) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
-  return out;
 }
 
 }  // namespace watchwheel::checker

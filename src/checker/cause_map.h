@@ -25,13 +25,13 @@ enum class Stage : std::uint8_t {
 [[nodiscard]] core::Phase phase_of(Stage stage);
 
 struct TransferEnd {
-  int curl_code = 0;            // CURLcode.
-  int os_errno = 0;             // Of the call that failed, 0 when none did.
+  int curl_code = 0;              // CURLcode.
+  int os_errno = 0;               // Of the call that failed, 0 when none did.
   std::string_view error_text{};  // libcurl's own words.
   Stage stage = Stage::Connected;
   bool tls = false;
   int alert = -1;                   // The TLS alert the server sent, or -1.
-  CertProblem certificate{};          // Cause::Ok when the chain is good or was not seen.
+  CertProblem certificate{};        // Cause::Ok when the chain is good or was not seen.
   std::uint64_t head_bytes = 0;     // Of response header received.
   std::uint64_t body_bytes = 0;     // Of the body received, before decompression.
   std::int64_t body_expected = -1;  // By Content-Length; -1 unknown.
@@ -52,7 +52,5 @@ struct Verdict {
 [[nodiscard]] int ssl_reason_in(std::string_view error_text);
 // "handshake_failure (40)".
 [[nodiscard]] std::string alert_name(int alert);
-// At most `bytes_max`, control characters and what is not ASCII as '?': for texts a peer chose.
-[[nodiscard]] std::string printable(std::string_view text, std::size_t bytes_max);
 
 }  // namespace watchwheel::checker

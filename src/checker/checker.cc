@@ -17,6 +17,7 @@
 #include "checker/reactor.h"
 #include "checker/redirect_policy.h"
 #include "checker/resolver.h"
+#include "checker/safe_text.h"
 #include "checker/target.h"
 #include "core/ensure.h"
 #include "core/owner.h"
@@ -36,6 +37,11 @@ constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
 constexpr core::Duration kTlsExpiring = std::chrono::hours{30 * 24};
 
 enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging };
+
+Phase phase_of(State state) {
+  if (state == State::Dialing) return Phase::Connect;
+  return state == State::Exchanging ? Phase::Request : Phase::Dns;
+}
 
 struct Row {
   State state = State::Free;
@@ -114,7 +120,7 @@ class LaneChecker final : public Checker,
   void expire_resolving(Row& row, SteadyTime now);
   void expire_dialing(Row& row, std::uint64_t tag, SteadyTime now);
   void drop_stage(Row& row, SteadyTime now);
-  void finish(Row& row, Cause cause, Phase phase, std::string detail, SteadyTime now);
+  void finish(Row& row, Cause cause, Phase phase, std::string_view detail, SteadyTime now);
   void add_warnings(Row& row, core::Duration total);
   void count(const core::ProbeResult& result);
   [[nodiscard]] Row& row_of(std::uint64_t tag);
@@ -295,7 +301,7 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
   if (dialed.tried > 0 || dialed.cause == Cause::Ok)
     row.result.address = to_string(dialed.endpoint.ip);
   if (dialed.cause != Cause::Ok) {
-    finish(row, dialed.cause, Phase::Connect, std::move(dialed.detail), now);
+    finish(row, dialed.cause, Phase::Connect, dialed.detail, now);
     return;
   }
   row.result.timings.connect = now - row.stage_since;
@@ -329,7 +335,7 @@ void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
   row.exchange = 0;
   note_exchange(row, result, now);
   if (result.cause != Cause::Ok) {
-    finish(row, result.cause, result.phase, std::move(result.detail), now);
+    finish(row, result.cause, result.phase, result.detail, now);
   } else if (row.step.kind != RedirectStep::Kind::Judge) {
     take_step(row, now);
   } else {
@@ -355,7 +361,7 @@ void LaneChecker::note_exchange(Row& row, const ExchangeResult& result, SteadyTi
 
 void LaneChecker::take_step(Row& row, SteadyTime now) {
   if (row.step.kind == RedirectStep::Kind::Fail) {
-    finish(row, row.step.cause, Phase::FirstByte, std::move(row.step.detail), now);
+    finish(row, row.step.cause, Phase::FirstByte, row.step.detail, now);
     return;
   }
   ++row.result.redirects;
@@ -373,7 +379,7 @@ void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyT
   if (!core::status_expected(row.plan->options, result.head.status)) {
     std::string detail = std::to_string(result.head.status);
     if (!result.head.reason.empty()) detail += " " + result.head.reason;
-    finish(row, Cause::HttpStatus, Phase::FirstByte, std::move(detail), now);
+    finish(row, Cause::HttpStatus, Phase::FirstByte, detail, now);
     return;
   }
   judge_content(row, result, now);
@@ -433,7 +439,7 @@ void LaneChecker::on_timer(std::uint64_t tag, SteadyTime now) noexcept {
       ExchangeResult result =
           exchange_->expire(std::exchange(row.exchange, 0), row.plan->options.timeout, now);
       note_exchange(row, result, now);
-      finish(row, result.cause, result.phase, std::move(result.detail), now);
+      finish(row, result.cause, result.phase, result.detail, now);
       return;
     }
     case State::Free:
@@ -456,9 +462,9 @@ void LaneChecker::expire_resolving(Row& row, SteadyTime now) {
       "no address for " + row.at.host + " within " + core::humanize(now - row.stage_since);
   if (known == Cause::DnsTimeout) detail += ": its name servers do not answer";
   if (known == Cause::ResolverUnreachable) detail += ": the resolver answers nothing";
-  if (known == Cause::LocalOverload) detail += ": the question was not sent yet";
+  if (known == Cause::LocalOverload) detail += ": we were too late for it";
   ENSURE(known != Cause::Cancelled, "the resolver does not know a probe that waits for it");
-  finish(row, known, Phase::Dns, std::move(detail), now);
+  finish(row, known, Phase::Dns, detail, now);
 }
 
 void LaneChecker::expire_dialing(Row& row, std::uint64_t tag, SteadyTime now) {
@@ -476,8 +482,9 @@ void LaneChecker::cancel_all(SteadyTime now) {
   now_ = now;
   for (Row& row : rows_) {
     if (row.state == State::Free) continue;
+    const Phase phase = phase_of(row.state);
     drop_stage(row, now);
-    finish(row, Cause::Cancelled, Phase::Dns, "cancelled", now);
+    finish(row, Cause::Cancelled, phase, "cancelled", now);
   }
 }
 
@@ -501,12 +508,12 @@ void LaneChecker::drop_stage(Row& row, SteadyTime now) {
 
 // ---- the result ----
 
-void LaneChecker::finish(Row& row, Cause cause, Phase phase, std::string detail, SteadyTime now) {
+void LaneChecker::finish(Row& row, Cause cause, Phase phase, std::string_view detail,
+                         SteadyTime now) {
   row.result.cause = cause;
   row.result.phase = phase;
   row.result.timings.total = now - row.result.started;
-  row.result.detail = std::move(detail);
-  if (row.result.detail.size() > kDetailBytesMax) row.result.detail.resize(kDetailBytesMax);
+  row.result.detail = safe_text(detail, kDetailBytesMax);
   add_warnings(row, row.result.timings.total);
 
   core::ProbeResult result = std::move(row.result);

@@ -7,11 +7,12 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
-#include <string_view>
 
 #include "checker/address.h"
+#include "checker/safe_text.h"
 
 namespace watchwheel::checker {
 namespace {
@@ -20,33 +21,12 @@ constexpr std::size_t kNameBytesMax = 512;
 constexpr std::size_t kSanBytesMax = 256;
 constexpr std::size_t kSansMax = 32;
 
-// A peer chose this text; it is shown to people and written as JSON. Cut at a character, not in one.
-std::string clean(std::string text, std::size_t bytes_max) {
-  if (text.size() > bytes_max) {
-    std::size_t end = bytes_max;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-    text.resize(end);
-  }
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
-std::string ascii_only(std::string_view text, std::size_t bytes_max) {
-  std::string out(text.substr(0, bytes_max));
-  for (char& c : out) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
-  return out;
-}
-
 std::string san_text(const GENERAL_NAME* name) {
   if (name->type == GEN_DNS) {
     const ASN1_STRING* text = name->d.dNSName;
-    return ascii_only({reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-                       static_cast<std::size_t>(ASN1_STRING_length(text))},
-                      kSanBytesMax);
+    return printable({reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                      static_cast<std::size_t>(ASN1_STRING_length(text))},
+                     kSanBytesMax);
   }
   if (name->type == GEN_IPADD) {
     IpAddress ip;
@@ -98,7 +78,7 @@ std::string name_text(const X509_name_st* name) {
   std::string text =
       length > 0 ? std::string(data, static_cast<std::size_t>(length)) : std::string{};
   BIO_free(out);
-  return clean(std::move(text), kNameBytesMax);
+  return safe_text(text, kNameBytesMax);
 }
 
 core::WallTime to_wall(const asn1_string_st* time) {

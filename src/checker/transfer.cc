@@ -8,6 +8,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "checker/safe_text.h"
 #include "core/ensure.h"
 
 namespace watchwheel::checker {
@@ -145,9 +146,8 @@ bool Transfer::set_form(const ExchangeRequest& request) {
                                        : Form::Other;
   if (form == form_ && form != Form::Other) return true;
   form_ = form;
-  // HTTPGET undoes NOBODY and POST.
-  if (!set(easy, CURLOPT_HTTPGET, 1L) ||
-      !set(easy, CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)) ||
+  // Naming a body makes a request a POST; HTTPGET undoes that, and NOBODY.
+  if (!set(easy, CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)) ||
       !set(easy, CURLOPT_POSTFIELDSIZE, -1L) || !set(easy, CURLOPT_HTTPGET, 1L) ||
       !set(easy, CURLOPT_CUSTOMREQUEST, static_cast<char*>(nullptr))) {
     return false;

@@ -112,6 +112,7 @@ class Line {
     }
     return std::nullopt;
   }
+  bool resumed() const { return SSL_session_reused(tls_) == 1; }
   bool wait_for_bytes() { return wait(POLLIN); }
 
   bool send(std::string_view bytes) {
@@ -291,7 +292,7 @@ struct FaultServer::Impl {
   int listener = -1;
   SSL_CTX* context = nullptr;
   std::atomic<bool> stopping{false};
-  std::atomic<std::uint64_t> connections{0}, finished{0};
+  std::atomic<std::uint64_t> connections{0}, finished{0}, resumed{0};
   mutable std::mutex mutex;  // Guards all below.
   std::condition_variable less;
   std::map<std::string, Script, std::less<>> paths;
@@ -369,6 +370,7 @@ struct FaultServer::Impl {
       return;
     }
     if (context != nullptr && !line.handshake(context)) return line.close_in_order();
+    if (context != nullptr && line.resumed()) ++resumed;
     const std::optional<std::string> request = read_request(line);
     if (request) play(line, script_for(*request));
   }
@@ -478,6 +480,9 @@ std::uint64_t FaultServer::connections() const {
 }
 std::uint64_t FaultServer::finished() const {
   return impl_->finished;
+}
+std::uint64_t FaultServer::resumed() const {
+  return impl_->resumed;
 }
 std::vector<std::string> FaultServer::requests() const {
   const std::lock_guard guard(impl_->mutex);

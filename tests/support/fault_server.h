@@ -92,6 +92,8 @@ class FaultServer {
 
   [[nodiscard]] std::uint64_t connections() const;
   [[nodiscard]] std::uint64_t finished() const;  // Connections whose script has ended.
+  // TLS handshakes that took up an earlier session.
+  [[nodiscard]] std::uint64_t resumed() const;
   // Heads of requests, with the body after the empty line, in the order they came.
   [[nodiscard]] std::vector<std::string> requests() const;
   [[nodiscard]] std::string last_request() const;

@@ -335,6 +335,9 @@ TEST_F(CheckerCauses, KeywordMissing) {
   options.keyword = "welcome";
   expect(driver.check(server.url(), options), Cause::KeywordMissing, Phase::Content,
          "\"welcome\" is not in the body of 5 bytes");
+  options.keyword = std::string("\xff\n", 2) + std::string(600, 'k');
+  expect(driver.check(server.url(), options), Cause::KeywordMissing, Phase::Content, "\"??kkk");
+  options.keyword = "welcome";
   options.max_body_bytes = 1000;
   expect(driver.check(server.url("/long"), options), Cause::KeywordMissing, Phase::Content,
          "first 1000 bytes");
@@ -434,9 +437,10 @@ TEST_F(CheckerCauses, Cancelled) {
   ASSERT_EQ(driver.start(4, server.url(), options), checker::Start::Started);
   driver.checker().cancel_all(driver.now());
   EXPECT_EQ(driver.results(), 4U);
+  const std::vector<Phase> phases{Phase::Request, Phase::Connect, Phase::Dns, Phase::Dns};
   for (checker::ProbeToken token = 1; token <= 4; ++token) {
     ASSERT_EQ(driver.results_of(token).size(), 1U);
-    expect(driver.results_of(token).front(), Cause::Cancelled, Phase::Dns, "");
+    expect(driver.results_of(token).front(), Cause::Cancelled, phases[token - 1], "");
   }
   EXPECT_EQ(driver.checker().in_flight(), 0U);
   server.on("/", ok("hello"));

@@ -254,6 +254,8 @@ TEST_F(CheckerTlsHealthy, SameCertificateIsSharedBetweenChecksAndHandshakesAreFu
   const auto second = driver.check(server.url("/", "shop.example"), options).tls;
   ASSERT_TRUE(first);
   EXPECT_EQ(first.get(), second.get());
+  EXPECT_EQ(server.requests().size(), 2U);
+  EXPECT_EQ(server.resumed(), 0U);
 }
 
 TEST_F(CheckerTlsHealthy, IntermediateWildcardAndAddressNamesAreGood) {
