@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/tls_trust.h - whom we trust, and what exactly is wrong with a certificate.
 //
-// TrustStore   a set of trusted certificates, loaded once and shared by all handshakes of a lane (loading it for each cost 58 ms,
-//              facts in ADR 0001's table). Thread: the lane's.
+// TrustStore   a set of trusted certificates, loaded once and shared by all handshakes of a lane: loading it for each one was
+//              measured at 58 ms of CPU. Thread: the lane's.
 // CertVerdict  every problem of a presented chain, gathered in one walk; the cause is chosen afterwards. OpenSSL alone stops at
 //              the first problem it meets, which need not be the one that matters.
 #pragma once
