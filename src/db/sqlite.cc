@@ -57,15 +57,6 @@ std::string_view remedy(int code) {
   }
 }
 
-// SQLite's own waiting grows to 100 ms between tries; a bulk import that takes the lock again at once would then starve
-// the event store. Even, short steps find the gaps between its transactions.
-int wait_for_lock(void* /*unused*/, int tries) noexcept {
-  constexpr int kStepMs = 2;
-  if (tries >= kBusyWait.count() / kStepMs) return 0;
-  sqlite3_sleep(kStepMs);
-  return 1;
-}
-
 }  // namespace
 
 struct Query::Slot {
@@ -165,7 +156,7 @@ core::Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptio
   const int flags =
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(options.path.c_str(), &handle, flags, nullptr);
-  std::unique_ptr<Connection> connection(new Connection(handle, options.path));
+  std::unique_ptr<Connection> connection(new Connection(handle, options));
   if (code != SQLITE_OK) return connection->error(code);
   // By name, not by a descriptor of our own: closing one would drop the locks of this process's other connections.
   if (!existed) (void)::chmod(options.path.c_str(), kFileMode);
@@ -173,8 +164,8 @@ core::Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptio
   return connection;
 }
 
-Connection::Connection(sqlite3* handle, std::string path)
-    : handle_(handle), path_(std::move(path)) {
+Connection::Connection(sqlite3* handle, const ConnectionOptions& options)
+    : handle_(handle), path_(options.path), busy_wait_(options.busy_wait) {
   slots_.reserve(kQueriesMax);
 }
 
@@ -186,8 +177,17 @@ Connection::~Connection() {
   sqlite3_close(handle_);
 }
 
+// SQLite's own waiting grows to 100 ms between tries; an import that takes the lock again at once would then starve the
+// event store. Even, short steps find the gaps between its transactions.
+int Connection::wait_for_lock(void* connection, int tries) noexcept {
+  constexpr int kStepMs = 2;
+  if (tries >= static_cast<Connection*>(connection)->busy_wait_.count() / kStepMs) return 0;
+  sqlite3_sleep(kStepMs);
+  return 1;
+}
+
 core::Result<void> Connection::set_up(const ConnectionOptions& options) {
-  sqlite3_busy_handler(handle_, wait_for_lock, nullptr);
+  sqlite3_busy_handler(handle_, wait_for_lock, this);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
@@ -221,7 +221,7 @@ core::Result<void> Connection::use_wal() {
           "store " + path_ + ": its file system cannot hold a write-ahead log; use a local disk"};
     }
     const bool busy = (sqlite3_errcode(handle_) & 0xff) == SQLITE_BUSY;
-    if (!busy || wait_for_lock(nullptr, tries) == 0) return row.error();
+    if (!busy || wait_for_lock(this, tries) == 0) return row.error();
   }
 }
 

@@ -46,6 +46,7 @@ struct ConnectionOptions {
   std::uint32_t cache_kib = 4096;  // Page cache, taken as it is needed.
   // A commit that finds the write-ahead log longer than this folds it back into the file, and takes that long more.
   std::uint32_t checkpoint_pages = 1000;
+  std::chrono::milliseconds busy_wait = kBusyWait;  // For another writer.
 };
 
 class Connection;
@@ -125,18 +126,21 @@ class Connection : core::Pinned {
 
  private:
   friend class Transaction;
-  Connection(sqlite3* handle, std::string path);
+  Connection(sqlite3* handle, const ConnectionOptions& options);
   [[nodiscard]] core::Result<void> set_up(const ConnectionOptions& options);
   [[nodiscard]] core::Result<void> use_wal();
 
+  static int wait_for_lock(void* connection, int tries) noexcept;
+
   sqlite3* handle_;
   std::string path_;
+  std::chrono::milliseconds busy_wait_;
   std::vector<std::unique_ptr<Query::Slot>> slots_;
 };
 
 class Transaction {
  public:
-  // For writing: takes the write lock at once, waiting up to kBusyWait. An upgrade later on could not wait.
+  // For writing: takes the write lock at once, waiting up to busy_wait. An upgrade later on could not wait.
   [[nodiscard]] static core::Result<Transaction> write(Connection& connection);
   // For reading several things as of one moment. Holds no one up.
   [[nodiscard]] static core::Result<Transaction> read(Connection& connection);
