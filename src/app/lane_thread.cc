@@ -38,6 +38,7 @@ struct LaneThread::Parts {
   asio::io_context io{1};
   std::unique_ptr<asio::posix::stream_descriptor>
       descriptor;  // Wraps the checker's epoll descriptor; does not own it.
+  bool waiting_readable = false;
   std::atomic<bool> wake_pending{false};
   std::atomic<bool> admission_closed{false};
   std::atomic<bool> stopping{false};
@@ -47,19 +48,19 @@ struct LaneThread::Parts {
   void loop() noexcept;
 };
 
-// Asio tells when the epoll descriptor has something; the turn that follows takes it.
-// Level-triggered by re-arming.
+// Asio tells when the epoll descriptor has something; the turn that follows takes it. Armed again only
+// after that turn: the descriptor stays readable until then, and a handler that armed itself again at
+// once kept poll() busy for ever.
 void LaneThread::Parts::wait_readable() {
+  if (waiting_readable) return;
+  waiting_readable = true;
   descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
-                         [this](const boost::system::error_code& error) {
-                           if (!error) wait_readable();
-                         });
+                         [this](const boost::system::error_code&) { waiting_readable = false; });
 }
 
 void LaneThread::Parts::loop() noexcept {
   const std::string name = "lane-" + std::to_string(number);
   pthread_setname_np(pthread_self(), name.c_str());
-  wait_readable();
   core::SteadyTime meant = clock.steady();  // When this turn was to begin at the latest.
   while (!stopping.load()) {
     const core::SteadyTime now = clock.steady();
@@ -75,6 +76,7 @@ void LaneThread::Parts::loop() noexcept {
     if (const auto deadline = checker->next_deadline())
       next = std::min(next, std::max(*deadline, after));
     meant = next;
+    wait_readable();
     if (next > after) io.run_one_for(next - after);
     io.poll();
   }
