@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/logging.h"
 
+#include <pthread.h>
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -89,7 +91,8 @@ class SpdLogging final : public Logging {
  private:
   // Its destructor writes what is queued and joins the thread. Ours and not spdlog's global one: no singletons.
   std::shared_ptr<spdlog::details::thread_pool> pool_ =
-      std::make_shared<spdlog::details::thread_pool>(kLogQueueLines, 1);
+      std::make_shared<spdlog::details::thread_pool>(
+          kLogQueueLines, 1, [] { ::pthread_setname_np(::pthread_self(), "log"); });
   std::shared_ptr<spdlog::async_logger> logger_;
   std::atomic<std::uint64_t> lost_{0};
 };
@@ -97,8 +100,9 @@ class SpdLogging final : public Logging {
 }  // namespace
 
 std::unique_ptr<Logging> Logging::make(const LogConfig& config) {
-  const LogFormat format = resolve_log_format(config.format, std::getenv("INVOCATION_ID"),
-                                              std::getenv("JOURNAL_STREAM"));
+  const LogFormat format =
+      resolve_log_format(config.format, std::getenv("INVOCATION_ID"), std::getenv("JOURNAL_STREAM"),
+                         ::isatty(STDERR_FILENO) == 1);
   return std::make_unique<SpdLogging>(format, config.level);
 }
 
@@ -122,8 +126,9 @@ std::string format_log_line(LogFormat format, LogLevel level, std::int64_t unix_
 }
 
 LogFormat resolve_log_format(LogFormat wanted, const char* invocation_id,
-                             const char* journal_stream) {
+                             const char* journal_stream, bool terminal) {
   if (wanted != LogFormat::Auto) return wanted;
+  if (terminal) return LogFormat::Text;
   return invocation_id != nullptr || journal_stream != nullptr ? LogFormat::Journal
                                                                : LogFormat::Text;
 }

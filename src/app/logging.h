@@ -3,8 +3,9 @@
 // lines.
 //
 // Owns     a queue of kLogQueueLines lines and the thread that writes them ("log"); standard output
-// is never touched. Thread   as Log; set_level: any. Fails    as Log. What is queued is written
-// before the destructor returns.
+//          is never touched.
+// Thread   as Log; set_level: any.
+// Fails    as Log. What is queued is written before the destructor returns.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +23,8 @@ inline constexpr std::size_t kLogQueueLines = 2048;
 
 class Logging : public Log {
  public:
-  // Auto becomes Journal when systemd started us (INVOCATION_ID) or standard error is the journal
-  // (JOURNAL_STREAM), else Text.
+  // Auto becomes Text on a terminal; else Journal when systemd started us (INVOCATION_ID) or
+  // standard error is the journal (JOURNAL_STREAM); else Text.
   [[nodiscard]] static std::unique_ptr<Logging> make(const LogConfig& config);
 
   virtual void set_level(LogLevel level) noexcept = 0;
@@ -37,8 +38,9 @@ class Logging : public Log {
 //   Json     {"ts":"…","level":"warning","event":"lease_lost","message":"lease_lost bucket=7"}
 [[nodiscard]] std::string format_log_line(LogFormat format, LogLevel level, std::int64_t unix_ms,
                                           std::string_view line);
-// Which format Auto stands for, given the two variables (null: not set).
+// Which format Auto stands for, given the two variables (null: not set) and whether standard error is
+// a terminal: a shell inside a systemd session has the variables too.
 [[nodiscard]] LogFormat resolve_log_format(LogFormat wanted, const char* invocation_id,
-                                           const char* journal_stream);
+                                           const char* journal_stream, bool terminal);
 
 }  // namespace watchwheel::app

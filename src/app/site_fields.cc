@@ -155,6 +155,13 @@ Result<void> set_site_field(core::SiteRecord& record, std::string_view column,
     unset(record, column);
     return {};
   }
+  if (std::size_t bad_at = 0; !is_utf8(value, &bad_at)) {
+    return invalid(std::string(column) + ": byte " + std::to_string(bad_at + 1) +
+                   " is not UTF-8; write it in UTF-8");
+  }
+  if (value.find('\0') != std::string_view::npos) {
+    return invalid(std::string(column) + ": holds a zero byte; remove it");
+  }
   if (column == "id") return set_id(record, value);
   if (column == "url") return set_url(record, value);
   if (column == "interval") return set_interval(record, value);

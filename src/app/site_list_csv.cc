@@ -360,16 +360,6 @@ class CsvReader final : public SiteReader {
   }
 
   void set_field(SiteRow& row, const Field& field, std::string_view column) {
-    std::size_t bad_at = 0;
-    if (!is_utf8(field.text, &bad_at)) {
-      return problem(row, field.line, field.column,
-                     std::string(column) + ": byte " + std::to_string(bad_at + 1) +
-                         " of the field is not UTF-8; save the file as UTF-8");
-    }
-    if (field.text.find('\0') != std::string::npos) {
-      return problem(row, field.line, field.column,
-                     std::string(column) + ": the field holds a zero byte; remove it");
-    }
     if (const core::Result<void> fit = set_site_field(row.record, column, field.text); !fit)
       problem(row, field.line, field.column, fit.error().message);
   }

@@ -138,8 +138,6 @@ class JsonlReader final : public SiteReader {
     }
     const core::Result<std::string> text = value_text(value, name);
     if (!text) return problem(row, 0, text.error().message);
-    if (text->find('\0') != std::string::npos)
-      return problem(row, 0, name + ": the text holds a zero byte; remove it");
     if (const core::Result<void> fit = set_site_field(row.record, name, *text); !fit)
       problem(row, 0, fit.error().message);
   }

@@ -113,8 +113,7 @@ TEST(SiteCsv, EachBadLineHasItsPlaceAndLeavesItsNeighbours) {
       HasSubstr("s:7: error: interval: a check may take 10s, longer than the interval of 2s"));
   EXPECT_THAT(listed.problems[5],
               HasSubstr("s:8:19: error: interval: '25h' is out of range; write 1s to 24h"));
-  EXPECT_THAT(listed.problems[6],
-              HasSubstr("s:9:1: error: url: byte 18 of the field is not UTF-8"));
+  EXPECT_THAT(listed.problems[6], HasSubstr("s:9:1: error: url: byte 18 is not UTF-8"));
   EXPECT_THAT(listed.problems[7], HasSubstr("s:10: error: the same site as line 2"));
 }
 
@@ -316,6 +315,8 @@ TEST(SiteFields, RefusesWhatDoesNotFit) {
            {"tags", std::string(65, 'x')},
            {"url", "http://a.example/" + std::string(2048, 'x')},
            {"ca_file", "relative.pem"},
+           {"name", "\xff"},
+           {"keyword", std::string("a\0b", 3)},
            {"colour", "red"}}) {
     EXPECT_FALSE(set_site_field(site, column, text)) << column;
   }
