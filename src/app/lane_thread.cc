@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -36,6 +37,9 @@ struct LaneThread::Parts {
   Lane lane;
   std::unique_ptr<checker::Checker> checker;
   asio::io_context io{1};
+  // Between the end of one wait and the next there is no work, and a context without work stops for
+  // good: the loop then spun without ever waiting.
+  asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   std::unique_ptr<asio::posix::stream_descriptor>
       descriptor;  // Wraps the checker's epoll descriptor; does not own it.
   bool waiting_readable = false;

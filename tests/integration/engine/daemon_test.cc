@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <map>
@@ -275,6 +276,29 @@ TEST(Daemon, DrainsWithinItsTimeWithChecksHanging) {
   const Finished end = daemon.stop();
   EXPECT_EQ(end.status, 0) << end.err;
   EXPECT_TRUE(daemon.incidents(false).at("incidents").empty());
+}
+
+// Goal: a lane with little to do sleeps. A loop that never waited looked healthy from outside but burnt a core: 500 thousand
+// turns a second. Method: turns made between two readings of the uptime; it may make some tens a second.
+TEST(Daemon, SleepsWhenThereIsLittleToDo) {
+  const TempDir dir;
+  const FleetThread fleet(fleet_config(dir, 4, 0));
+  DaemonUnderTest daemon(fleet, 1s);
+  daemon.import_sites(4);
+  daemon.start();
+  daemon.wait_ready();
+  ASSERT_TRUE(
+      eventually([&] { return daemon.metric("watchwheel_checks_total{outcome=\"up\"}") >= 8; }));
+  const auto turns_per_second = [&] {
+    const json status = daemon.status();
+    double turns = 0;
+    for (const json& lane : status.at("lanes"))
+      turns = std::max(turns, lane.at("turns").get<double>());
+    return turns / status.at("uptime_s").get<double>();
+  };
+  EXPECT_LT(turns_per_second(), 2000);
+  EXPECT_GT(turns_per_second(), 5) << "it polls its rings ten times a second";
+  EXPECT_EQ(daemon.stop().status, 0);
 }
 
 // Goal: what cannot start says why and ends with the right status: bad configuration 1, our own trouble 3.
