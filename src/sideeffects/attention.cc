@@ -121,8 +121,8 @@ void Attention::on_failure(Trouble& trouble, const Seen& seen, WallTime at) {
   outage.last_failed_at = at;
   outage.evidence = seen.evidence;
   if (is_confirmed(outage)) {
-    // Nothing new in a long outage is no news, unless the shard has not followed: its policy may have been stricter for a
-    // moment while the configuration was reloaded.
+    // Nothing new in a long outage is no news, unless the shard has not followed: its policy may
+    // have been stricter for a moment while the configuration was reloaded.
     if (news || !trouble.shard_down) trouble.dirty = true;
     return;
   }
@@ -134,7 +134,8 @@ void Attention::on_failure(Trouble& trouble, const Seen& seen, WallTime at) {
 }
 
 void Attention::start_outage(Trouble& trouble, const Evidence& evidence, WallTime at) {
-  // With the site the start names the event, so two outages never share one, not even when the clock was set back.
+  // With the site the start names the event, so two outages never share one, not even when the
+  // clock was set back.
   const auto taken = [&](const Kept& kept) { return kept.outage.started_at == at; };
   while (std::any_of(trouble.ended.begin(), trouble.ended.end(), taken))
     at += std::chrono::milliseconds{1};
@@ -153,7 +154,8 @@ void Attention::on_success(Trouble& trouble, const Seen& seen, WallTime at) cons
   move_to_ended(trouble);
 }
 
-// Lets the end of the current outage be told, if there is room. One place is kept free for the outage that may start next.
+// Lets the end of the current outage be told, if there is room. One place is kept free for the
+// outage that may start next.
 void Attention::move_to_ended(Trouble& trouble) {
   const std::size_t room =
       trouble.presence == Presence::Watched ? kOutagesWaitingMax - 1 : kOutagesWaitingMax;
@@ -268,8 +270,8 @@ void Attention::drop_acknowledged(Trouble& trouble, const SiteNote& note) {
   outage.confirmed_failures = outage.failures;
 }
 
-// The store has an event open that we do not know of. Notes come in order, so what was committed before is dropped already,
-// and the oldest outage here is what goes on under that event's name.
+// The store has an event open that we do not know of. Notes come in order, so what was committed
+// before is dropped already, and the oldest outage here is what goes on under that event's name.
 void Attention::take_over(Trouble& trouble, const OpenEvent& event) {
   trouble.dirty = true;
   if (trouble.presence != Presence::Watched) return;  // The facts that say so close it.
@@ -295,8 +297,8 @@ void Attention::take_over(Trouble& trouble, const OpenEvent& event) {
   outage.confirmed_failures = event.failures;
 }
 
-// A restored outage went on under the name of an event that was closed before we took it over. What failed since then is an
-// outage of its own; what did not fail since then was over.
+// A restored outage went on under the name of an event that was closed before we took it over. What
+// failed since then is an outage of its own; what did not fail since then was over.
 void Attention::on_event_gone(Trouble& trouble) const {
   trouble.dirty = true;
   const auto was_over = [](const Kept& kept) {

@@ -49,7 +49,8 @@ struct Reaction {
   friend bool operator==(const Reaction&, const Reaction&) = default;
 };
 
-// How long until the quick re-check after this many results of an outage: `retry_interval`, a tenth more or less. Pure.
+// How long until the quick re-check after this many results of an outage: `retry_interval`, a tenth
+// more or less. Pure.
 [[nodiscard]] core::Duration recheck_delay(core::Duration retry_interval, core::SiteId site,
                                            std::uint32_t results, std::uint64_t jitter_seed);
 
@@ -60,25 +61,28 @@ class Attention : core::Pinned {
   // For results from now on. What is confirmed stays so.
   void set_policy(core::ConfirmPolicy policy);
 
-  // Takes an event over that the store has open: the streak goes on, what is down stays confirmed. Replaces nothing: a site
-  // that is in trouble already keeps what is known of it here, which is newer.
+  // Takes an event over that the store has open: the streak goes on, what is down stays confirmed.
+  // Replaces nothing: a site that is in trouble already keeps what is known of it here, which is
+  // newer.
   void restore(core::SiteId site, const core::OpenEvent& event);
 
-  // Call it for every failure, and for every result of a site that is troubled. A conclusive result of a paused or removed
-  // site means that it is watched again.
+  // Call it for every failure, and for every result of a site that is troubled. A conclusive result
+  // of a paused or removed site means that it is watched again.
   [[nodiscard]] Reaction on_result(core::SiteId site, const Seen& seen);
 
-  // All that the shard has not acknowledged, with a new seq. For posting: what is made here counts as told.
-  // For a site that is not troubled: watched, no outages.
+  // All that the shard has not acknowledged, with a new seq. For posting: what is made here counts
+  // as told. For a site that is not troubled: watched, no outages.
   [[nodiscard]] core::SiteFacts facts(core::SiteId site);
 
-  // End what is open, because nobody looks any more, and give the facts that say so. The site stays troubled until a shard
-  // has acknowledged them. May be called for a site that is not in trouble: an event may be open that is not known here.
+  // End what is open, because nobody looks any more, and give the facts that say so. The site stays
+  // troubled until a shard has acknowledged them. May be called for a site that is not in trouble:
+  // an event may be open that is not known here.
   [[nodiscard]] core::SiteFacts paused(core::SiteId site, core::WallTime at);
   [[nodiscard]] core::SiteFacts removed(core::SiteId site, core::WallTime at);
 
-  // A shard has committed a seq, or tells that the store knows better what is open. Ended outages up to that seq are dropped.
-  // True: the site is no longer in trouble, and forgotten. When false, wants_post() may have become true.
+  // A shard has committed a seq, or tells that the store knows better what is open. Ended outages
+  // up to that seq are dropped. True: the site is no longer in trouble, and forgotten. When false,
+  // wants_post() may have become true.
   bool on_note(const core::SiteNote& note);
 
   // Something changed that facts() has not given yet. on_result() says so by itself; ask after on_note().

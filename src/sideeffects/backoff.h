@@ -13,8 +13,9 @@ struct BackoffLimits {
   core::Duration max = std::chrono::seconds{5};
 };
 
-// The wait after failed attempt number `attempt` (1, 2, 3 …): `first`, doubling up to `max`, of which the upper half is
-// jitter, so that several writers that failed together do not come back together. Pure; never above `max`.
+// The wait after failed attempt number `attempt` (1, 2, 3 …): `first`, doubling up to `max`, of
+// which the upper half is jitter, so that several writers that failed together do not come back
+// together. Pure; never above `max`.
 [[nodiscard]] core::Duration backoff_delay(const BackoffLimits& limits, std::uint32_t attempt,
                                            std::uint64_t seed);
 

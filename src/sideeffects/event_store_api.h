@@ -51,19 +51,19 @@ struct EventWrite {
 struct StoredEvent {
   core::OpenEvent event;
   std::uint32_t transitions_total = 0;
-  core::Evidence
-      evidence;  // As the event's row has it: after a restart the lane does not know it until the next failure.
+  // As its row has it: a restarted lane knows it only at the next failure.
+  core::Evidence evidence;
 };
 
 class EventStore {
  public:
   virtual ~EventStore() = default;
 
-  // All of `writes` in one durable transaction: event rows, transitions, and the event columns of site_state. Writes of one
-  // site are applied in their order. A replay after Unknown changes nothing that is already there. A site that has been
-  // removed meanwhile keeps its events.
-  // An event that has ended is frozen: a write to it changes nothing, whatever it says. A lane may tell of an outage once
-  // more before it hears that its end was committed.
+  // All of `writes` in one durable transaction: event rows, transitions, and the event columns of
+  // site_state. Writes of one site are applied in their order. A replay after Unknown changes
+  // nothing that is already there. A site that has been removed meanwhile keeps its events.
+  // An event that has ended is frozen: a write to it changes nothing, whatever it says. A lane may
+  // tell of an outage once more before it hears that its end was committed.
   // Invalid: a gap in the transitions, or a second open event for a site.
   [[nodiscard]] virtual core::Result<void> commit(std::span<const EventWrite> writes) = 0;
 

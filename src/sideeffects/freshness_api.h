@@ -17,8 +17,8 @@ class FreshnessSink {
  public:
   virtual ~FreshnessSink() = default;
 
-  // Writes the freshness columns of site_state: at most one mark a site, sorted by site. A mark older than what is stored
-  // (by checked_at) changes nothing; a site that is gone is passed over.
+  // Writes the freshness columns of site_state: at most one mark a site, sorted by site. A mark
+  // older than what is stored (by checked_at) changes nothing; a site that is gone is passed over.
   [[nodiscard]] virtual core::Result<void> write(std::span<const core::FreshnessMark> marks) = 0;
 };
 

@@ -18,8 +18,8 @@ using core::TransitionReason;
 
 namespace {
 
-// Times within an event never run backwards: an outage taken over from another engine, or seen while the wall clock was set
-// back, may say otherwise.
+// Times within an event never run backwards: an outage taken over from another engine, or seen
+// while the wall clock was set back, may say otherwise.
 void append(EventWrite& write, TransitionRecord transition) {
   transition.seq = ++write.transitions_total;
   transition.before = write.transitions.empty() ? write.state : write.transitions.back().after;

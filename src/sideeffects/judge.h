@@ -3,21 +3,21 @@
 //
 // The one place where transitions are made. What each stored state and each outage earn together:
 //
-//   stored open event    the facts                          earned
-//   none                 outage goes on                     opened [, confirmed]
-//   none                 outage ended                       opened [, confirmed], closed (absorbed if it is stored already)
-//   the same outage      goes on                            [confirmed], or the row alone when the evidence moved on
-//   the same outage      ended                              [confirmed,] closed
-//   a later outage       earlier ones                       nothing: they were settled before that one was opened
-//   not mentioned        watched                            nothing: `unknown_event`, the lane takes it over and posts again
-//   not mentioned        paused, removed                    closed, at the time of the facts; then the outages as above
-//   none                 restored outage that failed since  nothing at all: `event_gone`, the lane makes it an outage of its own
-//   none                 restored outage, no failure since  nothing of it: it was settled before
+//   stored open event    the facts                   earned
+//   none                 outage goes on              opened [, confirmed]
+//   none                 outage ended                opened [, confirmed], closed (absorbed when a repeat)
+//   the same outage      goes on                     [confirmed], or the row alone for newer evidence
+//   the same outage      ended                       [confirmed,] closed
+//   a later outage       earlier ones                nothing: they were settled before it was opened
+//   not mentioned        watched                     nothing: `unknown_event`, the lane takes it over
+//   not mentioned        paused, removed             closed, when the facts say; then as above
+//   none                 restored, failed since      nothing at all: `event_gone`, the lane makes it its own
+//   none                 restored, no failure since  nothing of it: it was settled before
 //
-// closed: recovered if it was confirmed, else false_alarm; operator when paused; site_removed when removed.
-// confirmed: only when the lane says so and the failures reach the policy given here.
-// A stored event that the lane does not know of (its memory was lost, another engine opened it a moment ago) is neither
-// closed nor guessed at: only the lane can see whether the site fails.
+// closed: recovered if it was confirmed, else false_alarm; operator when paused; site_removed when
+// removed. confirmed: only when the lane says so and the failures reach the policy given here.
+// A stored event that the lane does not know of (its memory was lost, another engine opened it a
+// moment ago) is neither closed nor guessed at: only the lane can see whether the site fails.
 #pragma once
 
 #include <optional>
@@ -29,10 +29,10 @@
 namespace watchwheel::sideeffects {
 
 struct Verdict {
-  std::vector<EventWrite>
-      writes;  // In the order in which they are to be stored. Empty: nothing new.
-  std::optional<StoredEvent>
-      open_after;  // What is open once they are stored. Its event id may be 0: not known here.
+  // In the order in which they are to be stored. Empty: nothing new.
+  std::vector<EventWrite> writes;
+  // What is open once they are stored. Its event id may be 0: not known here.
+  std::optional<StoredEvent> open_after;
   std::optional<core::OpenEvent> unknown_event;
   bool event_gone = false;
 

@@ -10,8 +10,8 @@ class NoteSink {
  public:
   virtual ~NoteSink() = default;
 
-  // Hands a note to the lane of its site. False: no room now, `note` is untouched and offered again later.
-  // Thread: the shard's. Never blocks.
+  // Hands a note to the lane of its site. False: no room now, `note` is untouched and offered again
+  // later. Thread: the shard's. Never blocks.
   [[nodiscard]] virtual bool offer(core::SiteNote&& note) = 0;
 };
 

@@ -59,8 +59,8 @@ class Projector : core::Pinned {
   Projector(const ProjectorLimits& limits, std::vector<MarkRing*> rings, FreshnessSink& sink,
             const core::Clock& clock, std::uint64_t jitter_seed);
 
-  // Takes what the rings hold, and writes: a full batch at once, what there is when its oldest has waited for `period`.
-  // Returns how many marks were written.
+  // Takes what the rings hold, and writes: a full batch at once, what there is when its oldest has
+  // waited for `period`. Returns how many marks were written.
   std::size_t turn(core::SteadyTime now);
 
   // When turn() is needed next; may be past (at once).

@@ -28,8 +28,8 @@ class ProjectorThread : core::Pinned {
 
   void start();
 
-  // Flushes: writes all that the rings and the projector hold, or until `deadline` has passed. The lanes must have stopped.
-  // Joins. False: something was left. A call to the sink is not cut short.
+  // Flushes: writes all that the rings and the projector hold, or until `deadline` has passed. The
+  // lanes must have stopped. Joins. False: something was left. A call to the sink is not cut short.
   bool stop(core::SteadyTime deadline);
 
  private:

@@ -15,8 +15,8 @@ using core::SteadyTime;
 
 namespace {
 
-// Whether trying the same again can help. A store that reads its own file as corrupt is broken, not our batch: nothing is
-// thrown away for that.
+// Whether trying the same again can help. A store that reads its own file as corrupt is broken, not
+// our batch: nothing is thrown away for that.
 bool is_bad_request(const core::Error& error) {
   return error.kind == ErrorKind::Invalid || error.kind == ErrorKind::NotFound;
 }
@@ -150,7 +150,8 @@ core::Result<std::optional<StoredEvent>> Shard::stored_of(SiteId site) {
   return store_.open_event(site);
 }
 
-// After a lost answer the very same writes are sent again, not judged anew: what the store already has of them it absorbs.
+// After a lost answer the very same writes are sent again, not judged anew: what the store already
+// has of them it absorbs.
 core::Result<void> Shard::commit(const Part& part) {
   std::vector<EventWrite> writes;
   for (const Entry& entry : part) {
@@ -197,7 +198,8 @@ void Shard::divide(Part part) {
   parts_.push_front(std::move(part));
 }
 
-// The store refuses this site alone. What we remembered of it may be wrong, so it is read and judged once more.
+// The store refuses this site alone. What we remembered of it may be wrong, so it is read and
+// judged once more.
 void Shard::reconsider(Part part, const std::string& reason) {
   Entry& entry = part.front();
   if (entry.reread) {
@@ -210,7 +212,8 @@ void Shard::reconsider(Part part, const std::string& reason) {
   parts_.push_front(std::move(part));
 }
 
-// No note is sent: to the lane nothing is acknowledged, so it keeps what it knows and tells it again with its next news.
+// No note is sent: to the lane nothing is acknowledged, so it keeps what it knows and tells it
+// again with its next news.
 void Shard::set_aside(SiteId site, const std::string& reason) {
   stats_.poisoned.add();
   const auto known = std::find_if(poisoned_.begin(), poisoned_.end(),

@@ -76,11 +76,12 @@ class Shard : core::Pinned {
   Shard(const ShardLimits& limits, core::ConfirmPolicy policy, FactsMailbox& mailbox,
         EventStore& store, NoteSink& notes, const core::Clock& clock, std::uint64_t jitter_seed);
 
-  // Delivers the notes that wait, takes a batch if none is in hand, judges it, commits it, tells the lanes.
-  // Returns how many sites were settled. 0 does not mean idle: see next_turn().
+  // Delivers the notes that wait, takes a batch if none is in hand, judges it, commits it, tells
+  // the lanes. Returns how many sites were settled. 0 does not mean idle: see next_turn().
   std::size_t turn(core::SteadyTime now);
 
-  // When turn() has something to do: a time that may be past (at once), or nothing (until something is posted).
+  // When turn() has something to do: a time that may be past (at once), or nothing (until something
+  // is posted).
   [[nodiscard]] std::optional<core::SteadyTime> next_turn() const;
 
   // Nothing in hand, nothing waiting in the mailbox, no note undelivered.
@@ -88,7 +89,8 @@ class Shard : core::Pinned {
 
   // For batches taken from now on.
   void set_policy(core::ConfirmPolicy policy) { policy_ = policy; }
-  // The lanes have stopped: a note that is refused is dropped instead of holding up what is left to commit.
+  // The lanes have stopped: a note that is refused is dropped instead of holding up what is left to
+  // commit.
   void close_notes();
 
   // Sites set aside, oldest first. A site that is stored later leaves the list.

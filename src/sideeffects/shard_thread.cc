@@ -26,7 +26,8 @@ void ShardThread::start() {
 
 void ShardThread::wake() {
   if (woken_.exchange(true)) return;
-  // The lock makes sure that the thread either sees the flag before it waits, or is waiting already and is notified.
+  // The lock makes sure that the thread either sees the flag before it waits, or is waiting already
+  // and is notified.
   { const std::lock_guard lock(mutex_); }
   condition_.notify_one();
 }

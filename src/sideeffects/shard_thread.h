@@ -36,8 +36,9 @@ class ShardThread : core::Pinned {
   // There is something in the mailbox. Cheap when it was woken already: one atomic exchange.
   void wake();
 
-  // Drains: takes turns until the mailbox is empty and committed, or `deadline` has passed. The lanes must have stopped;
-  // notes that they no longer take are dropped. Joins. False: something was left. A call to the store is not cut short.
+  // Drains: takes turns until the mailbox is empty and committed, or `deadline` has passed. The
+  // lanes must have stopped; notes that they no longer take are dropped. Joins. False: something
+  // was left. A call to the store is not cut short.
   bool stop(core::SteadyTime deadline);
 
   void set_policy(core::ConfirmPolicy policy);

@@ -108,7 +108,9 @@ Result<void> FakeEventStore::apply(const EventWrite& write) {
   auto row = rows_.find(key);
   if (row != rows_.end() && row->second.ended()) return {};  // Frozen.
   if (row == rows_.end()) {
-    if (find_open(write.site) != nullptr) return invalid(write.site, "an event is open already");
+    const bool opens = write.ended_at == kNoWallTime;
+    if (opens && find_open(write.site) != nullptr)
+      return invalid(write.site, "an event is open already");
     row = rows_.emplace(key, FakeEvent{.id = core::EventId{++ids_}, .row = {}}).first;
   }
   EventWrite& stored = row->second.row;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // support/fake_store.h - an honest EventStore and FreshnessSink in memory, with failures on demand.
 //
-// Keeps the contract of sideeffects/event_store_api.h to the letter, so that what passes here passes on a real store:
-// transactions are whole or nothing, replays are absorbed, ended events are frozen, gaps and second open events are Invalid.
+// Keeps the contract of sideeffects/event_store_api.h to the letter, so that what passes here
+// passes on a real store: transactions are whole or nothing, replays are absorbed, ended events are
+// frozen, gaps and second open events are Invalid.
 // Thread   any: one mutex. Several shards may share one.
 #pragma once
 

@@ -1,8 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
-// Goal: what ends up in the store does not depend on when it was told. Method: random results go through Attention, a mailbox,
-// a Shard and an honest store that is often away or loses its answers, with notes that come late, facts posted twice or
-// replaced before they are taken, and restarts; beside it a naive model judges each result at once. At the end, and at
-// each restart, the two hold the same events with the same transitions.
+// SPDX-License-Identifier: Apache-2.0 Goal: what ends up in the store does not depend on when it
+// was told. Method: random results go through Attention, a mailbox, a Shard and an honest store
+// that is often away or loses its answers, with notes that come late, facts posted twice or
+// replaced before they are taken, and restarts; beside it a naive model judges each result at once.
+// At the end, and at each restart, the two hold the same events with the same transitions.
 // The seed of a failure is printed; WATCHWHEEL_SEED replays it.
 #include <gtest/gtest.h>
 
@@ -232,7 +232,8 @@ class Rig {
     }
   }
 
-  // As restart(), but some events are not restored, and some are that were closed since the list was read.
+  // As restart(), but some events are not restored, and some are that were closed since the list
+  // was read.
   void restart_confused() {
     std::map<SiteId, core::OpenEvent> read;
     for (std::uint64_t i = 1; i <= sites_; ++i) {
@@ -319,7 +320,8 @@ class Rig {
     }
   }
 
-  // Once all has arrived, what is open in the store is what fails in the lane's view, and nothing else is kept.
+  // Once all has arrived, what is open in the store is what fails in the lane's view, and nothing
+  // else is kept.
   void agree() const {
     for (std::uint64_t i = 1; i <= sites_; ++i) {
       const SiteId site{i};
@@ -481,7 +483,8 @@ TEST(Outages, AreDownOnlyWhenEnoughResultsEarnedIt) {
   }
 }
 
-// Goal: when what the lane took over is not what is open in the store, the two agree again and the store stays lawful.
+// Goal: when what the lane took over is not what is open in the store, the two agree again and the
+// store stays lawful.
 TEST(Outages, AgreeAgainWhenTheLaneWasToldWrongly) {
   std::size_t unknown_events = 0;
   std::size_t events_gone = 0;
@@ -506,7 +509,8 @@ TEST(Outages, AgreeAgainWhenTheLaneWasToldWrongly) {
   EXPECT_GT(events_gone, 0U) << "nothing was tested";
 }
 
-// Goal: however much a site flaps while the store is away, no outage is lost: those that no longer fit are folded and counted.
+// Goal: however much a site flaps while the store is away, no outage is lost: those that no longer
+// fit are folded and counted.
 TEST(Outages, AreFoldedAndCountedWhenTooManyWait) {
   std::size_t folded = 0;
   for (const std::uint64_t seed : seeds(100)) {

@@ -169,7 +169,8 @@ TEST(Attention, ALongOutageIsNotAStreamOfPosts) {
   EXPECT_TRUE(lane.fails(other).post) << "another phase is news";
 }
 
-// A shard whose policy was stricter for a moment has the site as seems_down; without more news it would stay so.
+// A shard whose policy was stricter for a moment has the site as seems_down; without more news it
+// would stay so.
 TEST(Attention, KeepsPostingAConfirmedOutageUntilTheShardFollows) {
   Lane lane;
   for (int i = 0; i < 3; ++i) lane.fails();
@@ -241,6 +242,16 @@ TEST(Attention, AnOldNoteForgetsNothingNewer) {
   EXPECT_FALSE(lane.acknowledge(old, std::nullopt));
   EXPECT_TRUE(lane.attention.contains(kSite));
   EXPECT_TRUE(lane.acknowledge());
+}
+
+TEST(Attention, ANoteDropsNothingThatWasNotToldYet) {
+  Lane lane;
+  lane.flap();
+  lane.post();
+  lane.flap();
+  EXPECT_FALSE(lane.acknowledge());
+  EXPECT_TRUE(lane.attention.wants_post(kSite));
+  EXPECT_EQ(lane.post().outages.size(), 1U);
 }
 
 TEST(Attention, ANoteForASiteThatIsNotInTroubleIsOver) {

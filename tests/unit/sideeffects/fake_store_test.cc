@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// Goal: the store that everything here is tested against keeps the contract of event_store_api.h; if it were lenient, the other
-// tests would prove nothing.
+// SPDX-License-Identifier: Apache-2.0 Goal: the store that everything here is tested against keeps
+// the contract of event_store_api.h; if it were lenient, the other tests would prove nothing.
 #include "support/fake_store.h"
 
 #include <gtest/gtest.h>

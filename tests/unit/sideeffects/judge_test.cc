@@ -32,7 +32,8 @@ const Evidence kFine{Cause::Ok, Phase::Done, 200, "", "a"};
 const Evidence kStored{Cause::DnsTimeout, Phase::Dns, 0, "stored", ""};
 const ConfirmPolicy kPolicy{.failures = 3, .successes = 1, .retry_interval = 10s};
 
-// An outage that began at `start`, with this many failures ten seconds apart, confirmed by a lane of that policy.
+// An outage that began at `start`, with this many failures ten seconds apart, confirmed by a lane
+// of that policy.
 Outage outage_of(WallTime start, std::uint32_t failures, std::uint32_t policy_failures = 3) {
   Outage outage;
   outage.started_at = start;
@@ -191,7 +192,8 @@ TEST(Judge, FollowsItsTable) {
   EXPECT_EQ(cases, 3 * 5 * 5 * 5 * 3 * 4);
 }
 
-// ---- What each transition says --------------------------------------------------------------------------
+// ---- What each transition says
+// --------------------------------------------------------------------------
 
 TEST(Judge, TellsWhatWasSeenAtEachTurnThoughItIsToldLate) {
   const Verdict verdict = judge(std::nullopt, facts_of({ended(outage_of(kT, 5))}), kPolicy);
@@ -240,7 +242,8 @@ TEST(Judge, TimesNeverRunBackwardsWithinAnEvent) {
   EXPECT_EQ(write.ended_at, kT);
 }
 
-// ---- Several outages, older ones, unknown ones ------------------------------------------------------------
+// ---- Several outages, older ones, unknown ones
+// ------------------------------------------------------------
 
 TEST(Judge, CoversSeveralEndedOutagesAndTheCurrentOneInOrder) {
   const SiteFacts facts = facts_of(
@@ -309,7 +312,8 @@ TEST(Judge, ClosesAnUnknownEventOfASiteAtWhichNobodyLooks) {
             (Reasons{Operator}));
 }
 
-// ---- After a restart -----------------------------------------------------------------------------------
+// ---- After a restart
+// -----------------------------------------------------------------------------------
 
 TEST(Judge, KeepsTheStoredEvidenceUntilTheLaneHasSeenAFailure) {
   const StoredEvent stored = stored_event(kT, SiteState::Down, 3);

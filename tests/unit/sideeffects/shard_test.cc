@@ -280,7 +280,8 @@ TEST(Shard, AnUnreadableEventIsSetAsideAndDoesNotHoldUpTheOthers) {
   EXPECT_EQ(bench.shard.poisoned().front().site, SiteId{2});
 }
 
-// Another engine closed the event and opened the next: what we remember is wrong, and the store refuses ours.
+// Another engine closed the event and opened the next: what we remember is wrong, and the store
+// refuses ours.
 TEST(Shard, ReadsAgainBeforeItSetsASiteAside) {
   Bench bench;
   bench.post(1, 1);

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
-// Goal: the thread takes what is posted, sleeps when there is nothing, drains when stopped, and gives up at the deadline.
-// A real thread and a real clock, but nothing waits for a time: each step waits for what the other thread has done.
+// SPDX-License-Identifier: Apache-2.0 Goal: the thread takes what is posted, sleeps when there is
+// nothing, drains when stopped, and gives up at the deadline. A real thread and a real clock, but
+// nothing waits for a time: each step waits for what the other thread has done.
 #include "sideeffects/shard_thread.h"
 
 #include <gtest/gtest.h>
