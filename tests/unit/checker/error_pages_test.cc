@@ -160,6 +160,34 @@ TEST(ErrorPages, LookAlikesAreHealthy) {
   for (const std::string& page : pages) EXPECT_EQ(seen(page), "") << page;
 }
 
+// Goal: what stands beyond the beginning of a text counts as much. Method: pages whose beginning fits a rule, decided by what
+// follows.
+TEST(ErrorPages, ABeginningThatFitsIsReadToItsEnd) {
+  const std::string more(600, 'x');
+  EXPECT_THAT(seen("<b>Fatal error</b>: " + more + " on line 3"), HasSubstr("PHP fatal error"));
+  EXPECT_EQ(seen("<b>Fatal error</b>: " + more + " at line 3"), "");
+  EXPECT_EQ(seen("<b>Fatal error</b>: " + std::string(4000, 'x') + " on line 3"), "");
+  EXPECT_THAT(seen("<h1>It works!</h1>" + std::string(500, ' ')), HasSubstr("Apache default page"));
+  EXPECT_EQ(seen("<h1>It works!</h1>" + std::string(500, ' ') + "."), "");
+  EXPECT_THAT(seen("<style>" + more + "</style>" + "<p>It works!"),
+              HasSubstr("Apache default page"));
+}
+
+// Goal: blanks before colons do not hide a clue, wherever reading stops for the first time. Method: shift them through it.
+TEST(ErrorPages, BlanksBeforeColonsAreClosedUpEverywhere) {
+  for (std::size_t blanks = 0; blanks < 200; ++blanks) {
+    const std::string gap(blanks, ' ');
+    EXPECT_THAT(seen(gap + "PHP Fatal error" + gap + ": no memory in x" + gap + ": on line 12"),
+                HasSubstr("PHP fatal error"))
+        << blanks;
+  }
+}
+
+TEST(ErrorPages, CaseDoesNotMatter) {
+  EXPECT_THAT(seen("<HTML><TITLE>Under MAINTENANCE</TiTle><STYLE>a{}</StyLe><P>Back&NBSP;soon"),
+              HasSubstr("maintenance page"));
+}
+
 TEST(ErrorPages, OnlyPagesForPeopleAreLookedAt) {
   const std::string page = "<html><body><h1>It works!</h1></body></html>";
   EXPECT_NE(seen(page, ""), "");
