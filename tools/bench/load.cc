@@ -104,6 +104,8 @@ std::uint64_t Progress::may_start(std::uint64_t in_flight, double now) {
     const auto allowed =
         measured == 0 ? 1 : static_cast<std::uint64_t>((now - paced_since_) * load_.rate) + 1;
     room = std::min(room, allowed > measured ? allowed - measured : 0);
+  } else if (load_.rate > 0) {
+    room = std::min(room, load_.warm_up - started_);
   }
   return std::min(left, room);
 }
