@@ -54,6 +54,18 @@ struct Reaction {
 [[nodiscard]] core::Duration recheck_delay(core::Duration retry_interval, core::SiteId site,
                                            std::uint32_t results, std::uint64_t jitter_seed);
 
+// One outage as Attention keeps it.
+struct KeptOutage {
+  core::Outage outage;
+  // The first facts that told it as it is: its end, or for the current one that it is there.
+  std::uint64_t told_seq = 0;
+  std::uint32_t run_failures = 0;  // Since it started, or went on after an end that was never told.
+  // The failures since it was restored, should its event turn out to be gone.
+  core::WallTime resumed_at = core::kNoWallTime;
+  core::Evidence resumed_by;
+  std::uint32_t resumed_failures = 0;
+};
+
 class Attention : core::Pinned {
  public:
   Attention(core::ConfirmPolicy policy, std::uint64_t jitter_seed);
@@ -102,17 +114,7 @@ class Attention : core::Pinned {
   [[nodiscard]] std::uint64_t merged_total() const { return merged_total_; }
 
  private:
-  struct Kept {
-    core::Outage outage;
-    std::uint64_t told_seq =
-        0;  // First facts that told it as it is: its end, or for the current one that it is there.
-    std::uint32_t run_failures =
-        0;  // Since it started, or went on after an end that was never told.
-    // The failures since it was restored, should its event turn out to be gone.
-    core::WallTime resumed_at = core::kNoWallTime;
-    core::Evidence resumed_by;
-    std::uint32_t resumed_failures = 0;
-  };
+  using Kept = KeptOutage;
   struct Trouble {
     std::vector<Kept> ended;      // Told or about to be told, oldest first.
     std::optional<Kept> current;  // Goes on; or has ended and is not told so until there is room.

@@ -11,7 +11,6 @@ namespace watchwheel::sideeffects {
 
 using core::ErrorKind;
 using core::FreshnessMark;
-using core::SiteId;
 using core::SteadyTime;
 
 Projector::Projector(const ProjectorLimits& limits, std::vector<MarkRing*> rings,
@@ -55,7 +54,7 @@ void Projector::take_marks() {
   std::size_t empty = 0;
   while (empty < rings_.size() && budget > 0 && pending_.size() < limits_.pending_max) {
     if (rings_[next_ring_]->take(mark)) {
-      add(std::move(mark));
+      add(mark);
       empty = 0;
       --budget;
     } else {
@@ -65,12 +64,11 @@ void Projector::take_marks() {
   }
 }
 
-void Projector::add(FreshnessMark&& mark) {
-  const SiteId site = mark.site;
-  const auto [seat, is_new] = pending_.try_emplace(site, Pending{.mark = {}, .since = now_});
-  seat->second.mark = std::move(mark);
+void Projector::add(const FreshnessMark& mark) {
+  const auto [seat, is_new] = pending_.try_emplace(mark.site, Pending{.mark = {}, .since = now_});
+  seat->second.mark = mark;
   if (is_new) {
-    order_.push_back(site);
+    order_.push_back(mark.site);
   } else {
     stats_.coalesced.add();
   }
@@ -87,7 +85,7 @@ void Projector::make_batch() {
   batch_since_ = pending_.at(order_.front()).since;
   while (part.size() < limits_.batch_max && !order_.empty()) {
     const auto seat = pending_.find(order_.front());
-    part.push_back(std::move(seat->second.mark));
+    part.push_back(seat->second.mark);
     pending_.erase(seat);
     order_.pop_front();
   }

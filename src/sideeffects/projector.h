@@ -81,7 +81,7 @@ class Projector : core::Pinned {
   using Part = std::vector<core::FreshnessMark>;
 
   void take_marks();
-  void add(core::FreshnessMark&& mark);
+  void add(const core::FreshnessMark& mark);
   [[nodiscard]] bool batch_is_due() const;
   void make_batch();
   // False: to be tried again later.

@@ -81,7 +81,7 @@ void Shard::close_notes() {
 
 void Shard::deliver_notes() {
   while (!undelivered_.empty()) {
-    if (!notes_.offer(std::move(undelivered_.front()))) {
+    if (!notes_.offer(core::SiteNote{undelivered_.front()})) {
       stats_.notes_refused.add();
       if (!notes_closed_) return;
     }
