@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/migrations.h - the schema, as the numbered steps that build it. Forward only: a step that was released is never edited.
+// db/migrations.h - the schema, as the numbered steps that build it. Forward only: a step that was
+// released is never edited.
 //
-// Each step is one transaction that also notes its number in schema_version, so a crash leaves a whole number of steps.
-// Two processes that migrate at once take turns: the version is read again under the write lock of every step.
+// Each step is one transaction that also notes its number in schema_version, so a crash leaves a
+// whole number of steps. Two processes that migrate at once take turns: the version is read again
+// under the write lock of every step.
 #pragma once
 
 #include <cstdint>

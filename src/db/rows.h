@@ -34,7 +34,8 @@ struct EvidenceText {
   std::optional<std::int64_t> http_status;
   std::string detail, address;
 };
-// Binds cause, phase, http_status, detail, address, in this order. `text` must outlive the query's use.
+// Binds cause, phase, http_status, detail, address, in this order. `text` must outlive the query's
+// use.
 void bind_evidence(Query& query, const EvidenceText& text);
 
 // --- Reading. Corrupt, naming the store, when a word is none that we write.
@@ -47,7 +48,8 @@ void bind_evidence(Query& query, const EvidenceText& text);
 [[nodiscard]] core::Result<core::SiteRecord> record_from(const Connection& connection,
                                                          const Query& row, int column);
 
-// e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause from `column` on; nothing when e.id is NULL.
+// e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause from `column` on; nothing when
+// e.id is NULL.
 [[nodiscard]] core::Result<std::optional<core::OpenEvent>> open_event_from(
     const Connection& connection, const Query& row, int column);
 

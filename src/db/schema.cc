@@ -5,8 +5,8 @@
 namespace watchwheel::db {
 namespace {
 
-// AUTOINCREMENT: the id of a site or an event is never given again, or a new site would inherit an old one's history.
-// events.site_id refers to nothing on purpose: events outlive their site.
+// AUTOINCREMENT: the id of a site or an event is never given again, or a new site would inherit an
+// old one's history. events.site_id refers to nothing on purpose: events outlive their site.
 constexpr const char* kFirstSchema = R"sql(
 CREATE TABLE schema_version (
   version    INTEGER PRIMARY KEY,

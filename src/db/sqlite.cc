@@ -12,7 +12,8 @@
 namespace watchwheel::db {
 namespace {
 
-// How long the write-ahead log may stay after a burst; it is cut back to this at the next checkpoint.
+// How long the write-ahead log may stay after a burst; it is cut back to this at the next
+// checkpoint.
 constexpr int kWalBytesKept = 64 * 1024 * 1024;
 // Site options can hold credentials (a header), so a new file is not for everyone to read.
 constexpr mode_t kFileMode = 0640;
@@ -158,7 +159,8 @@ core::Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptio
   const int code = sqlite3_open_v2(options.path.c_str(), &handle, flags, nullptr);
   std::unique_ptr<Connection> connection(new Connection(handle, options));
   if (code != SQLITE_OK) return connection->error(code);
-  // By name, not by a descriptor of our own: closing one would drop the locks of this process's other connections.
+  // By name, not by a descriptor of our own: closing one would drop the locks of this process's
+  // other connections.
   if (!existed) (void)::chmod(options.path.c_str(), kFileMode);
   if (core::Result<void> ready = connection->set_up(options); !ready) return ready.error();
   return connection;
@@ -177,8 +179,8 @@ Connection::~Connection() {
   sqlite3_close(handle_);
 }
 
-// SQLite's own waiting grows to 100 ms between tries; an import that takes the lock again at once would then starve the
-// event store. Even, short steps find the gaps between its transactions.
+// SQLite's own waiting grows to 100 ms between tries; an import that takes the lock again at once
+// would then starve the event store. Even, short steps find the gaps between its transactions.
 int Connection::wait_for_lock(void* connection, int tries) noexcept {
   constexpr int kStepMs = 2;
   if (tries >= static_cast<Connection*>(connection)->busy_wait_.count() / kStepMs) return 0;
@@ -192,6 +194,11 @@ core::Result<void> Connection::set_up(const ConnectionOptions& options) {
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  // SQLite would open a file that may only be read, and fail at the first write.
+  if (sqlite3_db_readonly(handle_, "main") == 1) {
+    return core::Error{core::ErrorKind::Unavailable, "store " + path_ + ": it may only be read; " +
+                                                         std::string(remedy(SQLITE_READONLY))};
+  }
   if (core::Result<void> wal = use_wal(); !wal) return wal;
   return execute(
       "PRAGMA foreign_keys = ON; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
@@ -209,8 +216,9 @@ core::Result<void> Connection::set_up(const ConnectionOptions& options) {
 }
 
 core::Result<void> Connection::use_wal() {
-  // The change to WAL is refused at once while another connection reads the new file: SQLite does not call the busy handler
-  // there. So ask for it only where it is not yet so, and wait here as the handler would.
+  // The change to WAL is refused at once while another connection reads the new file: SQLite does
+  // not call the busy handler there. So ask for it only where it is not yet so, and wait here as
+  // the handler would.
   for (int tries = 0;; ++tries) {
     Query mode = query("PRAGMA journal_mode = WAL");
     core::Result<bool> row = mode.step();
@@ -311,7 +319,8 @@ core::Result<void> Transaction::commit() {
     return done;
   }
   core::Error failure = done.error();
-  // The last page may have reached the disk before the failure was reported: after a crash it can be there.
+  // The last page may have reached the disk before the failure was reported: after a crash it can
+  // be there.
   if ((sqlite3_errcode(connection_->handle_) & 0xff) == SQLITE_IOERR)
     failure.kind = core::ErrorKind::Unknown;
   roll_back();
@@ -319,7 +328,8 @@ core::Result<void> Transaction::commit() {
 }
 
 void Transaction::roll_back() {
-  // Some failures have rolled back already. A rollback has nothing left to fail on that a caller could act upon.
+  // Some failures have rolled back already. A rollback has nothing left to fail on that a caller
+  // could act upon.
   if (sqlite3_get_autocommit(connection_->handle_) == 0) (void)connection_->query("ROLLBACK").run();
   connection_ = nullptr;
 }

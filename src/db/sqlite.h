@@ -37,22 +37,24 @@ inline constexpr std::size_t kQueriesMax = 32;
 // When a commit counts as done.
 enum class Durability : std::uint8_t {
   OnDisk,   // Survives a power cut once commit() has returned: what must not be lost.
-  InOrder,  // Survives our own death; a power cut may take the newest, never the order: projections.
+  InOrder,  // Survives our own death; a power cut may take the newest: projections.
 };
 
 struct ConnectionOptions {
   std::string path;
   Durability durability = Durability::InOrder;
   std::uint32_t cache_kib = 4096;  // Page cache, taken as it is needed.
-  // A commit that finds the write-ahead log longer than this folds it back into the file, and takes that long more.
+  // A commit that finds the write-ahead log longer than this folds it back into the file, and takes
+  // that long more.
   std::uint32_t checkpoint_pages = 1000;
   std::chrono::milliseconds busy_wait = kBusyWait;  // For another writer.
 };
 
 class Connection;
 
-// One use of a compiled query: bind in order, then run() or step() until false. Parameters are bound from the first
-// upwards; texts must outlive the use. A failure to compile or bind is kept and returned by the next step() or run().
+// One use of a compiled query: bind in order, then run() or step() until false. Parameters are
+// bound from the first upwards; texts must outlive the use. A failure to compile or bind is kept
+// and returned by the next step() or run().
 class Query {
  public:
   Query(Query&& other) noexcept
@@ -107,8 +109,8 @@ class Connection : core::Pinned {
       const ConnectionOptions& options);
   ~Connection();
 
-  // A use of the query `sql`, compiled at its first use and kept. `sql` is a constant: it is known by its address.
-  // A query is not used twice at the same time.
+  // A use of the query `sql`, compiled at its first use and kept. `sql` is a constant: it is known
+  // by its address. A query is not used twice at the same time.
   [[nodiscard]] Query query(const char* sql);
   // Statements without parameters or rows, one after the other. Not kept.
   [[nodiscard]] core::Result<void> execute(const std::string& sql);
@@ -140,7 +142,8 @@ class Connection : core::Pinned {
 
 class Transaction {
  public:
-  // For writing: takes the write lock at once, waiting up to busy_wait. An upgrade later on could not wait.
+  // For writing: takes the write lock at once, waiting up to busy_wait. An upgrade later on could
+  // not wait.
   [[nodiscard]] static core::Result<Transaction> write(Connection& connection);
   // For reading several things as of one moment. Holds no one up.
   [[nodiscard]] static core::Result<Transaction> read(Connection& connection);

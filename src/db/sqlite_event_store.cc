@@ -168,8 +168,9 @@ core::Result<std::optional<SqliteEventStore::Stored>> SqliteEventStore::find(
              .failures = static_cast<std::uint32_t>(query.integer(4))}};
 }
 
-// Transitions that are stored already must be the same change: passing over a different one would lose it. Times and
-// evidence may differ, because a shard that repeats itself may know more by then.
+// Transitions that are stored already must be the same change: passing over a different one would
+// lose it. Times and evidence may differ, because a shard that repeats itself may know more by
+// then.
 core::Result<void> SqliteEventStore::check_known(const EventWrite& write, const Stored& stored) {
   for (const TransitionRecord& transition : write.transitions) {
     if (transition.seq > stored.transitions_total) break;

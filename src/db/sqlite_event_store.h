@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // db/sqlite_event_store.h - events and transitions on SQLite.
 //
-// An event is named by (site, started_at), a transition by its number within the event. So storing twice stores once, and
-// what does not continue what is stored is refused instead of leaving a gap: a gap is a lost transition.
+// An event is named by (site, started_at), a transition by its number within the event. So storing
+// twice stores once, and what does not continue what is stored is refused instead of leaving a gap:
+// a gap is a lost transition.
 #pragma once
 
 #include <memory>

@@ -7,7 +7,8 @@
 namespace watchwheel::db {
 namespace {
 
-// One row a statement, inside one transaction: SQLite has no round trip that many rows at once would save.
+// One row a statement, inside one transaction: SQLite has no round trip that many rows at once
+// would save.
 constexpr const char* kWrite =
     "INSERT INTO site_state (site_id, measured, checked_at, cause, http_status, total_ms, "
     "next_due_at, cert_not_after)"

@@ -15,8 +15,8 @@ class SqliteFreshnessSink final : public sideeffects::FreshnessSink {
   explicit SqliteFreshnessSink(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
-  // A stored time that lies in the future of the database's clock does not count as newer: a clock that once was wrong
-  // would otherwise freeze what we say about a site.
+  // A stored time that lies in the future of the database's clock does not count as newer: a clock
+  // that once was wrong would otherwise freeze what we say about a site.
   [[nodiscard]] core::Result<void> write(std::span<const core::FreshnessMark> marks) override;
 
  private:

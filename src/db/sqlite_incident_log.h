@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_incident_log.h - reading events and transitions, on SQLite. Each call sees one moment of the store.
+// db/sqlite_incident_log.h - reading events and transitions, on SQLite. Each call sees one moment
+// of the store.
 #pragma once
 
 #include <memory>

@@ -26,7 +26,8 @@ constexpr const char* kIdsByUrl =
 constexpr const char* kInsert =
     "INSERT INTO sites (interval_ms, active, name, tags, options, created_at, updated_at,"
     " change_seq, id, url, url_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10)";
-// A column that is set is written to its indexes even when it stays the same, so the common change names no indexed one.
+// A column that is set is written to its indexes even when it stays the same, so the common change
+// names no indexed one.
 constexpr const char* kUpdate =
     "UPDATE sites SET interval_ms = ?1, active = ?2, name = ?3, tags = ?4, options = ?5,"
     " updated_at = ?6, change_seq = ?7 WHERE id = ?8";
@@ -64,8 +65,9 @@ constexpr const char* kList = WATCHWHEEL_VIEW
     " AND (?5 IS NULL OR instr(s.url, ?5) > 0)"
     " ORDER BY s.id LIMIT ?2";
 
-// A site is found by its URL through 32 bits of a hash, and then by the URL itself. An index of the URLs is four times as
-// large, and writes 1.7 times as much when a list comes in no order; of long URLs MySQL could not hold one at all.
+// A site is found by its URL through 32 bits of a hash, and then by the URL itself. An index of the
+// URLs is four times as large, and writes 1.7 times as much when a list comes in no order; of long
+// URLs MySQL could not hold one at all.
 std::int64_t url_hash(std::string_view url) {
   return static_cast<std::int64_t>(core::stable_hash(url) >> 32U);
 }

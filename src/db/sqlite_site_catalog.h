@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // db/sqlite_site_catalog.h - editing the site list, on SQLite.
 //
-// A removed site leaves its row behind as a mark (deleted_at), so that the feed can tell of the removal; marks older than
-// kRemovalKept are purged, some at a time, by later removals and by migrate().
+// A removed site leaves its row behind as a mark (deleted_at), so that the feed can tell of the
+// removal; marks older than kRemovalKept are purged, some at a time, by later removals and by
+// migrate().
 #pragma once
 
 #include <memory>
@@ -19,8 +20,8 @@ namespace watchwheel::db {
 inline constexpr std::chrono::hours kRemovalKept{7 * 24};
 inline constexpr std::size_t kPurgedAtOnceMax = 1000;
 
-// Deletes up to kPurgedAtOnceMax marks of sites removed longer ago than kRemovalKept that have no open event.
-// Inside the caller's transaction.
+// Deletes up to kPurgedAtOnceMax marks of sites removed longer ago than kRemovalKept that have no
+// open event. Inside the caller's transaction.
 [[nodiscard]] core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms);
 
 class SqliteSiteCatalog final : public SiteCatalog {

@@ -9,7 +9,8 @@
 namespace watchwheel::db {
 namespace {
 
-// The open event is asked of the events themselves; site_state.event_id is only a projection of them.
+// The open event is asked of the events themselves; site_state.event_id is only a projection of
+// them.
 #define WATCHWHEEL_KNOWN_SITE_COLUMNS                                \
   "s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options," \
   " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, t.checked_at"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_site_feed.h - the site list for an engine, on SQLite. Every page is one statement, so no snapshot is held
-// between calls and the write-ahead log can always be folded back.
+// db/sqlite_site_feed.h - the site list for an engine, on SQLite. Every page is one statement, so
+// no snapshot is held between calls and the write-ahead log can always be folded back.
 #pragma once
 
 #include <memory>

@@ -25,8 +25,8 @@ constexpr Tuning kReading{Durability::InOrder, 8 * 1024, 1000};
 constexpr Tuning kProjecting{Durability::InOrder, 8 * 1024, 1000};
 // Somebody waits for an event, so the other writers fold the log back as long as there are any.
 constexpr Tuning kRecording{Durability::OnDisk, 8 * 1024, 16384};
-// An import finds its rows by URL, in no order: it wants the index at hand, and as it writes the same pages of it again and
-// again, it folds the log back seldom.
+// An import finds its rows by URL, in no order: it wants the index at hand, and as it writes the
+// same pages of it again and again, it folds the log back seldom.
 constexpr Tuning kEditing{Durability::OnDisk, 64 * 1024, 8192};
 
 // What SQLite would only call "unable to open database file".

@@ -44,7 +44,8 @@ core::Result<std::string> sqlite_path(std::string_view url) {
                   [](char c) { return static_cast<unsigned char>(c) < 0x20; })) {
     return invalid("store.url holds a control character; use " + understood);
   }
-  // SQLite gives a meaning to names that begin with "file:" or ':'; a path with a directory has none but its own.
+  // SQLite gives a meaning to names that begin with "file:" or ':'; a path with a directory has
+  // none but its own.
   return path.starts_with('/') ? std::string(path) : "./" + std::string(path);
 }
 

@@ -9,8 +9,9 @@
 
 namespace watchwheel::db {
 
-// The path of "sqlite:///absolute/path.db" or "sqlite:relative.db", taken as it stands: '%' and '?' are part of a name.
-// Invalid: anything else. The message never repeats a URL that may hold a password.
+// The path of "sqlite:///absolute/path.db" or "sqlite:relative.db", taken as it stands: '%' and '?'
+// are part of a name. Invalid: anything else. The message never repeats a URL that may hold a
+// password.
 [[nodiscard]] core::Result<std::string> sqlite_path(std::string_view url);
 
 }  // namespace watchwheel::db

@@ -7,8 +7,8 @@ namespace {
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 constexpr std::size_t kShownUrlBytesMax = 200;
 
-// The length of the character that `text` begins with; 0 when it begins with none. The ranges of the second byte are
-// those of Unicode's table of well-formed sequences (3-7).
+// The length of the character that `text` begins with; 0 when it begins with none. The ranges of
+// the second byte are those of Unicode's table of well-formed sequences (3-7).
 std::size_t character_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);

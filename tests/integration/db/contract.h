@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every store has to do, whatever it is made of. A second implementation passes the same suite by adding one factory
-// and one INSTANTIATE_TEST_SUITE_P (as sqlite_under_test.cc does).
+// What every store has to do, whatever it is made of. A second implementation passes the same suite
+// by adding one factory and one INSTANTIATE_TEST_SUITE_P (as sqlite_under_test.cc does).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,7 +15,8 @@
 
 namespace watchwheel::db::contract {
 
-// One store that a test may do with as it likes, and the ways around the interfaces that the suite needs.
+// One store that a test may do with as it likes, and the ways around the interfaces that the suite
+// needs.
 class StoreUnderTest {
  public:
   virtual ~StoreUnderTest() = default;
@@ -36,7 +37,8 @@ inline void PrintTo(const Implementation& implementation, std::ostream* out) {
   *out << implementation.name;
 }
 
-// A migrated store with one object of each kind. A test that needs another connection makes it from `store`.
+// A migrated store with one object of each kind. A test that needs another connection makes it from
+// `store`.
 class StoreContract : public ::testing::TestWithParam<Implementation> {
  protected:
   void SetUp() override;

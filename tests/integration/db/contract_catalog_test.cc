@@ -124,7 +124,8 @@ TEST_P(StoreContract, ARemovedSiteIsNowhereInTheList) {
   EXPECT_EQ(load_all(10).size(), 1U);
 }
 
-// Goal: a new site never takes over the history of a removed one. Method: remove the newest, let its mark be purged, add again.
+// Goal: a new site never takes over the history of a removed one. Method: remove the newest, let
+// its mark be purged, add again.
 TEST_P(StoreContract, AnIdIsNeverGivenAgain) {
   const auto ids = add_sites(2);
   (void)take(catalog->remove(std::vector{ids[1]}));

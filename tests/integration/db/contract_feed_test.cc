@@ -119,7 +119,8 @@ TEST_P(StoreContract, ASiteThatCameBackIsNotRemoved) {
   EXPECT_FALSE(changes[0].removed);
 }
 
-// Goal: the event of a site that was removed while no engine ran can still be closed, even when its row is gone too.
+// Goal: the event of a site that was removed while no engine ran can still be closed, even when its
+// row is gone too.
 TEST_P(StoreContract, ARemovedSiteWithAnOpenEventIsToldUntilItIsClosed) {
   const auto ids = add_sites(4);
   for (std::size_t i = 0; i < 3; ++i) commit(opened(ids[i], 0));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The projector's columns, beside those of the event store: neither may overwrite what the other knows.
+// The projector's columns, beside those of the event store: neither may overwrite what the other
+// knows.
 #include "contract.h"
 
 namespace watchwheel::db::contract {
@@ -37,7 +38,8 @@ TEST_P(StoreContract, AnOlderMarkChangesNothing) {
   EXPECT_EQ(view(ids[0]).cause, core::Cause::Ok);
 }
 
-// Goal: a clock that once ran ahead does not freeze what we say about a site. Method: a mark from a year ahead, then one of now.
+// Goal: a clock that once ran ahead does not freeze what we say about a site. Method: a mark from a
+// year ahead, then one of now.
 TEST_P(StoreContract, AMarkFromTheFutureGivesWayToOneOfNow) {
   const auto ids = add_sites(1);
   const core::SystemClock clock;

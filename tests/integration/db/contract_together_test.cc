@@ -85,7 +85,8 @@ TEST_P(StoreContract, ManyMayOpenAndMigrateAtOnce) {
 }
 
 // Goal: writers of every kind and readers side by side lose nothing and see no half-done change.
-// Method: two event stores, the projector's sink and an editor on one store, while the feed loads; then count.
+// Method: two event stores, the projector's sink and an editor on one store, while the feed loads;
+// then count.
 TEST_P(StoreContract, WritersSideBySideLoseNothing) {
   constexpr std::size_t kSites = 200;
   constexpr std::int64_t kRounds = 20;
@@ -140,7 +141,8 @@ TEST_P(StoreContract, WritersSideBySideLoseNothing) {
   EXPECT_EQ(take(feed->newest_change()).value, kSites * (1 + kRounds));
 }
 
-// Goal: a store that somebody holds is Unavailable to each writer, no reader waits, and afterwards the same call succeeds.
+// Goal: a store that somebody holds is Unavailable to each writer, no reader waits, and afterwards
+// the same call succeeds.
 TEST_P(StoreContract, AHeldStoreIsUnavailableToWritersOnly) {
   const auto ids = add_sites(1);
   const std::vector writes{opened(ids[0], 0)};

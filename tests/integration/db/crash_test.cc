@@ -24,7 +24,8 @@ constexpr std::uint64_t kSites = 64;
 // What the writer was told is stored: the number of its commit, told after commit() returned.
 using Step = std::uint64_t;
 
-// Commit number `step`: every site goes one step on (opened, confirmed, recovered), one event after the other.
+// Commit number `step`: every site goes one step on (opened, confirmed, recovered), one event after
+// the other.
 std::vector<sideeffects::EventWrite> writes_of(Step step) {
   const auto start = static_cast<std::int64_t>(step / 3) * 100'000;
   std::vector<sideeffects::EventWrite> writes;
@@ -48,7 +49,8 @@ std::vector<sideeffects::EventWrite> writes_of(Step step) {
   }
 }
 
-// Lets a writer go on from `from` and kills it `after` its first commit was told. Returns the last one it told.
+// Lets a writer go on from `from` and kills it `after` its first commit was told. Returns the last
+// one it told.
 Step kill_a_writer(const std::string& url, Step from, std::chrono::microseconds after) {
   int ends[2];
   if (::pipe(ends) != 0) throw std::runtime_error("no pipe");
@@ -75,8 +77,8 @@ std::uint64_t seed_from_env() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
 }
 
-// All that was told is stored, and what is stored is a whole number of commits without gaps or pairs of open events.
-// Returns how many commits are stored.
+// All that was told is stored, and what is stored is a whole number of commits without gaps or
+// pairs of open events. Returns how many commits are stored.
 Step check_store(const std::string& url, Step told) {
   const auto store = take(open_store(url));
   (void)take(store->migrate(false));
@@ -108,8 +110,9 @@ Step check_store(const std::string& url, Step told) {
 }
 
 // Goal: SIGKILL at any moment loses no acknowledged commit and leaves nothing half done.
-// Method: twenty writers, each killed at a random moment; each goes on where the one before was stopped, and after every
-// second one the next repeats the last commit, as a shard does that never heard of its end.
+// Method: twenty writers, each killed at a random moment; each goes on where the one before was
+// stopped, and after every second one the next repeats the last commit, as a shard does that never
+// heard of its end.
 TEST(Crash, AKilledWriterLosesNothingItWasTold) {
   const std::uint64_t seed = seed_from_env();
   std::cout << "seed " << seed << " (WATCHWHEEL_SEED repeats it)\n";

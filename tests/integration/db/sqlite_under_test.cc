@@ -9,7 +9,8 @@
 namespace watchwheel::db::contract {
 namespace {
 
-// Goes around db's own hold on SQLite on purpose: what it writes and reads is not seen through the code under test.
+// Goes around db's own hold on SQLite on purpose: what it writes and reads is not seen through the
+// code under test.
 class SqliteUnderTest final : public StoreUnderTest {
  public:
   std::string url() const override { return "sqlite://" + dir_.file("store.db"); }

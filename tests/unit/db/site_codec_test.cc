@@ -61,7 +61,8 @@ TEST(SiteCodec, AFitRecordIsTaken) {
   EXPECT_TRUE(check_record(edge));
 }
 
-// Goal: each thing that cannot be stored is refused with a word that says what. Method: spoil one thing of a fit record.
+// Goal: each thing that cannot be stored is refused with a word that says what. Method: spoil one
+// thing of a fit record.
 TEST(SiteCodec, EachUnfitThingIsNamed) {
   struct Case {
     const char* word;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the contract suite cannot cause from outside: a disk that is full, and a row that somebody spoiled.
+// What the contract suite cannot cause from outside: a disk that is full, and a row that somebody
+// spoiled.
 #include "db/sqlite_event_store.h"
 
 #include <gtest/gtest.h>

@@ -117,8 +117,8 @@ TEST_F(Sqlite, ALockedStoreIsUnavailable) {
   EXPECT_NE(refused.error().message.find("another process"), std::string::npos);
 }
 
-// Goal: a full disk is Unavailable, keeps what was there, and the connection goes on when there is room again.
-// Method: a file that may not grow beyond a few pages.
+// Goal: a full disk is Unavailable, keeps what was there, and the connection goes on when there is
+// room again. Method: a file that may not grow beyond a few pages.
 TEST_F(Sqlite, AFullDiskIsUnavailableAndPasses) {
   auto db = open();
   must(db->execute("CREATE TABLE t (a)"));
