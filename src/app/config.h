@@ -5,8 +5,8 @@
 // Thread   any.
 // Bounded  a file above 4 MiB is refused.
 // Fails    never by exception: everything wrong is a Problem with its place and remedy, and all are
-// reported together (of TOML
-//          syntax errors only the first, for what follows one means nothing).
+//          reported together (of TOML syntax errors only the first, for what follows one means
+//          nothing).
 //
 // 0 stands for "automatic" where a field says so; the engine decides then, and `watchwheel status`
 // shows what.
@@ -111,7 +111,7 @@ struct NotifyConfig {
 };
 
 struct HttpConfig {
-  std::string listen = "127.0.0.1:9464";  // "IP:PORT" or "[IP]:PORT". Port 0: one that is free.
+  std::string listen = "127.0.0.1:9464";  // "IP:PORT" or "[IP]:PORT".
   std::string token_file;
   friend bool operator==(const HttpConfig&, const HttpConfig&) = default;
 };

@@ -4,8 +4,7 @@
 //
 // Thread   any, for every call.
 // Bounded  lines wait in a queue of fixed size while standard error is slow; when it is full the
-// oldest are dropped and counted:
-//          a lane never waits for a log.
+//          oldest are dropped and counted: a lane never waits for a log.
 // Fails    never. A line that cannot be written is lost.
 //
 // A line is an event name and keys, units in the keys: "lease_lost bucket=7 held_s=12". Changes,

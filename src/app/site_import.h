@@ -2,8 +2,9 @@
 // app/site_import.h - from a site list to the store, a batch a transaction.
 //
 // Bounded  a batch holds at most kImportBatchRows rows or about kImportBatchBytes.
-// Fails    a row that is no site, or that the store will not take, is rejected by itself; its neighbours go in. A store that is
-//          away stops the import; what was written stays, and the same import may be repeated.
+// Fails    a row that is no site, or that the store will not take, is rejected by itself; its
+//          neighbours go in. A store that is away stops the import; what was written stays, and the
+//          same import may be repeated.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/site_list.h - a site list in a file: read row by row, written row by row, whatever its format.
+// app/site_list.h - a site list in a file: read row by row, written row by row, whatever its
+// format.
 //
-// Bounded  one row of at most kRowBytesMax in memory; finding duplicates costs about 50 bytes a row.
-// Fails    a row that cannot be a site is a row with problems; its neighbours are not touched. Only a file whose beginning
-//          makes no sense (no header) ends the reading.
+// Bounded  one row of at most kRowBytesMax in memory; finding duplicates costs about 50 bytes a
+//          row.
+// Fails    a row that cannot be a site is a row with problems; its neighbours are not touched. Only
+//          a file whose beginning makes no sense (no header) ends the reading.
 #pragma once
 
 #include <cstddef>

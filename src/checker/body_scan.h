@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/body_scan.h - looks for texts in a body that arrives in pieces, and keeps the head of a small page.
+// checker/body_scan.h - looks for texts in a body that arrives in pieces, and keeps the head of a
+// small page.
 //
 // BodyRules is a value, made once for a plan; BodyScan is the state of one body.
-// Bounded  a scan keeps at most (longest text - 1) bytes to see across borders, and at most kPageBytesMax of the head, which
-//          is given back as soon as the body is longer: an error page is small.
+// Bounded  a scan keeps at most (longest text - 1) bytes to see across borders, and at most
+//          kPageBytesMax of the head, which is given back as soon as the body is longer: an error
+//          page is small.
 // Cost     one memmem() for each text and byte; a text that was found is not looked for again.
 #pragma once
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/checker.h - the real Prober: c-ares for names, our own connects, libcurl for HTTP, all on one epoll descriptor.
+// checker/checker.h - the real Prober: c-ares for names, our own connects, libcurl for HTTP, all on
+// one epoll descriptor.
 //
-// Owns     the in-flight table, the DNS cache, the pools of curl handles and the trust store of one lane.
+// Owns     the in-flight table, the DNS cache, the pools of curl handles and the trust store of one
+//          lane.
 // Thread   the lane's, for every call; stats() is for any thread.
-// Bounded  see Limits; descriptors: at most 2 a probe while it is dialled (IPv4 and IPv6 raced), 1 afterwards, plus ~2 for
-//          each 200 probes and a few for DNS.
+// Bounded  see Limits; descriptors: at most 2 a probe while it is dialled (IPv4 and IPv6 raced), 1
+//          afterwards, plus ~2 for each 200 probes and a few for DNS.
 // Time     steady and wall time from the clock given, read once a turn; start() takes `now`.
 //
-// The lane waits on descriptor() becoming readable or next_deadline(), then calls turn(). It never blocks.
+// The lane waits on descriptor() becoming readable or next_deadline(), then calls turn(). It never
+// blocks.
 #pragma once
 
 #include <cstddef>

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/dialer.h - makes the connection: races IPv6 and IPv4, goes to the next address at once on refusal, guards every address.
+// checker/dialer.h - makes the connection: races IPv6 and IPv4, goes to the next address at once on
+// refusal, guards every address.
 //
 // Owns     the sockets while they connect; a connected one is handed over, unwatched.
 // Thread   the lane's, for every call.
-// Bounded  one row a dial, at most two sockets connecting at a time in each; at most 16 addresses of each family are tried.
-// Time     an address gets a head start of 250 ms (RFC 8305) before the next one is tried beside it; when it refuses, the next
-//          starts at once. The whole dial ends at its deadline: with one silent address the others still get their turn.
-// Fails    as a cause: connect_* for what the network said, address_blocked when the guard lets no address through,
-//          local_resources when we have no descriptor, port or memory, local_network when we have no route or address at all.
+// Bounded  one row a dial, at most two sockets connecting at a time in each; at most 16 addresses
+//          of each family are tried.
+// Time     an address gets a head start of 250 ms (RFC 8305) before the next one is tried beside
+//          it; when it refuses, the next starts at once. The whole dial ends at its deadline: with
+//          one silent address the others still get their turn.
+// Fails    as a cause: connect_* for what the network said, address_blocked when the guard lets no
+//          address through, local_resources when we have no descriptor, port or memory,
+//          local_network when we have no route or address at all.
 #pragma once
 
 #include <cstdint>

@@ -44,6 +44,10 @@ constexpr std::array kRules{
          {{{HeadingIs, "error establishing a database connection"}, {TitleIs, "database error"}}}},
     Rule{"a WordPress database error",
          300,
+         {{{HeadingIs, "error establishing a database connection"},
+           {TitleIs, "error establishing a database connection"}}}},
+    Rule{"a WordPress database error",
+         300,
          {{{TextBegins, "error establishing a database connection"}, {NoTitle, ""}}}},
     Rule{
         "a WordPress database error",

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/exchange.h - one HTTP request and its response, on a socket that is already connected.
 //
-// Owns     libcurl: a pool of easy handles (one a transfer, constant options set once) and many small multi handles, all their
-//          sockets on the lane's one Reactor; the connected sockets given to it.
+// Owns     libcurl: a pool of easy handles (one a transfer, constant options set once) and many
+//          small multi handles, all their sockets on the lane's one Reactor; the connected sockets
+//          given to it.
 // Thread   the lane's, for every call.
-// Bounded  `transfers_max` at once, about kTransfersPerMulti in each multi handle; response header kHeadBytesMax and
-//          kHeadLinesMax, 1xx included; the body by the plan's max_body, counted after decompression. The descriptors of a multi
-//          handle are two; a transfer's is the socket it was given.
-// Time     stamps are the `now` of the turn that brought the event; deadlines are the caller's: expire().
+// Bounded  `transfers_max` at once, about kTransfersPerMulti in each multi handle; response header
+//          kHeadBytesMax and kHeadLinesMax, 1xx included; the body by the plan's max_body, counted
+//          after decompression. The descriptors of a multi handle are two; a transfer's is the
+//          socket it was given.
+// Time     stamps are the `now` of the turn that brought the event; deadlines are the caller's:
+//          expire().
 // Fails    as a cause.
-// Cost     libcurl walks lists that grow with the transfers of one multi handle: at 5,000 in one it took 3 to 13 times the CPU.
+// Cost     libcurl walks lists that grow with the transfers of one multi handle: at 5,000 in one it
+//          took 3 to 13 times the CPU.
 #pragma once
 
 #include <cstdint>

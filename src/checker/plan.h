@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/plan.h - check options made ready for use: what Prober::prepare() gives and all probes of a site share.
+// checker/plan.h - check options made ready for use: what Prober::prepare() gives and all probes of
+// a site share.
 //
 // Immutable once made, but for the trust store, which the lane fills at the first TLS handshake.
 // Thread   the lane's.
-// Fails    make_plan is Invalid for an option that only shows unfit when it is used: a CIDR, a resolver, a header, a CA file.
+// Fails    make_plan is Invalid for an option that only shows unfit when it is used: a CIDR, a
+//          resolver, a header, a CA file.
 #pragma once
 
 #include <memory>

@@ -3,8 +3,8 @@
 //
 // Thread   the lane's, for every call.
 // Bounded  `in_flight_limit` probes at once, one row each; start() refuses beyond it.
-// Fails    never by exception. Whatever happens to a started probe, exactly one result comes, at the latest at its deadline
-//          plus one turn; our own trouble comes as NotMeasured.
+// Fails    never by exception. Whatever happens to a started probe, exactly one result comes, at
+//          the latest at its deadline plus one turn; our own trouble comes as NotMeasured.
 #pragma once
 
 #include <cstddef>

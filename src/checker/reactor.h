@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/reactor.h - one epoll descriptor for all the sockets of a lane's checker, and its deadlines.
+// checker/reactor.h - one epoll descriptor for all the sockets of a lane's checker, and its
+// deadlines.
 //
-// Owns     the epoll descriptor and the table of who waits for which descriptor; not the descriptors themselves.
+// Owns     the epoll descriptor and the table of who waits for which descriptor; not the
+//          descriptors themselves.
 // Thread   the lane's, for every call.
-// Bounded  by the process's descriptors; run() handles at most `events_max` events a call, the rest at the next.
-// Fails    watch() may be refused by the kernel (Unavailable).
-// Asio waits on the one epoll descriptor: an Asio descriptor for each socket was measured 10-20 % dearer.
+// Bounded  by the process's descriptors; run() handles at most `events_max` events a call, the rest
+//          at the next.
+// Fails    watch() may be refused by the kernel (Unavailable). Asio waits on the one epoll
+//          descriptor: an Asio descriptor for each socket was measured 10-20 % dearer.
 #pragma once
 
 #include <cstdint>

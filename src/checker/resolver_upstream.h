@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/resolver_upstream.h - one name server: sends it questions through c-ares and hands back what it answers, as it came.
+// checker/resolver_upstream.h - one name server: sends it questions through c-ares and hands back
+// what it answers, as it came.
 //
-// Owns     up to kChannelsMax c-ares channels to the server, made when they are needed, and their sockets on the reactor.
+// Owns     up to kChannelsMax c-ares channels to the server, made when they are needed, and their
+//          sockets on the reactor.
 // Thread   the lane's, for every call.
-// Bounded  kFreshMax fresh queries a channel: an answer burst beyond that overflows the socket's buffer (measured: 8 k/s and
-//          losses instead of 40 k/s). A query that is no longer waited for leaves the fresh ones, and is forgotten after 5 s;
-//          kOutstandingMax of both a channel.
+// Bounded  kFreshMax fresh queries a channel: an answer burst beyond that overflows the socket's
+//          buffer (measured: 8 k/s and losses instead of 40 k/s). A query that is no longer waited
+//          for leaves the fresh ones, and is forgotten after 5 s; kOutstandingMax of both a
+//          channel.
 // Time     c-ares reads its own clock, for its 5 s only; tries and their order are the resolver's.
 // Fails    send() is refused when full; a socket that fails ends its queries with the errno.
 //
-// c-ares is kept to framing, ids, sockets and TCP after truncation. It does not judge: it folds REFUSED, SERVFAIL and dead
-// sockets into one error, and each of them says something else about a site.
+// c-ares is kept to framing, ids, sockets and TCP after truncation. It does not judge: it folds
+// REFUSED, SERVFAIL and dead sockets into one error, and each of them says something else about a
+// site.
 #pragma once
 
 #include <cstdint>

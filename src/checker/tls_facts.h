@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/tls_facts.h - what a certificate and its handshake say, as a value; shared while it stays the same.
+// checker/tls_facts.h - what a certificate and its handshake say, as a value; shared while it stays
+// the same.
 //
 // Owns     the facts of the certificates seen last, by fingerprint.
 // Thread   the lane's.

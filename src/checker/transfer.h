@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/transfer.h - one libcurl easy handle, and what its callbacks saw of the transfer under way.
+// checker/transfer.h - one libcurl easy handle, and what its callbacks saw of the transfer under
+// way.
 //
-// Owns     the easy handle, reused from check to check; the connected socket until libcurl asks for it.
+// Owns     the easy handle, reused from check to check; the connected socket until libcurl asks for
+//          it.
 // Thread   the lane's.
 // Bounded  header and body as exchange.h says.
 // Fails    prepare() says no when libcurl has no memory. No callback throws.
 //
-// Constant options are set once; prepare() sets every option that differs between checks, so that nothing of one check
-// (credentials, method, body, headers) reaches the next.
+// Constant options are set once; prepare() sets every option that differs between checks, so that
+// nothing of one check (credentials, method, body, headers) reaches the next.
 #pragma once
 
 #include <curl/curl.h>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // http/engine_view_api.h - what the listener asks of the engine behind it. app implements it.
 //
-// Thread   the http thread, for every call, one at a time. Readings of other threads' numbers go through core/stats.
-// Bounded  a call holds up every other request, health checks included: at most 50 ms each, reload() at most 2 s.
+// Thread   the http thread, for every call, one at a time. Readings of other threads' numbers go
+//          through core/stats.
+// Bounded  a call holds up every other request, health checks included: at most 50 ms each,
+//          reload() at most 2 s.
 // Fails    nothing may be thrown; what cannot be told is said in the returned text.
 #pragma once
 

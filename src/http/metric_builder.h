@@ -3,12 +3,15 @@
 //
 // Owns     nothing: values.
 // Thread   any.
-// Bounded  by what is passed in. Label values come from closed lists: never a site, a URL or an error text.
-// Fails    a HELP text with a backslash or a line break stops the process: prometheus-cpp writes it unescaped, and
-//          Prometheus then refuses the whole page. Help texts are our own literals, so that is our mistake.
+// Bounded  by what is passed in. Label values come from closed lists: never a site, a URL or an
+//          error text.
+// Fails    a HELP text with a backslash or a line break stops the process: prometheus-cpp writes it
+//          unescaped, and Prometheus then refuses the whole page. Help texts are our own literals,
+//          so that is our mistake.
 //
-// The registry of prometheus-cpp is not used: its counters cost a locked instruction each and its histograms a mutex;
-// ours are counted by the thread that owns them and put in this shape when somebody asks.
+// The registry of prometheus-cpp is not used: its counters cost a locked instruction each and its
+// histograms a mutex; ours are counted by the thread that owns them and put in this shape when
+// somebody asks.
 #pragma once
 
 #include <prometheus/metric_family.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// http/page.h - the operator's page: state, links and the status, as one HTML document without scripts.
+// http/page.h - the operator's page: state, links and the status, as one HTML document without
+// scripts.
 //
 // Owns     nothing. Pure.
 // Bounded  kPageRowsMax rows of status, nested kPageDepthMax deep; what is left out is said.

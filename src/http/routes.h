@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// http/routes.h - what is answered to a request: everything of the listener but the bytes on the wire.
+// http/routes.h - what is answered to a request: everything of the listener but the bytes on the
+// wire.
 //
 // Owns     nothing but what it is given; it is the only caller of the EngineView.
 // Thread   the http thread.

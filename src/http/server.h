@@ -2,13 +2,18 @@
 // http/server.h - the operator's listener: HTTP/1.1 on one address, on a thread of its own.
 //
 // Owns     the listening socket, the connections, and the thread "http" that serves them all.
-// Thread   open, start, stop and the destructor: the owner's. local_port, stats: any. Routes and EngineView: the http thread.
-// Bounded  limits.connections connections, head, body and time of each request. One request at a time a connection.
-// Full     one connection more gets 503 and is closed; beyond kBeingRefusedMax of those at once they are closed unanswered.
-// Time     from its first byte, a request and its answer have limits.request together; before that, a connection may be
-//          idle for limits.idle: longer than the usual scrape interval, so that Prometheus keeps its connection.
-// Fails    open(): the address is wrong, taken, not ours or not allowed. Later failures of a connection end that connection;
-//          when no descriptor is left to accept with, it tries again every 100 ms.
+// Thread   open, start, stop and the destructor: the owner's. local_port, stats: any. Routes and
+//          EngineView: the http thread.
+// Bounded  limits.connections connections, head, body and time of each request. One request at a
+//          time a connection.
+// Full     one connection more gets 503 and is closed; beyond kBeingRefusedMax of those at once
+//          they are closed unanswered.
+// Time     from its first byte, a request and its answer have limits.request together; before that,
+//          a connection may be idle for limits.idle: longer than the usual scrape interval, so that
+//          Prometheus keeps its connection.
+// Fails    open(): the address is wrong, taken, not ours or not allowed. Later failures of a
+//          connection end that connection; when no descriptor is left to accept with, it tries
+//          again every 100 ms.
 // Cost     nothing while nobody asks.
 #pragma once
 

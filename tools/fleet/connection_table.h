@@ -3,8 +3,8 @@
 //
 // Owns     every accepted socket and its TLS state.
 // Thread   the fleet's one thread.
-// Bounded  `rows_max` rows, taken in the constructor. A row's Spill is taken only when a request comes
-//          in pieces, or for the control port.
+// Bounded  `rows_max` rows, taken in the constructor. A row's Spill is taken only when a request
+//          comes in pieces, or for the control port.
 // Cost     take, give back: O(1).
 #pragma once
 

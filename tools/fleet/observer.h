@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // fleet/observer.h - when each site was really asked, seen from outside the engine.
 //
-// A site is asked when a complete request head for it arrives. While something earlier is broken, the
-// earlier thing counts: a client hello with a TLS fault on, a DNS query with a DNS or connect fault
-// on. The second hop of a redirect is not another asking; a quick re-check of a broken site is, which
-// is why sites that were broken at any moment of the window are reported apart.
+// A site is asked when a complete request head for it arrives. While something earlier is broken,
+// the earlier thing counts: a client hello with a TLS fault on, a DNS query with a DNS or connect
+// fault on. The second hop of a redirect is not another asking; a quick re-check of a broken site
+// is, which is why sites that were broken at any moment of the window are reported apart.
 //
 // Owns     what is known of each site in the current measuring window.
 // Thread   the fleet's one thread.

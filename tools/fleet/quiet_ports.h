@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fleet/quiet_ports.h - two addresses where connecting fails: one that never answers, one that refuses.
+// fleet/quiet_ports.h - two addresses where connecting fails: one that never answers, one that
+// refuses.
 //
 // Sites listen on a wildcard, so every loopback address accepts, and the port is in the site's URL.
 // Only DNS can lead a site elsewhere: to these two. `silent` drops every SYN in a socket filter.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // fleet/server.h - accepts, reads, waits, answers: every TCP connection of the fleet.
 //
-// It shares the machine with the engine it measures, so the common case is short: accept, read, send,
-// close, with no memory taken and no word to epoll when the request was already there at the accept.
+// It shares the machine with the engine it measures, so the common case is short: accept, read,
+// send, close, with no memory taken and no word to epoll when the request was already there at the
+// accept.
 //
 // Owns     the listeners, the connections, their timers.
 // Thread   the fleet's one thread.
 // Bounded  `connections_max` rows, the last kReserved of them for the control port alone; accepting
-//          stops when they are taken and is counted. kAcceptBatch accepts a call, kReadRounds reads and
-//          kWriteRounds writes an event. Heads to kRequestHeadMax; idle connections kIdle.
+//          stops when they are taken and is counted. kAcceptBatch accepts a call, kReadRounds reads
+//          and kWriteRounds writes an event. Heads to kRequestHeadMax; idle connections kIdle.
 // Time     read once an event, when a request is complete: its time is what the observer measures.
 // Fails    what a client does closes its connection and is counted; nothing throws while serving.
 #pragma once

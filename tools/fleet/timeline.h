@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // fleet/timeline.h - the file that says which fault is on when.
 //
-// One switch a line, the words in any order: `at=60s for=60s fault=status_500 sites=0-19`. `for` may
-// be left out: the fault then stays. `#` starts a comment; empty lines are fine.
+// One switch a line, the words in any order: `at=60s for=60s fault=status_500 sites=0-19`. `for`
+// may be left out: the fault then stays. `#` starts a comment; empty lines are fine.
 //
 // Bounded  kTimelineBytesMax of text, FaultBoard::kSwitchesMax / 2 lines.
-// Fails    as a whole: every bad line is reported, `FILE:LINE: error: what, and what would be right`.
+// Fails    as a whole: every bad line is reported, `FILE:LINE: error: what, and what would be
+//          right`.
 #pragma once
 
 #include <string>

@@ -2,7 +2,8 @@
 // fleet/units.h - reading what people type: durations, endpoints, addresses, site ranges.
 //
 // Bounded  every reader looks at its argument once and takes no memory but for the problem's text.
-// Fails    with a Parsed that has no value and a problem that says what is wrong and what would be right.
+// Fails    with a Parsed that has no value and a problem that says what is wrong and what would be
+//          right.
 #pragma once
 
 #include <chrono>
