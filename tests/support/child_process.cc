@@ -11,10 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
 #include "core/ensure.h"
 
 extern char** environ;
@@ -87,6 +83,15 @@ bool ChildProcess::runs_for(core::Duration patience) {
   return false;
 }
 
+void ChildProcess::signal(int number) const {
+  if (pid_ > 0) kill(pid_, number);
+}
+
+std::optional<int> ChildProcess::wait(core::Duration patience) {
+  if (runs_for(patience)) return std::nullopt;
+  return status_;
+}
+
 int ChildProcess::stop(core::Duration patience) {
   if (pid_ < 0) return status_;
   kill(pid_, SIGTERM);
@@ -119,26 +124,6 @@ Finished run_program(const std::vector<std::string>& argv, std::string_view inpu
   (void)child.runs_for(timeout);
   const int status = child.stop(core::Duration{});
   return {status, child.out(), child.err()};
-}
-
-TempDir::TempDir() {
-  const char* base = std::getenv("TMPDIR");
-  path_ = std::string(base ? base : "/tmp") + "/watchwheel-test-XXXXXX";
-  ENSURE(mkdtemp(path_.data()) != nullptr, "mkdtemp");
-}
-
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TempDir::write(const std::string& name, std::string_view content) const {
-  std::string path = path_ + "/" + name;
-  std::ofstream file(path, std::ios::binary);
-  file << content;
-  file.close();
-  ENSURE(file.good(), "cannot write " + path);
-  return path;
 }
 
 int free_port() {

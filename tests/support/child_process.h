@@ -5,12 +5,14 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/clock.h"
 #include "core/pinned.h"
+#include "support/temp_dir.h"
 
 namespace watchwheel::testing {
 
@@ -36,6 +38,11 @@ class ChildProcess : core::Pinned {
   // SIGTERM, and SIGKILL when that did not end it within `patience`. Returns as Finished::status.
   int stop(core::Duration patience = std::chrono::seconds{20});
 
+  // Does nothing once it has ended.
+  void signal(int number) const;
+  // As Finished::status; nothing when it still runs after `patience`.
+  [[nodiscard]] std::optional<int> wait(core::Duration patience);
+
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] std::string out() const;
   [[nodiscard]] std::string err() const;
@@ -48,19 +55,6 @@ class ChildProcess : core::Pinned {
   int out_fd_ = -1;
   int err_fd_ = -1;
   int status_ = -1;
-};
-
-// A directory of its own under TMPDIR, removed with all that is in it.
-class TempDir : core::Pinned {
- public:
-  TempDir();
-  ~TempDir();
-  [[nodiscard]] const std::string& path() const { return path_; }
-  // Writes a file there and returns its path.
-  std::string write(const std::string& name, std::string_view content) const;
-
- private:
-  std::string path_;
 };
 
 // A TCP port of 127.0.0.1 that nobody listened on a moment ago, for programs that cannot choose one

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // support/fake_engine_view.h - an engine that says what the test wants, for the HTTP listener.
 //
-// Thread   built and changed by the test before the listener's thread asks; what is asked then belongs to that thread.
+// Thread   built and changed by the test before the listener's thread asks; what is asked then
+//          belongs to that thread.
 #pragma once
 
 #include <prometheus/metric_family.h>

@@ -1,39 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 // support/temp_dir.h - a directory of a test's own, removed with all in it.
 //
-// Fails    by exception: a test without a place to write has nothing to say.
+// Fails    by ENSURE: a test without a place to write has nothing to say.
 #pragma once
 
 #include <stdlib.h>
 
-#include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <system_error>
+
+#include "core/ensure.h"
+#include "core/pinned.h"
 
 namespace watchwheel::testing {
 
-class TempDir {
+// Writes a whole file; what was there is gone.
+inline void write_file(const std::string& path, std::string_view content) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << content;
+  file.close();
+  ENSURE(file.good(), "cannot write " + path);
+}
+
+class TempDir : core::Pinned {
  public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "watchwheel-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw std::system_error(errno, std::generic_category(), name);
-    }
-    path_ = name;
+  TempDir() : path_((std::filesystem::temp_directory_path() / "watchwheel-test-XXXXXX").string()) {
+    ENSURE(::mkdtemp(path_.data()) != nullptr, "no temporary directory");
   }
   ~TempDir() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
 
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+  // Writes a file there and returns its path.
+  std::string write(const std::string& name, std::string_view content) const {
+    write_file(file(name), content);
+    return file(name);
+  }
 
  private:
-  std::filesystem::path path_;
+  std::string path_;
 };
 
 }  // namespace watchwheel::testing

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <stdexcept>
@@ -18,19 +14,6 @@ namespace watchwheel::testing {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The kernel's choice; free a moment ago. The daemon is told this one, for its commands must know it too.
-std::uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ENSURE(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0, "no free port");
-  socklen_t length = sizeof address;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  close(fd);
-  return ntohs(address.sin_port);
-}
 
 std::size_t append(char* data, std::size_t size, std::size_t count, void* into) {
   static_cast<std::string*>(into)->append(data, size * count);
@@ -112,9 +95,8 @@ DaemonUnderTest::DaemonUnderTest(const FleetThread& fleet, core::Duration interv
       listen_("127.0.0.1:" + std::to_string(free_port())),
       config_file_(dir_.file("watchwheel.toml")) {
   config_text_ =
-      "[store]\nurl = \"sqlite://" + store_file() + "\"\nstate_dir = \"" + dir_.path() + "\"\n" +
-      "[checks]\ninterval = \"" + core::format_duration(interval_) +
-      "\"\ntimeout = \"2s\"\nconnect_timeout = \"1s\"\n" +
+      "[store]\nurl = \"sqlite://" + store_file() + "\"\n" + "[checks]\ninterval = \"" +
+      core::format_duration(interval_) + "\"\ntimeout = \"2s\"\nconnect_timeout = \"1s\"\n" +
       "allow = [\"127.0.0.0/8\"]\nresolvers = [\"127.0.0.1:" +
       std::to_string(fleet.fleet().dns_port()) + "\"]\n" +
       (fleet.fleet().ca_file().empty() ? "" : "ca_file = \"" + fleet.fleet().ca_file() + "\"\n") +
@@ -150,15 +132,15 @@ void DaemonUnderTest::kill() {
 
 Finished DaemonUnderTest::stop() {
   process_->signal(SIGTERM);
-  auto end = process_->wait(30s);
-  ENSURE(end.has_value(), "the daemon did not stop: " + process_->err());
-  return *end;
+  const auto status = process_->wait(30s);
+  ENSURE(status.has_value(), "the daemon did not stop: " + process_->err());
+  return {*status, process_->out(), process_->err()};
 }
 
 Finished DaemonUnderTest::command(std::vector<std::string> words) const {
   words.insert(words.begin(), watchwheel_binary());
   words.insert(words.end(), {"--config", config_file_});
-  return run_command(words);
+  return run_program(words);
 }
 
 nlohmann::json DaemonUnderTest::incidents(bool open_only) const {

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "fleet/fleet.h"
 #include "support/child_process.h"
+#include "support/eventually.h"
 
 namespace watchwheel::testing {
 

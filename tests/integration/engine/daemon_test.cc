@@ -49,7 +49,7 @@ bool all_down(const DaemonUnderTest& daemon, std::size_t count) {
   std::size_t down = 0;
   const json incidents = daemon.incidents(true);
   for (const json& incident : incidents.at("incidents"))
-    down += incident.at("state") == "down" ? 1 : 0;
+    down += incident.at("state") == "down" ? 1U : 0U;
   return down == count;
 }
 
@@ -94,8 +94,18 @@ TEST(Daemon, TellsEveryKindOfOutageByItsCauseAndItsEnd) {
   site = 12;
   for (const Fault& fault : kPlain) break_two(fault);
 
-  ASSERT_TRUE(eventually([&] { return all_down(daemon, expected.size()); }, 90s))
-      << daemon.incidents(true).dump(1);
+  const auto not_yet_down = [&] {
+    std::string missing;
+    const auto open = by_url(daemon.incidents(true));
+    for (const auto& [url, cause] : expected) {
+      const auto incident = open.find(url);
+      if (incident == open.end() || incident->second.at("state") != "down") {
+        missing += url + " (" + cause + ") ";
+      }
+    }
+    return missing;
+  };
+  ASSERT_TRUE(eventually([&] { return not_yet_down().empty(); }, 60s)) << not_yet_down();
   for (const auto& [url, incident] : by_url(daemon.incidents(true))) {
     ASSERT_TRUE(expected.contains(url)) << "healthy, and told down: " << incident.dump(1);
     EXPECT_EQ(incident.at("cause"), expected[url]) << incident.dump(1);
@@ -227,7 +237,7 @@ TEST(Daemon, RefusesABadReloadWholeAndTakesAGoodOne) {
 TEST(Daemon, GoesOnWhileTheStoreIsLocked) {
   const TempDir dir;
   const FleetThread fleet(fleet_config(dir, 10, 0));
-  DaemonUnderTest daemon(fleet, 1s);
+  DaemonUnderTest daemon(fleet, 2s);
   daemon.import_sites(10);
   daemon.start();
   daemon.wait_ready();
@@ -283,7 +293,7 @@ TEST(Daemon, DrainsWithinItsTimeWithChecksHanging) {
 TEST(Daemon, SleepsWhenThereIsLittleToDo) {
   const TempDir dir;
   const FleetThread fleet(fleet_config(dir, 4, 0));
-  DaemonUnderTest daemon(fleet, 1s);
+  DaemonUnderTest daemon(fleet, 2s);
   daemon.import_sites(4);
   daemon.start();
   daemon.wait_ready();
@@ -306,14 +316,14 @@ TEST(Daemon, SaysWhyItCannotStart) {
   const TempDir dir;
   const std::string file = dir.file("bad.toml");
   write_file(file, "[checks]\ninterval = \"soon\"\n");
-  const Finished bad = run_command({watchwheel_binary(), "run", "--config", file});
+  const Finished bad = run_program({watchwheel_binary(), "run", "--config", file});
   EXPECT_EQ(bad.status, 1);
   EXPECT_NE(bad.err.find(file + ":2:"), std::string::npos) << bad.err;
 
   write_file(
       file,
-      "[store]\nurl = \"sqlite:///proc/no/such/place.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n");
-  const Finished no_store = run_command({watchwheel_binary(), "run", "--config", file});
+      "[store]\nurl = \"sqlite:///proc/no/such/place.db\"\n[http]\nlisten = \"127.0.0.1:9464\"\n");
+  const Finished no_store = run_program({watchwheel_binary(), "run", "--config", file});
   EXPECT_EQ(no_store.status, 3) << no_store.err;
   EXPECT_NE(no_store.err.find("/proc/no/such"), std::string::npos) << no_store.err;
 }
