@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/resolver.h - names to addresses: asynchronous, cached by TTL, one query for many askers.
 //
-// Owns     the c-ares channels (up to 4 for each server, each with a socket of its own), and the cache.
+// Owns     the c-ares channels (up to 4 for each server, each with a socket of its own), and the
+//          cache.
 // Thread   the lane's, for every call.
-// Bounded  `cache_entries_max` names (least recently used goes first); at most 200 fresh queries (asked in the last try) a channel
-//          socket, the rest wait in a queue of at most `waiting_max`; beyond that a request is answered local_overload.
-// Time     TTLs are honoured between 5 s and 1 h; a negative answer is kept for 5 s (SERVFAIL and timeouts 1 s); an entry used
-//          in the last tenth of its life is refreshed ahead. A name is decided within 3 s.
-// Fails    as a cause: dns_* when the name's servers or the resolver say no, resolver_unreachable when no resolver answers
-//          anything (asked ". NS" beside a silent query, to tell a dead resolver from a dead name), never the one for the other.
-// /etc/hosts is not read: a fleet is checked by what the world is told. "localhost" and what ends in it is loopback (RFC 6761).
+// Bounded  `cache_entries_max` names (least recently used goes first); at most 200 fresh queries
+//          (asked in the last try) a channel socket, the rest wait in a queue of at most
+//          `waiting_max`; beyond that a request is answered local_overload.
+// Time     TTLs are honoured between 5 s and 1 h; a negative answer is kept for 5 s (SERVFAIL and
+//          timeouts 1 s; "no such address" of one family as long as the addresses of the other);
+//          an entry used in the last tenth of its life is refreshed ahead. A name is decided within
+//          3 s.
+// Fails    as a cause: dns_* when the name's servers or the resolver say no, resolver_unreachable
+//          when no resolver answers anything (asked ". NS" beside a silent query, to tell a dead
+//          resolver from a dead name), never the one for the other. /etc/hosts is not read: a fleet
+//          is checked by what the world is told. "localhost" and what ends in it is loopback (RFC
+//          6761).
 #pragma once
 
 #include <cstdint>

@@ -45,11 +45,26 @@ ResolverCache::Found ResolverCache::find(const DnsKey& key, core::SteadyTime now
   const std::uint32_t index = lookup(key, hash_of(key));
   if (index == kNone) return {};
   const Entry& entry = entries_[index];
-  if (now >= entry.expires) return {};
+  const Entry* life = &entry;  // Whose life counts.
+  if (now >= entry.expires) life = addresses_beside(entry, now);
+  if (life == nullptr) return {};
+  const bool late = now >= life->expires - (life->expires - life->stored) / 10;
+  const bool refresh = late && life->fact.cause == core::Cause::Ok;
   unlink(index);
   link_newest(index);
-  const bool late = now >= entry.expires - (entry.expires - entry.stored) / 10;
-  return {&entry.fact, late && entry.fact.cause == core::Cause::Ok};
+  return {&entry.fact, refresh};
+}
+
+// The addresses of the other family, when `entry` says that this one has none and was learned with them.
+const ResolverCache::Entry* ResolverCache::addresses_beside(const Entry& entry,
+                                                            core::SteadyTime now) const {
+  if (entry.fact.cause != core::Cause::DnsNoAddress) return nullptr;
+  const DnsKey other{entry.servers, !entry.v6, entry.host};
+  const std::uint32_t index = lookup(other, hash_of(other));
+  if (index == kNone) return nullptr;
+  const Entry& beside = entries_[index];
+  const bool good = beside.fact.cause == core::Cause::Ok && now < beside.expires;
+  return good && entry.stored + kKeepNegative >= beside.stored ? &beside : nullptr;
 }
 
 void ResolverCache::store(const DnsKey& key, DnsFact fact, core::Duration keep,

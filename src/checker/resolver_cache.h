@@ -4,7 +4,9 @@
 // Owns     at most `entries_max` entries; memory grows with use up to that and is not given back.
 // Thread   the lane's.
 // Bounded  when full, the entry that was used least recently goes.
-// Time     passed in. An entry is answered from until it expires and not a moment longer.
+// Time     passed in. An entry is answered from until it expires and not a moment longer; that a name has no addresses of one
+//          family, as long as the addresses of the other that were learned with it: most names have none of IPv6, and asking
+//          for them every 5 s would be a query for every check.
 // Cost     find, store: O(1); an entry is about 150 bytes and its name.
 #pragma once
 
@@ -44,7 +46,8 @@ class ResolverCache : core::Pinned {
 
   struct Found {
     const DnsFact* fact = nullptr;  // Null: nothing that is still true. Until the next store().
-    bool refresh = false;           // It has addresses and is in the last tenth of its life.
+    bool refresh =
+        false;  // It lives as long as addresses, and they are in the last tenth of their life.
   };
   // Marks what it finds as used.
   [[nodiscard]] Found find(const DnsKey& key, core::SteadyTime now);
@@ -71,6 +74,7 @@ class ResolverCache : core::Pinned {
   };
 
   [[nodiscard]] std::uint32_t lookup(const DnsKey& key, std::uint64_t hash) const;
+  [[nodiscard]] const Entry* addresses_beside(const Entry& entry, core::SteadyTime now) const;
   [[nodiscard]] std::uint32_t make_room();
   void insert_in_table(std::uint32_t index);
   void erase_from_table(std::uint32_t index);

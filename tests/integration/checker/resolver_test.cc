@@ -403,6 +403,26 @@ TEST_F(ResolverTest, RefreshesAheadWhatIsUsedAndOnlyThat) {
   EXPECT_EQ(dns.queries("idle.example", FakeDns::Type::A), 1U);
 }
 
+// Most names have no IPv6 addresses. Method: look at them over two lives of their IPv4 ones and count the questions.
+TEST_F(ResolverTest, ThatAFamilyHasNoAddressesIsNotAskedWithEveryCheck) {
+  dns.a("shop.example", {"192.0.2.1"}, 100);
+  start();
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_EQ(count(DnsQueryResult::Nodata), 1U);
+  for (int i = 0; i < 8; ++i) {
+    loop->skip(10s);
+    EXPECT_TRUE(resolve("shop.example").cached);
+  }
+  EXPECT_EQ(dns.queries(), 2U);
+  loop->skip(12s);
+  EXPECT_TRUE(resolve("shop.example").cached);  // In the last tenth: both are asked ahead.
+  ASSERT_TRUE(loop->run_until(
+      [&] { return count(DnsQueryResult::Ok) == 2 && count(DnsQueryResult::Nodata) == 2; }));
+  loop->skip(50s);
+  EXPECT_TRUE(resolve("shop.example").cached);
+  EXPECT_EQ(dns.queries(), 4U);
+}
+
 TEST_F(ResolverTest, AFailedRefreshDoesNotDisplaceGoodAddresses) {
   dns.a("used.example", {"192.0.2.1"}, 100);
   start();

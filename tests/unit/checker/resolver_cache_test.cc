@@ -64,6 +64,59 @@ TEST(ResolverCache, WantsARefreshInTheLastTenthOfGoodAddressesOnly) {
   EXPECT_FALSE(cache.find(key, kStart + 95s).refresh);
 }
 
+// Most names have no IPv6 addresses: a query for them with every check would double the load on the resolver.
+TEST(ResolverCache, AFamilyWithoutAddressesLivesAsLongAsTheAddressesOfTheOther) {
+  for (const auto apart : {0s, 3s}) {  // The two answers do not come at once.
+    ResolverCache cache(10);
+    const DnsKey v4{0, false, "a.example"};
+    const DnsKey v6{0, true, "a.example"};
+    cache.store(v6, {Cause::DnsNoAddress, {}, "none"}, 5s, kStart - apart);
+    cache.store(v4, addresses("192.0.2.1"), 100s, kStart);
+    ASSERT_NE(cache.find(v6, kStart + 90s - 1ns).fact, nullptr);
+    EXPECT_EQ(cache.find(v6, kStart + 90s - 1ns).fact->cause, Cause::DnsNoAddress);
+    EXPECT_FALSE(cache.find(v6, kStart + 90s - 1ns).refresh);
+    EXPECT_TRUE(cache.find(v6, kStart + 90s)
+                    .refresh);  // With the addresses, so that neither is waited for.
+    EXPECT_EQ(cache.find(v6, kStart + 100s).fact, nullptr);
+  }
+}
+
+TEST(ResolverCache, AFamilyWithoutAddressesIsAskedAgainWhenItStandsAlone) {
+  const DnsKey v4{0, false, "a.example"};
+  const DnsKey v6{0, true, "a.example"};
+  const DnsFact none{Cause::DnsNoAddress, {}, "none"};
+  {
+    ResolverCache cache(
+        10);  // Neither family has any: the site is down for it, and may come back soon.
+    cache.store(v6, none, 5s, kStart);
+    cache.store(v4, none, 5s, kStart);
+    EXPECT_EQ(cache.find(v6, kStart + 5s).fact, nullptr);
+    EXPECT_EQ(cache.find(v4, kStart + 5s).fact, nullptr);
+  }
+  {
+    ResolverCache cache(10);  // The name went away.
+    cache.store(v6, none, 5s, kStart);
+    cache.store(v4, addresses("192.0.2.1"), 100s, kStart);
+    cache.store(v4, {Cause::DnsNxdomain, {}, "gone"}, 5s, kStart + 50s);
+    EXPECT_EQ(cache.find(v6, kStart + 51s).fact, nullptr);
+  }
+  {
+    ResolverCache cache(10);  // The addresses are newer than it.
+    cache.store(v6, none, 5s, kStart);
+    cache.store(v4, addresses("192.0.2.1"), 100s, kStart + 6s);
+    EXPECT_EQ(cache.find(v6, kStart + 7s).fact, nullptr);
+  }
+  {
+    ResolverCache cache(10);  // Another server's addresses; another failure.
+    cache.store(v6, none, 5s, kStart);
+    cache.store({1, false, "a.example"}, addresses("192.0.2.1"), 100s, kStart);
+    EXPECT_EQ(cache.find(v6, kStart + 5s).fact, nullptr);
+    cache.store(v4, addresses("192.0.2.1"), 100s, kStart);
+    cache.store(v6, {Cause::DnsNxdomain, {}, "gone"}, 5s, kStart);
+    EXPECT_EQ(cache.find(v6, kStart + 5s).fact, nullptr);
+  }
+}
+
 TEST(ResolverCache, ABadMomentDoesNotDisplaceGoodAddresses) {
   ResolverCache cache(10);
   const DnsKey key{0, false, "a.example"};
