@@ -157,6 +157,15 @@ TEST_P(StoreContract, ASiteHasOneOpenEventAtMost) {
   EXPECT_EQ(take(events->open_event(id)).value().event.started_at, at(100'000));
 }
 
+TEST_P(StoreContract, AnOlderEventToldLateDoesNotEndTheOpenOne) {
+  const SiteId id = add_sites(1)[0];
+  commit(opened(id, 100'000));
+  commit(whole_story(id, 0));
+  EXPECT_EQ(view(id).state, SiteState::SeemsDown);
+  EXPECT_EQ(view(id).state_since, at(100'000));
+  EXPECT_EQ(take(incidents->list({}, 0, 10)).size(), 2U);
+}
+
 TEST_P(StoreContract, OneBadWriteKeepsTheWholeBatchOut) {
   const auto ids = add_sites(3);
   const auto refused =

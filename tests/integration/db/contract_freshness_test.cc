@@ -89,6 +89,15 @@ TEST_P(StoreContract, ASiteThatIsGoneIsPassedOver) {
   EXPECT_EQ(under_test->number("SELECT count(*) FROM site_state"), 2);
 }
 
+TEST_P(StoreContract, NothingMeasuredIsLeftOfARemovedSite) {
+  const auto ids = add_sites(1);
+  ASSERT_TRUE(freshness->write(std::vector{measured(ids[0], 1000)}));
+  (void)take(catalog->remove(ids));
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM site_state WHERE measured IS NOT NULL "
+                               "OR checked_at IS NOT NULL"),
+            0);
+}
+
 TEST_P(StoreContract, ABatchMayBeRepeated) {
   const auto ids = add_sites(300);
   std::vector<FreshnessMark> marks;
