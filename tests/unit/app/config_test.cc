@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <regex>
+#include <sstream>
 #include <string>
 
 #include "support/child_process.h"
@@ -47,7 +47,13 @@ std::string example() {
 
 // "#key = value" and "#[[section]]" made real.
 std::string uncommented(const std::string& text) {
-  return std::regex_replace(text, std::regex("(^|\n)#(\\[|[a-z_]+ = )"), "$1$2");
+  std::istringstream in(text);
+  std::string out;
+  for (std::string line; std::getline(in, line);) {
+    const bool hidden = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    out += (hidden ? line.substr(1) : line) + "\n";
+  }
+  return out;
 }
 
 TEST(Config, AnEmptyFileIsTheDefaultsWithoutAProblem) {
