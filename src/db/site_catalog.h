@@ -35,7 +35,8 @@ struct SiteFilter {
 // A site with what is known of it, as `sites list` shows it.
 struct SiteView {
   core::SiteRecord record;
-  std::optional<core::SiteState> state;  // Nothing: never checked.
+  std::optional<core::SiteState>
+      state;  // Nothing: never checked. Paused whenever it is not active.
   core::WallTime state_since = core::kNoWallTime;
   core::WallTime checked_at = core::kNoWallTime;
   std::optional<core::Cause> cause;
@@ -50,6 +51,8 @@ class SiteCatalog {
   // without (id 0) is the site of the same URL, if there is one, else a new one. Invalid names the
   // first record that cannot be stored, and nothing is. When `ids` is given, it receives the id of
   // each record, in order.
+  // The write lock is held throughout: give 1000 to 5000 at a time. A given id is at most 2^62.
+  // When a site's URL changes, what was measured of the other one is forgotten.
   [[nodiscard]] virtual core::Result<UpsertCounts> upsert(
       std::span<const core::SiteRecord> records, std::vector<core::SiteId>* ids = nullptr) = 0;
 
