@@ -13,6 +13,9 @@ endif()
 if(WATCHWHEEL_SANITIZE)
   add_compile_options(-fsanitize=${WATCHWHEEL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${WATCHWHEEL_SANITIZE})
+  if(WATCHWHEEL_SANITIZE MATCHES "thread")
+    add_compile_options(-Wno-tsan)  # Asio's fences, which the sanitizer does not follow; its mutexes it does.
+  endif()
 endif()
 
 # watchwheel_room(NAME [LINKS ...] [PRIVATE ...]): the library of src/NAME, named watchwheel_NAME.
