@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/page.h"
 
+#include <array>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 namespace watchwheel::http {
@@ -39,6 +41,13 @@ constexpr std::string_view kLinks = R"(<h2>Elsewhere here</h2>
 </body></html>
 )";
 
+// Enough for the eye; the exact figures are in the API.
+std::string rounded(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4g", value);
+  return text.data();
+}
+
 class StatusTable {
  public:
   explicit StatusTable(std::string& out) : out_(out) {}
@@ -54,6 +63,8 @@ class StatusTable {
       }
     } else if (json.is_string()) {
       out_ += escape_html(json.get_ref<const std::string&>());
+    } else if (json.is_number_float()) {
+      out_ += rounded(json.get<double>());
     } else if (json.is_null()) {
       out_ += "&ndash;";
     } else {
