@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154  # Sourced by tools/bench/cost, whose variables these are.
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2154  # Sourced by tools/bench/cost, whose variables these are.
 # The whole daemon as one more client: its own list of the fleet's sites, its store, its schedule.
 
 # The value of a metric, labels added up.
