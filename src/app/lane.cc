@@ -26,7 +26,12 @@ constexpr Duration kIdleWait = 100ms;
 constexpr Duration kFreshnessSlack = 2s;
 // A loop that lagged this much may have made a site look slow. See honest_cause().
 constexpr Duration kBigLag = 250ms;
+// One so long that servers may have hung up on us meanwhile.
+constexpr Duration kStall = 2s;
 constexpr Duration kSweepEvery = 20ms;
+constexpr Duration kPrepareAgain = 60s;
+// How often facts that no shard has acknowledged are posted again: a shard may have set them aside.
+constexpr Duration kRepostEvery = 60s;
 constexpr Duration kWorstLagWindow = 10s;
 
 // Slot and generation, so that the result of a site that was removed is not taken for that of the
@@ -63,6 +68,19 @@ bool is_timeout(Cause cause) {
   }
 }
 
+// What a connection ends with when the server gave up on a client that did not move.
+bool is_lost_connection(Cause cause) {
+  switch (cause) {
+    case Cause::ConnectReset:
+    case Cause::TlsHandshake:
+    case Cause::HttpClosed:
+    case Cause::BodyTruncated:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::uint64_t certificate_hash(const core::ProbeResult& result) {
   if (!result.tls) return 0;
   std::uint64_t hash = 0;
@@ -93,10 +111,14 @@ void Lane::attach(checker::Prober& prober) {
   prober_ = &prober;
 }
 
-void Lane::turn(SteadyTime now, WallTime wall) {
+void Lane::begin_turn(SteadyTime now, WallTime wall) {
   owner_.ensure_here();
   now_ = now;
   wall_ = wall;
+}
+
+void Lane::turn(SteadyTime now, WallTime wall) {
+  begin_turn(now, wall);
   take_messages();
   take_notes();
   scheduler_->turn(now, wall);
@@ -151,8 +173,12 @@ void Lane::apply(LaneMessage&& message) {
 }
 
 void Lane::put(LaneMessage&& message) {
+  if (message.url.size() > core::kUrlBytesMax) {  // Another program's edit; ours refuse it earlier.
+    stats_.sites_refused.add();
+    return;
+  }
   paused_.erase(message.id);
-  const scheduler::PlanIndex plan = intern(message.options);
+  const scheduler::PlanIndex plan = intern(message.options, message.problem);
   const SiteSlot slot = sites_.find(message.id);
   if (slot == core::kNoSlot) {
     add(message, plan);
@@ -172,7 +198,12 @@ void Lane::add(const LaneMessage& message, scheduler::PlanIndex plan) {
   }
   if (message.open_event && !attention_.contains(message.id))
     attention_.restore(message.id, *message.open_event);
-  sites_.row(slot).troubled = attention_.contains(message.id);
+  scheduler::SiteRow& row = sites_.row(slot);
+  row.troubled = attention_.contains(message.id);
+  row.since = now_;
+  if (message.last_checked_at != core::kNoWallTime) {
+    row.checked = now_ - std::max(Duration::zero(), wall_ - message.last_checked_at);
+  }
   scheduler_->add(slot, message.last_checked_at, now_);
 }
 
@@ -216,8 +247,11 @@ void Lane::take_notes() {
   core::SiteNote note;
   for (auto* ring : ports_.notes) {
     for (std::size_t i = 0; i < kMessagesPerTurn && ring->take(note); ++i) {
-      // Shards tell every lane; a lane that does not know the site has nothing to do.
-      if (!attention_.contains(note.site)) continue;
+      if (!attention_.contains(note.site)) {
+        hear_of_unknown_trouble(note);
+        continue;
+      }
+      if (note.lane != number_) continue;  // About facts of the lane that had the site before.
       const bool forgotten = attention_.on_note(note);
       const SiteSlot slot = sites_.find(note.site);
       if (forgotten && slot != core::kNoSlot) sites_.row(slot).troubled = false;
@@ -226,6 +260,19 @@ void Lane::take_notes() {
       if (!forgotten && attention_.wants_post(note.site))
         post(note.site, attention_.facts(note.site));
     }
+  }
+}
+
+// Shards tell every lane; one that does not have the site has nothing to do. One that has it and knows
+// of no trouble took it over from another lane while that one's facts were being committed.
+void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
+  const SiteSlot slot = sites_.find(note.site);
+  if (slot == core::kNoSlot) return;
+  if (note.unknown_event && note.lane == number_) {
+    attention_.restore(note.site, *note.unknown_event);
+    sites_.row(slot).troubled = true;
+  } else if (note.event_state) {
+    post(note.site, attention_.facts(note.site));  // The answer tells which event it is.
   }
 }
 
@@ -250,7 +297,8 @@ void Lane::start_due() {
 }
 
 bool Lane::start(SiteSlot slot) {
-  const Plan& plan = plans_[sites_.plan(slot)];
+  Plan& plan = plans_[sites_.plan(slot)];
+  if (!plan.ready && plan.may_pass && now_ - plan.tried >= kPrepareAgain) prepare(plan);
   if (!plan.ready) {
     core::ProbeResult unasked;
     unasked.cause = Cause::TargetInvalid;
@@ -294,9 +342,10 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
 // for a while during the check, the answer may have been waiting in the socket. Then it is our
 // overload, and nothing is said about the site.
 Cause Lane::honest_cause(const core::ProbeResult& result) {
-  if (!is_timeout(result.cause) || last_big_lag_ == core::kNoSteadyTime ||
-      result.started > last_big_lag_)
-    return result.cause;
+  if (last_big_lag_ == core::kNoSteadyTime || result.started > last_big_lag_) return result.cause;
+  const bool ours = is_timeout(result.cause) ||
+                    (is_lost_connection(result.cause) && last_big_lag_size_ >= kStall);
+  if (!ours) return result.cause;
   stats_.overload_discounted.add();
   return Cause::LocalOverload;
 }
@@ -309,7 +358,10 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
   row.http_status = result.http_status;
   row.total_ms =
       static_cast<std::uint32_t>(std::min<double>(core::to_ms(result.timings.total), 4e9));
-  if (outcome != Outcome::NotMeasured) row.checked = now_;
+  if (outcome != Outcome::NotMeasured) {
+    row.checked = now_;
+    row.measured = true;
+  }
   const std::uint64_t certificate = certificate_hash(result);
   if (certificate != 0 && certificate != row.cert_hash) {
     if (row.cert_hash != 0) stats_.certificates_changed.add();
@@ -347,6 +399,7 @@ std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& resu
 }
 
 void Lane::post(core::SiteId id, core::SiteFacts facts) {
+  facts.lane = number_;
   ShardPort& shard = ports_.shards[core::stable_hash(id.value) % ports_.shards.size()];
   if (shard.mailbox->post(id, std::move(facts))) shard.wake();
 }
@@ -388,19 +441,20 @@ void Lane::sweep_slice() {
 
 void Lane::sweep_row(SiteSlot slot) {
   scheduler::SiteRow& row = sites_.row(slot);
-  const bool never = row.checked == core::kNoSteadyTime;
-  // Before the first result there is nothing to be stale: the site is unknown, and overdue once its
-  // first due time is past.
-  const Duration age = never ? now_ - scheduler_->due_time(slot) : now_ - row.checked;
-  const Duration limit = freshness_limit(slot) - (never ? sites_.interval(slot) : Duration::zero());
+  // A site taken over counts from then: what is stored of it may be older than its projection shows.
+  const Duration age = now_ - std::max(row.checked, row.since);
+  const Duration limit = freshness_limit(slot);
   if (age > limit && (!row.stale || row.projected == core::kNoSteadyTime)) {
     row.stale = true;
     project(slot, false, core::kNoWallTime);
   }
+  if (reposting_ && row.troubled && attention_.unacknowledged(sites_.id(slot))) {
+    post(sites_.id(slot), attention_.facts(sites_.id(slot)));
+  }
   sweep_.stale += row.stale ? 1 : 0;
   sweep_.oldest = std::max(sweep_.oldest, age);
   SiteState state = SiteState::Up;
-  if (never || row.stale) {
+  if (!row.measured || row.stale) {
     state = SiteState::Unknown;
   } else if (row.troubled) {
     state = attention_.state_of(sites_.id(slot)).value_or(SiteState::Up);
@@ -418,6 +472,8 @@ void Lane::publish_sweep() {
   stats_.incidents_seem_down.set(static_cast<double>(attention_.seem_down()));
   stats_.incidents_down.set(static_cast<double>(attention_.down()));
   sweep_ = Sweep{};
+  reposting_ = now_ - last_repost_ >= kRepostEvery;
+  if (reposting_) last_repost_ = now_;
   if (now_ - worst_lag_since_ > kWorstLagWindow) {
     worst_lag_ = Duration::zero();
     worst_lag_since_ = now_;
@@ -433,23 +489,22 @@ Duration Lane::freshness_limit(SiteSlot slot) const {
 void Lane::note_loop_lag(Duration lag, SteadyTime now) {
   worst_lag_ = std::max(worst_lag_, lag);
   admission_.note_loop_lag(lag, now);
-  if (lag >= kBigLag) last_big_lag_ = now;
+  if (lag < kBigLag) return;
+  last_big_lag_ = now;
+  last_big_lag_size_ = lag;
 }
 
 // ---- Plans ----
 
-scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions>& options) {
+scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions>& options,
+                                  const std::string& problem) {
   if (const auto known = plan_index_.find(options.get()); known != plan_index_.end()) {
     ++plans_[known->second].sites;
     return known->second;
   }
   Plan plan{.options = options, .ready = nullptr, .problem = {}, .sites = 1};
-  auto ready = prober_->prepare(*options);
-  if (ready) {
-    plan.ready = *std::move(ready);
-  } else {
-    plan.problem = ready.error().message;
-  }
+  plan.problem = problem;
+  if (problem.empty()) prepare(plan);
   scheduler::PlanIndex index;
   if (free_plans_.empty()) {
     index = static_cast<scheduler::PlanIndex>(plans_.size());
@@ -461,6 +516,19 @@ scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions
   }
   plan_index_.emplace(options.get(), index);
   return index;
+}
+
+// Why a plan cannot be had may pass (a file that was missing, memory): it is tried again at most once a minute.
+void Lane::prepare(Plan& plan) {
+  plan.tried = now_;
+  auto ready = prober_->prepare(*plan.options);
+  if (ready) {
+    plan.ready = *std::move(ready);
+    plan.problem.clear();
+  } else {
+    plan.problem = ready.error().message;
+    plan.may_pass = true;
+  }
 }
 
 void Lane::release_plan(scheduler::PlanIndex index) {

@@ -78,6 +78,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   // turn.
   void attach(checker::Prober& prober);
 
+  // The time of the turn that begins: results that come before turn() are handled at it.
+  void begin_turn(core::SteadyTime now, core::WallTime wall);
   // One loop turn: messages and notes in, time forward, checks started, a slice of the table swept.
   void turn(core::SteadyTime now, core::WallTime wall);
   // When turn() is needed next, at the latest 100 ms from now: the rings are polled.
@@ -85,7 +87,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
 
   void on_result(checker::ProbeToken token, core::ProbeResult&& result) noexcept override;
 
-  // The loop that drives this lane woke this much later than it meant to.
+  // The loop that drives this lane woke this much later than it meant to, or its last turn took so long.
   void note_loop_lag(core::Duration lag, core::SteadyTime now);
 
   // No check is started any more; those in flight go on. For draining.
@@ -102,6 +104,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
     std::shared_ptr<const core::CheckOptions> options;
     checker::PlanRef ready;  // Null: `problem` says why sites with these options cannot be asked.
     std::string problem;
+    bool may_pass = false;  // The problem is one of the moment: prepared again after a while.
+    core::SteadyTime tried = core::kNoSteadyTime;
     std::size_t sites = 0;  // The plan is dropped with its last site.
   };
   struct Sweep {
@@ -120,6 +124,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void remove(core::SiteId id, core::Presence presence);
   void drop_row(core::SiteSlot slot);
   void take_notes();
+  void hear_of_unknown_trouble(const core::SiteNote& note);
   void start_due();
   [[nodiscard]] bool start(core::SiteSlot slot);
   [[nodiscard]] core::Cause honest_cause(const core::ProbeResult& result);
@@ -133,7 +138,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void publish_sweep();
   [[nodiscard]] core::Duration freshness_limit(core::SiteSlot slot) const;
   [[nodiscard]] scheduler::PlanIndex intern(
-      const std::shared_ptr<const core::CheckOptions>& options);
+      const std::shared_ptr<const core::CheckOptions>& options, const std::string& problem);
+  void prepare(Plan& plan);
   void release_plan(scheduler::PlanIndex plan);
   [[nodiscard]] core::WallTime to_wall(core::SteadyTime t) const { return wall_ + (t - now_); }
 
@@ -155,6 +161,9 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   core::SteadyTime now_;  // Of the current turn.
   core::WallTime wall_;
   core::SteadyTime last_big_lag_ = core::kNoSteadyTime;
+  core::Duration last_big_lag_size_{};
+  core::SteadyTime last_repost_ = core::kNoSteadyTime;
+  bool reposting_ = false;  // This sweep posts again what no shard has acknowledged.
   core::Duration worst_lag_{};
   core::SteadyTime worst_lag_since_ = core::kNoSteadyTime;
   core::SteadyTime last_sweep_ = core::kNoSteadyTime;

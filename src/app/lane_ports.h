@@ -38,6 +38,7 @@ struct LaneMessage {
   std::string url;
   core::Duration interval{};
   bool active = true;
+  std::string problem;  // Why it cannot be asked at all; "": it can.
   std::shared_ptr<const core::CheckOptions>
       options;  // Interned by the feeder: one object for each distinct set.
   std::optional<core::OpenEvent> open_event;

@@ -66,19 +66,26 @@ void LaneThread::Parts::loop() noexcept {
   const std::string name = "lane-" + std::to_string(number);
   pthread_setname_np(pthread_self(), name.c_str());
   core::SteadyTime meant = clock.steady();  // When this turn was to begin at the latest.
+  core::Duration took{};  // The turn before: answers waited meanwhile, so it is lag too.
   while (!stopping.load()) {
     const core::SteadyTime now = clock.steady();
-    if (now > meant) lane.note_loop_lag(now - meant, now);
+    const core::WallTime wall = clock.wall();
+    lane.begin_turn(now, wall);
+    if (const auto lag = std::max(now - meant, took); lag > core::Duration::zero()) {
+      lane.note_loop_lag(lag, now);
+    }
     if (admission_closed.load()) lane.close_admission();
     wake_pending.store(
         false);  // Before the rings are read: a wake that comes later makes another turn.
     checker->turn(now);
-    lane.turn(now, clock.wall());
+    lane.turn(now, wall);
 
     const core::SteadyTime after = clock.steady();
+    took = after - now;
     core::SteadyTime next = std::max(lane.next_turn(after), after + kShortestWait);
-    if (const auto deadline = checker->next_deadline())
+    if (const auto deadline = checker->next_deadline()) {
       next = std::min(next, std::max(*deadline, after));
+    }
     meant = next;
     wait_readable();
     if (next > after) io.run_one_for(next - after);

@@ -19,9 +19,11 @@ namespace watchwheel::core {
 
 // When a failing site counts as down and a recovered one as up again.
 struct ConfirmPolicy {
-  std::uint32_t failures = 3;    // Failures in a row until it is confirmed, the first included. 1 to 20.
-  std::uint32_t successes = 1;   // Successes in a row until it is over. 1 to 20.
-  Duration retry_interval = 10s; // Between quick re-checks while not confirmed; jittered by up to a tenth. 1 s to 10 min.
+  std::uint32_t failures =
+      3;  // Failures in a row until it is confirmed, the first included. 1 to 20.
+  std::uint32_t successes = 1;  // Successes in a row until it is over. 1 to 20.
+  Duration retry_interval =
+      10s;  // Between quick re-checks while not confirmed; jittered by up to a tenth. 1 s to 10 min.
 
   friend bool operator==(const ConfirmPolicy&, const ConfirmPolicy&) = default;
 };
@@ -44,20 +46,27 @@ enum class Presence : std::uint8_t { Watched, Paused, Removed };
 // are whole milliseconds, as stores keep them, and never run backwards within an outage, even when
 // the wall clock does.
 struct Outage {
-  WallTime started_at = kNoWallTime;    // The first failure. With the site it names the event: it never moves.
+  WallTime started_at =
+      kNoWallTime;  // The first failure. With the site it names the event: it never moves.
   WallTime last_failed_at = kNoWallTime;
-  WallTime confirmed_at = kNoWallTime;  // When `failures` reached the policy's; kNoWallTime: it has not.
-  WallTime ended_at = kNoWallTime;      // The success that ended it; kNoWallTime: it goes on.
-  std::uint32_t failures = 0;           // In a row: successes too few to end it start the count of successes, not this one anew.
-  std::uint32_t successes = 0;          // In a row since the last failure.
-  std::uint32_t merged = 0;             // Later outages folded into this one because too many waited. Normally 0.
-  Evidence evidence;                    // Of the newest failure. Only when last_failed_at is set: after a restart there is none yet.
-  Evidence opened_by;                   // Of the first failure. Not known after a restart, when the opening is stored already.
-  Evidence confirmed_by;                // Of the failure that confirmed it.
-  std::uint32_t confirmed_failures = 0; // `failures` at confirmed_at.
-  Evidence ended_by;                    // Of the success that ended it.
-  Presence ended_as = Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking.
-  bool restored = false;                // Taken over from the store: its opening is stored already.
+  WallTime confirmed_at =
+      kNoWallTime;  // When `failures` reached the policy's; kNoWallTime: it has not.
+  WallTime ended_at = kNoWallTime;  // The success that ended it; kNoWallTime: it goes on.
+  std::uint32_t failures =
+      0;  // In a row: successes too few to end it start the count of successes, not this one anew.
+  std::uint32_t successes = 0;  // In a row since the last failure.
+  std::uint32_t merged =
+      0;  // Later outages folded into this one because too many waited. Normally 0.
+  Evidence
+      evidence;  // Of the newest failure. Only when last_failed_at is set: after a restart there is none yet.
+  Evidence
+      opened_by;  // Of the first failure. Not known after a restart, when the opening is stored already.
+  Evidence confirmed_by;                 // Of the failure that confirmed it.
+  std::uint32_t confirmed_failures = 0;  // `failures` at confirmed_at.
+  Evidence ended_by;                     // Of the success that ended it.
+  Presence ended_as =
+      Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking.
+  bool restored = false;  // Taken over from the store: its opening is stored already.
 
   [[nodiscard]] bool ended() const { return ended_at != kNoWallTime; }
   friend bool operator==(const Outage&, const Outage&) = default;
@@ -67,19 +76,25 @@ inline constexpr std::size_t kOutagesWaitingMax = 32;
 
 struct SiteFacts {
   SiteId site;
-  std::uint64_t seq = 0;              // Rises with every posting of this site by its lane. Only compared for equality and order.
+  std::uint32_t lane =
+      0;  // Who posted it; copied into the note, for a seq means something to that lane only.
+  std::uint64_t seq =
+      0;  // Rises with every posting of this site by its lane. Only compared for equality and order.
   Presence presence = Presence::Watched;  // Paused and Removed end what is open, at `at`.
-  WallTime at = kNoWallTime;          // When the newest of this was seen.
-  std::vector<Outage> outages;        // Oldest first, at most kOutagesWaitingMax: all that ended and were not yet
-                                      // acknowledged, then the current one if there is one.
+  WallTime at = kNoWallTime;              // When the newest of this was seen.
+  std::vector<Outage>
+      outages;  // Oldest first, at most kOutagesWaitingMax: all that ended and were not yet
+                // acknowledged, then the current one if there is one.
 };
 
 // shard -> lane: `seq` is committed. When it is the newest the lane posted and nothing is failing,
 // the lane forgets the site's trouble.
 struct SiteNote {
   SiteId site;
+  std::uint32_t lane = 0;
   std::uint64_t seq = 0;
-  std::optional<SiteState> event_state;  // Of the event that is open after it: SeemsDown or Down. Nothing: none is open.
+  std::optional<SiteState>
+      event_state;  // Of the event that is open after it: SeemsDown or Down. Nothing: none is open.
   // The store has this event open and the facts do not mention it, so the lane does not know of it.
   // Nothing of `seq` was committed: the lane takes the event over and posts again.
   std::optional<OpenEvent> unknown_event;
@@ -92,7 +107,8 @@ struct SiteNote {
 // lane -> projector: how fresh what we tell about a site is.
 struct FreshnessMark {
   SiteId site;
-  bool measured = true;               // False: no conclusive result within the freshness limit. The site is `unknown`.
+  bool measured =
+      true;  // False: no conclusive result within the freshness limit. The site is `unknown`.
   WallTime checked_at = kNoWallTime;  // Newest conclusive result. kNoWallTime: never.
   Cause cause = Cause::Ok;            // Of the newest result, conclusive or not.
   std::uint16_t http_status = 0;

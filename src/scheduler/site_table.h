@@ -37,7 +37,8 @@ using PlanIndex = std::uint32_t;
 // The lane's own columns: what every finished check touches. Plain values; the scheduler does not read them.
 struct SiteRow {
   core::SteadyTime checked =
-      core::kNoSteadyTime;  // Newest conclusive result; kNoSteadyTime: none in this process.
+      core::kNoSteadyTime;  // Newest conclusive result known; kNoSteadyTime: none.
+  core::SteadyTime since = core::kNoSteadyTime;      // When this process took the site over.
   core::SteadyTime projected = core::kNoSteadyTime;  // Last accepted freshness mark.
   std::uint64_t cert_hash = 0;  // First bytes of the leaf's fingerprint; 0: none seen.
   std::uint32_t total_ms = 0;   // Of the newest result.
@@ -45,6 +46,7 @@ struct SiteRow {
   core::Cause cause = core::Cause::Ok;  // Of the newest result.
   bool troubled = false;                // In the lane's table of attention.
   bool stale = false;                   // Counted as unknown.
+  bool measured = false;                // A conclusive result came in this process.
   bool asking = false;                  // A probe of it is in flight.
   bool edited = false;  // Changed while it was asked: that result is about what it was before.
 };

@@ -235,6 +235,7 @@ bool Attention::on_note(const SiteNote& note) {
   const auto it = troubles_.find(note.site);
   if (it == troubles_.end()) return true;
   Trouble& trouble = it->second;
+  trouble.heard_seq = std::max(trouble.heard_seq, note.seq);
   const View before = view(trouble);
   if (note.unknown_event) {
     take_over(trouble, *note.unknown_event);
@@ -249,6 +250,11 @@ bool Attention::on_note(const SiteNote& note) {
   if (!is_over(trouble, note)) return false;
   troubles_.erase(it);
   return true;
+}
+
+bool Attention::unacknowledged(SiteId site) const {
+  const auto it = troubles_.find(site);
+  return it != troubles_.end() && it->second.heard_seq < it->second.posted_seq;
 }
 
 bool Attention::is_over(const Trouble& trouble, const SiteNote& note) {

@@ -100,6 +100,9 @@ class Attention : core::Pinned {
   // Something changed that facts() has not given yet. on_result() says so by itself; ask after on_note().
   [[nodiscard]] bool wants_post(core::SiteId site) const;
 
+  // Something was posted and no shard has acknowledged it yet: normally a matter of milliseconds.
+  [[nodiscard]] bool unacknowledged(core::SiteId site) const;
+
   // Drops all that is known of the site without telling anyone: it belongs to somebody else now.
   void forget(core::SiteId site);
 
@@ -119,9 +122,10 @@ class Attention : core::Pinned {
     std::vector<Kept> ended;      // Told or about to be told, oldest first.
     std::optional<Kept> current;  // Goes on; or has ended and is not told so until there is room.
     std::uint64_t posted_seq = 0;
-    bool dirty = false;       // facts() would tell something new.
-    bool left_out = false;    // There was no room in the newest facts for the current outage.
-    bool shard_down = false;  // The store has the current outage as down.
+    std::uint64_t heard_seq = 0;  // Newest seq that a note was about.
+    bool dirty = false;           // facts() would tell something new.
+    bool left_out = false;        // There was no room in the newest facts for the current outage.
+    bool shard_down = false;      // The store has the current outage as down.
     core::Presence presence = core::Presence::Watched;
     core::WallTime at = core::kNoWallTime;
   };

@@ -26,6 +26,7 @@ bool may_pass(const core::Error& error) {
 
 core::SiteNote note_of(const core::SiteFacts& facts, const Verdict& verdict) {
   core::SiteNote note{.site = facts.site,
+                      .lane = facts.lane,
                       .seq = facts.seq,
                       .event_state = std::nullopt,
                       .unknown_event = verdict.unknown_event,

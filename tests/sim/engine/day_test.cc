@@ -270,6 +270,73 @@ TEST(SimulatedRestart, StreakGoesOnAfterAKill) {
   EXPECT_NE(world.store.events().front().row.confirmed_at, core::kNoWallTime);
 }
 
+// Goal: a process that starts blind (no resolver) does not keep telling what was known before it: sites turn unknown, in the
+// store too. They stayed `up` there for good, because a check that was not measured moved the due time that counted.
+TEST(SimulatedRestart, BlindAfterARestartSitesTurnUnknown) {
+  bool blind = false;
+  World world({.sites = 50, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [&](std::string_view, SteadyTime) {
+                return blind ? Answer{Cause::ResolverUnreachable, 3s} : Answer{};
+              });
+  world.run_for(3min);
+  world.settle();
+  blind = true;
+  world.kill_and_restart();
+  world.run_for(2min);
+  world.settle();
+  EXPECT_EQ(world.lane().stats().stale.value(), 50);
+  const auto marks = world.sink.marks();
+  ASSERT_EQ(marks.size(), 50U);
+  for (const auto& [site, mark] : marks) {
+    EXPECT_FALSE(mark.measured) << site.value;
+    EXPECT_NE(mark.checked_at, core::kNoWallTime) << "when it was last seen is still known";
+  }
+}
+
+// Goal: a recovery that the store refused for a while is recorded once it takes it, though the healthy site has no more news.
+TEST(SimulatedStore, ARecoveryThatWasSetAsideComesAgain) {
+  bool failing = true;
+  World world({.sites = 1, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [&](std::string_view, SteadyTime) {
+                return failing ? Answer{Cause::HttpStatus, 5ms} : Answer{};
+              });
+  world.run_for(2min);
+  world.settle();
+  ASSERT_EQ(world.store.events().size(), 1U);
+  world.store.set_poison(core::SiteId{1}, true);
+  failing = false;
+  world.run_for(2min);
+  EXPECT_FALSE(world.store.events().front().ended());
+  world.store.set_poison(core::SiteId{1}, false);
+  world.run_for(3min);
+  EXPECT_TRUE(world.store.events().front().ended());
+}
+
+// Goal: a site that comes to a lane while its event is being committed for the lane before has that event ended when it is up.
+TEST(SimulatedMove, AnEventCommittedAfterTheMoveIsFound) {
+  World world({.sites = 1, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view, SteadyTime) { return Answer{}; });
+  world.run_for(2min);
+  // What the shard commits now for the other lane: its note tells this one of an event it does not know.
+  core::SiteFacts other;
+  other.site = core::SiteId{1};
+  other.lane = 7;
+  other.seq = 5000;
+  other.at = world.clock.wall();
+  core::Outage outage;
+  outage.started_at = core::from_unix_ms(core::to_unix_ms(world.clock.wall()));
+  outage.last_failed_at = outage.started_at;
+  outage.failures = 1;
+  outage.evidence.cause = Cause::HttpStatus;
+  outage.opened_by = outage.evidence;
+  other.outages.push_back(outage);
+  world.post(other);
+  world.run_for(2min);
+  world.settle();
+  ASSERT_EQ(world.store.events().size(), 1U);
+  EXPECT_TRUE(world.store.events().front().ended());
+}
+
 // Goal: a site that is removed or paused while it is down has its event closed, with the reason;
 // nothing else is asked of it.
 TEST(SimulatedEdits, RemovedAndPausedSitesEndTheirEvents) {

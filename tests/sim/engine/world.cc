@@ -114,6 +114,11 @@ void World::remove(std::uint64_t site) {
   send(std::move(message));
 }
 
+void World::post(core::SiteFacts facts) {
+  const core::SiteId site = facts.site;
+  mailbox_->post(site, std::move(facts));
+}
+
 void World::turn() {
   const core::SteadyTime now = clock.steady();
   prober_->turn(now);

@@ -49,6 +49,9 @@ class World {
   void put(std::uint64_t site, core::Duration interval, bool active = true);
   void remove(std::uint64_t site);
 
+  // Facts as another lane would post them.
+  void post(core::SiteFacts facts);
+
   core::ManualClock clock;
   testing::FakeEventStore store;
   testing::FakeFreshnessSink sink;
