@@ -11,6 +11,7 @@ if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT WATCHWHEEL_SANITIZE)
 endif()
 
 if(WATCHWHEEL_SANITIZE)
+  add_compile_options(-Wno-maybe-uninitialized)  # False alarms of g++ 12 in instrumented library code.
   add_compile_options(-fsanitize=${WATCHWHEEL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${WATCHWHEEL_SANITIZE})
   if(WATCHWHEEL_SANITIZE MATCHES "thread")

@@ -207,10 +207,14 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
   settings.number = number;
   settings.sites_max = kSitesPerLaneMax;
   settings.tuning = tuning_of(config_);
-  settings.admission.descriptors = usable / lanes;
-  settings.admission.memory_bytes = memory / lanes;
-  settings.admission.ephemeral_ports = machine_.ephemeral_ports.value / lanes;
-  settings.admission.in_flight_max = config_.engine.in_flight_max / lanes;
+  // A limit that is smaller than the number of lanes still is one: 0 would mean none.
+  const auto share = [&](std::uint64_t all) {
+    return all == 0 ? 0 : std::max<std::uint64_t>(1, all / lanes);
+  };
+  settings.admission.descriptors = share(usable);
+  settings.admission.memory_bytes = share(memory);
+  settings.admission.ephemeral_ports = share(machine_.ephemeral_ports.value);
+  settings.admission.in_flight_max = share(config_.engine.in_flight_max);
   settings.jitter_seed = seed(number);
   return settings;
 }
@@ -298,18 +302,20 @@ std::size_t EngineImpl::in_flight() const {
 }
 
 void EngineImpl::drain_and_stop() {
-  const core::SteadyTime deadline = clock_.steady() + config_.engine.drain_timeout;
+  // Checks in flight get the first four fifths, what was judged gets the rest to be stored.
+  const core::SteadyTime begin = clock_.steady();
+  const core::SteadyTime checks_until = begin + config_.engine.drain_timeout * 4 / 5;
+  const core::SteadyTime last_call =
+      begin + std::max<core::Duration>(config_.engine.drain_timeout, 1s);
   feeder_->stop();
   for (auto& lane : lanes_) lane->thread.close_admission();
-  while (in_flight() > 0 && clock_.steady() < deadline) clock_.sleep_for(kDrainPoll);
+  while (in_flight() > 0 && clock_.steady() < checks_until) clock_.sleep_for(kDrainPoll);
   log_.info(fmt::format("drained in_flight_left={}", in_flight()));
   for (auto& lane : lanes_) lane->thread.stop();
-  // What was judged must be stored: the shards get the rest of the drain time, and at least two
-  // seconds.
-  const core::SteadyTime last_call = std::max(deadline, clock_.steady() + 2s);
   for (ShardParts& shard : shards_) {
-    if (!shard.thread->stop(last_call))
+    if (!shard.thread->stop(last_call)) {
       log_.error(fmt::format("shard_not_drained mailbox={}", shard.mailbox->depth()));
+    }
   }
   if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
 }

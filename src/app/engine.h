@@ -3,8 +3,8 @@
 // the architecture.
 //
 // Owns     every object and thread of the running daemon but the HTTP listener and the signals.
-// Thread   make(), start(), drain_and_stop(), reload(): the main thread's. The readings: any
-//          thread.
+// Thread   make(), start(), drain_and_stop(): the main thread's. reload(): one caller at a time, and
+//          not beside drain_and_stop() (the daemon's mutex sees to both). The readings: any thread.
 // Bounded  every ring and table below has its size in engine.cc, with what happens when it is full.
 // Fails    make() and start() say why they cannot (store, schema, descriptors, resolver). After
 //          start nothing throws.

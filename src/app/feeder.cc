@@ -75,6 +75,16 @@ core::Result<std::shared_ptr<const core::CheckOptions>> OptionInterner::merged(
   return shared;
 }
 
+std::shared_ptr<const core::CheckOptions> OptionInterner::rejected(const std::string& problem) {
+  std::weak_ptr<const core::CheckOptions>& seat = by_content_["rejected: " + problem];
+  auto shared = seat.lock();
+  if (!shared) {
+    shared = std::make_shared<const core::CheckOptions>(defaults_);
+    seat = shared;
+  }
+  return shared;
+}
+
 void OptionInterner::drop_unused() {
   std::erase_if(by_content_, [](const auto& entry) { return entry.second.expired(); });
   drop_at_ = std::max<std::size_t>(1024, by_content_.size() * 2);
@@ -169,16 +179,17 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
   message.open_event = site.open_event;
   message.last_checked_at = site.last_checked_at;
   auto merged = options.merged(site.record.options);
-  if (!merged) {
-    // The list is checked where it is edited, so this is another version's option or another
-    // program's edit. Checking the site in a way nobody asked for could say something false about
-    // it, so it is not checked, and the reason is told.
+  if (merged) {
+    message.options = *std::move(merged);
+  } else {
+    // The list is checked where it is edited, so this is another version's option, another program's
+    // edit, or a default that no longer fits. See FeederStats::options_rejected.
     stats.options_rejected.add();
-    log.warn(fmt::format("site_options_rejected site={} error=\"{}\" action=not_watched",
+    log.warn(fmt::format("site_options_rejected site={} error=\"{}\" action=not_asked",
                          site.record.id.value, merged.error().message));
-    return;
+    message.problem = merged.error().message;
+    message.options = options.rejected(message.problem);
   }
-  message.options = *std::move(merged);
   const std::size_t home = lane_of(site.record.url, lanes.size());
   if (tell_others) {
     for (std::size_t other = 0; other < lanes.size(); ++other) {
@@ -239,14 +250,16 @@ bool Feeder::Parts::load() {
     if (failed("newest_change", newest.error(), backoff)) return false;
   }
   if (!read_pages(true)) return false;
+  core::SiteId after{0};
   for (;;) {
-    auto orphans = feed->removed_with_open_event(kPage);
+    auto orphans = feed->removed_with_open_event(kPage, after);
     if (!orphans) {
       if (failed("removed_with_open_event", orphans.error(), backoff)) return false;
       continue;
     }
     for (const core::KnownSite& site : *orphans) send_removed(site);
-    break;  // More than a page of them: the next start, or their own change, finds the rest.
+    if (orphans->size() < kPage) break;
+    after = orphans->back().record.id;
   }
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage loaded;

@@ -42,8 +42,9 @@ struct FeederStats {
   core::Counter sites_loaded;
   core::Counter changes;
   core::Counter errors;  // Calls of the store that failed.
-  core::Counter
-      options_rejected;  // Sites whose stored options this version cannot use; they run with the defaults' plan as a problem.
+  // Sites whose stored options do not fit. They are not asked (target_invalid, with the reason) and
+  // turn unknown: asked in a way nobody wanted, something false could be told about them.
+  core::Counter options_rejected;
   std::atomic<bool> load_sent{false};
 };
 
@@ -63,6 +64,8 @@ class OptionInterner {
   // Invalid: the message names the option that does not fit.
   [[nodiscard]] core::Result<std::shared_ptr<const core::CheckOptions>> merged(
       const core::SiteOptions& own);
+  // A set of its own for sites that cannot be asked for this reason.
+  [[nodiscard]] std::shared_ptr<const core::CheckOptions> rejected(const std::string& problem);
 
  private:
   void drop_unused();

@@ -7,6 +7,7 @@
 
 #include <fstream>
 #include <optional>
+#include <vector>
 
 namespace watchwheel::app {
 namespace {
@@ -37,16 +38,34 @@ MachineLimit raise_descriptors() {
   return {limit.rlim_cur, "RLIMIT_NOFILE"};
 }
 
+// Where a limit of our control group may stand, versions 2 and 1: in the group's own folder, as systemd
+// has it, and at the root of the mount, as a container sees its own.
+std::vector<std::string> memory_limit_files() {
+  std::vector<std::string> files{"/sys/fs/cgroup/memory.max",
+                                 "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+  std::ifstream groups("/proc/self/cgroup");  // "0::/system.slice/x.service", "4:memory:/…"
+  for (std::string line; std::getline(groups, line);) {
+    const auto first = line.find(':');
+    const auto second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string group = line.substr(second + 1);
+    if (controllers.empty()) files.push_back("/sys/fs/cgroup" + group + "/memory.max");
+    if (controllers == "memory") {
+      files.push_back("/sys/fs/cgroup/memory" + group + "/memory.limit_in_bytes");
+    }
+  }
+  return files;
+}
+
 MachineLimit read_memory() {
   const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   MachineLimit memory{pages * page, "memory of the machine"};
-  // Version 2 first, then version 1; a service sees its own group at the root of its namespace or
-  // mount.
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    if (const auto limit = read_number(path); limit && *limit < memory.value)
-      memory = {*limit, std::string("cgroup ") + path};
+  for (const std::string& path : memory_limit_files()) {
+    if (const auto limit = read_number(path.c_str()); limit && *limit < memory.value) {
+      memory = {*limit, "cgroup " + path};
+    }
   }
   return memory;
 }

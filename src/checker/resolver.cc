@@ -508,7 +508,8 @@ class CachingResolver final : public Resolver, private AnswerHandler, private Ti
 
   void finish_failed(std::uint64_t id, Lookup& lookup, core::SteadyTime now) {
     DnsFact fact = std::move(lookup.failure);
-    if (fact.cause == Cause::DnsTimeout) fact = silence(lookup);
+    // A server that we could not ask for want of descriptors might have said something else.
+    if (fact.cause == Cause::DnsTimeout || lookup.out_of_resources) fact = silence(lookup);
     finish(id, std::move(fact), 0, now);
   }
 

@@ -8,6 +8,8 @@
 #include <openssl/x509v3.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include "checker/tls_facts.h"
 #include "core/units.h"
@@ -18,12 +20,27 @@ namespace {
 using core::Cause;
 
 // Debian's OpenSSL knows where its certificates are; an operator may point elsewhere by OpenSSL's own variable.
+// A directory is read file by file, now: looked into at each handshake, as OpenSSL would, it would be read
+// on the lane's thread, and one without certificates would pass for trust and call every site untrusted.
 bool load_system(X509_STORE* store) {
   const char* chosen = std::getenv(
       X509_get_default_cert_file_env());  // NOLINT(concurrency-mt-unsafe): nobody sets it.
   if (chosen != nullptr) return X509_STORE_load_file(store, chosen) == 1;
   if (X509_STORE_load_file(store, X509_get_default_cert_file()) == 1) return true;
-  return X509_STORE_load_path(store, X509_get_default_cert_dir()) == 1;
+  if (X509_STORE_load_file(store, "/etc/ssl/certs/ca-certificates.crt") == 1) return true;
+  std::error_code ignored;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(X509_get_default_cert_dir(), ignored)) {
+    (void)X509_STORE_load_file(store, entry.path().c_str());
+  }
+  ERR_clear_error();  // Of files that are no certificates.
+  return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
+}
+
+// The library could not look; the certificate is not to blame.
+bool is_our_error(int error) {
+  return error == X509_V_ERR_OUT_OF_MEM || error == X509_V_ERR_UNSPECIFIED ||
+         error == X509_V_ERR_STORE_LOOKUP || error == X509_V_ERR_INVALID_CALL;
 }
 
 void note_problem(CertVerdict& verdict, int error, int depth, X509* certificate) {
@@ -183,6 +200,9 @@ CertVerdict examine_chain(x509_store_ctx_st* context, std::string_view host,
 CertProblem judge_certificate(const CertVerdict& verdict, const core::TlsFacts* facts,
                               std::string_view host, core::WallTime now) {
   if (!verdict.seen || verdict.good()) return {};
+  if (is_our_error(verdict.trust_error)) {
+    return {Cause::LocalResources, trust_text(verdict, facts)};
+  }
   if (verdict.trust_error != 0) {
     return {
         is_self_signed(verdict.trust_error) ? Cause::TlsCertSelfSigned : Cause::TlsCertUntrusted,

@@ -16,7 +16,7 @@ constexpr const char* kWrite =
     " ON CONFLICT (site_id) DO UPDATE SET measured = excluded.measured, checked_at = "
     "excluded.checked_at,"
     " cause = excluded.cause, http_status = excluded.http_status, total_ms = excluded.total_ms,"
-    " next_due_at = excluded.next_due_at, cert_not_after = excluded.cert_not_after"
+    " next_due_at = excluded.next_due_at, cert_not_after = coalesce(excluded.cert_not_after, cert_not_after)"
     " WHERE checked_at IS NULL OR excluded.checked_at >= checked_at OR checked_at > ?9";
 
 // How far two clocks that are both right may differ.
