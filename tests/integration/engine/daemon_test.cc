@@ -260,7 +260,9 @@ TEST(Daemon, GoesOnWhileTheStoreIsLocked) {
   sqlite3_exec(store, "ROLLBACK", nullptr, nullptr, nullptr);
   sqlite3_close(store);
   ASSERT_TRUE(eventually([&] { return all_down(daemon, 5); }, 30s));
-  for (const json& incident : daemon.incidents(true).at("incidents")) {
+  const json open =
+      daemon.incidents(true);  // Not in the loop's head: what at() refers to would be gone.
+  for (const json& incident : open.at("incidents")) {
     EXPECT_EQ(reasons_of(incident), (std::vector<std::string>{"opened", "confirmed"}))
         << incident.dump(1);
   }
