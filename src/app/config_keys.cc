@@ -268,7 +268,7 @@ std::vector<Key<Config>> check_keys() {
           "expect_status", "expect_status", Kind::Statuses,
           [](const Options& o) { return toml_text(core::format_status_ranges(o.expect_status)); }),
       option("keyword", "keyword", Kind::Text,
-             [](const Options& o) { return toml_text(o.keyword); }),
+             [](const Options& o) { return toml_texts(o.keyword); }),
       option("forbidden", "forbidden", Kind::Texts,
              [](const Options& o) { return toml_texts(o.forbidden); }),
       option("redirects", "redirects", Kind::Text,

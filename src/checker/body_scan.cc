@@ -18,13 +18,15 @@ bool contains(std::string_view hay, std::string_view needle) {
 }  // namespace
 
 std::size_t BodyRules::longest() const {
-  std::size_t most = keyword.size();
+  std::size_t most = 0;
+  for (const std::string& text : keyword) most = std::max(most, text.size());
   for (const std::string& text : forbidden) most = std::max(most, text.size());
   return most;
 }
 
 BodyScan::BodyScan(const BodyRules& rules) : rules_(&rules) {
-  ENSURE(rules.forbidden.size() < 64, "more forbidden texts than a scan has bits for");
+  ENSURE(rules.keyword.size() <= 32 && rules.forbidden.size() <= 32,
+         "more texts than a scan has bits for");
 }
 
 void BodyScan::feed(std::string_view piece) {
@@ -42,10 +44,12 @@ void BodyScan::feed(std::string_view piece) {
   const std::size_t keep = rules_->longest() - 1;
   std::string border = tail_;
   border.append(piece.substr(0, keep));
-  if ((found_ & 1U) == 0 && !rules_->keyword.empty() && seen(rules_->keyword, border, piece))
-    found_ |= 1U;
+  for (std::size_t i = 0; i < rules_->keyword.size(); ++i) {
+    const std::uint64_t bit = std::uint64_t{1} << i;
+    if ((found_ & bit) == 0 && seen(rules_->keyword[i], border, piece)) found_ |= bit;
+  }
   for (std::size_t i = 0; i < rules_->forbidden.size(); ++i) {
-    const std::uint64_t bit = std::uint64_t{1} << (i + 1);
+    const std::uint64_t bit = std::uint64_t{1} << (i + 32);
     if ((found_ & bit) == 0 && seen(rules_->forbidden[i], border, piece)) found_ |= bit;
   }
   if (piece.size() >= keep) {
@@ -60,9 +64,16 @@ bool BodyScan::seen(std::string_view text, std::string_view border, std::string_
   return contains(piece, text) || (!tail_.empty() && contains(border, text));
 }
 
+std::optional<std::string_view> BodyScan::keyword_missing() const {
+  for (std::size_t i = 0; i < rules_->keyword.size(); ++i) {
+    if (((found_ >> i) & 1U) == 0) return rules_->keyword[i];
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string_view> BodyScan::forbidden_found() const {
   for (std::size_t i = 0; i < rules_->forbidden.size(); ++i) {
-    if ((found_ >> (i + 1)) & 1U) return rules_->forbidden[i];
+    if ((found_ >> (i + 32)) & 1U) return rules_->forbidden[i];
   }
   return std::nullopt;
 }

@@ -21,8 +21,8 @@ namespace watchwheel::checker {
 inline constexpr std::size_t kPageBytesMax = 16 * 1024;
 
 struct BodyRules {
-  std::string keyword;                 // "": none.
-  std::vector<std::string> forbidden;  // At most 63; empty texts are left out.
+  std::vector<std::string> keyword;    // At most 32, none of them empty.
+  std::vector<std::string> forbidden;  // At most 32, none of them empty.
   bool keep_page = false;              // Keep the head for the error page rules.
 
   [[nodiscard]] bool searching() const { return !keyword.empty() || !forbidden.empty(); }
@@ -38,9 +38,8 @@ class BodyScan {
   void feed(std::string_view piece);
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-  [[nodiscard]] bool keyword_missing() const {
-    return !rules_->keyword.empty() && (found_ & 1U) == 0;
-  }
+  // The first keyword, in the order of the rules, that was not seen.
+  [[nodiscard]] std::optional<std::string_view> keyword_missing() const;
   // The first forbidden text, in the order of the rules, that was seen.
   [[nodiscard]] std::optional<std::string_view> forbidden_found() const;
   // The whole body so far, when it was to be kept and is not longer than kPageBytesMax.
@@ -52,7 +51,7 @@ class BodyScan {
 
   const BodyRules* rules_;
   std::uint64_t bytes_ = 0;
-  std::uint64_t found_ = 0;  // Bit 0: the keyword; bit n + 1: forbidden text n.
+  std::uint64_t found_ = 0;  // Bit n: keyword n; bit 32 + n: forbidden text n.
   std::string tail_;         // The last bytes before the next piece.
   std::string page_;
 };

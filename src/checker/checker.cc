@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "checker/content_judge.h"
 #include "checker/dialer.h"
-#include "checker/error_pages.h"
 #include "checker/exchange.h"
 #include "checker/plan.h"
 #include "checker/reactor.h"
@@ -34,7 +34,6 @@ using core::Warning;
 constexpr std::size_t kDetailBytesMax = 512;
 // After the deadline the dialer tells in the same turn what it came to; should it not, we do.
 constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
-constexpr core::Duration kTlsExpiring = std::chrono::hours{30 * 24};
 
 enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging };
 
@@ -115,7 +114,6 @@ class LaneChecker final : public Checker,
   void note_exchange(Row& row, const ExchangeResult& result, SteadyTime now);
   void take_step(Row& row, SteadyTime now);
   void judge_response(Row& row, const ExchangeResult& result, SteadyTime now);
-  void judge_content(Row& row, const ExchangeResult& result, SteadyTime now);
   void finish_unbegun(Row& row, SteadyTime now);
   void expire_resolving(Row& row, SteadyTime now);
   void expire_dialing(Row& row, std::uint64_t tag, SteadyTime now);
@@ -382,41 +380,8 @@ void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyT
     finish(row, Cause::HttpStatus, Phase::FirstByte, detail, now);
     return;
   }
-  judge_content(row, result, now);
-}
-
-void LaneChecker::judge_content(Row& row, const ExchangeResult& result, SteadyTime now) {
-  const BodyRules& rules = row.plan->body_rules;
-  const bool has_body = row.method != "HEAD" && result.body;
-  if (has_body && result.body_opaque && rules.searching()) {
-    finish(row, Cause::BodyMalformed, Phase::Body,
-           "the body is in a content coding we do not know, so no text can be found in it", now);
-    return;
-  }
-  if (has_body && !result.body_opaque) {
-    if (const auto text = result.body->forbidden_found()) {
-      finish(row, Cause::KeywordForbidden, Phase::Content,
-             "the body holds the forbidden text \"" + std::string(*text) + "\"", now);
-      return;
-    }
-    if (result.body->keyword_missing()) {
-      finish(row, Cause::KeywordMissing, Phase::Content,
-             "the text \"" + rules.keyword + "\" is not in the " +
-                 (result.body_cut ? "first " + std::to_string(result.body->bytes()) +
-                                        " bytes of the body, which goes on"
-                                  : "body of " + std::to_string(result.body->bytes()) + " bytes"),
-             now);
-      return;
-    }
-    if (const auto page = result.body_cut ? std::nullopt : result.body->page()) {
-      if (const auto match =
-              recognise_error_page({.content_type = result.head.content_type, .body = *page})) {
-        finish(row, Cause::ContentErrorPage, Phase::Content, *match, now);
-        return;
-      }
-    }
-  }
-  finish(row, Cause::Ok, Phase::Done, "", now);
+  const Verdict verdict = judge_content(*row.plan, row.method, result);
+  finish(row, verdict.cause, verdict.phase, verdict.detail, now);
 }
 
 // ---- deadlines ----
@@ -536,7 +501,7 @@ void LaneChecker::add_warnings(Row& row, core::Duration total) {
       result.tls->version == "SSLv3") {
     result.warnings.add(Warning::TlsDeprecated);
   }
-  if (result.tls->not_after - clock_.wall() <= kTlsExpiring)
+  if (core::expiry_step_days(result.tls->not_after, clock_.wall()) != 0)
     result.warnings.add(Warning::TlsExpiring);
 }
 

@@ -35,6 +35,7 @@ struct Settings {
   std::string user_agent;              // Sent where the options name none.
   std::vector<std::string> resolvers;  // Where the options name none; empty: found as DESIGN says (resolved's, resolv.conf).
   std::vector<std::string> allow;      // CIDRs for every site, on top of the options' own.
+  bool trace = false;                  // Results say how the probe went (core/probe_trace.h): for one check, not for a fleet.
 };
 
 class Checker : public Prober {

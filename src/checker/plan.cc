@@ -148,12 +148,12 @@ core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& opt
     plan->trust = std::move(*trust);
   }
 
-  plan->body_rules.keyword = options.keyword;
+  for (const std::string& text : options.keyword) {
+    if (!text.empty()) plan->body_rules.keyword.push_back(text);
+  }
   for (const std::string& text : options.forbidden) {
     if (!text.empty()) plan->body_rules.forbidden.push_back(text);
   }
-  if (plan->body_rules.forbidden.size() > 63)
-    return Error{ErrorKind::Invalid, "forbidden: more than 63 texts"};
   plan->body_rules.keep_page = options.detect_error_pages;
 
   auto headers = make_headers(options, ground, true);

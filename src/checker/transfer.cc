@@ -119,12 +119,11 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   seen_.fd = request.fd;
   seen_.peer = request.peer;
   seen_.tls = target.tls;
-  seen_.host = target.host;
-  seen_.literal = target.literal;
   seen_.plan = request.plan;
   seen_.handler = &handler;
   seen_.tag = tag;
   error_[0] = '\0';
+  if (target.tls) handshake_.begin(*request.plan, target.host, target.literal);
 
   CURL* easy = easy_.get();
   const bool log_in = request.at_origin && !(target.user.empty() && target.password.empty());
@@ -168,13 +167,14 @@ bool Transfer::set_form(const ExchangeRequest& request) {
 void Transfer::reset() {
   if (seen_.fd != -1 && !seen_.opened) ::close(seen_.fd);
   seen_ = Seen{};
+  handshake_.reset();
 }
 
 // ---- the end ----
 
 Stage Transfer::stage(CURLcode code) const {
   if (!seen_.opened || code == CURLE_COULDNT_CONNECT) return Stage::Connected;
-  if (seen_.tls && !seen_.tls_done) return Stage::Tls;
+  if (seen_.tls && !handshake_.done()) return Stage::Tls;
   if (seen_.head_complete) return Stage::Body;
   if (seen_.head_bytes > 0) return Stage::Head;
   long request_bytes = 0;
@@ -188,7 +188,7 @@ Stage Transfer::stage(CURLcode code) const {
 TransferEnd Transfer::describe_end(CURLcode code) const {
   TransferEnd end;
   end.curl_code = static_cast<int>(code);
-  end.error_text = !seen_.trust_problem.empty() ? std::string_view(seen_.trust_problem)
+  end.error_text = !handshake_.problem().empty() ? std::string_view(handshake_.problem())
                    : error_[0] != '\0'          ? std::string_view(error_.data())
                                                 : std::string_view(curl_easy_strerror(code));
   // libcurl keeps the number of an earlier check's error; it is this one's when the text speaks of it.
@@ -200,11 +200,8 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   }
   end.stage = stage(code);
   end.tls = seen_.tls;
-  end.alert = seen_.alert;
-  if (seen_.plan->options.tls_verify) {
-    end.certificate =
-        judge_certificate(seen_.certificate, seen_.facts.get(), seen_.host, host_.wall());
-  }
+  end.alert = handshake_.alert();
+  end.certificate = handshake_.certificate();
   end.head_bytes = seen_.head_bytes;
   curl_off_t bytes = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
@@ -221,9 +218,9 @@ ExchangeResult Transfer::facts_so_far() {
   result.head = std::move(seen_.head);
   result.body = std::move(seen_.body);
   result.body_cut = seen_.stop == Stop::BodyCap;
-  result.tls_done = seen_.tls_done;
+  result.tls_done = handshake_.done();
   result.first_byte = seen_.first_byte;
-  result.tls = seen_.facts;
+  result.tls = handshake_.facts();
   return result;
 }
 
@@ -369,43 +366,8 @@ std::size_t Transfer::take_body(std::string_view piece) {
 // ---- TLS ----
 
 CURLcode Transfer::on_tls_context(CURL* /*easy*/, void* context, void* self) noexcept {
-  auto* transfer = static_cast<Transfer*>(self);
-  auto* tls = static_cast<SSL_CTX*>(context);
-  Seen& seen = transfer->seen_;
-  if (auto installed = seen.plan->trust->install(tls); !installed) {
-    seen.trust_problem = installed.error().message;
-    return CURLE_SSL_CACERT_BADFILE;
-  }
-  SSL_CTX_set_cert_verify_callback(tls, &Transfer::on_certificate, transfer);
-  SSL_CTX_set_app_data(tls, transfer);
-  SSL_CTX_set_info_callback(tls, &Transfer::on_tls_state);
-  // OpenSSL 3 allows the hashes of TLS 1.0 and 1.1 at level 0 only. Who asks for them gets them.
-  if (seen.plan->tls_min < TlsVersion::V1_2) SSL_CTX_set_security_level(tls, 0);
-  return CURLE_OK;
-}
-
-int Transfer::on_certificate(x509_store_ctx_st* context, void* self) noexcept {
-  return static_cast<Transfer*>(self)->accept_certificate(context) ? 1 : 0;
-}
-
-bool Transfer::accept_certificate(x509_store_ctx_st* context) {
-  seen_.certificate = examine_chain(context, seen_.host, seen_.literal ? &*seen_.literal : nullptr);
-  auto* session =
-      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  X509* leaf = X509_STORE_CTX_get0_cert(context);
-  if (session != nullptr && leaf != nullptr) seen_.facts = host_.facts().facts_of(leaf, session);
-  const bool accepted = seen_.certificate.good() || !seen_.plan->options.tls_verify;
-  X509_STORE_CTX_set_error(context, accepted ? X509_V_OK : alert_error(seen_.certificate));
-  return accepted;
-}
-
-void Transfer::on_tls_state(const ssl_st* session, int where, int value) noexcept {
-  auto* transfer = static_cast<Transfer*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)));
-  if (transfer == nullptr) return;
-  Seen& seen = transfer->seen_;
-  if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && !seen.tls_done) seen.tls_done = transfer->host_.now();
-  if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
-    seen.alert = value & 0xff;
+  auto installed = static_cast<Transfer*>(self)->handshake_.install(static_cast<SSL_CTX*>(context));
+  return installed ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
 }
 
 }  // namespace watchwheel::checker

@@ -21,21 +21,13 @@
 
 #include "checker/cause_map.h"
 #include "checker/exchange.h"
-#include "checker/tls_facts.h"
-
-struct ssl_st;
-struct ssl_ctx_st;
-struct x509_store_ctx_st;
+#include "checker/handshake.h"
 
 namespace watchwheel::checker {
 
 // What the exchange does for its transfers.
-class TransferHost {
+class TransferHost : public HandshakeHost {
  public:
-  virtual ~TransferHost() = default;
-  [[nodiscard]] virtual core::SteadyTime now() const noexcept = 0;
-  [[nodiscard]] virtual core::WallTime wall() const = 0;
-  [[nodiscard]] virtual TlsFactsCache& facts() noexcept = 0;
   // libcurl is done with this socket: unwatch and close it.
   virtual void close_socket(int fd) noexcept = 0;
 };
@@ -70,8 +62,6 @@ class Transfer : core::Pinned {
     Endpoint peer;
     bool tls = false;
     bool opened = false;  // libcurl has the socket.
-    std::string host;
-    std::optional<IpAddress> literal;
     const ProbePlan* plan = nullptr;
     ExchangeHandler* handler = nullptr;
     std::uint64_t tag = 0;
@@ -84,15 +74,10 @@ class Transfer : core::Pinned {
     std::size_t head_lines = 0;
     ResponseHead head;
     std::optional<BodyScan> body;
-    std::optional<core::SteadyTime> tls_done, first_byte;
-
-    CertVerdict certificate;
-    std::shared_ptr<const core::TlsFacts> facts;
-    int alert = -1;
-    std::string trust_problem;
+    std::optional<core::SteadyTime> first_byte;
   };
 
-  explicit Transfer(TransferHost& host) : host_(host) {}
+  explicit Transfer(TransferHost& host) : host_(host), handshake_(host) {}
   [[nodiscard]] bool set_constants(curl_slist* connect_to);
   [[nodiscard]] bool set_form(const ExchangeRequest& request);
   [[nodiscard]] TransferEnd describe_end(CURLcode code) const;
@@ -102,7 +87,6 @@ class Transfer : core::Pinned {
   void take_header(std::string_view line);
   [[nodiscard]] bool end_of_head();
   [[nodiscard]] std::size_t take_body(std::string_view piece);
-  [[nodiscard]] bool accept_certificate(x509_store_ctx_st* context);
 
   static curl_socket_t on_open(void* self, curlsocktype purpose, curl_sockaddr* address) noexcept;
   static int on_close(void* self, curl_socket_t fd) noexcept;
@@ -110,13 +94,12 @@ class Transfer : core::Pinned {
                                void* self) noexcept;
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) noexcept;
   static CURLcode on_tls_context(CURL* easy, void* context, void* self) noexcept;
-  static int on_certificate(x509_store_ctx_st* context, void* self) noexcept;
-  static void on_tls_state(const ssl_st* session, int where, int value) noexcept;
 
   TransferHost& host_;
   std::unique_ptr<CURL, EasyDeleter> easy_;
   Form form_ = Form::Unset;  // How the handle's method options stand.
   Seen seen_;
+  Handshake handshake_;
   std::array<char, CURL_ERROR_SIZE> error_{};
 };
 

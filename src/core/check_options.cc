@@ -18,11 +18,13 @@ constexpr std::size_t kHeaderBytesMax = 4096;
 constexpr std::size_t kBodyBytesMax = 64 * 1024;
 constexpr std::size_t kStatusRangesMax = 16;
 constexpr std::size_t kPhraseBytesMax = 1024;
-constexpr std::size_t kForbiddenMax = 16;
+constexpr std::size_t kPhrasesMax = 16;
+constexpr std::size_t kExpressionsMax = 8;
 constexpr std::size_t kResolversMax = 8;
 constexpr std::size_t kAllowMax = 64;
 constexpr std::size_t kUserAgentBytesMax = 256;
 constexpr std::size_t kPathBytesMax = 4096;
+constexpr std::size_t kUserBytesMax = 256;
 constexpr std::size_t kMethodBytesMax = 16;
 constexpr std::uint64_t kBodyReadMax = 64ULL * 1024 * 1024;
 constexpr Duration kTimeoutMin = 100ms;
@@ -32,6 +34,7 @@ constexpr Duration kTimeoutMax = 5min;
 constexpr std::array<std::string_view, 3> kRedirects{"follow", "none", "same-host"};
 constexpr std::array<std::string_view, 3> kFamilies{"any", "4", "6"};
 constexpr std::array<std::string_view, 4> kTlsVersions{"1.0", "1.1", "1.2", "1.3"};
+constexpr std::array<std::string_view, 3> kHttpVersions{"1.0", "1.1", "2"};
 // Set by the engine from what is really sent; another value would break the framing of our own
 // request.
 constexpr std::array<std::string_view, 7> kOwnHeaders{
@@ -225,16 +228,50 @@ Result<void> set_expect_status(CheckOptions& options, std::string_view text) {
   return {};
 }
 
-Result<void> set_forbidden(CheckOptions& options, std::string_view text) {
+Result<void> set_phrases(std::vector<std::string>& into, std::string_view text,
+                         std::size_t phrases_max) {
   std::vector<std::string> phrases;
   for (const std::string_view line : lines_of(text)) {
     std::string phrase;
     if (Result<void> fits = set_text(phrase, line, kPhraseBytesMax); !fits) return fits;
     phrases.push_back(std::move(phrase));
   }
-  if (phrases.size() > kForbiddenMax)
-    return invalid("too many phrases: at most " + std::to_string(kForbiddenMax));
-  options.forbidden = std::move(phrases);
+  if (phrases.size() > phrases_max)
+    return invalid("too many: at most " + std::to_string(phrases_max));
+  into = std::move(phrases);
+  return {};
+}
+
+// What they mean is checked by who reads bodies; here only that they can have a meaning.
+Result<void> set_json_equals(CheckOptions& options, std::string_view text) {
+  std::vector<std::string> lines;
+  if (Result<void> fits = set_phrases(lines, text, kPhrasesMax); !fits) return fits;
+  for (const std::string& line : lines) {
+    const auto sign = line.find(" == ");
+    if (sign == std::string::npos || (sign > 0 && line.front() != '/')) {
+      return invalid(
+          quoted(line) +
+          " is no comparison: write it as \"/pointer == value\", such as /status == \"ok\"");
+    }
+  }
+  options.json_equals = std::move(lines);
+  return {};
+}
+
+Result<void> set_expect_header(CheckOptions& options, std::string_view text) {
+  std::vector<std::string> lines;
+  if (Result<void> fits = set_phrases(lines, text, kPhrasesMax); !fits) return fits;
+  for (const std::string& line : lines) {
+    std::string_view name = trimmed(line);
+    if (name.starts_with('!')) name.remove_prefix(1);
+    name = name.substr(0, std::min(name.find(':'), name.find(" ~ ")));
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_token_char)) {
+      return invalid(quoted(line) +
+                     " is no header assertion: write \"Name\", \"!Name\", \"Name: value\" or "
+                     "\"Name ~ expression\"");
+    }
+  }
+  options.expect_header = std::move(lines);
   return {};
 }
 
@@ -335,19 +372,22 @@ Result<void> set_max_redirects(CheckOptions& options, std::string_view text) {
   return {};
 }
 
-Result<void> set_max_body(CheckOptions& options, std::string_view text) {
+Result<void> set_body_size(std::uint64_t& into, std::string_view text) {
   const Result<std::uint64_t> bytes = parse_size(text);
   if (!bytes) return bytes.error();
   if (*bytes > kBodyReadMax)
     return invalid(quoted(text) + " is out of range: at most " + format_size(kBodyReadMax));
-  options.max_body_bytes = *bytes;
+  into = *bytes;
   return {};
 }
 
-Result<void> set_tls_min(CheckOptions& options, std::string_view text) {
+// One of `names`, kept as a text.
+template <std::size_t N>
+Result<void> set_named(std::string& into, std::string_view text,
+                       const std::array<std::string_view, N>& names) {
   std::size_t index = 0;
-  if (Result<void> fits = set_enum(index, text, kTlsVersions); !fits) return fits;
-  options.tls_min = text;
+  if (Result<void> fits = set_enum(index, text, names); !fits) return fits;
+  into = text;
   return {};
 }
 
@@ -357,15 +397,31 @@ struct Option {
 };
 
 // In the order of documentation.
-constexpr std::array<Option, 21> kOptions{{
+constexpr std::array<Option, 34> kOptions{{
     {"method", set_method},
     {"header", set_headers},
     {"body",
      [](CheckOptions& o, std::string_view t) { return set_text(o.body, t, kBodyBytesMax); }},
     {"expect_status", set_expect_status},
     {"keyword",
-     [](CheckOptions& o, std::string_view t) { return set_text(o.keyword, t, kPhraseBytesMax); }},
-    {"forbidden", set_forbidden},
+     [](CheckOptions& o, std::string_view t) { return set_phrases(o.keyword, t, kPhrasesMax); }},
+    {"forbidden",
+     [](CheckOptions& o, std::string_view t) { return set_phrases(o.forbidden, t, kPhrasesMax); }},
+    {"ignore_case", [](CheckOptions& o, std::string_view t) { return set_bool(o.ignore_case, t); }},
+    {"body_match",
+     [](CheckOptions& o, std::string_view t) {
+       return set_phrases(o.body_match, t, kExpressionsMax);
+     }},
+    {"body_not_match",
+     [](CheckOptions& o, std::string_view t) {
+       return set_phrases(o.body_not_match, t, kExpressionsMax);
+     }},
+    {"json_equals", set_json_equals},
+    {"expect_header", set_expect_header},
+    {"size_min",
+     [](CheckOptions& o, std::string_view t) { return set_body_size(o.size_min_bytes, t); }},
+    {"size_max",
+     [](CheckOptions& o, std::string_view t) { return set_body_size(o.size_max_bytes, t); }},
     {"redirects",
      [](CheckOptions& o, std::string_view t) { return set_enum(o.redirects, t, kRedirects); }},
     {"max_redirects", set_max_redirects},
@@ -377,11 +433,40 @@ constexpr std::array<Option, 21> kOptions{{
      [](CheckOptions& o, std::string_view t) {
        return set_duration(o.connect_timeout, t, kTimeoutMin, kTimeoutMax, false);
      }},
-    {"max_body", set_max_body},
+    {"max_body",
+     [](CheckOptions& o, std::string_view t) { return set_body_size(o.max_body_bytes, t); }},
+    {"http_version",
+     [](CheckOptions& o, std::string_view t) {
+       return set_named(o.http_version, t, kHttpVersions);
+     }},
+    {"auth_user",
+     [](CheckOptions& o, std::string_view t) {
+       if (t.find(':') != std::string_view::npos)
+         return Result<void>(invalid("a user's name cannot hold ':' (RFC 7617)"));
+       return is_field_text(t) ? set_text(o.auth_user, t, kUserBytesMax)
+                               : Result<void>(invalid("has control characters"));
+     }},
+    {"auth_password_file",
+     [](CheckOptions& o, std::string_view t) {
+       return set_text(o.auth_password_file, t, kPathBytesMax);
+     }},
+    {"bearer_token_file",
+     [](CheckOptions& o, std::string_view t) {
+       return set_text(o.bearer_token_file, t, kPathBytesMax);
+     }},
     {"tls_verify", [](CheckOptions& o, std::string_view t) { return set_bool(o.tls_verify, t); }},
-    {"tls_min", set_tls_min},
+    {"tls_min",
+     [](CheckOptions& o, std::string_view t) { return set_named(o.tls_min, t, kTlsVersions); }},
     {"ca_file",
      [](CheckOptions& o, std::string_view t) { return set_text(o.ca_file, t, kPathBytesMax); }},
+    {"client_cert_file",
+     [](CheckOptions& o, std::string_view t) {
+       return set_text(o.client_cert_file, t, kPathBytesMax);
+     }},
+    {"client_key_file",
+     [](CheckOptions& o, std::string_view t) {
+       return set_text(o.client_key_file, t, kPathBytesMax);
+     }},
     {"resolver", set_resolvers},
     {"ip", [](CheckOptions& o, std::string_view t) { return set_enum(o.ip, t, kFamilies); }},
     {"allow", set_allow},
@@ -402,6 +487,39 @@ constexpr std::array<std::string_view, kOptions.size()> names_of_options() {
   return names;
 }
 
+Result<void> check_body_readers(const CheckOptions& options) {
+  const std::string reader(body_reader(options));
+  if (reader.empty()) return {};
+  if (options.method == "HEAD")
+    return invalid(reader + ": the answer to HEAD has no body to look in; set method to GET");
+  if (options.max_body_bytes == 0)
+    return invalid(reader + ": nothing is read of the body, because max_body is 0");
+  if (options.size_max_bytes > options.max_body_bytes ||
+      options.size_min_bytes > options.max_body_bytes) {
+    return invalid(
+        std::string(options.size_max_bytes > options.max_body_bytes ? "size_max" : "size_min") +
+        ": can never be seen, because only max_body, which is " +
+        format_size(options.max_body_bytes) + ", is read");
+  }
+  if (options.size_max_bytes != 0 && options.size_min_bytes > options.size_max_bytes) {
+    return invalid("size_min: " + format_size(options.size_min_bytes) +
+                   " is more than size_max, which is " + format_size(options.size_max_bytes));
+  }
+  return {};
+}
+
+Result<void> check_secrets(const CheckOptions& options) {
+  if (options.auth_user.empty() != options.auth_password_file.empty()) {
+    return invalid(options.auth_user.empty() ? "auth_password_file: whose? Set auth_user too"
+                                             : "auth_user: set auth_password_file too");
+  }
+  if (!options.bearer_token_file.empty() && !options.auth_user.empty())
+    return invalid("bearer_token_file: auth_user asks for basic authentication; choose one");
+  if (!options.client_key_file.empty() && options.client_cert_file.empty())
+    return invalid("client_key_file: set client_cert_file too");
+  return {};
+}
+
 // Length first, so that no text can look like two.
 void put(std::string& out, std::string_view text) {
   out += std::to_string(text.size());
@@ -413,6 +531,10 @@ void put(std::string& out, std::uint64_t number) {
 }
 void put(std::string& out, Duration d) {
   put(out, std::to_string(d.count()));
+}
+void put(std::string& out, const std::vector<std::string>& texts) {
+  put(out, texts.size());
+  for (const std::string& text : texts) put(out, text);
 }
 
 }  // namespace
@@ -456,6 +578,16 @@ Result<CheckOptions> merge_options(const CheckOptions& defaults, const SiteOptio
   return merged;
 }
 
+std::string_view body_reader(const CheckOptions& options) {
+  if (!options.keyword.empty()) return "keyword";
+  if (!options.forbidden.empty()) return "forbidden";
+  if (!options.body_match.empty()) return "body_match";
+  if (!options.body_not_match.empty()) return "body_not_match";
+  if (!options.json_equals.empty()) return "json_equals";
+  if (options.size_min_bytes != 0) return "size_min";
+  return options.size_max_bytes != 0 ? "size_max" : "";
+}
+
 Result<void> check_consistency(const CheckOptions& options) {
   if (options.connect_timeout > options.timeout) {
     return invalid("connect_timeout: " + format_duration(options.connect_timeout) +
@@ -468,15 +600,8 @@ Result<void> check_consistency(const CheckOptions& options) {
   if (!options.body.empty() && (options.method == "GET" || options.method == "HEAD")) {
     return invalid("body: a " + options.method + " request carries none; set method to POST");
   }
-  const bool reads_text = !options.keyword.empty() || !options.forbidden.empty();
-  const std::string_view reader = options.keyword.empty() ? "forbidden" : "keyword";
-  if (reads_text && options.method == "HEAD") {
-    return invalid(std::string(reader) +
-                   ": the answer to HEAD has no body to look in; set method to GET");
-  }
-  if (reads_text && options.max_body_bytes == 0) {
-    return invalid(std::string(reader) + ": nothing is read of the body, because max_body is 0");
-  }
+  if (Result<void> fits = check_body_readers(options); !fits) return fits;
+  if (Result<void> fits = check_secrets(options); !fits) return fits;
   if (options.expect_status.empty()) return invalid("expect_status: no status would be accepted");
   return {};
 }
@@ -495,8 +620,18 @@ std::string fingerprint(const CheckOptions& options) {
   put(out, options.body);
   put(out, format_status_ranges(options.expect_status));
   put(out, options.keyword);
-  put(out, options.forbidden.size());
-  for (const std::string& phrase : options.forbidden) put(out, phrase);
+  put(out, options.forbidden);
+  put(out, options.ignore_case ? "1" : "0");
+  put(out, options.body_match);
+  put(out, options.body_not_match);
+  put(out, options.json_equals);
+  put(out, options.expect_header);
+  put(out, options.size_min_bytes);
+  put(out, options.size_max_bytes);
+  put(out, options.http_version);
+  put(out, options.auth_user);
+  put(out, options.auth_password_file);
+  put(out, options.bearer_token_file);
   put(out, to_string(options.redirects));
   put(out, options.max_redirects);
   put(out, options.max_body_bytes);
@@ -505,11 +640,11 @@ std::string fingerprint(const CheckOptions& options) {
   put(out, options.tls_verify ? "1" : "0");
   put(out, options.tls_min);
   put(out, options.ca_file);
+  put(out, options.client_cert_file);
+  put(out, options.client_key_file);
   put(out, to_string(options.ip));
-  put(out, options.resolvers.size());
-  for (const std::string& resolver : options.resolvers) put(out, resolver);
-  put(out, options.allow.size());
-  for (const std::string& block : options.allow) put(out, block);
+  put(out, options.resolvers);
+  put(out, options.allow);
   put(out, options.allow_private ? "1" : "0");
   return out;
 }

@@ -42,8 +42,15 @@ struct CheckOptions {
   std::vector<Header> headers;     // At most 32.
   std::string body;                // At most 64 KiB.
   std::vector<StatusRange> expect_status{StatusRange{}};  // At most 16.
-  std::string keyword;             // "": none.
-  std::vector<std::string> forbidden;  // At most 16.
+  std::vector<std::string> keyword;    // Texts that the body must hold, each of them. At most 16.
+  std::vector<std::string> forbidden;  // Texts that it must not hold. At most 16.
+  bool ignore_case = false;            // Of keyword and forbidden: A to Z and a to z are the same.
+  std::vector<std::string> body_match;      // RE2 expressions that the body must match, each of them. At most 8.
+  std::vector<std::string> body_not_match;  // And that it must not match. At most 8.
+  std::vector<std::string> json_equals;     // "/pointer == value", the value as JSON (RFC 6901, RFC 8259). At most 16.
+  std::vector<std::string> expect_header;   // "Name", "!Name", "Name: value" or "Name ~ expression". At most 16.
+  std::uint64_t size_min_bytes = 0;         // Of the body, decoded. 0: any.
+  std::uint64_t size_max_bytes = 0;         // 0: any. Otherwise at most max_body_bytes.
   Redirects redirects = Redirects::Follow;
   std::uint16_t max_redirects = 10;  // At most 50.
   std::uint64_t max_body_bytes = 1024 * 1024;  // 0 to 64 MiB; a body beyond it is cut there, which is no failure.
@@ -52,6 +59,14 @@ struct CheckOptions {
   bool tls_verify = true;
   std::string tls_min = "1.2";     // "1.0", "1.1", "1.2", "1.3"
   std::string ca_file;             // "": the system's trust store. Otherwise only this file is trusted.
+  std::string client_cert_file;    // PEM, the certificate and its chain, for servers that ask. "": none.
+  std::string client_key_file;     // PEM. "": in client_cert_file too.
+  std::string http_version = "1.1";  // "1.0", "1.1", "2": HTTP/2 where the server agrees (ALPN), else 1.1. "2" needs https.
+  // Basic: both of the first two. Bearer: the third alone. The files hold the secret; a name without '/' is a
+  // systemd credential.
+  std::string auth_user;
+  std::string auth_password_file;
+  std::string bearer_token_file;
   IpFamily ip = IpFamily::Any;
   std::vector<std::string> resolvers;  // "IP" or "IP:PORT" or "[IP]:PORT"; empty: the machine's. At most 8.
   std::vector<std::string> allow;      // CIDRs that the address guard lets through. At most 64.
@@ -61,16 +76,16 @@ struct CheckOptions {
 };
 
 // What one site sets for itself: option names with their texts, each name once, sorted by name.
-// Kept as texts because this is what is stored, exported and shown; repeatable options (header,
-// forbidden, resolver) hold one value a line.
+// Kept as texts because this is what is stored, exported and shown; repeatable options (keyword,
+// header …) hold one value a line.
 using SiteOptions = std::vector<std::pair<std::string, std::string>>;
 
 // The names a site may set, with '_' ("expect_status"), in the order of documentation.
 [[nodiscard]] const std::vector<std::string_view>& option_names();
 
 // Sets one option from its text. Invalid: unknown name or unfit value; the message says what would
-// be right. For repeatable options (header, forbidden, resolver, allow) `text` holds one value a
-// line and replaces what was there; an empty text clears it. `options` is unchanged when it is
+// be right. For repeatable options (keyword, forbidden, body_match, body_not_match, json_equals,
+// expect_header, header, resolver, allow) `text` holds one value a line and replaces what was there; an empty text clears it. `options` is unchanged when it is
 // refused.
 [[nodiscard]] Result<void> apply_option(CheckOptions& options, std::string_view name, std::string_view text);
 
@@ -81,9 +96,12 @@ using SiteOptions = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] Result<CheckOptions> merge_options(const CheckOptions& defaults, const SiteOptions& own);
 
 // What must hold between options: connect_timeout <= timeout, latency_warning < timeout, no body
-// with GET or HEAD, nothing to look for (keyword, forbidden) with HEAD or max_body 0. The message
-// names the option.
+// with GET or HEAD, nothing to look for in the body (keyword, body_match, json_equals, size_min …)
+// with HEAD or max_body 0, one way to authenticate. The message names the option.
 [[nodiscard]] Result<void> check_consistency(const CheckOptions& options);
+
+// The first option, by its name, that looks at the body; "" when none does.
+[[nodiscard]] std::string_view body_reader(const CheckOptions& options);
 
 // A stable text of all values, equal exactly when the options are: the key for interning, and a
 // hash input.

@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, kCauseCount> kCauses{
     "tls_cert_self_signed", "tls_cert_untrusted",
     "http_timeout", "http_closed", "http_malformed", "http_status", "redirect_too_many", "redirect_refused", "redirect_invalid",
     "body_timeout", "body_truncated", "body_malformed",
-    "keyword_missing", "keyword_forbidden", "content_error_page",
+    "keyword_missing", "keyword_forbidden", "content_error_page", "content_json", "content_header", "content_size",
     "address_blocked", "target_invalid", "local_overload", "local_resources", "local_network", "resolver_unreachable",
     "cancelled"};
 
@@ -50,6 +50,14 @@ std::optional<Phase> parse_phase(std::string_view name) { return value_of<Phase>
 Outcome outcome_of(Cause cause) {
   if (cause == Cause::Ok) return Outcome::Up;
   return cause >= Cause::AddressBlocked ? Outcome::NotMeasured : Outcome::Down;
+}
+
+int expiry_step_days(WallTime not_after, WallTime now) {
+  if (not_after == kNoWallTime) return 0;
+  for (const int days : {7, 14, 30}) {
+    if (not_after - now <= std::chrono::hours{24 * days}) return days;
+  }
+  return 0;
 }
 
 }  // namespace watchwheel::core

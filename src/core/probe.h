@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/probe_trace.h"
 
 namespace watchwheel::core {
 
@@ -42,7 +43,7 @@ enum class Cause : std::uint8_t {
   // body
   BodyTimeout, BodyTruncated, BodyMalformed,
   // content
-  KeywordMissing, KeywordForbidden, ContentErrorPage,
+  KeywordMissing, KeywordForbidden, ContentErrorPage, ContentJson, ContentHeader, ContentSize,
   // not_measured: ours
   AddressBlocked, TargetInvalid, LocalOverload, LocalResources, LocalNetwork, ResolverUnreachable, Cancelled,
 };
@@ -61,6 +62,9 @@ enum class Warning : std::uint8_t { TlsExpiring, TlsDeprecated, LatencyExceeded,
 // Each cause has one outcome: Ok is Up, ours are NotMeasured, all others Down. So a result cannot
 // contradict itself.
 [[nodiscard]] Outcome outcome_of(Cause cause);
+
+// The warning steps before a certificate ends: 30, 14 or 7 (also when it has ended), or 0 when there is more time than that.
+[[nodiscard]] int expiry_step_days(WallTime not_after, WallTime now);
 
 // A set of warnings.
 class Warnings {
@@ -85,16 +89,10 @@ struct TlsFacts {
   WallTime not_before = kNoWallTime;
   WallTime not_after = kNoWallTime;
   std::array<std::uint8_t, 32> fingerprint{};  // SHA-256 of the leaf's DER.
+  // The certificates above the leaf as the server sent them, at most 8: "subject; issued by issuer; until TIME".
+  std::vector<std::string> chain;
 
   friend bool operator==(const TlsFacts&, const TlsFacts&) = default;
-};
-
-// Where the time went. A phase that was not reached has no value. Over redirects they are those of
-// the last hop; `total` is of the whole check.
-struct Timings {
-  std::optional<Duration> dns, connect, tls, first_byte, transfer;
-  Duration total{};
-  friend bool operator==(const Timings&, const Timings&) = default;
 };
 
 struct ProbeResult {
@@ -112,6 +110,7 @@ struct ProbeResult {
   std::string address;    // The last one connected or tried, "" when none.
   std::string final_url;  // "" when it is the URL asked for.
   std::shared_ptr<const TlsFacts> tls;  // Null when no certificate was seen. Shared: most checks of a site show the same.
+  std::shared_ptr<const ProbeTrace> trace;  // Null unless the checker was asked for it (checker::Settings::trace).
 
   [[nodiscard]] Outcome outcome() const { return outcome_of(cause); }
 };

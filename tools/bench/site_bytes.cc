@@ -94,7 +94,7 @@ int measure(std::size_t sites, core::Duration interval, std::FILE* json) {
   std::vector<checker::PlanRef> plans;
   for (std::size_t i = 0; i < kPlans; ++i) {
     core::CheckOptions own;
-    own.keyword = "expected on page " + std::to_string(i);
+    own.keyword = {"expected on page " + std::to_string(i)};
     options.push_back(std::make_shared<const core::CheckOptions>(own));
     plans.push_back(must(checker->prepare(*options.back())));
   }

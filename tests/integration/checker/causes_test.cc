@@ -332,12 +332,12 @@ TEST_F(CheckerCauses, BodyMalformed) {
 TEST_F(CheckerCauses, KeywordMissing) {
   server.on("/", ok("hello"));
   server.on("/long", ok(std::string(5000, 'x') + "welcome"));
-  options.keyword = "welcome";
+  options.keyword = {"welcome"};
   expect(driver.check(server.url(), options), Cause::KeywordMissing, Phase::Content,
          "\"welcome\" is not in the body of 5 bytes");
-  options.keyword = std::string("\xff\n", 2) + std::string(600, 'k');
+  options.keyword = {std::string("\xff\n", 2) + std::string(600, 'k')};
   expect(driver.check(server.url(), options), Cause::KeywordMissing, Phase::Content, "\"??kkk");
-  options.keyword = "welcome";
+  options.keyword = {"welcome"};
   options.max_body_bytes = 1000;
   expect(driver.check(server.url("/long"), options), Cause::KeywordMissing, Phase::Content,
          "first 1000 bytes");

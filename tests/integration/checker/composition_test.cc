@@ -47,7 +47,7 @@ TEST_F(CheckerRedirects, ChainIsFollowedHopByHop) {
   server.on("/2", redirect(302, "/3?token=abc"));
   server.on("/3", redirect(307, server.url("/4", "other.example")));
   server.on("/4", ok("here"));
-  options.keyword = "here";
+  options.keyword = {"here"};
   const core::ProbeResult result = driver.check(server.url("/1", "shop.example"), options);
   EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
   EXPECT_EQ(result.redirects, 3);

@@ -102,7 +102,7 @@ TEST(CheckerHealthy, HeadHasNoBodyToMissOrToSearch) {
   CheckerDriver driver;
   core::CheckOptions options;
   options.method = "HEAD";
-  options.keyword = "welcome";
+  options.keyword = {"welcome"};
   const core::ProbeResult result = driver.check(server.url(), options);
   EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
   EXPECT_THAT(server.last_request(), StartsWith("HEAD / "));
@@ -135,7 +135,7 @@ TEST(CheckerHealthy, CompressedBodyIsSearchedAsAVisitorSeesIt) {
             ok("plain after all", "Content-Type: text/html\r\nContent-Encoding: utf-8\r\n"));
   CheckerDriver driver;
   core::CheckOptions options;
-  options.keyword = "welcome";
+  options.keyword = {"welcome"};
   const core::ProbeResult result = driver.check(server.url(), options);
   EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
   EXPECT_EQ(result.body_bytes, 19U);
@@ -150,7 +150,7 @@ TEST(CheckerHealthy, KeywordIsFoundAcrossPieces) {
                   send("co")});
   CheckerDriver driver;
   core::CheckOptions options;
-  options.keyword = "welco";
+  options.keyword = {"welco"};
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::Ok);
 }
 
@@ -206,7 +206,7 @@ TEST(CheckerHealthy, ProxiesOfTheEnvironmentAreIgnored) {
   FaultServer server;
   server.on("/", ok("direct"));
   core::CheckOptions options;
-  options.keyword = "direct";
+  options.keyword = {"direct"};
   CheckerDriver driver;
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::Ok);
   EXPECT_EQ(proxy.connections(), 0U);

@@ -28,7 +28,7 @@ TEST(ProbePlan, HoldsWhatIsParsedOnce) {
   options.allow = {"10.0.0.0/8"};
   options.resolvers = {"192.0.2.53", "[2001:db8::53]:5353"};
   options.tls_min = "1.1";
-  options.keyword = "welcome";
+  options.keyword = {"welcome"};
   options.forbidden = {"", "hacked"};
   const auto plan = make_plan(options, ground());
   ASSERT_TRUE(plan);
@@ -37,7 +37,7 @@ TEST(ProbePlan, HoldsWhatIsParsedOnce) {
   EXPECT_EQ((*plan)->resolvers[0].port, 53);
   EXPECT_EQ((*plan)->resolvers[1].port, 5353);
   EXPECT_EQ((*plan)->tls_min, TlsVersion::V1_1);
-  EXPECT_EQ((*plan)->body_rules.keyword, "welcome");
+  EXPECT_EQ((*plan)->body_rules.keyword, std::vector<std::string>{"welcome"});
   EXPECT_THAT((*plan)->body_rules.forbidden, ElementsAre("hacked"));
   EXPECT_TRUE((*plan)->body_rules.keep_page);
   EXPECT_NE((*plan)->trust, nullptr);

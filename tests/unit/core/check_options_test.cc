@@ -40,14 +40,27 @@ TEST(CheckOptions, NamesAreThoseOfTheInterface) {
                                                "expect_status",
                                                "keyword",
                                                "forbidden",
+                                               "ignore_case",
+                                               "body_match",
+                                               "body_not_match",
+                                               "json_equals",
+                                               "expect_header",
+                                               "size_min",
+                                               "size_max",
                                                "redirects",
                                                "max_redirects",
                                                "timeout",
                                                "connect_timeout",
                                                "max_body",
+                                               "http_version",
+                                               "auth_user",
+                                               "auth_password_file",
+                                               "bearer_token_file",
                                                "tls_verify",
                                                "tls_min",
                                                "ca_file",
+                                               "client_cert_file",
+                                               "client_key_file",
                                                "resolver",
                                                "ip",
                                                "allow",
@@ -65,9 +78,25 @@ TEST(CheckOptions, EachNameSetsItsOwnField) {
   EXPECT_EQ(applied("body", "a=1\nb").body, "a=1\nb");
   EXPECT_EQ(applied("expect_status", "200, 301-302,404").expect_status,
             (std::vector<StatusRange>{{200, 200}, {301, 302}, {404, 404}}));
-  EXPECT_EQ(applied("keyword", " Welcome ").keyword, " Welcome ");
+  EXPECT_EQ(applied("keyword", " Welcome ").keyword, std::vector<std::string>{" Welcome "});
   EXPECT_EQ(applied("forbidden", "fatal error\r\n\nno such table").forbidden,
             (std::vector<std::string>{"fatal error", "no such table"}));
+  EXPECT_TRUE(applied("ignore_case", "true").ignore_case);
+  EXPECT_EQ(applied("body_match", "a+b\n^c$").body_match, (std::vector<std::string>{"a+b", "^c$"}));
+  EXPECT_EQ(applied("body_not_match", "x|y").body_not_match, std::vector<std::string>{"x|y"});
+  EXPECT_EQ(applied("json_equals", "/status == \"ok\"\n == {}").json_equals,
+            (std::vector<std::string>{"/status == \"ok\"", " == {}"}));
+  EXPECT_EQ(
+      applied("expect_header", "ETag\n!Server\nVary: Accept\nX-Id ~ [0-9]+").expect_header.size(),
+      4U);
+  EXPECT_EQ(applied("size_min", "1KiB").size_min_bytes, 1024U);
+  EXPECT_EQ(applied("size_max", "2KiB").size_max_bytes, 2048U);
+  EXPECT_EQ(applied("http_version", "2").http_version, "2");
+  EXPECT_EQ(applied("auth_user", "probe").auth_user, "probe");
+  EXPECT_EQ(applied("auth_password_file", "site-password").auth_password_file, "site-password");
+  EXPECT_EQ(applied("bearer_token_file", "/run/token").bearer_token_file, "/run/token");
+  EXPECT_EQ(applied("client_cert_file", "/run/c.pem").client_cert_file, "/run/c.pem");
+  EXPECT_EQ(applied("client_key_file", "/run/k.pem").client_key_file, "/run/k.pem");
   EXPECT_EQ(applied("redirects", "none").redirects, Redirects::None);
   EXPECT_EQ(applied("redirects", "same-host").redirects, Redirects::SameHost);
   EXPECT_EQ(applied("max_redirects", "0").max_redirects, 0);
@@ -105,7 +134,20 @@ TEST(CheckOptions, UnfitValuesAreRefusedWithTheNameOfTheOption) {
       {"body", {std::string(64 * 1024 + 1, 'x'), std::string("a\0b", 3)}},
       {"expect_status",
        {"", "abc", "99", "1000", "300-200", "200,", "200-", "-200", "2xx", "65736", "200;301"}},
-      {"keyword", {std::string(1025, 'x')}},
+      {"keyword", {std::string(1025, 'x'), lines(17, "x")}},
+      {"ignore_case", {"yes"}},
+      {"body_match", {std::string(1025, 'x'), lines(9, "x")}},
+      {"body_not_match", {lines(9, "x")}},
+      {"json_equals", {"status", "status == 1", "/status = 1", lines(17, "/a == 1")}},
+      {"expect_header", {"no such name", "!", ": v", "!: v", lines(17, "A")}},
+      {"size_min", {"", "-1", "65MiB"}},
+      {"size_max", {"", "1MB"}},
+      {"http_version", {"", "3", "HTTP/2"}},
+      {"auth_user", {"a:b", "a\nb", std::string(257, 'x')}},
+      {"auth_password_file", {std::string(4097, 'x')}},
+      {"bearer_token_file", {std::string(4097, 'x')}},
+      {"client_cert_file", {std::string(4097, 'x')}},
+      {"client_key_file", {std::string(4097, 'x')}},
       {"forbidden", {std::string(1025, 'x'), lines(17, "x")}},
       {"redirects", {"", "Follow", "yes"}},
       {"max_redirects", {"", "-1", "51", "ten", "65546"}},
@@ -173,7 +215,7 @@ TEST(MergeOptions, ASitesOwnValuesWinAndTheRestIsKept) {
   const Result<CheckOptions> merged =
       merge_options(defaults, {{"keyword", "hello"}, {"timeout", "7s"}});
   ASSERT_TRUE(merged);
-  EXPECT_EQ(merged->keyword, "hello");
+  EXPECT_EQ(merged->keyword, std::vector<std::string>{"hello"});
   EXPECT_EQ(merged->timeout, 7s);
   EXPECT_EQ(merged->user_agent, "ours");
   EXPECT_EQ(*merge_options(defaults, {}), defaults);
@@ -206,9 +248,21 @@ TEST(Consistency, NamesTheOptionThatContradicts) {
       {[](CheckOptions& o) { o.connect_timeout = o.timeout + 1ms; }, "connect_timeout"},
       {[](CheckOptions& o) { o.latency_warning = o.timeout; }, "latency_warning"},
       {[](CheckOptions& o) { o.body = "x"; }, "body"},
-      {[](CheckOptions& o) { o.method = "HEAD", o.keyword = "x"; }, "keyword"},
+      {[](CheckOptions& o) { o.method = "HEAD", o.keyword = {"x"}; }, "keyword"},
       {[](CheckOptions& o) { o.method = "HEAD", o.forbidden = {"x"}; }, "forbidden"},
-      {[](CheckOptions& o) { o.max_body_bytes = 0, o.keyword = "x"; }, "keyword"},
+      {[](CheckOptions& o) { o.max_body_bytes = 0, o.keyword = {"x"}; }, "keyword"},
+      {[](CheckOptions& o) { o.method = "HEAD", o.body_match = {"x"}; }, "body_match"},
+      {[](CheckOptions& o) { o.method = "HEAD", o.body_not_match = {"x"}; }, "body_not_match"},
+      {[](CheckOptions& o) { o.method = "HEAD", o.json_equals = {"/a == 1"}; }, "json_equals"},
+      {[](CheckOptions& o) { o.max_body_bytes = 0, o.size_min_bytes = 1; }, "size_min"},
+      {[](CheckOptions& o) { o.size_max_bytes = o.max_body_bytes + 1; }, "size_max"},
+      {[](CheckOptions& o) { o.size_min_bytes = o.max_body_bytes + 1; }, "size_min"},
+      {[](CheckOptions& o) { o.size_min_bytes = 2, o.size_max_bytes = 1; }, "size_min"},
+      {[](CheckOptions& o) { o.auth_user = "x"; }, "auth_user"},
+      {[](CheckOptions& o) { o.auth_password_file = "x"; }, "auth_password_file"},
+      {[](CheckOptions& o) { o.auth_user = o.auth_password_file = o.bearer_token_file = "x"; },
+       "bearer_token_file"},
+      {[](CheckOptions& o) { o.client_key_file = "x"; }, "client_key_file"},
       {[](CheckOptions& o) { o.expect_status.clear(); }, "expect_status"}};
   for (const auto& [change, name] : cases) {
     CheckOptions options;
@@ -247,7 +301,7 @@ TEST(Fingerprint, DiffersExactlyWhenTheOptionsDo) {
       [](CheckOptions& o) {
         o.expect_status = {{200, 299}, {301, 301}};
       },
-      [](CheckOptions& o) { o.keyword = "x"; },
+      [](CheckOptions& o) { o.keyword = {"x"}; },
       [](CheckOptions& o) { o.forbidden = {"x"}; },
       [](CheckOptions& o) {
         o.forbidden = {"x", "y"};
@@ -266,7 +320,20 @@ TEST(Fingerprint, DiffersExactlyWhenTheOptionsDo) {
       [](CheckOptions& o) { o.ip = IpFamily::V6; },
       [](CheckOptions& o) { o.resolvers = {"192.0.2.1"}; },
       [](CheckOptions& o) { o.allow = {"192.0.2.1"}; },
-      [](CheckOptions& o) { o.allow_private = true; }};
+      [](CheckOptions& o) { o.allow_private = true; },
+      [](CheckOptions& o) { o.ignore_case = true; },
+      [](CheckOptions& o) { o.body_match = {"x"}; },
+      [](CheckOptions& o) { o.body_not_match = {"x"}; },
+      [](CheckOptions& o) { o.json_equals = {"/x == 1"}; },
+      [](CheckOptions& o) { o.expect_header = {"x"}; },
+      [](CheckOptions& o) { o.size_min_bytes = 1; },
+      [](CheckOptions& o) { o.size_max_bytes = 1; },
+      [](CheckOptions& o) { o.http_version = "2"; },
+      [](CheckOptions& o) { o.auth_user = "x"; },
+      [](CheckOptions& o) { o.auth_password_file = "x"; },
+      [](CheckOptions& o) { o.bearer_token_file = "x"; },
+      [](CheckOptions& o) { o.client_cert_file = "x"; },
+      [](CheckOptions& o) { o.client_key_file = "x"; }};
   std::set<std::string> seen;
   for (const auto& change : changes) {
     CheckOptions options;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/handshake.h - one TLS handshake of a check: sets its context up, judges the certificate while it goes on, and keeps
+// what was seen.
+//
+// Owns     what was seen; the context and the session are the caller's (libcurl's).
+// Thread   the lane's.
+// Bounded  one certificate chain, as tls_facts.h says.
+// Fails    install() says why; the callbacks never throw.
+//
+// It stays where it is from install() until the context is gone: the context holds its address.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "checker/plan.h"
+#include "checker/tls_facts.h"
+#include "checker/tls_trust.h"
+
+struct ssl_st;
+struct ssl_ctx_st;
+struct x509_store_ctx_st;
+
+namespace watchwheel::checker {
+
+// The lane's part: what handshakes share.
+class HandshakeHost {
+ public:
+  virtual ~HandshakeHost() = default;
+  [[nodiscard]] virtual core::SteadyTime now() const noexcept = 0;
+  [[nodiscard]] virtual core::WallTime wall() const = 0;
+  [[nodiscard]] virtual TlsFactsCache& facts() noexcept = 0;
+};
+
+class Handshake {
+ public:
+  explicit Handshake(HandshakeHost& host) : host_(host) {}
+
+  // Forgets the one before; `plan` lives until it has ended.
+  void begin(const ProbePlan& plan, std::string_view host, const std::optional<IpAddress>& literal);
+  // Forgets everything, the plan too.
+  void reset() { seen_ = Seen{}; }
+
+  // Trust, versions, our certificate, callbacks. Our own trouble: Unavailable; problem() has its words too.
+  [[nodiscard]] core::Result<void> install(ssl_ctx_st* context);
+
+  [[nodiscard]] std::optional<core::SteadyTime> done() const { return seen_.done; }
+  [[nodiscard]] const std::shared_ptr<const core::TlsFacts>& facts() const { return seen_.facts; }
+  // The alert the server sent, or -1.
+  [[nodiscard]] int alert() const { return seen_.alert; }
+  [[nodiscard]] const std::string& problem() const { return seen_.problem; }
+  // What is wrong with the certificate, if the plan asks for that.
+  [[nodiscard]] CertProblem certificate() const;
+
+ private:
+  struct Seen {
+    const ProbePlan* plan = nullptr;
+    std::string host;
+    std::optional<IpAddress> literal;
+    CertVerdict certificate;
+    std::shared_ptr<const core::TlsFacts> facts;
+    std::optional<core::SteadyTime> done;
+    int alert = -1;
+    std::string problem;
+  };
+
+  [[nodiscard]] bool accept_certificate(x509_store_ctx_st* context);
+  static int on_certificate(x509_store_ctx_st* context, void* self) noexcept;
+  static void on_state(const ssl_st* session, int where, int value) noexcept;
+
+  HandshakeHost& host_;
+  Seen seen_;
+};
+
+}  // namespace watchwheel::checker
