@@ -12,6 +12,7 @@
 
 #include "support/child_process.h"
 #include "support/fault_server.h"
+#include "support/paths.h"
 
 namespace watchwheel {
 namespace {
@@ -23,7 +24,7 @@ using ::testing::StartsWith;
 using Json = nlohmann::json;
 using testing::Finished;
 
-const std::string kBinary = std::string(WATCHWHEEL_BINARY_DIR) + "/src/app/watchwheel";
+const std::string kBinary = testing::binary_dir() + "/src/app/watchwheel";
 
 Finished watchwheel(std::vector<std::string> arguments, const std::string& input = {}) {
   arguments.insert(arguments.begin(), kBinary);

@@ -10,6 +10,8 @@
 #include "core/units.h"
 #include "fleet/control_client.h"
 
+#include "support/paths.h"
+
 namespace watchwheel::testing {
 namespace {
 
@@ -40,7 +42,7 @@ std::optional<std::string> ask(const std::string& url, bool post) {
 }  // namespace
 
 std::string watchwheel_binary() {
-  return std::string(WATCHWHEEL_BINARY_DIR) + "/src/app/watchwheel";
+  return binary_dir() + "/src/app/watchwheel";
 }
 
 FleetThread::FleetThread(fleet::Config config) : config_(std::move(config)) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "support/child_process.h"
+#include "support/paths.h"
 
 namespace watchwheel {
 namespace {
@@ -19,7 +20,7 @@ class Package : public ::testing::Test {
   static void SetUpTestSuite() {
     dir_ = std::make_unique<TempDir>();
     built_ = run_program({"cpack", "-G", "DEB", "--config",
-                          WATCHWHEEL_BINARY_DIR "/CPackConfig.cmake", "-B", dir_->path()},
+                          testing::binary_dir() + "/CPackConfig.cmake", "-B", dir_->path()},
                          {}, std::chrono::minutes{5});
     for (const auto& entry : std::filesystem::directory_iterator(dir_->path())) {
       if (entry.path().extension() == ".deb") deb_ = entry.path();

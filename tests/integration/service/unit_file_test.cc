@@ -7,6 +7,7 @@
 
 #include "app/config.h"
 #include "support/child_process.h"
+#include "support/paths.h"
 
 namespace watchwheel {
 namespace {
@@ -27,7 +28,7 @@ std::string unit_of_this_build() {
   const std::string installed = "/usr/bin/watchwheel";
   const auto at = text.find(installed);
   if (at != std::string::npos)
-    text.replace(at, installed.size(), WATCHWHEEL_BINARY_DIR "/src/app/watchwheel");
+    text.replace(at, installed.size(), testing::binary_dir() + "/src/app/watchwheel");
   return text;
 }
 
