@@ -362,9 +362,11 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
     row.checked = now_;
     row.measured = true;
   }
+  bool certificate_changed = false;  // Since this process knows the site; the store knows more.
   const std::uint64_t certificate = certificate_hash(result);
   if (certificate != 0 && certificate != row.cert_hash) {
-    if (row.cert_hash != 0) stats_.certificates_changed.add();
+    certificate_changed = row.cert_hash != 0;
+    if (certificate_changed) stats_.certificates_changed.add();
     row.cert_hash = certificate;
   }
 
@@ -377,8 +379,8 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
   if (measured_again) row.stale = false;
   const bool due =
       row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
-  if (outcome != Outcome::NotMeasured && (due || news || measured_again)) {
-    project(slot, true, result.tls ? result.tls->not_after : core::kNoWallTime);
+  if (outcome != Outcome::NotMeasured && (due || news || measured_again || certificate_changed)) {
+    project(slot, true, result.tls.get());
   }
 }
 
@@ -404,7 +406,7 @@ void Lane::post(core::SiteId id, core::SiteFacts facts) {
   if (shard.mailbox->post(id, std::move(facts))) shard.wake();
 }
 
-void Lane::project(SiteSlot slot, bool measured, WallTime cert_not_after) {
+void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {
   scheduler::SiteRow& row = sites_.row(slot);
   core::FreshnessMark mark{
       .site = sites_.id(slot),
@@ -414,7 +416,9 @@ void Lane::project(SiteSlot slot, bool measured, WallTime cert_not_after) {
       .http_status = row.http_status,
       .total = std::chrono::milliseconds{row.total_ms},
       .next_due_at = to_wall(scheduler_->due_time(slot)),
-      .cert_not_after = cert_not_after};
+      .cert_not_after = tls != nullptr ? tls->not_after : core::kNoWallTime,
+      .cert_sha256 = std::nullopt};
+  if (tls != nullptr) mark.cert_sha256 = tls->fingerprint;
   if (ports_.marks->offer(std::move(mark))) {
     row.projected = now_;
   } else {
@@ -446,7 +450,7 @@ void Lane::sweep_row(SiteSlot slot) {
   const Duration limit = freshness_limit(slot);
   if (age > limit && (!row.stale || row.projected == core::kNoSteadyTime)) {
     row.stale = true;
-    project(slot, false, core::kNoWallTime);
+    project(slot, false, nullptr);
   }
   if (reposting_ && row.troubled && attention_.unacknowledged(sites_.id(slot))) {
     post(sites_.id(slot), attention_.facts(sites_.id(slot)));

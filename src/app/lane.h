@@ -132,7 +132,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   [[nodiscard]] std::optional<core::Duration> react(core::SiteSlot slot,
                                                     const core::ProbeResult& result, bool& news);
   void post(core::SiteId id, core::SiteFacts facts);
-  void project(core::SiteSlot slot, bool measured, core::WallTime cert_not_after);
+  void project(core::SiteSlot slot, bool measured, const core::TlsFacts* tls);
   void sweep_slice();
   void sweep_row(core::SiteSlot slot);
   void publish_sweep();

@@ -6,6 +6,7 @@
 // acknowledged.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -114,7 +115,9 @@ struct FreshnessMark {
   std::uint16_t http_status = 0;
   Duration total{};
   WallTime next_due_at = kNoWallTime;
+  // Of the certificate the newest result showed. kNoWallTime and nothing: it showed none.
   WallTime cert_not_after = kNoWallTime;
+  std::optional<std::array<std::uint8_t, 32>> cert_sha256;
 };
 
 }  // namespace watchwheel::core

@@ -95,11 +95,18 @@ CREATE TABLE site_state (
 ) STRICT;
 )sql";
 
+// The certificate is a fact of its own: which one, and when another one was seen in its place.
+constexpr const char* kCertificates = R"sql(
+ALTER TABLE site_state ADD COLUMN cert_sha256 TEXT;
+ALTER TABLE site_state ADD COLUMN cert_changed_at INTEGER;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& schema_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
+      {2, "which certificate a site shows, and since when", kCertificates},
   };
   return steps;
 }

@@ -45,7 +45,7 @@ constexpr const char* kRemove =
 constexpr const char* kForgetFreshness =
     "UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, "
     "total_ms = NULL,"
-    " next_due_at = NULL, cert_not_after = NULL WHERE site_id = ?";
+    " next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = ?";
 constexpr const char* kPurge =
     "DELETE FROM sites WHERE id IN (SELECT s.id FROM sites s WHERE s.deleted_at < ?1"
     " AND NOT EXISTS (SELECT 1 FROM events e WHERE e.site_id = s.id AND e.ended_at IS NULL)"

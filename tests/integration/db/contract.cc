@@ -138,7 +138,8 @@ core::FreshnessMark measured(core::SiteId site, std::int64_t checked_at) {
           .http_status = 200,
           .total = std::chrono::milliseconds{120},
           .next_due_at = at(checked_at + 60'000),
-          .cert_not_after = at(checked_at + 86'400'000)};
+          .cert_not_after = at(checked_at + 86'400'000),
+          .cert_sha256 = std::nullopt};
 }
 
 ::testing::AssertionResult is_error(const core::Error& error, core::ErrorKind kind,

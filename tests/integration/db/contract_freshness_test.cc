@@ -24,6 +24,35 @@ TEST_P(StoreContract, AMarkIsStoredWhole) {
             core::to_unix_ms(at(86'401'000)));
 }
 
+// Goal: another certificate in the place of one is a fact with its time, the first one is not, nor a result without one.
+TEST_P(StoreContract, AChangedCertificateIsStoredWithItsTime) {
+  const auto ids = add_sites(1);
+  const auto seen = [&](std::int64_t when, std::optional<std::uint8_t> certificate) {
+    FreshnessMark mark = measured(ids[0], when);
+    mark.cert_sha256 = std::nullopt;
+    if (certificate) mark.cert_sha256.emplace().fill(*certificate);
+    ASSERT_TRUE(freshness->write(std::vector{mark}));
+  };
+  const auto changed_at = [&] {
+    return under_test->number("SELECT coalesce(cert_changed_at, 0) FROM site_state");
+  };
+  const auto is_stored = [&](const std::string& text) {
+    return under_test->number("SELECT cert_sha256 = '" + text + "' FROM site_state") == 1;
+  };
+  seen(1000, 0x0a);
+  EXPECT_EQ(changed_at(), 0);
+  seen(2000, 0x0a);
+  seen(3000, std::nullopt);
+  EXPECT_EQ(changed_at(), 0);
+  seen(4000, 0xb0);
+  EXPECT_EQ(changed_at(), core::to_unix_ms(at(4000)));
+  std::string b0;
+  for (int i = 0; i < 32; ++i) b0 += "b0";
+  EXPECT_TRUE(is_stored(b0));
+  seen(5000, 0xb0);
+  EXPECT_EQ(changed_at(), core::to_unix_ms(at(4000)));
+}
+
 TEST_P(StoreContract, AnOlderMarkChangesNothing) {
   const auto ids = add_sites(1);
   ASSERT_TRUE(freshness->write(std::vector{measured(ids[0], 2000)}));

@@ -110,6 +110,8 @@ TEST(Daemon, TellsEveryKindOfOutageByItsCauseAndItsEnd) {
     ASSERT_TRUE(expected.contains(url)) << "healthy, and told down: " << incident.dump(1);
     EXPECT_EQ(incident.at("cause"), expected[url]) << incident.dump(1);
   }
+  // Expired, for another name, self-signed: two sites each that showed another certificate before.
+  EXPECT_GE(daemon.metric("watchwheel_certificates_changed_total"), 6);
   // The store is written before the number is.
   EXPECT_TRUE(eventually([&] {
     return daemon.metric("watchwheel_incidents_open{state=\"down\"}") ==
