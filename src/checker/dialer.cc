@@ -6,7 +6,8 @@
 //
 // Which failure is told, when they differ. Our own want of descriptors, ports or memory comes first: with an address untried for
 // our sake nothing can be said about the site. Then what says most: refused, reset, unreachable, timed out. That we have no
-// route (a host without IPv6) comes last: it is told only when there is nothing else.
+// route (a host without IPv6) comes last: it is told only when there is nothing else. Silence says nothing when our own kernel
+// called another address of the same family unreachable meanwhile: the same dead gateway explains both.
 #include "checker/dialer.h"
 
 #include <netinet/in.h>
@@ -20,6 +21,7 @@
 #include <cstring>
 
 #include "checker/address_guard.h"
+#include "checker/dialer_error.h"
 #include "core/ensure.h"
 
 namespace watchwheel::checker {
@@ -51,34 +53,6 @@ int weight(core::Cause cause) {
       return 1;
     default:
       return 0;
-  }
-}
-
-// What an error of socket(), of connect() itself (`at_once`) or of the connection attempt afterwards means.
-core::Cause cause_of(int error, bool at_once) {
-  switch (error) {
-    case ECONNREFUSED:
-      return core::Cause::ConnectRefused;
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EPIPE:
-      return core::Cause::ConnectReset;
-    case ETIMEDOUT:
-      return core::Cause::ConnectTimeout;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case EAGAIN:
-    case EADDRINUSE:
-    case EADDRNOTAVAIL:
-      return core::Cause::LocalResources;
-    case ENETDOWN:
-      return core::Cause::LocalNetwork;
-    default:
-      // At once it is our own routing table or firewall that speaks (no route, prohibited, no such family); later it is
-      // somebody on the way (ICMP unreachable or prohibited).
-      return at_once ? core::Cause::LocalNetwork : core::Cause::ConnectUnreachable;
   }
 }
 
@@ -123,7 +97,9 @@ struct Row {
   std::uint64_t tag = 0;
   std::uint16_t tried = 0;
   Failure told;
-  std::string_view blocked;  // Why the guard refused the last one it refused.
+  std::array<bool, 2> silent{};      // [v6]: an address timed out.
+  std::array<Failure, 2> cut_off{};  // [v6]: our own kernel gave up on the way to one.
+  std::string_view blocked;          // Why the guard refused the last one it refused.
   IpAddress blocked_ip;
   Endpoint last;
   int connected = -1;  // Done: waits for the turn after dial().
@@ -159,6 +135,8 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     row.tag = tag;
     row.tried = 0;
     row.told = {};
+    row.silent = {};
+    row.cut_off = {};
     row.blocked = {};
     row.last = {request.addresses.front(), request.port};
     row.connected = -1;
@@ -265,20 +243,22 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     const int fd = ::socket(endpoint.ip.v6 ? AF_INET6 : AF_INET,
                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
-      note(row, cause_of(errno, true), errno, endpoint);
+      note(row, cause_of_error_at_once(errno), errno, endpoint);
       return false;
     }
     // For TLS: without it the last handshake flight and the request wait for each other's acknowledgement.
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    watch_who_speaks(fd, endpoint.ip.v6);
     sockaddr_storage address{};
     const socklen_t length = to_sockaddr(endpoint, address);
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0) {
+      stop_watching_who_speaks(fd, endpoint.ip.v6);
       row.connected = fd;
       return true;
     }
     if (errno != EINPROGRESS && errno != EINTR) {
-      note(row, cause_of(errno, true), errno, endpoint);
+      note(row, cause_of_error_at_once(errno), errno, endpoint);
       ::close(fd);
       return false;
     }
@@ -295,6 +275,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
   }
 
   static void note(Row& row, core::Cause cause, int error, const Endpoint& endpoint) {
+    if (cause == core::Cause::ConnectTimeout) row.silent[endpoint.ip.v6] = true;
     if (weight(cause) > weight(row.told.cause)) row.told = {cause, error, endpoint};
   }
 
@@ -322,11 +303,16 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     socklen_t length = sizeof error;
     if (::getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
     if (error != 0) {
-      note(row, cause_of(error, false), error, attempt.endpoint);
+      const core::Cause cause = cause_of_error_later(error, attempt.fd);
+      note(row, cause, error, attempt.endpoint);
+      if (cause == core::Cause::LocalNetwork) {
+        row.cut_off[attempt.endpoint.ip.v6] = {cause, error, attempt.endpoint};
+      }
       drop(attempt);
       return;
     }
     reactor_.unwatch(attempt.fd);
+    stop_watching_who_speaks(attempt.fd, attempt.endpoint.ip.v6);
     row.connected = attempt.fd;
     row.last = attempt.endpoint;
     attempt.fd = -1;
@@ -388,6 +374,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       dialed.fd = row.connected;
       row.connected = -1;
     } else {
+      if (row.told.cause == core::Cause::ConnectTimeout) excuse_silence(row);
       dialed.cause = row.told.cause;
       dialed.detail = explain(row, dialed.cause);
     }
@@ -395,6 +382,14 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     const std::uint64_t tag = row.tag;
     release(row);
     handler->on_dialed(tag, std::move(dialed), now);
+  }
+
+  // See the top of this file.
+  static void excuse_silence(Row& row) {
+    for (const bool v6 : {false, true}) {
+      if (row.silent[v6] && row.cut_off[v6].cause == core::Cause::Ok) return;
+    }
+    row.told = row.silent[true] ? row.cut_off[true] : row.cut_off[false];
   }
 
   // Words for the failure; settles the cause when no connect was started.
@@ -409,6 +404,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       return "no time was left to connect";
     }
     std::string text = to_string(row.told.endpoint) + ": ";
+    if (cause == core::Cause::LocalNetwork) text += "our own network says: ";
     text += cause == core::Cause::ConnectTimeout
                 ? "no answer within " +
                       std::to_string(

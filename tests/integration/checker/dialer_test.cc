@@ -397,6 +397,10 @@ TEST_F(DialerTest, ManyAtOnce) {
 
 // ---- with a network of its own: a thread may leave the machine's for an empty one, where it has the right to.
 
+void run(const std::string& command) {
+  ASSERT_EQ(std::system((command + " 2>/dev/null").c_str()), 0) << command;
+}
+
 class DialerInOwnNetwork : public DialerTest {
  protected:
   // Runs `body` on a thread in a network namespace with loopback up; skips where that is not allowed.
@@ -408,6 +412,36 @@ class DialerInOwnNetwork : public DialerTest {
       TearDown();
     }).join();
     if (skipped) GTEST_SKIP() << "no right to make a network namespace";
+  }
+
+  // The same, behind a router in a namespace of its own: we are 192.0.2.2 and 2001:db8::2, it is 192.0.2.1 and 2001:db8::1 and our
+  // gateway for everything, and it does `routes`. Our kernel gives up on a neighbour after 3 tries of 100 ms.
+  void behind_a_router(const std::vector<std::string>& routes, const std::function<void()>& body) {
+    in_own_network([&] {
+      const int here = ::open("/proc/thread-self/ns/net", O_RDONLY);
+      ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+      const int router = ::open("/proc/thread-self/ns/net", O_RDONLY);  // Open in what we run.
+      ASSERT_TRUE(here >= 0 && router >= 0);
+      ASSERT_EQ(::setns(here, CLONE_NEWNET), 0);
+      run("ip link add near type veth peer name far netns /proc/self/fd/" + std::to_string(router));
+      ASSERT_EQ(::setns(router, CLONE_NEWNET), 0);
+      std::ofstream("/proc/sys/net/ipv4/ip_forward") << "1";
+      std::ofstream("/proc/sys/net/ipv6/conf/all/forwarding") << "1";
+      std::ofstream("/proc/sys/net/ipv4/icmp_ratelimit") << "0";
+      run("ip link set lo up && ip link set far up && ip address add 192.0.2.1/24 dev far");
+      run("ip address add 2001:db8::1/64 dev far nodad");
+      for (const std::string& route : routes) run("ip route add " + route);
+      ASSERT_EQ(::setns(here, CLONE_NEWNET), 0);
+      run("ip link set near up && ip address add 192.0.2.2/24 dev near");
+      run("ip address add 2001:db8::2/64 dev near nodad");
+      run("ip route add default via 192.0.2.1 && ip -6 route add default via 2001:db8::1");
+      std::ofstream("/proc/sys/net/ipv4/neigh/near/retrans_time_ms") << "100";
+      std::ofstream("/proc/sys/net/ipv6/neigh/near/retrans_time_ms") << "100";
+      start();
+      body();
+      ::close(here);
+      ::close(router);
+    });
   }
 };
 
@@ -443,16 +477,68 @@ TEST_F(DialerInOwnNetwork, OurOwnRoutesThatForbidAreOurNetwork) {
   });
 }
 
+// Goal: whose word "unreachable" is decides whose fault it is. Method: a router that has no way to the address, one that may not
+// let us, and one that has no answer from the last link say it by ICMP; our own kernel says it of a neighbour or gateway that
+// answers no ARP (or neighbour solicitation). The error number is the same.
 TEST_F(DialerInOwnNetwork, UnreachableByWordFromTheWayIsTheSites) {
-  in_own_network([&] {
-    if (std::system(
-            "nft 'table inet f { chain in { type filter hook input priority 0; policy accept; "
-            "tcp dport 81 reject with icmpx type host-unreachable; }; }' 2>/dev/null") != 0) {
-      GTEST_SKIP() << "no nft here";
+  behind_a_router(
+      {"unreachable 198.51.100.0/24", "prohibit 203.0.113.0/24", "unreachable 2001:db8:1::/48",
+       "prohibit 2001:db8:2::/48"},
+      [&] {
+        for (const char* address : {"198.51.100.7", "203.0.113.7", "198.18.0.1", "2001:db8:1::7",
+                                    "2001:db8:2::7", "2001:db8:3::7"}) {
+          const Dialed& result = dialed({address}, 80);
+          EXPECT_EQ(result.cause, Cause::ConnectUnreachable)
+              << address << ": " << core::to_string(result.cause) << " " << result.detail;
+          EXPECT_LT(result.took, 4s);
+        }
+      });
+}
+
+TEST_F(DialerInOwnNetwork, WhatTheRouterSwallowsIsATimeout) {
+  behind_a_router({"blackhole 198.51.100.0/24"}, [&] {
+    EXPECT_EQ(dialed({"198.51.100.7"}, 80, 600ms).cause, Cause::ConnectTimeout);
+  });
+}
+
+TEST_F(DialerInOwnNetwork, ADeadNeighbourIsOurNetwork) {
+  behind_a_router({}, [&] {
+    for (const char* address : {"192.0.2.77", "2001:db8::77"}) {
+      const Dialed& result = dialed({address}, 80);
+      EXPECT_EQ(result.cause, Cause::LocalNetwork) << address << ": " << result.detail;
+      EXPECT_THAT(result.detail, HasSubstr("our own network"));
+      EXPECT_LT(result.took, 4s);
     }
+  });
+}
+
+TEST_F(DialerInOwnNetwork, ADeadGatewayIsOurNetworkAndExplainsSilence) {
+  behind_a_router({}, [&] {
+    run("ip route replace default via 192.0.2.99");
+    EXPECT_EQ(dialed({"198.51.100.7"}, 80).cause, Cause::LocalNetwork);
+    // Eight addresses in two places: the first ones are dropped as silent before the kernel has given up.
+    std::ofstream("/proc/sys/net/ipv4/neigh/near/retrans_time_ms") << "400";
+    run("ip neighbour flush dev near");
+    std::vector<std::string> many;
+    for (int i = 1; i <= 8; ++i) many.push_back("198.51.100." + std::to_string(i));
+    const Dialed& result = dialed(many, 80, 3s);
+    EXPECT_EQ(result.cause, Cause::LocalNetwork) << result.detail;
+  });
+}
+
+// A connection that stands must outlast such a message: only the attempt listens for it.
+TEST_F(DialerInOwnNetwork, AConnectionThatStandsDoesNotListenForIt) {
+  in_own_network([&] {
+    const Port v4("127.0.0.1", Port::Kind::Listening);
+    const Port v6("::1", Port::Kind::Listening, v4.number());
     start();
-    const Dialed& result = dialed({"127.0.0.1"}, 81);
-    EXPECT_EQ(result.cause, Cause::ConnectUnreachable) << result.detail;
+    int on = 1;
+    socklen_t length = sizeof on;
+    ::getsockopt(dialed({"127.0.0.1"}, v4.number()).fd, IPPROTO_IP, IP_RECVERR, &on, &length);
+    EXPECT_EQ(on, 0);
+    on = 1;
+    ::getsockopt(dialed({"::1"}, v4.number()).fd, IPPROTO_IPV6, IPV6_RECVERR, &on, &length);
+    EXPECT_EQ(on, 0);
   });
 }
 
