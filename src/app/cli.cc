@@ -36,16 +36,31 @@ std::string_view option_help(std::string_view name) {
       {"header", "request header 'Name: value'; repeatable"},
       {"body", "request body, for methods that carry one"},
       {"expect_status", "status codes that count as up, like 200-399,404"},
-      {"keyword", "text that the answer must contain"},
+      {"keyword", "text that the answer must contain; repeatable"},
       {"forbidden", "text that the answer must not contain; repeatable"},
+      {"ignore_case", "true or false: whether a and A are the same in --keyword and --forbidden"},
+      {"body_match", "regular expression (RE2) that the answer must match; repeatable"},
+      {"body_not_match", "regular expression (RE2) that it must not match; repeatable"},
+      {"json_equals", "'/pointer == value' that the answer's JSON must hold; repeatable"},
+      {"expect_header",
+       "'Name', '!Name', 'Name: value' or 'Name ~ expression' for a response header; repeatable"},
+      {"size_min", "least bytes of the answer, like 1KiB"},
+      {"size_max", "most bytes of the answer, like 500KiB"},
       {"redirects", "follow, none or same-host"},
       {"max_redirects", "redirects followed at most, 0 to 50"},
       {"timeout", "for the whole check, like 10s"},
       {"connect_timeout", "for making the connection, like 5s"},
       {"max_body", "bytes of the answer that are read, like 1MiB"},
+      {"http_version", "1.0, 1.1, or 2 where the server agrees"},
+      {"auth_user", "user for basic authentication"},
+      {"auth_password_file",
+       "file with the password: a path with '/', or the name of a systemd credential"},
+      {"bearer_token_file", "file with a bearer token, likewise"},
       {"tls_verify", "true or false: whether the certificate must be right"},
       {"tls_min", "lowest TLS version: 1.0, 1.1, 1.2 or 1.3"},
       {"ca_file", "PEM file of the only authorities trusted"},
+      {"client_cert_file", "PEM file of our certificate, for servers that ask for one; likewise"},
+      {"client_key_file", "PEM file of its key, where that is not in the same file"},
       {"resolver", "name server as IP or IP:PORT; repeatable"},
       {"ip", "any, 4 or 6"},
       {"allow",
@@ -91,8 +106,7 @@ class FieldOptions {
       if (one.option->count() == 0) continue;
       std::string text;
       for (const std::string& value : one.values) text += (text.empty() ? "" : "\n") + value;
-      // A shell user names a file from where they stand.
-      if (one.column == "ca_file" && !text.empty())
+      if (is_path(one.column, text))
         text = std::filesystem::absolute(text).lexically_normal().string();
       fields.emplace_back(one.column, std::move(text));
     }
@@ -100,6 +114,12 @@ class FieldOptions {
   }
 
  private:
+  // A shell user names a file from where they stand; a secret's name without '/' is a credential's.
+  static bool is_path(std::string_view column, const std::string& text) {
+    if (text.empty() || !column.ends_with("_file")) return false;
+    return column == "ca_file" || text.find('/') != std::string::npos;
+  }
+
   struct Given {
     std::string column;
     std::vector<std::string> values;

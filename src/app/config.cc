@@ -55,7 +55,7 @@ std::string_view type_name(const toml::node& node) {
 bool names_a_secret(std::string_view key) {
   if (key.ends_with("_file")) return false;
   for (const std::string_view word : {"password", "passwd", "passphrase", "token", "secret",
-                                      "api_key", "apikey", "private_key"}) {
+                                      "api_key", "apikey", "private_key", "client_key"}) {
     if (key.find(word) != std::string_view::npos) return true;
   }
   return false;
@@ -98,9 +98,22 @@ Read read_texts(const toml::node& node) {
     if (!text) return text;
     if (text->text.find('\n') != std::string::npos)
       return unfit("one of the texts has a line break in it; remove it");
+    if (text->text.find_first_not_of(" \t\r") == std::string::npos)
+      return unfit("one of the texts is empty; remove it");
     value.text += (value.texts.empty() ? "" : "\n") + text->text;
     value.texts.push_back(std::move(text->text));
   }
+  return value;
+}
+
+// One text is a list of one; an empty one is none.
+Read read_text_or_texts(const toml::node& node) {
+  if (node.is_array()) return read_texts(node);
+  Read value = read_text(node, "a text in quotes, or a list of them");
+  if (!value) return value;
+  if (value->text.find('\n') != std::string::npos)
+    return unfit("the text has a line break in it; write several as [\"…\", \"…\"]");
+  if (!value->text.empty()) value->texts.push_back(value->text);
   return value;
 }
 
@@ -244,6 +257,8 @@ Read read_value(const toml::node& node, const Key<Target>& key) {
         return read_size(node, key);
       case Kind::Texts:
         return read_texts(node);
+      case Kind::TextOrTexts:
+        return read_text_or_texts(node);
       case Kind::Statuses:
         return read_statuses(node);
     }
@@ -373,19 +388,25 @@ class Reader {
                     "': a secret is never written in this file; put it alone into a file that only "
                     "the service can read and name "
                     "that file with the key that ends in _file" +
-                    file_key(names));
+                    file_key(name.str(), names));
       } else {
         unknown(name, names, "key");
       }
     }
   }
 
-  // ", here token_file", when the section has one.
-  static std::string file_key(const std::vector<std::string_view>& names) {
+  // ", here token_file", when the section has one for this secret.
+  static std::string file_key(std::string_view secret, const std::vector<std::string_view>& names) {
+    std::string_view best;
     for (const std::string_view name : names) {
-      if (name.ends_with("_file") && name != "ca_file") return ", here " + std::string(name);
+      if (!name.ends_with("_file")) continue;
+      const std::string_view stem = name.substr(0, name.size() - 5);
+      if (!names_a_secret(stem)) continue;  // ca_file
+      const bool meant = stem.find(secret) != std::string_view::npos ||
+                         secret.find(stem) != std::string_view::npos;
+      if (best.empty() || meant) best = name;
     }
-    return "";
+    return best.empty() ? "" : ", here " + std::string(best);
   }
 
   template <typename Target>

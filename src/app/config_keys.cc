@@ -146,6 +146,12 @@ Result<void> absolute_path(const Value& value) {
       "root, like \"/etc/watchwheel/…\"");
 }
 
+// A path from the root, or the name of a systemd credential.
+Result<void> path_or_credential(const Value& value) {
+  if (value.text.find('/') == std::string::npos) return {};
+  return absolute_path(value);
+}
+
 Result<void> store_url(const Value& value) {
   if (std::string secret = inline_secret(value.text); !secret.empty()) {
     return invalid(
@@ -238,19 +244,42 @@ std::string show_headers(const core::CheckOptions& options) {
   return toml_texts(lines);
 }
 
+// `key` with a check of what stands in the file, before core's.
+Key<Config> checked(Key<Config> key, Result<void> (*check)(const Value&)) {
+  key.set = [apply = std::move(key.set), check](Config& config,
+                                                const Value& value) -> Result<void> {
+    if (Result<void> fit = check(value); !fit) return fit;
+    return apply(config, value);
+  };
+  return key;
+}
+
+Key<Config> text_option(std::string_view name, std::string core::CheckOptions::*field) {
+  return option(name, name, Kind::Text,
+                [field](const core::CheckOptions& o) { return toml_text(o.*field); });
+}
+
+Key<Config> texts_option(std::string_view name, std::vector<std::string> core::CheckOptions::*field,
+                         std::string_view core_name = {}) {
+  return option(name, core_name.empty() ? name : core_name, Kind::Texts,
+                [field](const core::CheckOptions& o) { return toml_texts(o.*field); });
+}
+
+Key<Config> flag_option(std::string_view name, bool core::CheckOptions::*field) {
+  return option(name, name, Kind::Flag,
+                [field](const core::CheckOptions& o) { return show_flag(o.*field); });
+}
+
+Key<Config> size_option(std::string_view name, std::uint64_t core::CheckOptions::*field) {
+  return option(name, name, Kind::Size, [field](const core::CheckOptions& o) {
+    return toml_text(core::format_size(o.*field));
+  });
+}
+
 std::vector<Key<Config>> check_keys() {
   using Options = core::CheckOptions;
-  Key<Config> header = option("header", "header", Kind::Texts, show_headers);
-  header.set = [apply = header.set](Config& config, const Value& value) -> Result<void> {
-    if (Result<void> fit = no_credentials(value); !fit) return fit;
-    return apply(config, value);
-  };
-  Key<Config> ca_file = option("ca_file", "ca_file", Kind::Text,
-                               [](const Options& o) { return toml_text(o.ca_file); });
-  ca_file.set = [apply = ca_file.set](Config& config, const Value& value) -> Result<void> {
-    if (Result<void> fit = absolute_path(value); !fit) return fit;
-    return apply(config, value);
-  };
+  Key<Config> keyword = texts_option("keyword", &Options::keyword);
+  keyword.kind = Kind::TextOrTexts;
   return {
       duration<Config>(
           "checks", "interval", core::kIntervalMin, core::kIntervalMax,
@@ -261,38 +290,42 @@ std::vector<Key<Config>> check_keys() {
              [](const Options& o) { return show_duration(o.connect_timeout); }),
       option("latency_warning", "latency_warning", Kind::Duration,
              [](const Options& o) { return show_duration(o.latency_warning); }),
-      option("method", "method", Kind::Text, [](const Options& o) { return toml_text(o.method); }),
-      header,
-      option("body", "body", Kind::Text, [](const Options& o) { return toml_text(o.body); }),
+      text_option("method", &Options::method),
+      checked(option("header", "header", Kind::Texts, show_headers), no_credentials),
+      text_option("body", &Options::body),
       option(
           "expect_status", "expect_status", Kind::Statuses,
           [](const Options& o) { return toml_text(core::format_status_ranges(o.expect_status)); }),
-      option("keyword", "keyword", Kind::Text,
-             [](const Options& o) { return toml_texts(o.keyword); }),
-      option("forbidden", "forbidden", Kind::Texts,
-             [](const Options& o) { return toml_texts(o.forbidden); }),
+      keyword,
+      texts_option("forbidden", &Options::forbidden),
+      flag_option("ignore_case", &Options::ignore_case),
+      texts_option("body_match", &Options::body_match),
+      texts_option("body_not_match", &Options::body_not_match),
+      texts_option("json_equals", &Options::json_equals),
+      texts_option("expect_header", &Options::expect_header),
+      size_option("size_min", &Options::size_min_bytes),
+      size_option("size_max", &Options::size_max_bytes),
       option("redirects", "redirects", Kind::Text,
              [](const Options& o) { return toml_text(core::to_string(o.redirects)); }),
       option("max_redirects", "max_redirects", Kind::Count,
              [](const Options& o) { return std::to_string(o.max_redirects); }),
-      option("max_body", "max_body", Kind::Size,
-             [](const Options& o) { return toml_text(core::format_size(o.max_body_bytes)); }),
-      option("user_agent", "user_agent", Kind::Text,
-             [](const Options& o) { return toml_text(o.user_agent); }),
-      option("detect_error_pages", "detect_error_pages", Kind::Flag,
-             [](const Options& o) { return show_flag(o.detect_error_pages); }),
-      option("tls_verify", "tls_verify", Kind::Flag,
-             [](const Options& o) { return show_flag(o.tls_verify); }),
-      option("tls_min", "tls_min", Kind::Text,
-             [](const Options& o) { return toml_text(o.tls_min); }),
-      ca_file,
+      size_option("max_body", &Options::max_body_bytes),
+      text_option("http_version", &Options::http_version),
+      text_option("auth_user", &Options::auth_user),
+      checked(text_option("auth_password_file", &Options::auth_password_file), path_or_credential),
+      checked(text_option("bearer_token_file", &Options::bearer_token_file), path_or_credential),
+      text_option("user_agent", &Options::user_agent),
+      flag_option("detect_error_pages", &Options::detect_error_pages),
+      flag_option("tls_verify", &Options::tls_verify),
+      text_option("tls_min", &Options::tls_min),
+      checked(text_option("ca_file", &Options::ca_file), absolute_path),
+      checked(text_option("client_cert_file", &Options::client_cert_file), path_or_credential),
+      checked(text_option("client_key_file", &Options::client_key_file), path_or_credential),
       option("ip", "ip", Kind::Text,
              [](const Options& o) { return toml_text(core::to_string(o.ip)); }),
-      option("resolvers", "resolver", Kind::Texts,
-             [](const Options& o) { return toml_texts(o.resolvers); }),
-      option("allow", "allow", Kind::Texts, [](const Options& o) { return toml_texts(o.allow); }),
-      option("allow_private", "allow_private", Kind::Flag,
-             [](const Options& o) { return show_flag(o.allow_private); }),
+      texts_option("resolvers", &Options::resolvers, "resolver"),
+      texts_option("allow", &Options::allow),
+      flag_option("allow_private", &Options::allow_private),
   };
 }
 

@@ -18,15 +18,16 @@ namespace watchwheel::app {
 
 // What may stand to the right of the '='.
 enum class Kind : std::uint8_t {
-  Text,      // "…"
-  Choice,    // One of Key::choices.
-  Count,     // A whole number from `low` to `high`.
-  Share,     // A number above 0, at most 1.
-  Flag,      // true or false
-  Duration,  // "10s"; a bare 0. From `low` to `high`, in milliseconds.
-  Size,      // "1MiB", or a whole number of bytes. From `low` to `high`.
-  Texts,     // ["…", "…"]
-  Statuses,  // "200-399,404" or 200
+  Text,         // "…"
+  Choice,       // One of Key::choices.
+  Count,        // A whole number from `low` to `high`.
+  Share,        // A number above 0, at most 1.
+  Flag,         // true or false
+  Duration,     // "10s"; a bare 0. From `low` to `high`, in milliseconds.
+  Size,         // "1MiB", or a whole number of bytes. From `low` to `high`.
+  Texts,        // ["…", "…"]
+  TextOrTexts,  // "…" or ["…", "…"]
+  Statuses,     // "200-399,404" or 200
 };
 
 // A value that is of the right kind and in range. The member of its kind holds it; `text` always does.

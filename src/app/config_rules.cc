@@ -23,7 +23,12 @@ class Judge {
     doubles("vantage.canaries", config_.vantage.canaries);
     doubles("checks.resolvers", config_.checks.options.resolvers);
     doubles("checks.allow", config_.checks.options.allow);
+    doubles("checks.keyword", config_.checks.options.keyword);
     doubles("checks.forbidden", config_.checks.options.forbidden);
+    doubles("checks.body_match", config_.checks.options.body_match);
+    doubles("checks.body_not_match", config_.checks.options.body_not_match);
+    doubles("checks.json_equals", config_.checks.options.json_equals);
+    doubles("checks.expect_header", config_.checks.options.expect_header);
     sections();
     return std::move(problems_);
   }
@@ -61,11 +66,6 @@ class Judge {
               core::format_duration(config_.checks.interval) +
               "): a slow site would miss its next check; lower the timeout or raise the interval");
     }
-    if (o.method == "HEAD" && (!o.keyword.empty() || !o.forbidden.empty())) {
-      report(Severity::Error, {"checks.keyword", "checks.forbidden", "checks.method"},
-             "checks.keyword and checks.forbidden look into the body, and a HEAD answer has none; "
-             "use method = \"GET\"");
-    }
     if (problems_.size() == before) {
       if (const core::Result<void> fit = core::check_consistency(o); !fit) {
         const std::string& message = fit.error().message;  // Begins with the option's name.
@@ -80,6 +80,17 @@ class Judge {
     if (o.redirects == core::Redirects::None && is_set("checks.max_redirects")) {
       report(Severity::Warning, {"checks.max_redirects"},
              "checks.max_redirects has no effect while checks.redirects is \"none\"; remove it");
+    }
+    if (!o.auth_password_file.empty() || !o.bearer_token_file.empty()) {
+      report(Severity::Warning, {"checks.auth_password_file", "checks.bearer_token_file"},
+             "checks." +
+                 std::string(o.bearer_token_file.empty() ? "auth_password_file"
+                                                         : "bearer_token_file") +
+                 " is sent to every site of the list; unless all of them are yours, set it for the "
+                 "sites that need it (watchwheel sites set URL --" +
+                 std::string(o.bearer_token_file.empty() ? "auth-password-file"
+                                                         : "bearer-token-file") +
+                 " …)");
     }
     if (o.allow_private) {
       report(Severity::Warning, {"checks.allow_private"},

@@ -102,13 +102,25 @@ Result<void> set_tags(core::SiteRecord& record, std::string_view text) {
   return {};
 }
 
+// A name without '/' is that of a systemd credential, where a secret may be in the file.
+bool is_relative_path(std::string_view option, std::string_view text) {
+  if (!option.ends_with("_file") || text.starts_with('/')) return false;
+  return option == "ca_file" || text.find('/') != std::string_view::npos;
+}
+
+// Spaces matter in a body and in what is looked for in one; around everything else they are slips.
+bool is_verbatim(std::string_view column) {
+  return column == "body" || column == "keyword" || column == "forbidden" ||
+         column == "body_match" || column == "body_not_match";
+}
+
 Result<void> set_option(core::SiteRecord& record, std::string_view name, std::string_view text) {
   core::CheckOptions scratch;
   if (Result<void> fit = core::apply_option(scratch, name, text); !fit) return fit;
-  if (name == "ca_file" && !text.starts_with('/')) {
-    return invalid(
-        "ca_file: the path is relative, and the daemon has no useful working directory; write it "
-        "from the root");
+  if (is_relative_path(name, text)) {
+    return invalid(std::string(name) +
+                   ": the path is relative, and the daemon has no useful working directory; write "
+                   "it from the root");
   }
   const auto at =
       std::lower_bound(record.options.begin(), record.options.end(), name,
@@ -143,14 +155,12 @@ const std::vector<std::string_view>& site_columns() {
 }
 
 bool is_repeatable(std::string_view column) {
-  return column == "header" || column == "forbidden" || column == "resolver" || column == "allow";
+  return core::is_repeatable_option(column);
 }
 
 Result<void> set_site_field(core::SiteRecord& record, std::string_view column,
                             std::string_view text) {
-  // Spaces matter in a body or a keyword; around everything else they are slips.
-  const bool verbatim = column == "body" || column == "keyword" || column == "forbidden";
-  const std::string_view value = verbatim ? text : trimmed(text);
+  const std::string_view value = is_verbatim(column) ? text : trimmed(text);
   if (value.empty()) {
     unset(record, column);
     return {};

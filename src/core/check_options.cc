@@ -394,30 +394,35 @@ Result<void> set_named(std::string& into, std::string_view text,
 struct Option {
   std::string_view name;
   Result<void> (*set)(CheckOptions&, std::string_view);
+  bool repeatable = false;
 };
 
 // In the order of documentation.
 constexpr std::array<Option, 34> kOptions{{
     {"method", set_method},
-    {"header", set_headers},
+    {"header", set_headers, true},
     {"body",
      [](CheckOptions& o, std::string_view t) { return set_text(o.body, t, kBodyBytesMax); }},
     {"expect_status", set_expect_status},
     {"keyword",
-     [](CheckOptions& o, std::string_view t) { return set_phrases(o.keyword, t, kPhrasesMax); }},
+     [](CheckOptions& o, std::string_view t) { return set_phrases(o.keyword, t, kPhrasesMax); },
+     true},
     {"forbidden",
-     [](CheckOptions& o, std::string_view t) { return set_phrases(o.forbidden, t, kPhrasesMax); }},
+     [](CheckOptions& o, std::string_view t) { return set_phrases(o.forbidden, t, kPhrasesMax); },
+     true},
     {"ignore_case", [](CheckOptions& o, std::string_view t) { return set_bool(o.ignore_case, t); }},
     {"body_match",
      [](CheckOptions& o, std::string_view t) {
        return set_phrases(o.body_match, t, kExpressionsMax);
-     }},
+     },
+     true},
     {"body_not_match",
      [](CheckOptions& o, std::string_view t) {
        return set_phrases(o.body_not_match, t, kExpressionsMax);
-     }},
-    {"json_equals", set_json_equals},
-    {"expect_header", set_expect_header},
+     },
+     true},
+    {"json_equals", set_json_equals, true},
+    {"expect_header", set_expect_header, true},
     {"size_min",
      [](CheckOptions& o, std::string_view t) { return set_body_size(o.size_min_bytes, t); }},
     {"size_max",
@@ -467,9 +472,9 @@ constexpr std::array<Option, 34> kOptions{{
      [](CheckOptions& o, std::string_view t) {
        return set_text(o.client_key_file, t, kPathBytesMax);
      }},
-    {"resolver", set_resolvers},
+    {"resolver", set_resolvers, true},
     {"ip", [](CheckOptions& o, std::string_view t) { return set_enum(o.ip, t, kFamilies); }},
-    {"allow", set_allow},
+    {"allow", set_allow, true},
     {"allow_private",
      [](CheckOptions& o, std::string_view t) { return set_bool(o.allow_private, t); }},
     {"detect_error_pages",
@@ -543,6 +548,12 @@ const std::vector<std::string_view>& option_names() {
   static constexpr auto kNames = names_of_options();
   static const std::vector<std::string_view> names(kNames.begin(), kNames.end());
   return names;
+}
+
+bool is_repeatable_option(std::string_view name) {
+  return std::any_of(kOptions.begin(), kOptions.end(), [name](const Option& option) {
+    return option.repeatable && option.name == name;
+  });
 }
 
 Result<void> apply_option(CheckOptions& options, std::string_view name, std::string_view text) {

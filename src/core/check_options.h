@@ -59,11 +59,11 @@ struct CheckOptions {
   bool tls_verify = true;
   std::string tls_min = "1.2";     // "1.0", "1.1", "1.2", "1.3"
   std::string ca_file;             // "": the system's trust store. Otherwise only this file is trusted.
+  // Of the four files below a name without '/' is a systemd credential.
   std::string client_cert_file;    // PEM, the certificate and its chain, for servers that ask. "": none.
   std::string client_key_file;     // PEM. "": in client_cert_file too.
   std::string http_version = "1.1";  // "1.0", "1.1", "2": HTTP/2 where the server agrees (ALPN), else 1.1. "2" needs https.
-  // Basic: both of the first two. Bearer: the third alone. The files hold the secret; a name without '/' is a
-  // systemd credential.
+  // Basic: both of the first two. Bearer: the third alone. The files hold the secret.
   std::string auth_user;
   std::string auth_password_file;
   std::string bearer_token_file;
@@ -83,10 +83,13 @@ using SiteOptions = std::vector<std::pair<std::string, std::string>>;
 // The names a site may set, with '_' ("expect_status"), in the order of documentation.
 [[nodiscard]] const std::vector<std::string_view>& option_names();
 
+// The options that may be given several times: header, keyword, forbidden, body_match,
+// body_not_match, json_equals, expect_header, resolver, allow.
+[[nodiscard]] bool is_repeatable_option(std::string_view name);
+
 // Sets one option from its text. Invalid: unknown name or unfit value; the message says what would
-// be right. For repeatable options (keyword, forbidden, body_match, body_not_match, json_equals,
-// expect_header, header, resolver, allow) `text` holds one value a line and replaces what was there; an empty text clears it. `options` is unchanged when it is
-// refused.
+// be right. For repeatable options `text` holds one value a line and replaces what was there; an
+// empty text clears it. `options` is unchanged when it is refused.
 [[nodiscard]] Result<void> apply_option(CheckOptions& options, std::string_view name, std::string_view text);
 
 // `defaults` with a site's own options on top. Invalid at the first option that does not fit, or

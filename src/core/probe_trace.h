@@ -2,7 +2,8 @@
 // core/probe_trace.h - how a probe went, step by step, for a person who asks about one site.
 //
 // Values. A fleet's probes carry none: it is kept only where it was asked for (`watchwheel check`).
-// Never shown as they are: headers may hold secrets, who shows them leaves those out.
+// Of headers that may hold a secret the value is left out already, where the line is taken. Lines are
+// bytes from outside all the same: who shows them makes them fit to be shown.
 #pragma once
 
 #include <cstdint>

@@ -143,6 +143,62 @@ level = "debug"
             "\"2s\" auto");  // Follows the shorter timeout.
 }
 
+TEST(Config, TakesOverWhatIsLookedForAndHowToAuthenticate) {
+  const ConfigReport report = parse_config(R"(
+[checks]
+keyword = "one, two"
+forbidden = ["Fatal error", "panic"]
+ignore_case = true
+body_match = ['build [0-9]+ ', 'a|b']
+body_not_match = ['(?i)error']
+json_equals = ['/status == "ok"', '/n == 1']
+expect_header = ["Strict-Transport-Security", "!X-Powered-By", "Server: nginx", "Via ~ ^1"]
+size_min = 100
+size_max = "64KiB"
+http_version = "2"
+auth_user = "watch"
+auth_password_file = "shop-password"
+client_cert_file = "/etc/c.pem"
+client_key_file = "/etc/k.pem"
+)",
+                                           "w.toml");
+  ASSERT_TRUE(report.ok());
+  const core::CheckOptions& o = report.config.checks.options;
+  EXPECT_THAT(o.keyword, ElementsAre("one, two"));
+  EXPECT_THAT(o.forbidden, ElementsAre("Fatal error", "panic"));
+  EXPECT_TRUE(o.ignore_case);
+  EXPECT_THAT(o.body_match, ElementsAre("build [0-9]+ ", "a|b"));
+  EXPECT_THAT(o.body_not_match, ElementsAre("(?i)error"));
+  EXPECT_THAT(o.json_equals, ElementsAre("/status == \"ok\"", "/n == 1"));
+  EXPECT_THAT(o.expect_header, ElementsAre("Strict-Transport-Security", "!X-Powered-By",
+                                           "Server: nginx", "Via ~ ^1"));
+  EXPECT_EQ(o.size_min_bytes, 100U);
+  EXPECT_EQ(o.size_max_bytes, 64U * 1024);
+  EXPECT_EQ(o.http_version, "2");
+  EXPECT_EQ(o.auth_user, "watch");
+  EXPECT_EQ(o.auth_password_file, "shop-password");
+  EXPECT_EQ(o.client_cert_file, "/etc/c.pem");
+  EXPECT_EQ(o.client_key_file, "/etc/k.pem");
+  EXPECT_EQ(value_of(report, "checks.keyword"), "[\"one, two\"] set");
+  EXPECT_EQ(value_of(report, "checks.size_max"), "\"64KiB\" set");
+  EXPECT_THAT(
+      parse_config("[checks]\nkeyword = [\"a\", \"b\"]", "w.toml").config.checks.options.keyword,
+      ElementsAre("a", "b"));
+  EXPECT_THAT(parse_config("[checks]\nkeyword = \"\"", "w.toml").config, Config{});
+  EXPECT_THAT(problems("[checks]\nbearer_token_file = \"/etc/t\""),
+              ElementsAre(HasSubstr(
+                  "w.toml:2:1: warning: checks.bearer_token_file is sent to every site")));
+}
+
+// Every option that a site may set has a key of the same name, but for `resolver`.
+TEST(Config, HasAKeyForEveryCheckOption) {
+  const std::vector<std::string> keys = known_config_keys();
+  for (const std::string_view name : core::option_names()) {
+    const std::string key = "checks." + std::string(name == "resolver" ? "resolvers" : name);
+    EXPECT_THAT(keys, Contains(key));
+  }
+}
+
 TEST(Config, ZeroAndAutoBothMeanAutomatic) {
   for (const std::string_view text :
        {"[engine]\nlanes = 0\nmemory = 0\nin_flight_max = 0",
@@ -209,6 +265,24 @@ TEST(Config, WrongTypesAndRangesAreErrorsWithTheirRemedy) {
       {"[checks]\ninterval = \"2d\"", "write \"1s\" to \"1d\""},
       {"[checks]\ntls_min = 1.2", "this is a decimal number"},
       {"[checks]\nca_file = \"ca.pem\"", "write it from the root"},
+      {"[checks]\nclient_cert_file = \"./c.pem\"", "write it from the root"},
+      {"[checks]\nclient_key_file = \"keys/c.pem\"", "write it from the root"},
+      {"[checks]\nauth_password_file = \"keys/pw\"", "write it from the root"},
+      {"[checks]\nbearer_token_file = \"./token\"", "write it from the root"},
+      {"[checks]\nkeyword = 5", "a text in quotes, or a list of them"},
+      {"[checks]\nkeyword = [5]", "a list of texts"},
+      {"[checks]\nkeyword = [\"a\", \" \"]", "is empty; remove it"},
+      {"[checks]\nkeyword = \"a\\nb\"", "write several as"},
+      {"[checks]\nforbidden = \"a\"", "a list of texts"},
+      {"[checks]\nbody_match = \"a\"", "a list of texts"},
+      {"[checks]\njson_equals = [\"/status = ok\"]", "/pointer == value"},
+      {"[checks]\nexpect_header = [\"a b\"]", "Name ~ expression"},
+      {"[checks]\nsize_max = \"1TiB\"", "at most 64MiB"},
+      {"[checks]\nsize_min = -1", "negative"},
+      {"[checks]\nhttp_version = \"3\"", "1.0, 1.1, 2"},
+      {"[checks]\nhttp_version = 2", "this is a whole number"},
+      {"[checks]\nignore_case = \"yes\"", "true or false"},
+      {"[checks]\nauth_user = \"a:b\"", "':'"},
       {"[checks]\nallow = [\"10.0.0.1/8\"]", "beyond its prefix"},
       {"[checks]\nresolvers = [\"dns.example\"]", "IP:PORT"},
       {"[checks]\nheader = [\"a: b\\nc: d\"]", "line break"},
@@ -238,6 +312,22 @@ TEST(Config, ContradictionsAreErrorsAtTheKeyThatWasSet) {
        "w.toml:2:1: error: checks.timeout (10s) is longer than checks.interval (5s)"},
       {"[checks]\nmethod = \"HEAD\"\nkeyword = \"x\"", "w.toml:3:1: error: checks.keyword"},
       {"[checks]\nbody = \"x\"", "w.toml:2:1: error: checks.body"},
+      {"[checks]\njson_equals = [\"/a == 1\"]\nmethod = \"HEAD\"",
+       "w.toml:2:1: error: checks.json_equals: the answer to HEAD has no body"},
+      {"[checks]\nbody_match = [\"a\"]\nmax_body = 0",
+       "w.toml:2:1: error: checks.body_match: nothing is read of the body, because max_body is 0"},
+      {"[checks]\nsize_min = \"2KiB\"\nsize_max = \"1KiB\"",
+       "w.toml:2:1: error: checks.size_min: "},
+      {"[checks]\nsize_max = \"2MiB\"", "w.toml:2:1: error: checks.size_max: "},
+      {"[checks]\nauth_user = \"me\"",
+       "w.toml:2:1: error: checks.auth_user: set auth_password_file"},
+      {"[checks]\nauth_password_file = \"/p\"",
+       "w.toml:2:1: error: checks.auth_password_file: whose?"},
+      {"[checks]\nauth_user = \"me\"\nauth_password_file = \"p\"\nbearer_token_file = \"t\"",
+       "w.toml:4:1: error: checks.bearer_token_file: "},
+      {"[checks]\nclient_key_file = \"/k\"", "w.toml:2:1: error: checks.client_key_file: "},
+      {"[checks]\nkeyword = [\"a\", \"a\"]", "checks.keyword names 'a' twice"},
+      {"[checks]\nexpect_header = [\"a\", \"a\"]", "checks.expect_header names 'a' twice"},
       {"[vantage]\ncanaries = [\"https://a.example\", \"https://a.example\"]", "twice"},
       {"[checks]\nresolvers = [\"192.0.2.1\", \"192.0.2.1\"]", "twice"},
       {"[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n[[verifier]]\nname = \"a\"\nurl = "
@@ -260,6 +350,9 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
       "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\nsecret = \"hunter2\"",
       "[[verifier]]\nname = \"a\"\nurl = \"https://u:hunter2@a.example\"",
       "[checks]\nheader = [\"Authorization: Bearer hunter2\"]",
+      "[checks]\nauth_password = \"hunter2\"",
+      "[checks]\nbearer_token = \"hunter2\"",
+      "[checks]\nclient_key = \"hunter2\"",
   };
   for (const std::string& text : texts) {
     const ConfigReport report = parse_config(text, "w.toml");
@@ -271,6 +364,9 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
   }
   EXPECT_THAT(problems(texts[1]), Contains(HasSubstr("here password_file")));
   EXPECT_THAT(problems(texts[0]), Contains(HasSubstr("store.password_file")));
+  EXPECT_THAT(problems(texts[7]), Contains(HasSubstr("here auth_password_file")));
+  EXPECT_THAT(problems(texts[8]), Contains(HasSubstr("here bearer_token_file")));
+  EXPECT_THAT(problems("[checks]\ntoken = \"x\""), Contains(HasSubstr("here bearer_token_file")));
 }
 
 TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
@@ -335,7 +431,7 @@ TEST(Config, ValuesArePrintedSoThatTheFileReadsThemBack) {
   const ConfigReport report =
       parse_config("[checks]\nkeyword = \"a\\\"b\\\\c\\u0001\"\nheader = [\"A: b\"]", "w.toml");
   ASSERT_TRUE(report.ok());
-  EXPECT_EQ(value_of(report, "checks.keyword"), "\"a\\\"b\\\\c\\u0001\" set");
+  EXPECT_EQ(value_of(report, "checks.keyword"), "[\"a\\\"b\\\\c\\u0001\"] set");
   std::string text = "[checks]\n";
   for (const EffectiveValue& value : report.values) {
     if (value.key.starts_with("checks.")) text += value.key.substr(7) + " = " + value.value + "\n";

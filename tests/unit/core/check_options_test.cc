@@ -27,6 +27,19 @@ std::string refusal(std::string_view name, std::string_view text) {
   return fits.error().message;
 }
 
+TEST(CheckOptions, TheRepeatableOnesTakeOneValueALine) {
+  const std::set<std::string_view> expected{"header",        "keyword",        "forbidden",
+                                            "body_match",    "body_not_match", "json_equals",
+                                            "expect_header", "resolver",       "allow"};
+  std::set<std::string_view> repeatable;
+  for (const std::string_view name : option_names()) {
+    if (is_repeatable_option(name)) repeatable.insert(name);
+  }
+  EXPECT_EQ(repeatable, expected);
+  EXPECT_FALSE(is_repeatable_option("colour"));
+  EXPECT_EQ(applied("keyword", "a\nb").keyword.size(), 2U);
+}
+
 std::string lines(int count, const std::string& line) {
   std::string text;
   for (int i = 0; i < count; ++i) text += line + "\n";

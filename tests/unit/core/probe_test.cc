@@ -31,7 +31,8 @@ const std::vector<Group>& public_causes() {
        {"http_timeout", "http_closed", "http_malformed", "http_status", "redirect_too_many",
         "redirect_refused", "redirect_invalid"}},
       {Outcome::Down, {"body_timeout", "body_truncated", "body_malformed"}},
-      {Outcome::Down, {"keyword_missing", "keyword_forbidden", "content_error_page"}},
+      {Outcome::Down, {"keyword_missing", "keyword_forbidden", "content_error_page",
+        "content_json", "content_header", "content_size"}},
       {Outcome::NotMeasured,
        {"address_blocked", "target_invalid", "local_overload", "local_resources", "local_network",
         "resolver_unreachable", "cancelled"}}};
