@@ -117,7 +117,7 @@ struct FreshnessMark {
   WallTime next_due_at = kNoWallTime;
   // Of the certificate the newest result showed. kNoWallTime and nothing: it showed none.
   WallTime cert_not_after = kNoWallTime;
-  std::optional<std::array<std::uint8_t, 32>> cert_sha256;
+  std::optional<std::array<std::uint8_t, 32>> cert_sha256{};
 };
 
 }  // namespace watchwheel::core

@@ -81,6 +81,8 @@ int run(const Load& load) {
       clock, handler));
   core::CheckOptions options;
   options.ca_file = load.ca_file;
+  options.timeout = std::chrono::round<std::chrono::milliseconds>(std::chrono::duration<double>(load.timeout_s));
+  options.connect_timeout = options.timeout;
   const checker::PlanRef plan = must(checker->prepare(options));
   std::vector<std::string> urls;  // As the site table has them ready; making them is not the check.
   urls.reserve(load.sites);

@@ -3,12 +3,14 @@
 
 #include <arpa/inet.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 namespace watchwheel::bench {
 namespace {
@@ -22,6 +24,14 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::uint64_t resident_kib() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
 }
 
 }  // namespace
@@ -59,6 +69,7 @@ Load read_load(const char* program, int argc, char** argv) {
   app.add_option("--warm-up", load.warm_up, "Checks before the measured ones");
   app.add_option("--rate", load.rate, "Measured checks started a second; 0: as fast as it goes");
   app.add_option("--time-limit", load.time_limit_s, "Seconds");
+  app.add_option("--timeout", load.timeout_s, "Seconds of one check, for a client that has deadlines");
   app.add_option("--dns-cache", load.dns_cache, "Names kept, for a client that keeps them");
   try {
     app.parse(argc, argv);
@@ -118,6 +129,7 @@ double Progress::next_start(std::uint64_t in_flight) const {
 }
 
 void Progress::on_start() {
+  if (started_ == 0) resident_before_ = resident_kib();
   if (started_ == load_.warm_up) paced_since_ = now_s();
   ++started_;
 }
@@ -139,14 +151,16 @@ int Progress::report() const {
   ::getrusage(RUSAGE_SELF, &usage);
   std::printf(
       R"({"client":"%s","checks":%llu,"failed":%llu,"broken_off":%s,"user_us":%.2f,"system_us":%.2f,)"
-      R"("cpu_us":%.2f,"wall_s":%.3f,"peak_rss_kib":%ld})"
+      R"("cpu_us":%.2f,"wall_s":%.3f,"peak_rss_kib":%ld,"in_flight":%u,"in_flight_kib_each":%.1f})"
       "\n",
       load_.label.c_str(), static_cast<unsigned long long>(load_.checks),
       static_cast<unsigned long long>(failed_), broken_off ? "true" : "false",
       (at_end_.user_s - at_begin_.user_s) / checks * 1e6,
       (at_end_.system_s - at_begin_.system_s) / checks * 1e6,
       (at_end_.user_s + at_end_.system_s - at_begin_.user_s - at_begin_.system_s) / checks * 1e6,
-      measured_until_ - measuring_since_, usage.ru_maxrss);
+      measured_until_ - measuring_since_, usage.ru_maxrss, load_.in_flight,
+      static_cast<double>(usage.ru_maxrss - static_cast<long>(resident_before_)) /
+          load_.in_flight);
   return broken_off || failed_ > 0 ? 1 : 0;
 }
 

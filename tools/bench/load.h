@@ -30,6 +30,7 @@ struct Load {
   std::uint64_t warm_up = 2'000;
   double rate = 0;                    // Checks started a second; 0: as fast as the window allows.
   double time_limit_s = 60;           // A run that takes longer is broken off and fails.
+  double timeout_s = 10;              // Of one check, for a client that has deadlines.
   std::uint32_t dns_cache = 100'000;  // Of a client that has one.
 
   [[nodiscard]] std::uint32_t site_of(std::uint64_t check) const {
@@ -84,6 +85,7 @@ class Progress {
   double paced_since_ = 0;    // When the first measured check was started.
   double measuring_since_ = 0;
   double measured_until_ = 0;
+  std::uint64_t resident_before_ = 0;  // KiB, at the first start.
   CpuTime at_begin_;
   CpuTime at_end_;
 };

@@ -40,13 +40,14 @@ function ratios(condition, client, first,    rep, n) {
     known[condition, client] = 1
     clients[condition, ++client_count[condition]] = client
     # The order rotates, so the first row is told by its name.
-    if (client ~ /^floor/) floor[condition] = client
+    if (client ~ /^(floor|libcurl)/ && !(condition in floor)) floor[condition] = client
   }
   if (rep > reps[condition]) reps[condition] = rep
   run[condition, client, rep, "cpu_us"] = field("cpu_us")
   run[condition, client, rep, "user_us"] = field("user_us")
   run[condition, client, rep, "wall"] = field("checks") / (field("wall_s") + 0 > 0 ? field("wall_s") : 1)
   run[condition, client, rep, "rss"] = field("peak_rss_kib") / 1024
+  run[condition, client, rep, "each"] = field("in_flight_kib_each")
   failed[condition, client] += field("failed")
 }
 
@@ -58,6 +59,7 @@ function row(condition, client, first,    n, middle) {
   if (n) { middle = median(n); printf " %.2f (%.2f to %.2f) |", middle, values[1], values[n] } else printf " |"
   n = collect(condition, client, "wall"); printf " %d |", median(n)
   n = collect(condition, client, "rss"); printf " %.0f |", median(n)
+  n = collect(condition, client, "each"); printf " %.1f |", median(n)
   printf " %d |\n", failed[condition, client]
 }
 
@@ -65,8 +67,8 @@ END {
   for (c = 1; c <= condition_count; ++c) {
     condition = conditions[c]; first = floor[condition]
     printf "\n%s, %d repetitions\n\n", condition, reps[condition]
-    print "| client | CPU µs a check, median [min] | of it user | ratio to the floor, median (range) | checks a second | peak RSS MiB | failed |"
-    print "| --- | --- | --- | --- | --- | --- | --- |"
+    print "| client | CPU µs a check, median [min] | of it user | ratio to the floor, median (range) | checks a second | peak RSS MiB | KiB more for each in flight | failed |"
+    print "| --- | --- | --- | --- | --- | --- | --- | --- |"
     if (first != "") row(condition, first, first)
     for (i = 1; i <= client_count[condition]; ++i)
       if (clients[condition, i] != first) row(condition, clients[condition, i], first)

@@ -48,6 +48,8 @@ constexpr std::array<FaultFacts, kFaultKinds> kTable{{
      "sends the head, then one byte of body a second"},
     {BadChunks, "bad_chunks", S::Http, "body_malformed",
      "sends a chunked body with a chunk size that is no number"},
+    {EndlessHead, "endless_head", S::Http, "http_malformed",
+     "sends header lines as fast as they are taken, and no end of them"},
     {ErrorPage, "error_page", S::Http, "content_error_page",
      "status 200 with the page of a WordPress that lost its database"},
     {SlowOk, "slow_ok", S::Fine, "ok", "a good page after two seconds"},
@@ -55,6 +57,10 @@ constexpr std::array<FaultFacts, kFaultKinds> kTable{{
     {ChunkedOk, "chunked_ok", S::Fine, "ok", "a good page in chunks"},
     {ArticleOk, "article_ok", S::Fine, "ok",
      "a good page whose text quotes the words of an error page"},
+    {EndlessBody, "endless_body", S::Fine, "ok",
+     "a body as fast as it is taken, and no end of it; nobody has to read it all"},
+    {GzipBomb, "gzip_bomb", S::Fine, "ok",
+     "the same, compressed a thousandfold"},
 }};
 
 constexpr bool is_in_order() {

@@ -53,14 +53,17 @@ enum class FaultKind : std::uint8_t {
   Truncated,
   SlowBody,
   BadChunks,
+  EndlessHead,
   ErrorPage,
   // Odd, but healthy: a site with one of these is up.
   SlowOk,
   RedirectOk,
   ChunkedOk,
   ArticleOk,
+  EndlessBody,
+  GzipBomb,
 };
-inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::ArticleOk) + 1;
+inline constexpr std::size_t kFaultKinds = static_cast<std::size_t>(FaultKind::GzipBomb) + 1;
 
 enum class FaultStage : std::uint8_t { None, Dns, Connect, Tls, Http, Fine };
 

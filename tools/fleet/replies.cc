@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fleet/replies.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -36,6 +38,12 @@ __attribute__((format(printf, 2, 3))) void append(Reply& out, const char* format
   va_end(arguments);
   // Every format here is far below the room; cut rather than overrun should one ever grow.
   if (written > 0) out.front_length += std::min(static_cast<std::size_t>(written), room - 1);
+}
+
+void append_bytes(Reply& out, std::string_view bytes) {
+  const std::size_t size = std::min(bytes.size(), out.front.size() - out.front_length);
+  std::copy_n(bytes.begin(), size, out.front.begin() + static_cast<std::ptrdiff_t>(out.front_length));
+  out.front_length += size;
 }
 
 const char* connection_field(const ReplyWish& wish) {
@@ -74,9 +82,36 @@ std::array<char, 512> page_front(const ReplyWish& wish, std::size_t& length) {
   return text;
 }
 
+// Blocks of compressed zeros that need nothing from the ones before, so that they can be sent again and again.
+std::string repeatable_zeros() {
+  constexpr std::size_t kZeros = 1024 * 1024;
+  const std::string zeros(kZeros, '\0');
+  std::string out(kZeros, '\0');
+  z_stream stream{};
+  // A negative window: no header, which goes before the first block only.
+  if (deflateInit2(&stream, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK) return {};
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(zeros.data()));
+  stream.avail_in = kZeros;
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = kZeros;
+  (void)deflate(&stream, Z_FULL_FLUSH);
+  out.resize(stream.total_out);
+  (void)deflateEnd(&stream);
+  return out;
+}
+
+void repeat_to(std::string& text, std::size_t bytes) {
+  const std::string once = text;
+  while (!once.empty() && text.size() < bytes) text += once;
+}
+
 }  // namespace
 
 ReplyMaker::ReplyMaker(std::uint32_t body_bytes) : body_bytes_(body_bytes) {
+  endless_head_ = "X-And-Another: of which there is no end\r\n";
+  endless_body_ = kSentence;
+  bomb_ = repeatable_zeros();
+  for (std::string* text : {&endless_head_, &endless_body_, &bomb_}) repeat_to(*text, kLapBytes);
   while (filler_.size() + kClosing.size() < body_bytes) filler_ += kSentence;
   filler_.resize(body_bytes - kClosing.size());
   filler_ += kClosing;
@@ -163,6 +198,23 @@ void ReplyMaker::make(const ReplyWish& wish, Reply& out) const {
       append_head(out, "200 OK", "", wish, body_bytes_);
       out.end = wish.head_only ? ReplyEnd::Close : ReplyEnd::Drip;
       return;
+    case FaultKind::EndlessHead:
+      append(out, "HTTP/1.1 200 OK\r\n");
+      out.shared = endless_head_;
+      out.end = ReplyEnd::Again;
+      return;
+    case FaultKind::EndlessBody:
+    case FaultKind::GzipBomb: {
+      const bool bomb = wish.kind == FaultKind::GzipBomb;
+      // The ten bytes of a gzip header: no name, no time.
+      append(out, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n%sConnection: close\r\n\r\n",
+             bomb ? "Content-Encoding: gzip\r\n" : "");
+      if (wish.head_only) return;
+      if (bomb) append_bytes(out, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"sv);
+      out.shared = bomb ? bomb_ : endless_body_;
+      out.end = ReplyEnd::Again;
+      return;
+    }
     case FaultKind::BadChunks:
     case FaultKind::ChunkedOk:
       return make_chunked(wish, out);

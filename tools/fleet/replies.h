@@ -23,6 +23,7 @@ enum class ReplyEnd : std::uint8_t {
   Reset,  // RST instead of FIN.
   Hold,   // Say nothing more and wait for the client to give up.
   Drip,   // One byte a second.
+  Again,  // The shared part from its beginning, kLapsMax times.
 };
 
 struct ReplyWish {
@@ -41,6 +42,9 @@ struct Reply {
   [[nodiscard]] std::uint64_t size() const noexcept { return front_length + shared.size(); }
 };
 
+inline constexpr std::size_t kLapBytes = 64 * 1024;
+inline constexpr std::uint32_t kLapsMax = 4096;  // 256 MiB: whoever takes that much has no limit of his own.
+
 // Targets below this are the second hop of a redirect, never a fresh asking.
 inline constexpr std::string_view kHopPrefix = "/hop/";
 
@@ -57,6 +61,7 @@ class ReplyMaker {
   std::uint32_t body_bytes_;
   std::string filler_;   // Text that pads a page to its size, its closing tags last.
   std::string chunked_;  // The filler as one chunk with the end mark.
+  std::string endless_head_, endless_body_, bomb_;  // What is sent again and again; kLapBytes at the least.
 };
 
 }  // namespace watchwheel::fleet

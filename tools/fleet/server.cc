@@ -240,6 +240,8 @@ void Server::write(Connection& row) {
       return want(row, EPOLLOUT);
     }
     row.sent += static_cast<std::uint64_t>(sent);
+    if (reply_.end == ReplyEnd::Again && row.sent == reply_.size() && ++row.ticks < kLapsMax)
+      row.sent = reply_.front_length;
   }
   finish(row);
 }
@@ -291,6 +293,7 @@ void Server::finish(Connection& row) {
       row.stage = Stage::Reading;
       arm(row, now + kIdle);
       return want(row, EPOLLIN);
+    case ReplyEnd::Again:  // It is enough.
     case ReplyEnd::Close:
       if (row.ssl) SSL_shutdown(row.ssl.get());
       return close(row);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <string>
 
@@ -82,11 +83,37 @@ TEST(FleetReplies, ContentLengthIsTrueForEveryWholeAnswer) {
   EXPECT_EQ(body_of(text_of(maker, {7, FaultKind::Truncated, false, false, false})).size(), 2048U);
 }
 
+// Goal: what is sent again and again is one gzip stream. Method: decode its front and three laps.
+TEST(FleetReplies, TheBombIsAThousandTimesItsSize) {
+  const ReplyMaker maker(2048);
+  Reply reply;
+  maker.make({7, FaultKind::GzipBomb, false, false, false}, reply);
+  std::string sent = body_of(std::string(reply.front.data(), reply.front_length));
+  for (int lap = 0; lap < 3; ++lap) sent += reply.shared;
+
+  z_stream stream{};
+  ASSERT_EQ(inflateInit2(&stream, 16 + 15), Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(sent.data());
+  stream.avail_in = static_cast<uInt>(sent.size());
+  std::string out(1024 * 1024, 'x');
+  std::uint64_t zeros = 0;
+  int status = Z_OK;
+  while (stream.avail_in > 0 && status == Z_OK) {
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    status = inflate(&stream, Z_NO_FLUSH);
+    zeros += out.size() - stream.avail_out;
+  }
+  EXPECT_EQ(inflateEnd(&stream), Z_OK);
+  EXPECT_TRUE(status == Z_OK || status == Z_BUF_ERROR) << status;
+  EXPECT_GT(zeros, sent.size() * 500);
+}
+
 TEST(FleetReplies, HeadHasNoBody) {
   const ReplyMaker maker(2048);
   for (const FaultFacts& facts : fault_table()) {
     const std::string text = text_of(maker, {7, facts.kind, false, true, false});
-    if (!text.starts_with("HTTP/")) continue;
+    if (!text.starts_with("HTTP/") || facts.kind == FaultKind::EndlessHead) continue;
     EXPECT_TRUE(text.ends_with("\r\n\r\n")) << facts.name;
   }
 }
