@@ -102,8 +102,37 @@ struct Row {
   std::string_view blocked;          // Why the guard refused the last one it refused.
   IpAddress blocked_ip;
   Endpoint last;
-  int connected = -1;  // Done: waits for the turn after dial().
+  int connected = -1;                                    // Done: waits for the turn after dial().
+  std::unique_ptr<std::vector<core::AddressTry>> tries;  // Null: nobody asked for a trace.
 };
+
+// For a trace: what an address said.
+std::string words_for(core::Cause cause, int error) {
+  switch (cause) {
+    case core::Cause::ConnectRefused:
+      return "refused";
+    case core::Cause::ConnectReset:
+      return "reset";
+    case core::Cause::ConnectTimeout:
+      return "no answer";
+    case core::Cause::LocalNetwork:
+      return std::string("our own network says: ") + std::strerror(error);
+    default:
+      return std::strerror(error);
+  }
+}
+
+void begin_try(Row& row, const IpAddress& ip, core::SteadyTime now) {
+  if (row.tries) row.tries->push_back({to_string(ip), now - row.started, ""});
+}
+
+void end_try(Row& row, const IpAddress& ip, const std::string& said) {
+  if (!row.tries) return;
+  const std::string address = to_string(ip);
+  for (core::AddressTry& tried : *row.tries) {
+    if (tried.address == address && tried.result.empty()) tried.result = said;
+  }
+}
 
 class RacingDialer final : public Dialer, private IoHandler, private TimerHandler {
  public:
@@ -140,6 +169,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     row.blocked = {};
     row.last = {request.addresses.front(), request.port};
     row.connected = -1;
+    if (request.trace) row.tries = std::make_unique<std::vector<core::AddressTry>>();
 
     if (now < row.deadline) start_next(index, now);
     // Even when all is decided already: never from inside dial().
@@ -175,6 +205,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     for (Attempt& attempt : row.attempts) drop(attempt);
     if (row.connected >= 0) ::close(row.connected);
     row.connected = -1;
+    row.tries.reset();
     row.used = false;
     ++row.generation;
     free_.push_back(static_cast<std::size_t>(&row - rows_.data()));
@@ -229,6 +260,8 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       if (!verdict.allowed) {
         row.blocked = verdict.reason;
         row.blocked_ip = endpoint.ip;
+        begin_try(row, endpoint.ip, now);
+        end_try(row, endpoint.ip, "blocked: " + std::string(verdict.reason));
         continue;
       }
       if (start(index, endpoint, now)) return;
@@ -240,6 +273,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     Row& row = rows_[index];
     ++row.tried;
     row.last = endpoint;
+    begin_try(row, endpoint.ip, now);
     const int fd = ::socket(endpoint.ip.v6 ? AF_INET6 : AF_INET,
                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
@@ -276,6 +310,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
 
   static void note(Row& row, core::Cause cause, int error, const Endpoint& endpoint) {
     if (cause == core::Cause::ConnectTimeout) row.silent[endpoint.ip.v6] = true;
+    if (row.tries) end_try(row, endpoint.ip, words_for(cause, error));
     if (weight(cause) > weight(row.told.cause)) row.told = {cause, error, endpoint};
   }
 
@@ -370,6 +405,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     dialed.endpoint = row.last;
     dialed.tried = row.tried;
     dialed.took = now - row.started;
+    if (row.tries) dialed.tries = tries_of(row);
     if (row.connected >= 0) {
       dialed.fd = row.connected;
       row.connected = -1;
@@ -382,6 +418,14 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     const std::uint64_t tag = row.tag;
     release(row);
     handler->on_dialed(tag, std::move(dialed), now);
+  }
+
+  static std::vector<core::AddressTry> tries_of(Row& row) {
+    if (row.connected >= 0) end_try(row, row.last.ip, "connected");
+    for (core::AddressTry& tried : *row.tries) {
+      if (tried.result.empty()) tried.result = "given up: another one answered first";
+    }
+    return std::move(*row.tries);
   }
 
   // See the top of this file.

@@ -34,6 +34,7 @@ struct DialRequest {
   std::span<const Cidr> allow;           // Must live until the dial ends (the plan's).
   bool allow_private = false;
   core::SteadyTime deadline;
+  bool trace = false;                    // Tell of each address.
 };
 
 struct Dialed {
@@ -43,6 +44,7 @@ struct Dialed {
   std::uint16_t tried = 0;       // Addresses for which a connect was started.
   core::Duration took{};         // From the first connect to success or the end.
   std::string detail;            // For a failure: which address said what.
+  std::vector<core::AddressTry> tries;  // When asked for a trace: in the order they began, the blocked ones too.
 };
 
 class DialHandler {
