@@ -21,15 +21,15 @@ namespace watchwheel::testing {
 struct CheckCase {
   std::string name;  // "tls/expired": the area and what is wrong. Unique.
   std::string url;
-  core::SiteOptions options;  // As texts, on top of case_defaults().
+  core::SiteOptions options{};  // As texts, on top of case_defaults().
   core::Cause cause = core::Cause::Ok;
   core::Phase phase = core::Phase::Done;
-  std::string detail;                          // What the detail must hold; "": anything.
-  std::chrono::milliseconds within{2000};      // From start to result. Slow builds get several times as much.
-  std::chrono::milliseconds at_least{0};       // Sooner would be as wrong.
-  std::uint16_t http_status = 0;               // 0: any.
-  std::vector<core::Warning> warnings{};       // Exactly these.
-  std::string not_through_daemon{};            // Why it cannot be asked there; "": it can.
+  std::string detail{};                    // What the detail must hold; "": anything.
+  std::chrono::milliseconds within{2000};  // From start to result; slow builds get several times.
+  std::chrono::milliseconds at_least{0};   // Sooner would be as wrong.
+  std::uint16_t http_status = 0;           // 0: any.
+  std::vector<core::Warning> warnings{};   // Exactly these.
+  std::string not_through_daemon{};        // Why it cannot be asked there; "": it can.
 };
 
 // What the options of every case stand on: a timeout of 3 s, else the product's defaults.
@@ -50,9 +50,28 @@ class CaseArea {
 [[nodiscard]] std::unique_ptr<CaseArea> connect_cases();  // Connections, and what is tried next.
 [[nodiscard]] std::unique_ptr<CaseArea> guard_cases();    // Addresses that may not be asked.
 [[nodiscard]] std::unique_ptr<CaseArea> tls_cases();      // Handshakes and certificates.
-[[nodiscard]] std::unique_ptr<CaseArea> http_cases();     // Requests, responses, framing, redirects, cookies, deadlines.
-[[nodiscard]] std::unique_ptr<CaseArea> content_cases();  // Texts, expressions, JSON, headers, sizes, error pages.
-[[nodiscard]] std::unique_ptr<CaseArea> server_cases();   // nginx, Apache, HAProxy, Unbound, Knot as they come.
+[[nodiscard]] std::unique_ptr<CaseArea>
+http_cases();  // Requests, responses, framing, redirects, cookies, deadlines.
+[[nodiscard]] std::unique_ptr<CaseArea>
+content_cases();  // Texts, expressions, JSON, headers, sizes, error pages.
+[[nodiscard]] std::unique_ptr<CaseArea>
+server_cases();  // nginx, Apache, HAProxy, Unbound, Knot as they come.
+
+// What a result says that the case does not, as one line ("got http_timeout at first_byte, …"); "" when it is right. How long it
+// took is for the caller to judge.
+[[nodiscard]] std::string mismatch(const CheckCase& expected, const core::ProbeResult& got);
+// "down http_status at first_byte, status 500": what a case expects, for messages.
+[[nodiscard]] std::string describe(const CheckCase& expected);
+
+// Causes that nothing outside can bring about, each with the reason and where it is tested instead.
+struct UncausedFromOutside {
+  core::Cause cause;
+  const char* why;
+};
+[[nodiscard]] const std::vector<UncausedFromOutside>& causes_without_cases();
+
+// Whether the public interface lets a result with this cause end in this phase.
+[[nodiscard]] bool phase_fits(core::Cause cause, core::Phase phase);
 
 struct NamedArea {
   const char* name;
