@@ -1,35 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/body_scan.h"
 
-#include <string.h>
-
 #include <algorithm>
+#include <utility>
 
 #include "core/ensure.h"
 
 namespace watchwheel::checker {
 namespace {
 
-// std::string_view::find looks for the first byte and compares; a body of that byte makes it quadratic. memmem() does not.
-bool contains(std::string_view hay, std::string_view needle) {
-  return ::memmem(hay.data(), hay.size(), needle.data(), needle.size()) != nullptr;
+constexpr std::size_t kKeptStep = 4 * 1024;
+
+std::vector<std::string_view> texts_of(const BodyRules& rules) {
+  std::vector<std::string_view> texts(rules.keyword.begin(), rules.keyword.end());
+  texts.insert(texts.end(), rules.forbidden.begin(), rules.forbidden.end());
+  return texts;
+}
+
+bool beyond_ascii(const std::vector<std::string>& texts) {
+  return std::any_of(texts.begin(), texts.end(), [](const std::string& text) {
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+  });
 }
 
 }  // namespace
 
-std::size_t BodyRules::longest() const {
-  std::size_t most = 0;
-  for (const std::string& text : keyword) most = std::max(most, text.size());
-  for (const std::string& text : forbidden) most = std::max(most, text.size());
-  return most;
+// ---- kept texts ----
+
+KeptText::KeptText(KeptText&& other) noexcept
+    : budget_(other.budget_),
+      taken_(std::exchange(other.taken_, 0)),
+      text_(std::exchange(other.text_, {})) {}
+
+KeptText& KeptText::operator=(KeptText&& other) noexcept {
+  if (this == &other) return *this;
+  drop();
+  budget_ = other.budget_;
+  taken_ = std::exchange(other.taken_, 0);
+  text_ = std::exchange(other.text_, {});
+  return *this;
 }
 
-BodyScan::BodyScan(const BodyRules& rules) : rules_(&rules) {
+bool KeptText::append(std::string_view bytes) {
+  const std::size_t needed = text_.size() + bytes.size();
+  if (needed > taken_) {
+    const std::size_t wanted = std::max({needed, taken_ * 2, kKeptStep});
+    if (budget_ == nullptr || !budget_->take(wanted - taken_)) {
+      drop();
+      return false;
+    }
+    taken_ = wanted;
+    text_.reserve(wanted);
+  }
+  text_.append(bytes);
+  return true;
+}
+
+void KeptText::drop() {
+  if (budget_ != nullptr) budget_->give_back(std::exchange(taken_, 0));
+  text_ = std::string{};
+}
+
+// ---- one body ----
+
+BodyScan::BodyScan(const BodyRules& rules, BodyMeans* means, std::string_view content_type)
+    : rules_(&rules),
+      means_(means),
+      raw_(texts_of(rules), rules.ignore_case),
+      by_characters_(means != nullptr && (rules.searching() || rules.keep_text)) {
   ENSURE(rules.keyword.size() <= 32 && rules.forbidden.size() <= 32,
-         "more texts than a scan has bits for");
+         "more texts than a plan may have");
+  if (!by_characters_) return;
+  content_type_ = content_type;
+  if (rules.keep_text) kept_ = KeptText(means->kept);
 }
 
-void BodyScan::feed(std::string_view piece) {
+bool BodyScan::feed(std::string_view piece) {
   bytes_ += piece.size();
   if (rules_->keep_page) {
     if (bytes_ <= kPageBytesMax) {
@@ -38,42 +85,88 @@ void BodyScan::feed(std::string_view piece) {
       page_ = std::string{};
     }
   }
-  if (!rules_->searching() || piece.empty()) return;
+  raw_.feed(piece);
+  if (by_characters_) {
+    if (decided_) {
+      take_text(piece);
+    } else {
+      take_head(piece);
+    }
+  }
+  return rules_->size_max == 0 || bytes_ <= rules_->size_max;
+}
 
-  // A match across the border lies within the tail and the first (longest - 1) bytes of the piece.
-  const std::size_t keep = rules_->longest() - 1;
-  std::string border = tail_;
-  border.append(piece.substr(0, keep));
-  for (std::size_t i = 0; i < rules_->keyword.size(); ++i) {
-    const std::uint64_t bit = std::uint64_t{1} << i;
-    if ((found_ & bit) == 0 && seen(rules_->keyword[i], border, piece)) found_ |= bit;
+void BodyScan::finish() {
+  if (std::exchange(finished_, true) || !by_characters_) return;
+  if (!decided_) decide();
+  if (!to_utf8_) return;
+  const std::string_view last = to_utf8_->finish();
+  if (utf8_) utf8_->feed(last);
+  keep(last);
+}
+
+void BodyScan::take_head(std::string_view piece) {
+  const std::size_t wanted = declaration_bytes(content_type_);
+  const std::size_t room = wanted - std::min(head_.size(), wanted);
+  head_.append(piece.substr(0, room));
+  if (head_.size() < wanted) return;
+  decide();
+  take_text(piece.substr(std::min(room, piece.size())));
+}
+
+void BodyScan::decide() {
+  decided_ = true;
+  const std::string head = std::exchange(head_, {});
+  declaration_ = declared_charset(content_type_, head);
+  if (declaration_.charset != nullptr && !is_utf8(*declaration_.charset)) {
+    const bool texts_differ =
+        rules_->searching() && (!is_ascii_based(*declaration_.charset) ||
+                                beyond_ascii(rules_->keyword) || beyond_ascii(rules_->forbidden));
+    Decoders::Decoder* decoder = texts_differ || rules_->keep_text
+                                     ? means_->decoders.decoder(*declaration_.charset)
+                                     : nullptr;
+    if (decoder != nullptr) to_utf8_.emplace(*decoder);
+    if (decoder != nullptr && texts_differ)
+      utf8_ = std::make_unique<TextSearch>(texts_of(*rules_), rules_->ignore_case);
   }
-  for (std::size_t i = 0; i < rules_->forbidden.size(); ++i) {
-    const std::uint64_t bit = std::uint64_t{1} << (i + 32);
-    if ((found_ & bit) == 0 && seen(rules_->forbidden[i], border, piece)) found_ |= bit;
+  take_text(std::string_view(head).substr(declaration_.mark_bytes));
+}
+
+void BodyScan::take_text(std::string_view piece) {
+  if (!to_utf8_) {
+    keep(piece);
+    return;
   }
-  if (piece.size() >= keep) {
-    tail_.assign(piece.substr(piece.size() - keep));
-  } else {
-    tail_.append(piece);
-    if (tail_.size() > keep) tail_.erase(0, tail_.size() - keep);
+  ToUtf8::Buffer buffer;
+  while (!piece.empty()) {
+    const std::string_view text = to_utf8_->next(piece, buffer);
+    if (utf8_) utf8_->feed(text);
+    keep(text);
   }
 }
 
-bool BodyScan::seen(std::string_view text, std::string_view border, std::string_view piece) const {
-  return contains(piece, text) || (!tail_.empty() && contains(border, text));
+void BodyScan::keep(std::string_view text) {
+  if (rules_->keep_text && !not_kept_) not_kept_ = !kept_.append(text);
+}
+
+std::optional<BodyScan::Place> BodyScan::place(std::size_t i) const {
+  if (const auto at = raw_.first(i)) return Place{*at, false};
+  if (!utf8_) return std::nullopt;
+  const auto at = utf8_->first(i);
+  if (!at) return std::nullopt;
+  return Place{*at, true};
 }
 
 std::optional<std::string_view> BodyScan::keyword_missing() const {
   for (std::size_t i = 0; i < rules_->keyword.size(); ++i) {
-    if (((found_ >> i) & 1U) == 0) return rules_->keyword[i];
+    if (!keyword_place(i)) return rules_->keyword[i];
   }
   return std::nullopt;
 }
 
 std::optional<std::string_view> BodyScan::forbidden_found() const {
   for (std::size_t i = 0; i < rules_->forbidden.size(); ++i) {
-    if ((found_ >> (i + 32)) & 1U) return rules_->forbidden[i];
+    if (forbidden_place(i)) return rules_->forbidden[i];
   }
   return std::nullopt;
 }
