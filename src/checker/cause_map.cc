@@ -194,7 +194,6 @@ bool is_ours(int curl_code) {
   switch (curl_code) {
     case CURLE_FAILED_INIT:
     case CURLE_NOT_BUILT_IN:
-    case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_INTERFACE_FAILED:
     case CURLE_UNKNOWN_OPTION:
     case CURLE_SSL_ENGINE_NOTFOUND:
@@ -232,7 +231,10 @@ Phase phase_of(Stage stage) {
 }
 
 Verdict judge_end(const TransferEnd& end) {
-  if (is_ours(end.curl_code) ||
+  // libcurl keeps headers and trailers for its own interface; a line that it cannot split is a "bad argument", one that is too
+  // long is "out of memory".
+  const bool in_answer = end.stage == Stage::Head || end.stage == Stage::Body;
+  if (is_ours(end.curl_code) || (end.curl_code == CURLE_BAD_FUNCTION_ARGUMENT && !in_answer) ||
       (end.curl_code == CURLE_OUT_OF_MEMORY && end.stage != Stage::Head)) {
     return {Cause::LocalResources, phase_of(end.stage),
             "our own trouble: " + printable(end.error_text, 200)};

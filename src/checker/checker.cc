@@ -311,7 +311,8 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
                                 .plan = row.plan.get(),
                                 .method = row.method,
                                 .with_body = row.with_body,
-                                .at_origin = row.at_origin};
+                                .at_origin = row.at_origin,
+                                .cookies = row.at_origin ? row.plan->cookies : ""};
   row.exchange = exchange_->begin(request, *this, tag, now);
 }
 

@@ -6,8 +6,8 @@
 //          given to it.
 // Thread   the lane's, for every call.
 // Bounded  `transfers_max` at once, about kTransfersPerMulti in each multi handle; response header
-//          kHeadBytesMax and kHeadLinesMax, 1xx included; the body by the plan's max_body, counted
-//          after decompression. The descriptors of a multi handle are two; a transfer's is the
+//          as head_check.h says; the body by the plan's max_body, counted after decompression
+//          (body_decoder.h). The descriptors of a multi handle are two; a transfer's is the
 //          socket it was given.
 // Time     stamps are the `now` of the turn that brought the event; deadlines are the caller's:
 //          expire().
@@ -24,6 +24,7 @@
 
 #include "checker/address.h"
 #include "checker/body_scan.h"
+#include "checker/head_check.h"
 #include "checker/plan.h"
 #include "checker/reactor.h"
 #include "checker/target.h"
@@ -32,8 +33,6 @@
 namespace watchwheel::checker {
 
 inline constexpr std::size_t kTransfersPerMulti = 200;
-inline constexpr std::size_t kHeadBytesMax = 64 * 1024;
-inline constexpr std::size_t kHeadLinesMax = 200;
 
 struct ExchangeRequest {
   int fd = -1;  // Connected to `peer`; the exchange's from now on, whatever happens.
@@ -43,14 +42,7 @@ struct ExchangeRequest {
   std::string_view method;          // Used inside begin() only.
   bool with_body = false;           // Send the plan's body.
   bool at_origin = true;  // The target has the origin of the check's URL: credentials may be sent.
-};
-
-// The response header, without the interim ones.
-struct ResponseHead {
-  std::uint16_t status = 0;
-  std::string reason;  // Printable, at most 64 bytes.
-  std::optional<std::string> location;
-  std::string content_type;  // At most 128 bytes.
+  std::string cookies{};  // The value of the Cookie header; "": none is sent.
 };
 
 enum class HeadAnswer : std::uint8_t { ReadBody, Enough };
@@ -64,7 +56,7 @@ struct ExchangeResult {
   bool head_complete = false;
   ResponseHead head;
   std::optional<BodyScan> body;  // When the body was wanted.
-  bool body_cut = false;         // It went on beyond the cap.
+  bool body_cut = false;         // It went on beyond the cap, or beyond size_max.
   bool body_opaque = false;      // In a coding we do not know, so nothing was looked at.
   std::optional<core::SteadyTime> tls_done, first_byte;
   std::shared_ptr<const core::TlsFacts> tls;

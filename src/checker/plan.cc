@@ -8,6 +8,8 @@
 #include <cctype>
 #include <optional>
 
+#include "checker/secret_file.h"
+
 namespace watchwheel::checker {
 namespace {
 
@@ -61,12 +63,16 @@ bool has_header(const core::CheckOptions& options, std::string_view name) {
 }
 
 core::Result<HeaderList> make_headers(const core::CheckOptions& options, const PlanGround& ground,
-                                      bool at_origin) {
+                                      const std::string& bearer, bool at_origin) {
   HeaderListBuilder list;
   if (!has_header(options, "connection")) list.add("Connection", "close");
+  // What costs little memory to decode; windows of brotli and zstd are 16 MiB and more.
+  if (!has_header(options, "accept-encoding")) list.add("Accept-Encoding", "gzip, deflate");
   const std::string& agent = options.user_agent.empty() ? ground.user_agent : options.user_agent;
   if (!has_header(options, "user-agent") && !agent.empty()) list.add("User-Agent", agent);
+  if (at_origin && !bearer.empty()) list.add("Authorization", "Bearer " + bearer);
   for (const core::Header& header : options.headers) {
+    if (lower(header.name) == "cookie") continue;  // ProbePlan::cookies.
     // A Host header belongs to the site it was written for, as credentials do.
     if (!at_origin && (is_credential_header(header.name) || lower(header.name) == "host")) continue;
     list.add(header.name, header.value);
@@ -90,6 +96,47 @@ core::Result<void> check_headers(const core::CheckOptions& options, const PlanGr
   if (!is_header_name(options.method))
     return Error{ErrorKind::Invalid, "method: not an HTTP method"};
   return {};
+}
+
+// As one header: RFC 6265 wants no second.
+std::string own_cookies(const core::CheckOptions& options) {
+  std::string cookies;
+  for (const core::Header& header : options.headers) {
+    if (lower(header.name) != "cookie" || header.value.empty()) continue;
+    cookies += (cookies.empty() ? "" : "; ") + header.value;
+  }
+  return cookies;
+}
+
+// The secrets of the options; `bearer` gets the token.
+core::Result<void> read_secrets(ProbePlan& plan, std::string& bearer) {
+  const core::CheckOptions& options = plan.options;
+  const bool asks = !options.auth_password_file.empty() || !options.bearer_token_file.empty();
+  if (asks && has_header(options, "authorization")) {
+    return Error{ErrorKind::Invalid,
+                 "header: Authorization beside auth_user or bearer_token_file: choose one"};
+  }
+  if (!options.auth_password_file.empty()) {
+    auto password = read_secret(options.auth_password_file);
+    if (!password)
+      return Error{password.error().kind, "auth_password_file: " + password.error().message};
+    plan.login = Login{options.auth_user, std::move(*password)};
+  }
+  if (!options.bearer_token_file.empty()) {
+    auto token = read_secret(options.bearer_token_file);
+    if (!token) return Error{token.error().kind, "bearer_token_file: " + token.error().message};
+    bearer = std::move(*token);
+  }
+  return {};
+}
+
+core::Result<HttpVersion> parse_http_version(std::string_view text) {
+  constexpr std::array<std::string_view, 3> kNames{"1.0", "1.1", "2"};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == text) return static_cast<HttpVersion>(i);
+  }
+  return Error{ErrorKind::Invalid,
+               "http_version: \"" + std::string(text) + "\" is not one of 1.0, 1.1, 2"};
 }
 
 std::optional<TlsVersion> parse_tls_version(std::string_view text) {
@@ -156,10 +203,16 @@ core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& opt
   }
   plan->body_rules.keep_page = options.detect_error_pages;
 
-  auto headers = make_headers(options, ground, true);
+  auto http = parse_http_version(options.http_version);
+  if (!http) return http.error();
+  plan->http = *http;
+  std::string bearer;
+  if (auto read = read_secrets(*plan, bearer); !read) return read.error();
+  plan->cookies = own_cookies(options);
+  auto headers = make_headers(options, ground, bearer, true);
   if (!headers) return headers.error();
   plan->headers = std::move(*headers);
-  auto elsewhere = make_headers(options, ground, false);
+  auto elsewhere = make_headers(options, ground, bearer, false);
   if (!elsewhere) return elsewhere.error();
   plan->headers_elsewhere = std::move(*elsewhere);
   return plan;

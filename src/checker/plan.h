@@ -5,10 +5,11 @@
 // Immutable once made, but for the trust store, which the lane fills at the first TLS handshake.
 // Thread   the lane's.
 // Fails    make_plan is Invalid for an option that only shows unfit when it is used: a CIDR, a
-//          resolver, a header, a CA file.
+//          resolver, a header, a CA file, a secret's file.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,13 @@ struct SlistDeleter {
 using HeaderList = std::unique_ptr<curl_slist, SlistDeleter>;
 
 enum class TlsVersion : std::uint8_t { V1_0, V1_1, V1_2, V1_3 };
+enum class HttpVersion : std::uint8_t { V1_0, V1_1, V2 };
+
+// Basic authentication.
+struct Login {
+  std::string user;
+  std::string password;
+};
 
 struct ProbePlan {
   core::CheckOptions options;
@@ -38,9 +46,15 @@ struct ProbePlan {
   std::uint32_t servers = 0;        // The resolver's name for them.
   TlsVersion tls_min = TlsVersion::V1_2;
   std::shared_ptr<TrustStore> trust;  // Never null.
+  // 2: where TLS and the server agree (ALPN), else 1.1.
+  HttpVersion http = HttpVersion::V1_1;
   BodyRules body_rules;
-  // As libcurl takes them: `headers` for the origin of the check's URL, the other without what may authenticate, for wherever a
-  // redirect leads.
+  // For the origin of the check's URL only, as are headers that may authenticate and a Host header. A bearer token is in `headers`.
+  // A Host header changes what is asked for, not who is asked: name, port, server name (SNI) and certificate stay the URL's.
+  std::optional<Login> login;  // Wins over credentials in the URL.
+  std::string cookies;         // The options' own Cookie headers as one; "": none.
+  // As libcurl takes them: `headers` for the origin of the check's URL, the other without what belongs there, for wherever a
+  // redirect leads. Cookies are in neither: those of a redirect are added to them.
   HeaderList headers;
   HeaderList headers_elsewhere;
 };

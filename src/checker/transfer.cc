@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <system_error>
@@ -16,38 +17,9 @@ namespace {
 
 using core::Cause;
 
-constexpr std::string_view kUnknownCoding = "Unrecognized content encoding";
-
 template <typename Value>
 bool set(CURL* easy, CURLoption option, Value value) {
   return curl_easy_setopt(easy, option, value) == CURLE_OK;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() &&
-         (text.back() == '\r' || text.back() == '\n' || text.back() == ' ' || text.back() == '\t'))
-    text.remove_suffix(1);
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  return text;
-}
-
-bool same_name(std::string_view a, std::string_view lower) {
-  if (a.size() != lower.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const char c = a[i] >= 'A' && a[i] <= 'Z' ? static_cast<char>(a[i] + ('a' - 'A')) : a[i];
-    if (c != lower[i]) return false;
-  }
-  return true;
-}
-
-// "HTTP/1.1 503 Service Unavailable" -> "Service Unavailable".
-std::string reason_of(std::string_view status_line) {
-  for (int field = 0; field < 2; ++field) {
-    const std::size_t space = status_line.find(' ');
-    if (space == std::string_view::npos) return {};
-    status_line = trimmed(status_line.substr(space));
-  }
-  return printable(status_line, 64);
 }
 
 long curl_tls_version(TlsVersion version) {
@@ -63,6 +35,28 @@ long curl_tls_version(TlsVersion version) {
   }
   return CURL_SSLVERSION_TLSv1_2;
 }
+
+long curl_http_version(HttpVersion version, bool tls) {
+  switch (version) {
+    case HttpVersion::V1_0:
+      return CURL_HTTP_VERSION_1_0;
+    case HttpVersion::V1_1:
+      return CURL_HTTP_VERSION_1_1;
+    case HttpVersion::V2:
+      // Without TLS there is nobody to agree with: ALPN is a part of the handshake.
+      return tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
+  }
+  return CURL_HTTP_VERSION_1_1;
+}
+
+class ScanSink final : public ByteSink {
+ public:
+  explicit ScanSink(BodyScan& scan) : scan_(scan) {}
+  void take(std::string_view bytes) noexcept override { scan_.feed(bytes); }
+
+ private:
+  BodyScan& scan_;
+};
 
 }  // namespace
 
@@ -92,12 +86,11 @@ bool Transfer::set_constants(curl_slist* connect_to) {
          // Its own limit of 300 s would end our longest checks; ours is the only deadline.
          set(easy, CURLOPT_CONNECTTIMEOUT_MS, 1'000'000L) &&
          set(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
-         set(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1)) &&
          set(easy, CURLOPT_HTTP09_ALLOWED, 0L) && set(easy, CURLOPT_FOLLOWLOCATION, 0L) &&
          set(easy, CURLOPT_PATH_AS_IS, 1L) &&
          set(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC)) &&
-         // Whatever comes compressed is decoded; we ask for what costs little memory (brotli and zstd windows: up to 16 MiB and more).
-         set(easy, CURLOPT_ACCEPT_ENCODING, "gzip, deflate") &&
+         // Decoding is ours (body_decoder.h), and so is the header that asks for it (plan.cc).
+         set(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) &&
          set(easy, CURLOPT_BUFFERSIZE, 16384L) &&
          set(easy, CURLOPT_HEADERFUNCTION, &Transfer::on_header) &&
          set(easy, CURLOPT_HEADERDATA, self) &&
@@ -126,12 +119,18 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   if (target.tls) handshake_.begin(*request.plan, target.host, target.literal);
 
   CURL* easy = easy_.get();
-  const bool log_in = request.at_origin && !(target.user.empty() && target.password.empty());
+  // The options' login wins over the URL's.
+  const std::optional<Login>& login = request.plan->login;
+  const std::string& user = login ? login->user : target.user;
+  const std::string& password = login ? login->password : target.password;
+  const bool log_in = request.at_origin && !(user.empty() && password.empty());
   return set(easy, CURLOPT_URL, target.url().c_str()) && set_form(request) &&
          set(easy, CURLOPT_HTTPHEADER,
              (request.at_origin ? request.plan->headers : request.plan->headers_elsewhere).get()) &&
-         set(easy, CURLOPT_USERNAME, log_in ? target.user.c_str() : nullptr) &&
-         set(easy, CURLOPT_PASSWORD, log_in ? target.password.c_str() : nullptr) &&
+         set(easy, CURLOPT_USERNAME, log_in ? user.c_str() : nullptr) &&
+         set(easy, CURLOPT_PASSWORD, log_in ? password.c_str() : nullptr) &&
+         set(easy, CURLOPT_COOKIE, request.cookies.empty() ? nullptr : request.cookies.c_str()) &&
+         set(easy, CURLOPT_HTTP_VERSION, curl_http_version(request.plan->http, target.tls)) &&
          set(easy, CURLOPT_SSLVERSION, curl_tls_version(request.plan->tls_min));
 }
 
@@ -175,8 +174,8 @@ void Transfer::reset() {
 Stage Transfer::stage(CURLcode code) const {
   if (!seen_.opened || code == CURLE_COULDNT_CONNECT) return Stage::Connected;
   if (seen_.tls && !handshake_.done()) return Stage::Tls;
-  if (seen_.head_complete) return Stage::Body;
-  if (seen_.head_bytes > 0) return Stage::Head;
+  if (seen_.head.complete()) return Stage::Body;
+  if (seen_.head.bytes() > 0) return Stage::Head;
   long request_bytes = 0;
   curl_off_t sent = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_REQUEST_SIZE, &request_bytes);
@@ -202,7 +201,7 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   end.tls = seen_.tls;
   end.alert = handshake_.alert();
   end.certificate = handshake_.certificate();
-  end.head_bytes = seen_.head_bytes;
+  end.head_bytes = seen_.head.bytes();
   curl_off_t bytes = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
   end.body_bytes = static_cast<std::uint64_t>(bytes);
@@ -214,40 +213,47 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
 
 ExchangeResult Transfer::facts_so_far() {
   ExchangeResult result;
-  result.head_complete = seen_.head_complete;
-  result.head = std::move(seen_.head);
+  result.head_complete = seen_.head.complete();
+  result.head = std::move(seen_.head.head());
   result.body = std::move(seen_.body);
   result.body_cut = seen_.stop == Stop::BodyCap;
+  result.body_opaque = seen_.opaque;
   result.tls_done = handshake_.done();
   result.first_byte = seen_.first_byte;
   result.tls = handshake_.facts();
   return result;
 }
 
-ExchangeResult Transfer::finish(CURLcode code) {
-  const TransferEnd end = describe_end(code);
-  ExchangeResult result = facts_so_far();
+std::optional<Verdict> Transfer::judge_stop() const {
   switch (seen_.stop) {
+    case Stop::HeadBad:
+      return Verdict{Cause::HttpMalformed, core::Phase::FirstByte, seen_.head.problem()};
+    case Stop::BodyBroken:
+      return Verdict{Cause::BodyMalformed, core::Phase::Body,
+                     "the compressed body cannot be decoded: " +
+                         printable(seen_.decoder->problem(), 100)};
+    case Stop::NoMemory:
+      return Verdict{Cause::LocalResources, core::Phase::Body, "no memory to decode the body"};
     case Stop::HeadEnough:
     case Stop::BodyCap:
-      return result;  // We ended it ourselves, whatever libcurl calls that.
-    case Stop::HeadTooLong:
-      result.cause = Cause::HttpMalformed;
-      result.phase = core::Phase::FirstByte;
-      result.detail = "the response header is longer than " + std::to_string(kHeadBytesMax / 1024) +
-                      " KiB or " + std::to_string(kHeadLinesMax) + " lines";
-      return result;
+      return Verdict{};  // We ended it ourselves, whatever libcurl calls that.
     case Stop::None:
       break;
   }
-  if (code == CURLE_BAD_CONTENT_ENCODING &&
-      end.error_text.substr(0, kUnknownCoding.size()) == kUnknownCoding &&
-      end.stage == Stage::Body) {
-    result.body_opaque =
-        true;  // Browsers show it as it is. What we cannot decode is no failure of the site.
-    return result;
+  return std::nullopt;
+}
+
+ExchangeResult Transfer::finish(CURLcode code) {
+  Verdict verdict = judge_stop().value_or(Verdict{});
+  if (seen_.stop == Stop::None) {
+    verdict = judge_end(describe_end(code));
+    if (verdict.cause == Cause::Ok && seen_.decoder && !seen_.decoder->finished()) {
+      verdict = {Cause::BodyTruncated, core::Phase::Body,
+                 "the compressed body ends in the middle, after " +
+                     std::to_string(seen_.body->bytes()) + " bytes decoded"};
+    }
   }
-  Verdict verdict = judge_end(end);
+  ExchangeResult result = facts_so_far();
   result.cause = verdict.cause;
   result.phase = verdict.phase;
   result.detail = std::move(verdict.detail);
@@ -296,52 +302,30 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
 
 std::size_t Transfer::take_head_line(std::string_view line) {
   if (!seen_.first_byte) seen_.first_byte = host_.now();
-  seen_.head_bytes += line.size();
-  ++seen_.head_lines;
-  if (seen_.head_bytes > kHeadBytesMax || seen_.head_lines > kHeadLinesMax) {
-    seen_.stop = Stop::HeadTooLong;
-    return CURL_WRITEFUNC_ERROR;
+  switch (seen_.head.take(line)) {
+    case HeadCheck::Step::More:
+      return line.size();
+    case HeadCheck::Step::Complete:
+      return end_of_head() ? line.size() : CURL_WRITEFUNC_ERROR;
+    case HeadCheck::Step::Bad:
+      break;
   }
-  if (seen_.head_complete) return line.size();  // A trailer.
-  if (!seen_.in_head) {
-    seen_.in_head = true;
-    seen_.head = ResponseHead{};
-    seen_.head.reason = reason_of(trimmed(line));
-  } else if (trimmed(line).empty()) {
-    if (!end_of_head()) return CURL_WRITEFUNC_ERROR;
-  } else {
-    take_header(trimmed(line));
-  }
-  return line.size();
-}
-
-void Transfer::take_header(std::string_view line) {
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return;
-  const std::string_view name = trimmed(line.substr(0, colon));
-  const std::string_view value = trimmed(line.substr(colon + 1));
-  if (same_name(name, "location")) {
-    if (!seen_.head.location)
-      seen_.head.location = std::string(value.substr(0, kLocationBytesMax + 1));
-  } else if (same_name(name, "content-type")) {
-    seen_.head.content_type = printable(value, 128);
-  }
+  seen_.stop = Stop::HeadBad;
+  return CURL_WRITEFUNC_ERROR;
 }
 
 // False: nothing more is wanted.
 bool Transfer::end_of_head() {
-  seen_.in_head = false;
-  long status = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (status >= 100 && status < 200 && status != 101)
-    return true;  // Interim; the real one follows.
-  seen_.head.status = static_cast<std::uint16_t>(status);
-  seen_.head_complete = true;
-  if (seen_.handler->on_head(seen_.tag, seen_.head) == HeadAnswer::Enough) {
+  const ResponseHead& head = seen_.head.head();
+  if (seen_.handler->on_head(seen_.tag, head) == HeadAnswer::Enough) {
     seen_.stop = Stop::HeadEnough;
     return false;
   }
   seen_.body.emplace(seen_.plan->body_rules);
+  const auto codings = parse_codings(head.content_encoding);
+  seen_.opaque = !codings;
+  if (codings && !codings->empty())
+    seen_.decoder.emplace(*codings, seen_.plan->options.max_body_bytes);
   return true;
 }
 
@@ -353,14 +337,41 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count,
 
 std::size_t Transfer::take_body(std::string_view piece) {
   if (!seen_.body) return piece.size();
-  const std::uint64_t room = seen_.plan->options.max_body_bytes - seen_.body->bytes();
-  if (piece.size() <= room) {
-    seen_.body->feed(piece);
-    return piece.size();
+  if (seen_.decoder) return decode(piece) ? piece.size() : CURL_WRITEFUNC_ERROR;
+  return fits_cap(piece) ? piece.size() : CURL_WRITEFUNC_ERROR;
+}
+
+bool Transfer::fits_cap(std::string_view piece) {
+  const std::uint64_t most = seen_.plan->options.max_body_bytes;
+  const std::uint64_t room = most - (seen_.opaque ? seen_.opaque_bytes : seen_.body->bytes());
+  const std::string_view part =
+      piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(room, piece.size())));
+  if (seen_.opaque) {
+    seen_.opaque_bytes += part.size();  // Read for its framing; nothing can be found in it.
+  } else {
+    seen_.body->feed(part);
   }
-  seen_.body->feed(piece.substr(0, static_cast<std::size_t>(room)));
+  if (piece.size() <= room) return true;
   seen_.stop = Stop::BodyCap;
-  return CURL_WRITEFUNC_ERROR;
+  return false;
+}
+
+bool Transfer::decode(std::string_view piece) {
+  ScanSink sink(*seen_.body);
+  switch (seen_.decoder->feed(piece, sink)) {
+    case BodyDecoder::Step::More:
+      return true;
+    case BodyDecoder::Step::Full:
+      seen_.stop = Stop::BodyCap;
+      break;
+    case BodyDecoder::Step::Broken:
+      seen_.stop = Stop::BodyBroken;
+      break;
+    case BodyDecoder::Step::NoMemory:
+      seen_.stop = Stop::NoMemory;
+      break;
+  }
+  return false;
 }
 
 // ---- TLS ----

@@ -19,9 +19,11 @@
 #include <optional>
 #include <string>
 
+#include "checker/body_decoder.h"
 #include "checker/cause_map.h"
 #include "checker/exchange.h"
 #include "checker/handshake.h"
+#include "checker/head_check.h"
 
 namespace watchwheel::checker {
 
@@ -54,7 +56,8 @@ class Transfer : core::Pinned {
     void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
   };
   enum class Form : std::uint8_t { Unset, Get, Head, Other };
-  enum class Stop : std::uint8_t { None, HeadEnough, HeadTooLong, BodyCap };
+  // Why we ended it ourselves.
+  enum class Stop : std::uint8_t { None, HeadEnough, HeadBad, BodyCap, BodyBroken, NoMemory };
 
   // All of one check, so that reset() is one assignment.
   struct Seen {
@@ -68,12 +71,11 @@ class Transfer : core::Pinned {
     std::size_t sends = 0;  // Bytes of request body.
 
     Stop stop = Stop::None;
-    bool in_head = false;        // Between a status line and its empty line.
-    bool head_complete = false;  // Of the final response.
-    std::size_t head_bytes = 0;
-    std::size_t head_lines = 0;
-    ResponseHead head;
+    HeadCheck head;
     std::optional<BodyScan> body;
+    std::optional<BodyDecoder> decoder;  // When the body is coded and we know how.
+    bool opaque = false;                 // It is coded and we do not.
+    std::uint64_t opaque_bytes = 0;
     std::optional<core::SteadyTime> first_byte;
   };
 
@@ -84,9 +86,12 @@ class Transfer : core::Pinned {
   [[nodiscard]] Stage stage(CURLcode code) const;
   [[nodiscard]] ExchangeResult facts_so_far();
   [[nodiscard]] std::size_t take_head_line(std::string_view line);
-  void take_header(std::string_view line);
   [[nodiscard]] bool end_of_head();
   [[nodiscard]] std::size_t take_body(std::string_view piece);
+  [[nodiscard]] bool fits_cap(std::string_view piece);
+  [[nodiscard]] bool decode(std::string_view piece);
+  // What of our own stopping is no plain end.
+  [[nodiscard]] std::optional<Verdict> judge_stop() const;
 
   static curl_socket_t on_open(void* self, curlsocktype purpose, curl_sockaddr* address) noexcept;
   static int on_close(void* self, curl_socket_t fd) noexcept;

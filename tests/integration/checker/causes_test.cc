@@ -234,7 +234,7 @@ TEST_F(CheckerCauses, HttpMalformedByAHeaderWithoutEnd) {
          "too long");
   server.on("/interim", {endless("HTTP/1.1 103 Early Hints\r\n\r\n")});
   expect(driver.check(server.url("/interim"), options), Cause::HttpMalformed, Phase::FirstByte,
-         "200 lines");
+         "20 interim");
 }
 TEST_F(CheckerCauses, HttpStatus) {
   server.on("/", status(503, "Service Unavailable", "", "away"));

@@ -5,10 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/temp_dir.h"
+
 namespace watchwheel::checker {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 std::vector<std::string> lines(const HeaderList& list) {
@@ -45,20 +51,19 @@ TEST(ProbePlan, HoldsWhatIsParsedOnce) {
 
 TEST(ProbePlan, SendsCredentialsAtTheOriginOnly) {
   core::CheckOptions options;
-  options.headers = {{"authorization", "Bearer x"},
-                     {"COOKIE", "a=b"},
-                     {"X-Auth-Token", "t"},
-                     {"Host", "front"},
-                     {"Accept", "text/html"}};
+  options.headers = {
+      {"authorization", "Bearer x"}, {"COOKIE", "a=b"}, {"cookie", "c=d"},      {"Cookie", ""},
+      {"X-Auth-Token", "t"},         {"Host", "front"}, {"Accept", "text/html"}};
   const auto plan = make_plan(options, ground());
   ASSERT_TRUE(plan);
-  EXPECT_THAT(
-      lines((*plan)->headers),
-      UnorderedElementsAre("Connection: close", "User-Agent: watchwheel", "authorization: Bearer x",
-                           "COOKIE: a=b", "X-Auth-Token: t", "Host: front", "Accept: text/html"));
-  EXPECT_THAT(
-      lines((*plan)->headers_elsewhere),
-      UnorderedElementsAre("Connection: close", "User-Agent: watchwheel", "Accept: text/html"));
+  EXPECT_THAT(lines((*plan)->headers),
+              UnorderedElementsAre("Connection: close", "Accept-Encoding: gzip, deflate",
+                                   "User-Agent: watchwheel", "authorization: Bearer x",
+                                   "X-Auth-Token: t", "Host: front", "Accept: text/html"));
+  EXPECT_THAT(lines((*plan)->headers_elsewhere),
+              UnorderedElementsAre("Connection: close", "Accept-Encoding: gzip, deflate",
+                                   "User-Agent: watchwheel", "Accept: text/html"));
+  EXPECT_EQ((*plan)->cookies, "a=b; c=d");
 }
 
 TEST(ProbePlan, OptionsWinOverItsOwnHeaders) {
@@ -67,12 +72,59 @@ TEST(ProbePlan, OptionsWinOverItsOwnHeaders) {
   auto plan = make_plan(options, ground());
   ASSERT_TRUE(plan);
   EXPECT_THAT(lines((*plan)->headers),
-              UnorderedElementsAre("Connection: close", "User-Agent: agent"));
-  options.headers = {{"User-Agent", "mine"}, {"connection", "keep-alive"}, {"X-Empty", ""}};
+              UnorderedElementsAre("Connection: close", "Accept-Encoding: gzip, deflate",
+                                   "User-Agent: agent"));
+  options.headers = {{"User-Agent", "mine"},
+                     {"connection", "keep-alive"},
+                     {"accept-encoding", "identity"},
+                     {"X-Empty", ""}};
   plan = make_plan(options, ground());
   ASSERT_TRUE(plan);
   EXPECT_THAT(lines((*plan)->headers),
-              UnorderedElementsAre("User-Agent: mine", "connection: keep-alive", "X-Empty;"));
+              UnorderedElementsAre("User-Agent: mine", "connection: keep-alive",
+                                   "accept-encoding: identity", "X-Empty;"));
+}
+
+TEST(ProbePlan, ReadsSecretsFromTheirFiles) {
+  const testing::TempDir dir;
+  core::CheckOptions options;
+  options.auth_user = "ann";
+  options.auth_password_file = dir.write("password", "pass:word\n");
+  auto plan = make_plan(options, ground());
+  ASSERT_TRUE(plan);
+  ASSERT_TRUE((*plan)->login);
+  EXPECT_EQ((*plan)->login->user, "ann");
+  EXPECT_EQ((*plan)->login->password, "pass:word");
+  options.headers = {{"authorization", "Digest x"}};
+  EXPECT_THAT(make_plan(options, ground()).error().message, HasSubstr("choose one"));
+  options = {};
+  options.bearer_token_file = dir.write("token", "t0ken\n");
+  plan = make_plan(options, ground());
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE((*plan)->login);
+  EXPECT_THAT(lines((*plan)->headers), Contains("Authorization: Bearer t0ken"));
+  EXPECT_THAT(lines((*plan)->headers_elsewhere), Not(Contains(HasSubstr("t0ken"))));
+  options.bearer_token_file = dir.file("absent");
+  const auto refused = make_plan(options, ground());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, core::ErrorKind::Invalid);
+  EXPECT_THAT(refused.error().message, HasSubstr("bearer_token_file: cannot read"));
+  options = {};
+  options.auth_user = "ann";
+  options.auth_password_file = dir.write("two", "a\nb\n");
+  EXPECT_THAT(make_plan(options, ground()).error().message,
+              AllOf(HasSubstr("auth_password_file: "), Not(HasSubstr("a\nb"))));
+}
+
+TEST(ProbePlan, KnowsTheVersionsOfHttp) {
+  core::CheckOptions options;
+  EXPECT_EQ((*make_plan(options, ground()))->http, HttpVersion::V1_1);
+  options.http_version = "1.0";
+  EXPECT_EQ((*make_plan(options, ground()))->http, HttpVersion::V1_0);
+  options.http_version = "2";
+  EXPECT_EQ((*make_plan(options, ground()))->http, HttpVersion::V2);
+  options.http_version = "3";
+  EXPECT_THAT(make_plan(options, ground()).error().message, HasSubstr("http_version"));
 }
 
 TEST(ProbePlan, CredentialHeadersAreKnownByTheirNames) {
