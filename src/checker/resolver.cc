@@ -76,6 +76,12 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
       now_known = loopback(family);
       return true;
     }
+    if (host == "onion" || host.ends_with(".onion")) {
+      now_known = {};
+      now_known.cause = Cause::DnsNxdomain;
+      now_known.detail = "names under .onion are not in the DNS (RFC 7686)";
+      return true;
+    }
     std::array<const DnsFact*, 2> known{};
     std::array<bool, 2> refresh{};
     bool complete = true;

@@ -11,10 +11,11 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = 12;
 constexpr unsigned kTypeA = 1;
+constexpr unsigned kTypeNs = 2;
 constexpr unsigned kTypeCname = 5;
+constexpr unsigned kTypeSoa = 6;
 constexpr unsigned kTypeAaaa = 28;
 constexpr unsigned kClassInternet = 1;
-constexpr std::size_t kAliasesMax = 16;
 constexpr std::size_t kPointersMax = 32;
 constexpr std::size_t kNameBytesMax = 255;
 
@@ -49,6 +50,7 @@ class Reader {
     std::string out;
     std::size_t at = at_;
     std::size_t pointers = 0;
+    std::size_t wire_bytes = 1;  // The root label.
     for (;;) {
       if (at >= message_.size()) return std::nullopt;
       const std::size_t length = message_[at];
@@ -63,9 +65,9 @@ class Reader {
       if (length > 63 || at + 1 + length > message_.size()) return std::nullopt;
       ++at;
       if (length == 0) break;
+      if ((wire_bytes += 1 + length) > kNameBytesMax) return std::nullopt;
       if (!out.empty()) out += '.';
       append_label(out, message_.subspan(at, length));
-      if (out.size() > 4 * kNameBytesMax) return std::nullopt;
       at += length;
     }
     if (pointers == 0) at_ = at;
@@ -132,30 +134,75 @@ bool read_record(Reader& reader, bool v6, Records& into) {
   return true;
 }
 
-DnsAnswer follow_aliases(const Records& records, std::string_view host) {
-  std::string_view name = host;
+// Where the aliases that begin at `host` end.
+struct Chain {
+  std::string_view end;
+  std::size_t aliases = 0;
   std::uint32_t ttl_s = std::numeric_limits<std::uint32_t>::max();
-  for (std::size_t hops = 0;; ++hops) {
+};
+
+// Nothing: they go in a circle, or are too many.
+std::optional<Chain> follow_aliases(const Records& records, std::string_view host) {
+  Chain chain{host};
+  for (;;) {
     const auto alias = std::find_if(records.aliases.begin(), records.aliases.end(),
-                                    [name](const Alias& a) { return a.from == name; });
-    if (alias == records.aliases.end()) break;
-    if (hops == kAliasesMax) return malformed("aliases that go in a circle");
-    name = alias->to;
-    ttl_s = std::min(ttl_s, alias->ttl_s);
+                                    [&chain](const Alias& a) { return a.from == chain.end; });
+    if (alias == records.aliases.end()) return chain;
+    if (chain.aliases++ == kAliasesMax) return std::nullopt;
+    chain.end = alias->to;
+    chain.ttl_s = std::min(chain.ttl_s, alias->ttl_s);
   }
+}
+
+struct Authority {
+  bool soa = false;
+  bool ns = false;
+};
+
+// What of the authority section can be read: it only decides how much an answer without addresses says.
+Authority read_authority(Reader& reader, unsigned count) {
+  Authority authority;
+  for (unsigned i = 0; i < count; ++i) {
+    const auto owner = reader.name();
+    const auto type = reader.u16();
+    if (!owner || !type || !reader.has(6)) break;
+    reader.skip(6);
+    const auto length = reader.u16();
+    if (!length || !reader.has(*length)) break;
+    reader.skip(*length);
+    authority.soa = authority.soa || *type == kTypeSoa;
+    authority.ns = authority.ns || *type == kTypeNs;
+  }
+  return authority;
+}
+
+DnsAnswer addresses_at(const Chain& chain, const Records& records) {
   DnsAnswer answer;
+  answer.aliases = chain.aliases;
+  answer.ttl_s = chain.ttl_s;
   for (const Address& address : records.addresses) {
-    if (address.of != name || answer.addresses.size() == kAddressesMax) continue;
+    if (address.of != chain.end || answer.addresses.size() == kAddressesMax) continue;
     answer.addresses.push_back(address.ip);
-    ttl_s = std::min(ttl_s, address.ttl_s);
+    answer.ttl_s = std::min(answer.ttl_s, address.ttl_s);
   }
-  if (!answer.addresses.empty()) {
-    answer.result = DnsQueryResult::Ok;
-    answer.ttl_s = ttl_s;
-    return answer;
-  }
+  if (!answer.addresses.empty()) answer.result = DnsQueryResult::Ok;
+  return answer;
+}
+
+// No addresses: is that the last word?
+DnsAnswer without_addresses(DnsAnswer answer, const Chain& chain, const Records& records,
+                            Authority authority) {
   if (!records.addresses.empty()) return malformed("addresses of another name");
-  return {DnsQueryResult::Nodata, {}, 0, "no such address"};
+  answer.result = DnsQueryResult::Nodata;
+  answer.said = "no such address";
+  if (authority.soa) return answer;
+  if (chain.aliases > 0) {
+    answer.alias_of = chain.end;
+  } else if (authority.ns) {
+    answer.result = DnsQueryResult::Refused;
+    answer.said = "ask other servers: it does not resolve names for us";
+  }
+  return answer;
 }
 
 DnsAnswer refused(unsigned rcode) {
@@ -180,18 +227,29 @@ DnsAnswer parse_answer(std::span<const std::uint8_t> message, std::string_view h
   const unsigned flags = *reader.u16();
   const unsigned questions = *reader.u16();
   const unsigned answers = *reader.u16();
-  reader.skip(4);
+  const unsigned authorities = *reader.u16();
+  reader.skip(2);
   if ((flags & 0x8000U) == 0 || (flags & 0x7800U) != 0) return malformed("no answer to a query");
-  if (const unsigned rcode = flags & 0xfU; rcode != 0) return refused(rcode);
   for (unsigned i = 0; i < questions; ++i) {
-    if (!reader.name() || !reader.has(4)) return malformed("a question that does not end");
-    reader.skip(4);
+    const auto name = reader.name();
+    const auto type = reader.u16();
+    if (!name || !type || !reader.has(2)) return malformed("a question that does not end");
+    reader.skip(2);
+    if (*name == host && *type == (v6 ? kTypeAaaa : kTypeA)) continue;
+    DnsAnswer other;
+    other.other_question = true;
+    return other;
   }
+  if (const unsigned rcode = flags & 0xfU; rcode != 0) return refused(rcode);
   Records records;
   for (unsigned i = 0; i < answers; ++i) {
     if (!read_record(reader, v6, records)) return malformed("a record that does not add up");
   }
-  return follow_aliases(records, host);
+  const auto chain = follow_aliases(records, host);
+  if (!chain) return malformed("aliases that go in a circle");
+  DnsAnswer answer = addresses_at(*chain, records);
+  if (answer.result == DnsQueryResult::Ok) return answer;
+  return without_addresses(std::move(answer), *chain, records, read_authority(reader, authorities));
 }
 
 }  // namespace watchwheel::checker

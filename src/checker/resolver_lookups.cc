@@ -3,12 +3,16 @@
 // A lookup. Round by round each server of the set is asked. NXDOMAIN, "no such address" and addresses decide at once. SERVFAIL,
 // REFUSED, garbage and a dead socket send it to the next server at once. Earlier tries stay open: whichever answers first counts.
 // So a silent server costs one try, and servers that were lately silent to everything are asked last.
+//
+// An answer that ends at an alias and says nothing about its target (a server that only knows its own zones) is followed by asking
+// for the target, from the first server on, within the same 3 s. Aliases of all answers together are at most kAliasesMax.
 #include "checker/resolver_lookups.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -61,6 +65,9 @@ struct Try {
 
 struct Lookup {
   LookupKey key;
+  std::string name;         // That is asked for: the key's, or where its aliases lead.
+  std::size_t aliases = 0;  // From one to the other.
+  std::uint32_t ttl_s = std::numeric_limits<std::uint32_t>::max();  // Theirs.
   std::vector<std::uint32_t> order;  // Servers, in the order of asking.
   std::vector<bool> gave_up;         // By position in `order`: has failed, is not asked again.
   std::vector<Try> open;             // Asked and not answered.
@@ -74,8 +81,8 @@ struct Lookup {
   TimerId timer = 0;
   DnsFact failure{Cause::DnsTimeout,
                   {},
-                  {}};   // The worst that a server said so far; DnsTimeout: none said anything.
-  int socket_error = 0;  // The newest; 0: no socket failed.
+                  {}};      // The worst that a server said so far; DnsTimeout: none said anything.
+  QueryError socket_error;  // The newest.
   bool out_of_resources = false;
 };
 
@@ -137,6 +144,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     lookup.order = asking_order(key.set, now);
     lookup.gave_up.resize(lookup.order.size());
     lookup.key = key;
+    lookup.name = key.host;
     lookup.created = now;
     lookups_.emplace(++last_id_, std::move(lookup));
     advance(last_id_, now);
@@ -147,7 +155,8 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     if (flight == flights_.end()) return std::nullopt;
     const Lookup& lookup = lookups_.at(flight->second);
     if (lookup.asked == core::kNoSteadyTime) return Cause::LocalOverload;
-    return servers_live(lookup) ? Cause::DnsTimeout : Cause::ResolverUnreachable;
+    const bool says_nothing = waits_for_tcp(lookup) || !servers_live(lookup);
+    return says_nothing ? Cause::ResolverUnreachable : Cause::DnsTimeout;
   }
 
  private:
@@ -217,12 +226,12 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
   bool try_server(std::uint64_t id, Lookup& lookup, std::size_t at, core::SteadyTime now) {
     const std::uint32_t server = lookup.order[at];
     const auto type = lookup.key.v6 ? DnsType::Aaaa : DnsType::A;
-    const auto sent = servers_[server].upstream->send(lookup.key.host, type, id, now);
+    const auto sent = servers_[server].upstream->send(lookup.name, type, id, now);
     if (sent.query == 0 && sent.error == 0) return false;
     if (lookup.asked == core::kNoSteadyTime) lookup.asked = now;
     const std::size_t round = lookup.tries++ / lookup.order.size();
     if (sent.query == 0) {
-      note_socket_error(lookup, server, sent.error);
+      note_socket_error(lookup, server, {sent.error, false});
       return true;
     }
     lookup.open.push_back({server, sent.query});
@@ -300,14 +309,17 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
   }
 
   void on_answer(std::uint64_t tag, std::uint32_t server, std::span<const std::uint8_t> message,
-                 int error, core::SteadyTime now) noexcept override {
+                 QueryError error, core::SteadyTime now) noexcept override {
     const auto found = lookups_.find(tag);
     if (found != lookups_.end()) take_answer(tag, found->second, server, message, error, now);
     pump(server, now);
   }
 
   void take_answer(std::uint64_t id, Lookup& lookup, std::uint32_t server,
-                   std::span<const std::uint8_t> message, int error, core::SteadyTime now) {
+                   std::span<const std::uint8_t> message, QueryError error, core::SteadyTime now) {
+    DnsAnswer answer;
+    if (!message.empty()) answer = parse_answer(message, lookup.name, lookup.key.v6);
+    if (answer.other_question) return;  // Asked before an alias was followed.
     if (lookup.waiting && lookup.waiting_for == server) lookup.waiting = false;
     for (const Try& open : lookup.open) {
       if (open.server == server) servers_[server].upstream->set_aside(open.query);
@@ -318,16 +330,26 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
       advance(id, now);
       return;
     }
-    DnsAnswer answer = parse_answer(message, lookup.key.host, lookup.key.v6);
     count(answer.result);
+    if (answer.result == DnsQueryResult::Ok || answer.result == DnsQueryResult::Nodata) {
+      lookup.ttl_s = std::min(lookup.ttl_s, answer.ttl_s);
+    }
+    lookup.aliases += answer.aliases;
+    if (lookup.aliases > kAliasesMax) {
+      answer = {DnsQueryResult::Malformed, {}, 0, "aliases that go in a circle"};
+    } else if (!answer.alias_of.empty()) {
+      follow(id, lookup, std::move(answer.alias_of), now);
+      return;
+    }
     DnsFact fact{cause_of(answer.result), std::move(answer.addresses), {}};
     if (fact.cause != Cause::Ok) {
       fact.detail = to_string(servers_[server].upstream->endpoint()) + " says " + answer.said +
                     (lookup.key.v6 ? " (AAAA)" : " (A)");
+      if (lookup.name != lookup.key.host) fact.detail += " of its alias " + lookup.name;
     }
     if (fact.cause == Cause::Ok || fact.cause == Cause::DnsNxdomain ||
         fact.cause == Cause::DnsNoAddress) {
-      finish(id, std::move(fact), answer.ttl_s, now);
+      finish(id, std::move(fact), lookup.ttl_s, now);
       return;
     }
     if (lookup.failure.cause == Cause::DnsTimeout ||
@@ -338,15 +360,27 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     advance(id, now);
   }
 
+  // Begins again with another name.
+  void follow(std::uint64_t id, Lookup& lookup, std::string name, core::SteadyTime now) {
+    for (const Try& open : lookup.open) servers_[open.server].upstream->set_aside(open.query);
+    lookup.open.clear();
+    lookup.name = std::move(name);
+    lookup.gave_up.assign(lookup.order.size(), false);
+    lookup.failure = {Cause::DnsTimeout, {}, {}};
+    lookup.tries = 0;
+    lookup.waiting = false;
+    advance(id, now);
+  }
+
   static void give_up_on(Lookup& lookup, std::uint32_t server) {
     const auto at = std::find(lookup.order.begin(), lookup.order.end(), server);
     lookup.gave_up[static_cast<std::size_t>(at - lookup.order.begin())] = true;
   }
 
-  void note_socket_error(Lookup& lookup, std::uint32_t server, int error) {
+  void note_socket_error(Lookup& lookup, std::uint32_t server, QueryError error) {
     count(DnsQueryResult::Unreachable);
     lookup.socket_error = error;
-    lookup.out_of_resources = lookup.out_of_resources || is_resource_error(error);
+    lookup.out_of_resources = lookup.out_of_resources || is_resource_error(error.number);
     give_up_on(lookup, server);
   }
 
@@ -357,22 +391,37 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     finish(id, std::move(fact), 0, now);
   }
 
+  // A server has truncated its answer and now is silent over TCP: so it lives and knows the name, and we cannot hear it.
+  [[nodiscard]] bool waits_for_tcp(const Lookup& lookup) const {
+    return std::any_of(lookup.open.begin(), lookup.open.end(), [&](const Try& open) {
+      return servers_[open.server].upstream->over_tcp(open.query);
+    });
+  }
+
   // No server said anything about the name: is it the name or are it the servers?
   [[nodiscard]] DnsFact silence(const Lookup& lookup) const {
     std::string who;
     for (const std::uint32_t server : lookup.order) {
       who += (who.empty() ? "" : ", ") + to_string(servers_[server].upstream->endpoint());
     }
-    if (lookup.out_of_resources) {
-      return {Cause::LocalResources, {}, who + ": " + std::strerror(lookup.socket_error)};
+    if (lookup.out_of_resources)
+      return {Cause::LocalResources, {}, who + text_of(lookup.socket_error)};
+    if (waits_for_tcp(lookup)) {
+      return {Cause::ResolverUnreachable,
+              {},
+              "the answer is too long for UDP, and none came over TCP within 3 s from " + who};
     }
     if (servers_live(lookup)) {
       return {Cause::DnsTimeout, {}, "no answer about this name within 3 s from " + who};
     }
-    if (lookup.socket_error != 0) {
-      return {Cause::ResolverUnreachable, {}, who + ": " + std::strerror(lookup.socket_error)};
+    if (lookup.socket_error.number != 0) {
+      return {Cause::ResolverUnreachable, {}, who + text_of(lookup.socket_error)};
     }
     return {Cause::ResolverUnreachable, {}, "no answer to anything within 3 s from " + who};
+  }
+
+  static std::string text_of(QueryError error) {
+    return (error.tcp ? " over TCP: " : ": ") + std::string(std::strerror(error.number));
   }
 
   void finish(std::uint64_t id, DnsFact fact, std::uint32_t ttl_s, core::SteadyTime now) {

@@ -3,6 +3,7 @@
 
 #include <ares.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,6 +24,27 @@ constexpr core::Duration kSweepEvery = std::chrono::milliseconds{500};
 constexpr core::Duration kLifeSignEvery = std::chrono::seconds{1};
 constexpr int kReceiveBufferBytes = 4 << 20;  // The kernel gives what net.core.rmem_max allows.
 constexpr int kClassInternet = 1;
+constexpr int kEdnsBytes = 1232;
+constexpr std::size_t kPlainBytes = 512;  // That an answer may have without EDNS.
+constexpr unsigned kFormerr = 1;
+constexpr unsigned kNotimp = 4;
+
+// Query ids nobody can foretell; some hundred for one system call.
+class RandomIds {
+ public:
+  std::uint16_t next() {
+    if (at_ == ids_.size()) {
+      const auto got = ::getrandom(ids_.data(), sizeof ids_, 0);
+      ENSURE(got == sizeof ids_, "the kernel gives no random bytes");
+      at_ = 0;
+    }
+    return ids_[at_++];
+  }
+
+ private:
+  std::array<std::uint16_t, 128> ids_{};  // 256 bytes: getrandom gives that many whole.
+  std::size_t at_ = ids_.size();
+};
 
 class AresUpstream;
 
@@ -30,6 +52,12 @@ class AresUpstream;
 struct Channel {
   AresUpstream* upstream = nullptr;
   ares_channel ares = nullptr;
+  std::uint64_t number = 0;
+  bool tcp = false;
+  bool worn = false;  // Has asked enough: only finishes.
+  bool cuts =
+      false;  // c-ares hands over no more than 512 bytes of an answer: see look_at_header().
+  std::size_t asked = 0;
   std::size_t fresh = 0;
   std::size_t outstanding = 0;
   int last_error = 0;  // Of its sockets, newest.
@@ -40,6 +68,9 @@ struct Query {
   Channel* channel = nullptr;
   Upstream::QueryId id = 0;
   std::uint64_t tag = 0;
+  std::string name;
+  DnsType type = DnsType::A;
+  bool edns = false;
   bool fresh = false;
   bool counts = true;   // Not a sign of life: somebody waits for the answer.
   bool in_send = true;  // Not to be handed on yet.
@@ -74,43 +105,74 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     if (found != queries_.end()) no_longer_fresh(*found->second);
   }
 
+  [[nodiscard]] bool over_tcp(QueryId query) const override {
+    const auto found = queries_.find(query);
+    return found != queries_.end() && found->second->channel->tcp;
+  }
+
   void ask_for_life(core::SteadyTime now) override {
     now_ = now;
     if (life_asked_ != core::kNoSteadyTime && now - life_asked_ < kLifeSignEvery) return;
     if (channels_.empty()) return;  // Nothing was asked, so nothing is silent.
+    Channel* channel = roomiest();
+    if (channel == nullptr) channel = udp_channel_in_use();
+    if (channel == nullptr) return;
     life_asked_ = now;
-    ask(*channels_.front(), ".", DnsType::Ns, 0, false);
+    ask(*channel, ".", DnsType::Ns, 0, false);
   }
 
  private:
   // ---- channels
 
+  static bool takes_udp(const Channel& channel) { return !channel.tcp && !channel.worn; }
+
   // The one with the most room; a new one when all are full; null when there can be no more.
   Channel* roomiest() {
     Channel* best = nullptr;
+    std::size_t in_use = 0;
     for (const auto& channel : channels_) {
+      if (!takes_udp(*channel)) continue;
+      ++in_use;
       if (channel->fresh >= kFreshMax || channel->outstanding >= kOutstandingMax) continue;
       if (best == nullptr || channel->fresh < best->fresh) best = channel.get();
     }
-    if (best != nullptr || channels_.size() == kChannelsMax) return best;
-    return add_channel();
+    if (best != nullptr || in_use == kChannelsMax) return best;
+    return add_channel(false);
   }
 
-  Channel* add_channel() {
+  Channel* udp_channel_in_use() {
+    const auto found = std::find_if(channels_.begin(), channels_.end(),
+                                    [](const auto& c) { return takes_udp(*c); });
+    return found == channels_.end() ? nullptr : found->get();
+  }
+
+  Channel* tcp_channel() {
+    const auto found =
+        std::find_if(channels_.begin(), channels_.end(), [](const auto& c) { return c->tcp; });
+    if (found == channels_.end()) return add_channel(true);
+    return (*found)->outstanding < kOutstandingMax ? found->get() : nullptr;
+  }
+
+  Channel* add_channel(bool tcp) {
     auto channel = std::make_unique<Channel>();
     channel->upstream = this;
+    channel->number = ++last_channel_;
+    channel->tcp = tcp;
     ares_options options{};
     std::array<char, 2> lookups{'b', '\0'};
     std::array<char, 10> no_file{"/dev/null"};
-    options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+    // EDNS and IGNTC: an answer of up to 1232 bytes is handed over as it is, and truncated ones too.
+    options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
+                    ARES_FLAG_EDNS | ARES_FLAG_IGNTC | (tcp ? ARES_FLAG_USEVC : 0);
+    options.ednspsz = kEdnsBytes;
     options.timeout = kForgetAfterMs;
     options.tries = 1;
     options.lookups = lookups.data();
     options.resolvconf_path = no_file.data();  // The machine's own file has no say here.
     options.sock_state_cb = &AresUpstream::on_interest;
     options.sock_state_cb_data = channel.get();
-    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                     ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB;
+    const int mask = ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                     ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF | ARES_OPT_SOCK_STATE_CB;
     make_failed_ = ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS;
     if (make_failed_) return nullptr;
     ares_set_socket_functions(channel->ares, &kSocketFunctions, channel.get());
@@ -133,6 +195,14 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     return ares_set_servers_ports(ares, &node) == ARES_SUCCESS;
   }
 
+  // With as many worn ones as may be, it goes on: an answer is worth more than a fresh port.
+  void wear(Channel& channel) {
+    if (channel.tcp || ++channel.asked < kQueriesPerSocket) return;
+    const auto worn =
+        std::count_if(channels_.begin(), channels_.end(), [](const auto& c) { return c->worn; });
+    channel.worn = static_cast<std::size_t>(worn) < kWornMax;
+  }
+
   // ---- queries
 
   Sent ask(Channel& channel, const std::string& name, DnsType type, std::uint64_t tag,
@@ -140,24 +210,44 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     auto owned = std::make_unique<Query>();
     Query& query = *owned;
     query.upstream = this;
-    query.channel = &channel;
     query.id = ++last_query_;
     query.tag = tag;
+    query.name = name;
+    query.type = type;
     query.fresh = query.counts = counts;
-    channel.fresh += counts ? 1 : 0;
-    ++channel.outstanding;
-    channel.last_error = 0;
     queries_.emplace(query.id, std::move(owned));
-    ares_query(channel.ares, name.c_str(), kClassInternet, static_cast<int>(type),
-               &AresUpstream::on_ares, &query);
-    if (query.ended_in_send) {
+    if (!transmit(query, channel)) {
       const int error = channel.last_error != 0 ? channel.last_error : ECONNREFUSED;
       end(query);
       return {0, error};
     }
-    query.in_send = false;
     if (sweep_ == 0) sweep_ = reactor_.arm(now_ + kSweepEvery, *this, 0);
     return {query.id, 0};
+  }
+
+  // Enters the query with the channel and sends it. False: it has ended already.
+  bool transmit(Query& query, Channel& channel) {
+    query.channel = &channel;
+    query.edns = edns_;
+    query.in_send = true;
+    query.ended_in_send = false;
+    channel.fresh += query.fresh ? 1 : 0;
+    ++channel.outstanding;
+    channel.last_error = 0;
+    wear(channel);
+    unsigned char* message = nullptr;
+    int length = 0;
+    const int made =
+        ares_create_query(query.name.c_str(), kClassInternet, static_cast<int>(query.type),
+                          ids_.next(), 1, &message, &length, query.edns ? kEdnsBytes : 0);
+    if (made != ARES_SUCCESS) {
+      channel.last_error = EINVAL;
+      return false;
+    }
+    ares_send(channel.ares, message, length, &AresUpstream::on_ares, &query);
+    ares_free_string(message);
+    query.in_send = false;
+    return !query.ended_in_send;
   }
 
   static void no_longer_fresh(Query& query) {
@@ -166,9 +256,13 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     --query.channel->fresh;
   }
 
-  void end(Query& query) {
-    no_longer_fresh(query);
+  static void leave_channel(Query& query) {
+    query.channel->fresh -= query.fresh ? 1 : 0;
     --query.channel->outstanding;
+  }
+
+  void end(Query& query) {
+    leave_channel(query);
     queries_.erase(query.id);
   }
 
@@ -184,15 +278,57 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   }
 
   void on_end(Query& query, int status, const unsigned char* message, int length) {
-    const Query ended = query;
+    const std::span<const std::uint8_t> answer{
+        message, message == nullptr ? 0 : static_cast<std::size_t>(length)};
+    if (!closing_ && ask_differently(query, answer)) return;
+    const std::uint64_t tag = query.tag;
+    const bool counts = query.counts;
+    QueryError error{query.channel->last_error, query.channel->tcp};
     end(query);
-    if (closing_ || !ended.counts) return;
-    if (message != nullptr && length > 0) {
-      handler_.on_answer(ended.tag, number_, {message, static_cast<std::size_t>(length)}, 0, now_);
+    if (closing_ || !counts) return;
+    if (!answer.empty()) {
+      handler_.on_answer(tag, number_, answer, {}, now_);
     } else if (status != ARES_ETIMEOUT) {
-      const int error = ended.channel->last_error != 0 ? ended.channel->last_error : ECONNREFUSED;
-      handler_.on_answer(ended.tag, number_, {}, error, now_);
+      if (error.number == 0) error.number = ECONNREFUSED;
+      handler_.on_answer(tag, number_, {}, error, now_);
     }
+  }
+
+  // Over TCP after truncation, without EDNS for a server that does not know it. False: the answer stands as it is.
+  bool ask_differently(Query& query, std::span<const std::uint8_t> answer) {
+    constexpr std::size_t kFlagsEnd = 4;
+    if (answer.size() < kFlagsEnd || !query.counts) return false;
+    const bool cut = query.channel->cuts && answer.size() == kPlainBytes;
+    const bool truncated = (answer[2] & 0x02U) != 0 || cut;
+    const unsigned rcode = answer[3] & 0x0fU;
+    const bool no_edns = query.edns && (rcode == kFormerr || rcode == kNotimp);
+    Channel* next = nullptr;
+    if (no_edns) {
+      edns_ = false;
+      next = query.channel;
+    } else if (truncated && !query.channel->tcp) {
+      next = tcp_channel();
+    }
+    if (next == nullptr) return false;
+    leave_channel(query);
+    if (transmit(query, *next)) return true;
+    const QueryError error{next->last_error != 0 ? next->last_error : ECONNREFUSED, next->tcp};
+    const std::uint64_t tag = query.tag;
+    end(query);
+    handler_.on_answer(tag, number_, {}, error, now_);
+    return true;
+  }
+
+  // Old servers say FORMERR or NOTIMP to EDNS. With a header alone c-ares drops that, as it repeats no question; the next try is
+  // without EDNS. After a whole FORMERR c-ares asks again without EDNS, and from then on cuts what comes through this channel to
+  // 512 bytes, whoever of the queries under way it belongs to.
+  static void look_at_header(Channel& channel, std::span<const std::uint8_t> message) {
+    constexpr std::size_t kHeaderBytes = 12;
+    if (message.size() < kHeaderBytes) return;
+    const bool bare = message[4] == 0 && message[5] == 0;
+    const unsigned rcode = message[3] & 0x0fU;
+    if (rcode == kFormerr || (rcode == kNotimp && bare)) channel.upstream->edns_ = false;
+    channel.cuts = channel.cuts || (rcode == kFormerr && !bare);
   }
 
   static void on_interest(void* data, ares_socket_t fd, int readable, int writable) noexcept {
@@ -204,11 +340,8 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     }
     const std::uint32_t events = (readable != 0 ? std::uint32_t{EPOLLIN} : 0U) |
                                  (writable != 0 ? std::uint32_t{EPOLLOUT} : 0U);
-    const auto number = std::find_if(self.channels_.begin(), self.channels_.end(),
-                                     [&channel](const auto& c) { return c.get() == &channel; }) -
-                        self.channels_.begin();
     // Refused by the kernel: then nothing is heard, and the resolver calls that our trouble.
-    const auto watched = self.reactor_.watch(fd, events, self, static_cast<std::uint64_t>(number));
+    const auto watched = self.reactor_.watch(fd, events, self, channel.number);
     if (!watched) channel.last_error = ENOBUFS;
   }
 
@@ -239,8 +372,14 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     Channel& channel = channel_of(data);
     if (got > 0) {
       channel.upstream->heard_ = channel.upstream->now_;
+      if (!channel.tcp) {
+        look_at_header(channel,
+                       {static_cast<const std::uint8_t*>(into), static_cast<std::size_t>(got)});
+      }
     } else if (got < 0 && errno != EAGAIN && errno != EINTR) {
       channel.last_error = errno;
+    } else if (got == 0 && channel.tcp) {
+      channel.last_error = ECONNRESET;  // Closed before the answer was complete.
     }
     return got;
   }
@@ -266,7 +405,10 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     constexpr std::uint32_t kTrouble = EPOLLERR | EPOLLHUP;
     const bool readable = (events & (EPOLLIN | kTrouble)) != 0;
     const bool writable = (events & (EPOLLOUT | kTrouble)) != 0;
-    ares_process_fd(channels_[tag]->ares, readable ? fd : ARES_SOCKET_BAD,
+    const auto found = std::find_if(channels_.begin(), channels_.end(),
+                                    [tag](const auto& c) { return c->number == tag; });
+    if (found == channels_.end()) return;
+    ares_process_fd((*found)->ares, readable ? fd : ARES_SOCKET_BAD,
                     writable ? fd : ARES_SOCKET_BAD);
   }
 
@@ -274,10 +416,15 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   void on_timer(std::uint64_t, core::SteadyTime now) noexcept override {
     now_ = now;
     sweep_ = 0;
-    for (const auto& channel : channels_) {
-      if (channel->outstanding > 0)
-        ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    for (std::size_t i = 0; i < channels_.size(); ++i) {  // An answer's handler may add channels.
+      if (channels_[i]->outstanding > 0)
+        ares_process_fd(channels_[i]->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     }
+    std::erase_if(channels_, [](const auto& channel) {
+      if (!channel->worn || channel->outstanding > 0) return false;
+      ares_destroy(channel->ares);
+      return true;
+    });
     if (!queries_.empty()) sweep_ = reactor_.arm(now + kSweepEvery, *this, 0);
   }
 
@@ -288,6 +435,9 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   std::vector<std::unique_ptr<Channel>> channels_;
   std::unordered_map<QueryId, std::unique_ptr<Query>> queries_;
   QueryId last_query_ = 0;
+  std::uint64_t last_channel_ = 0;
+  RandomIds ids_;
+  bool edns_ = true;  // Until the server shows that it does not know it.
   TimerId sweep_ = 0;
   core::SteadyTime now_ = core::kNoSteadyTime;  // Of the call that is under way.
   core::SteadyTime heard_ = core::kNoSteadyTime;

@@ -2,8 +2,8 @@
 // checker/resolver_upstream.h - one name server: sends it questions through c-ares and hands back
 // what it answers, as it came.
 //
-// Owns     up to kChannelsMax c-ares channels to the server, made when they are needed, and their
-//          sockets on the reactor.
+// Owns     up to kChannelsMax c-ares channels for UDP and one for TCP to the server, made when they
+//          are needed, and their sockets on the reactor; up to kWornMax more that only finish.
 // Thread   the lane's, for every call.
 // Bounded  kFreshMax fresh queries a channel: an answer burst beyond that overflows the socket's
 //          buffer (measured: 8 k/s and losses instead of 40 k/s). A query that is no longer waited
@@ -12,9 +12,18 @@
 // Time     c-ares reads its own clock, for its 5 s only; tries and their order are the resolver's.
 // Fails    send() is refused when full; a socket that fails ends its queries with the errno.
 //
-// c-ares is kept to framing, ids, sockets and TCP after truncation. It does not judge: it folds
-// REFUSED, SERVFAIL and dead sockets into one error, and each of them says something else about a
-// site.
+// c-ares is kept to framing, matching and sockets. It does not judge: it folds REFUSED, SERVFAIL and dead sockets into one error,
+// and each of them says something else about a site. Three things are ours:
+//
+// Ids. 16 random bits from the kernel for each query; ports are the kernel's choice, and a socket is left after kQueriesPerSocket
+// questions, so that under load too who wants to slip in an answer has to guess both. The socket is connected: the kernel drops
+// what comes from elsewhere. An answer with another id or question is dropped by c-ares and the right one still waited for.
+//
+// Size. Questions say that 1232 bytes are taken (EDNS, RFC 6891; the size that is not fragmented). A server that answers FORMERR
+// or NOTIMP is asked without it from then on.
+//
+// Truncation. The question is asked again over TCP, where it stays: over_tcp() tells it, because a server that truncates and then
+// is silent or refuses over TCP says nothing about the name.
 #pragma once
 
 #include <cstdint>
@@ -29,12 +38,17 @@ namespace watchwheel::checker {
 
 enum class DnsType : std::uint16_t { A = 1, Ns = 2, Aaaa = 28 };
 
+struct QueryError {
+  int number = 0;  // Of errno. 0: none.
+  bool tcp = false;
+};
+
 class AnswerHandler {
  public:
   virtual ~AnswerHandler() = default;
-  // The message that `server` sent; or, when `message` is empty, the errno its socket failed with. Never from inside send().
+  // The message that `server` sent; or, when `message` is empty, what its socket failed with. Never from inside send().
   virtual void on_answer(std::uint64_t tag, std::uint32_t server,
-                         std::span<const std::uint8_t> message, int error,
+                         std::span<const std::uint8_t> message, QueryError error,
                          core::SteadyTime now) noexcept = 0;
 };
 
@@ -43,6 +57,8 @@ class Upstream : core::Pinned {
   static constexpr std::size_t kChannelsMax = 4;
   static constexpr std::size_t kFreshMax = 200;
   static constexpr std::size_t kOutstandingMax = 20'000;
+  static constexpr std::size_t kQueriesPerSocket = 1000;
+  static constexpr std::size_t kWornMax = 32;
 
   // 0: none.
   using QueryId = std::uint64_t;
@@ -63,6 +79,8 @@ class Upstream : core::Pinned {
                                   core::SteadyTime now) = 0;
   // It is no longer waited for and no longer counts as fresh. An answer may still come.
   virtual void set_aside(QueryId query) = 0;
+  // It was answered with "truncated" and waits for the answer over TCP.
+  [[nodiscard]] virtual bool over_tcp(QueryId query) const = 0;
   // Asks ". NS", whose answer only counts for heard(): at most once a second.
   virtual void ask_for_life(core::SteadyTime now) = 0;
 

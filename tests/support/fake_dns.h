@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // support/fake_dns.h - a name server on loopback that answers as a test tells it to.
 //
-// Owns     one thread, and one port of 127.0.0.1 for UDP and TCP.
+// Owns     one thread, and one port of 127.0.0.1 (or another address) for UDP and TCP.
 // Thread   every function may be called from any thread, at any time.
-// Bounded  names as scripted; 64 TCP connections; counts only, no log of queries.
+// Bounded  names as scripted; 64 TCP connections; of the log of queries the first 4096.
 //
 //   FakeDns dns;
 //   dns.a("shop.example", {"192.0.2.1"});        // AAAA: NODATA by itself
@@ -33,6 +33,23 @@ class FakeDns {
     Malformed,  // An answer with the right id and question, and then bytes that are no record.
     WrongId,    // A good answer to a question nobody asked.
     Truncated,  // Over UDP an empty answer with TC set; over TCP as Records.
+    TruncatedTcpCloses,   // The same, and over TCP it closes when the question is there,
+    TruncatedTcpSilent,   // says nothing,
+    TruncatedTcpGarbage,  // or says a length and then less, of no sense.
+    Formerr,
+    Notimp,
+    NoEdns,         // Records; but FORMERR for a question with EDNS,
+    NoEdnsBare,     // the same by a header alone,
+    NoEdnsNotimp,   // or NOTIMP.
+    ShortHeader,    // Seven bytes.
+    PointerLoop,    // A record whose name is a pointer to itself.
+    LyingCount,     // Records, and a count of more.
+    WrongQuestion,  // A good answer, with its right id, to another question.
+    WrongPort,      // A good answer from another port.
+    OtherName,      // Addresses of another name only.
+    CnameCircle,    // `name` CNAME `cname`, `cname` CNAME `name`.
+    LongChain,      // 20 aliases, and `addresses` at the end.
+    Referral,       // Ask somebody else.
   };
   struct Answer {
     Kind kind = Kind::Records;
@@ -40,11 +57,26 @@ class FakeDns {
     std::uint32_t ttl_s = 60;
     std::string cname{};  // Records: `name` CNAME `cname`, the addresses belong to it.
     std::uint32_t cname_ttl_s = 60;
+    bool soa = false;  // Beside a cname without addresses: that is all there is.
+    // Sent before, with addresses that are not `addresses` (127.0.0.66, ::66): WrongId, WrongQuestion, WrongPort, ShortHeader.
+    std::vector<Kind> forged{};
     std::chrono::milliseconds delay{
         0};  // Before it is sent; other questions are answered meanwhile.
   };
 
+  struct Options {
+    std::string address = "127.0.0.1";
+    bool tcp = true;  // False: refused.
+  };
+  struct Seen {
+    std::uint16_t id = 0;
+    std::uint16_t from_port = 0;
+    bool tcp = false;
+    std::uint16_t edns_bytes = 0;  // 0: without EDNS.
+  };
+
   FakeDns();
+  explicit FakeDns(const Options& options);
   ~FakeDns();
   FakeDns(const FakeDns&) = delete;
   FakeDns& operator=(const FakeDns&) = delete;
@@ -69,6 +101,8 @@ class FakeDns {
   [[nodiscard]] std::uint64_t queries() const;
   [[nodiscard]] std::uint64_t queries(std::string_view name, Type type) const;
   [[nodiscard]] std::uint64_t tcp_queries() const;
+  // The first 4096 queries, in the order they came.
+  [[nodiscard]] std::vector<Seen> seen() const;
 
  private:
   struct Impl;

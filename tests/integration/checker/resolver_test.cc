@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 
 #include "net_loop.h"
 #include "support/fake_dns.h"
@@ -170,6 +171,218 @@ TEST_F(ResolverTest, AnswersWithAnotherIdAreNotTaken) {
              {{.kind = FakeDns::Kind::WrongId, .addresses = {"192.0.2.66"}}});
   start(10);
   EXPECT_EQ(resolve("odd.example", IpFamily::V4).cause, Cause::DnsTimeout);
+}
+
+// Goal: only the answer to our own question counts, and the right one is still taken after any number of others. Method: others
+// come first, with an address that must not be taken.
+TEST_F(ResolverTest, ForgedAnswersAreLeftAsideAndTheRightOneIsTaken) {
+  using Kind = FakeDns::Kind;
+  dns.script(
+      "shop.example", FakeDns::Type::A,
+      {{.addresses = {"192.0.2.1"},
+        .forged = {Kind::WrongId, Kind::WrongQuestion, Kind::WrongPort, Kind::ShortHeader}}});
+  start();
+  EXPECT_THAT(texts(resolve("shop.example", IpFamily::V4)), ElementsAre("192.0.2.1"));
+  for (const Kind kind : {Kind::WrongQuestion, Kind::WrongPort, Kind::ShortHeader}) {
+    resolver.reset();
+    dns.script("odd.example", FakeDns::Type::A, {{.kind = kind, .addresses = {"192.0.2.66"}}});
+    start(10);
+    EXPECT_EQ(resolve("odd.example", IpFamily::V4).cause, Cause::DnsTimeout);
+  }
+}
+
+// Goal: an answer cannot be guessed. Method: ids and ports of many queries. A counter, or ids from a small range, would repeat
+// or rise.
+TEST_F(ResolverTest, IdsAndPortsCannotBeForetold) {
+  dns.otherwise({.addresses = {"192.0.2.1"}});
+  start();
+  Resolution known;
+  constexpr std::uint64_t kNames = 3500;
+  for (std::uint64_t i = 0; i < kNames; ++i)
+    (void)ask("n" + std::to_string(i) + ".example", IpFamily::V4, i, known);
+  ASSERT_TRUE(loop->run_until([&] { return told.size() == kNames; }));
+  std::set<std::uint16_t> ids;
+  std::map<std::uint16_t, std::size_t> ports;
+  std::size_t rising = 0;
+  const auto seen = dns.seen();
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    ids.insert(seen[i].id);
+    ++ports[seen[i].from_port];
+    if (i > 0 && seen[i].id > seen[i - 1].id) ++rising;
+  }
+  // Of 3500 out of 65536 by chance about 3400 differ, and half of them rise.
+  EXPECT_GT(ids.size(), 3300U);
+  EXPECT_GT(rising, kNames * 2 / 5);
+  EXPECT_LT(rising, kNames * 3 / 5);
+  EXPECT_GE(ports.size(), 4U);
+  for (const auto& [port, count] : ports) EXPECT_LE(count, 1000U);
+}
+
+TEST_F(ResolverTest, AnAnswerThatEndsAtAnAliasIsFollowed) {
+  dns.script("www.example", FakeDns::Type::A,
+             {{.addresses = {}, .cname = "b.example", .cname_ttl_s = 20}});
+  dns.script("b.example", FakeDns::Type::A,
+             {{.addresses = {}, .ttl_s = 300, .cname = "c.example", .cname_ttl_s = 300}});
+  dns.a("c.example", {"192.0.2.3"}, 300);
+  start();
+  EXPECT_THAT(texts(resolve("www.example", IpFamily::V4)), ElementsAre("192.0.2.3"));
+  EXPECT_EQ(dns.queries("c.example", FakeDns::Type::A), 1U);
+  loop->skip(17s);  // As long as the shortest of the three.
+  EXPECT_TRUE(resolve("www.example", IpFamily::V4).cached);
+  loop->skip(4s);
+  EXPECT_FALSE(resolve("www.example", IpFamily::V4).cached);
+}
+
+TEST_F(ResolverTest, WhereTheZoneSaysThatThereIsNoMoreNobodyIsAsked) {
+  dns.script("www.example", FakeDns::Type::A,
+             {{.addresses = {}, .cname = "b.example", .soa = true}});
+  start();
+  EXPECT_EQ(resolve("www.example", IpFamily::V4).cause, Cause::DnsNoAddress);
+  EXPECT_EQ(dns.queries("b.example", FakeDns::Type::A), 0U);
+}
+
+TEST_F(ResolverTest, WhatIsWrongWithTheAliasIsTold) {
+  const auto alias = [&](std::string_view from, std::string_view to) {
+    dns.script(from, FakeDns::Type::A, {{.addresses = {}, .cname = std::string(to)}});
+  };
+  alias("www.example", "b.example");
+  start();
+  const Resolution gone = resolve("www.example", IpFamily::V4);
+  EXPECT_EQ(gone.cause, Cause::DnsNxdomain);
+  EXPECT_THAT(gone.detail, HasSubstr("b.example"));
+  alias("one.example", "two.example");
+  alias("two.example", "one.example");
+  const Resolution circle = resolve("one.example", IpFamily::V4);
+  EXPECT_EQ(circle.cause, Cause::DnsMalformed) << circle.detail;
+  EXPECT_THAT(circle.detail, HasSubstr("circle"));
+  EXPECT_LE(dns.queries(), 1U + 1U + 18U);
+}
+
+TEST_F(ResolverTest, OddAnswersHaveTheirCauses) {
+  using Kind = FakeDns::Kind;
+  struct Case {
+    Kind kind;
+    Cause cause;
+    const char* said;
+  };
+  start();
+  for (const Case& c : {Case{Kind::Formerr, Cause::DnsServfail, "FORMERR"},
+                        Case{Kind::Notimp, Cause::DnsServfail, "NOTIMP"},
+                        Case{Kind::PointerLoop, Cause::DnsMalformed, "does not add up"},
+                        Case{Kind::LyingCount, Cause::DnsMalformed, "does not add up"},
+                        Case{Kind::OtherName, Cause::DnsMalformed, "another name"},
+                        Case{Kind::CnameCircle, Cause::DnsMalformed, "circle"},
+                        Case{Kind::LongChain, Cause::DnsMalformed, "circle"},
+                        Case{Kind::Referral, Cause::DnsRefused, "other servers"}}) {
+    dns.script("odd.example", FakeDns::Type::A,
+               {{.kind = c.kind,
+                 .addresses = {"192.0.2.1"},
+                 .cname = c.kind == Kind::CnameCircle ? "b.example" : ""}});
+    const Resolution resolution = resolve("odd.example", IpFamily::V4);
+    EXPECT_EQ(resolution.cause, c.cause) << resolution.detail;
+    EXPECT_THAT(resolution.detail, HasSubstr(c.said));
+    loop->skip(6s);
+  }
+}
+
+TEST_F(ResolverTest, AServerWithoutEdnsIsAskedWithoutIt) {
+  using Kind = FakeDns::Kind;
+  for (const Kind kind : {Kind::NoEdns, Kind::NoEdnsBare, Kind::NoEdnsNotimp}) {
+    const FakeDns::Answer answer{.kind = kind, .addresses = {"192.0.2.1"}};
+    FakeDns old;
+    old.script("a.example", FakeDns::Type::A, {answer});
+    old.script("b.example", FakeDns::Type::A, {answer});
+    start(1, {old.endpoint()});
+    EXPECT_THAT(texts(resolve("a.example", IpFamily::V4)), ElementsAre("192.0.2.1"));
+    EXPECT_THAT(texts(resolve("b.example", IpFamily::V4)), ElementsAre("192.0.2.1"));
+    EXPECT_EQ(old.seen().front().edns_bytes, 1232);
+    EXPECT_EQ(old.seen().back().edns_bytes, 0);
+    EXPECT_LT(told_at - asked_at, 450ms);
+    resolver.reset();
+  }
+}
+
+// Goal: that a server does not know EDNS for one name costs no other name its answer: c-ares cuts it to 512 bytes then, which would
+// read as malformed. Method: both under way at once, the long answer later.
+TEST_F(ResolverTest, AFormerrAboutOneNameDoesNotCutTheAnswerAboutAnother) {
+  std::vector<std::string> many;
+  for (int i = 1; i <= 20; ++i) many.push_back("2001:db8::" + std::to_string(i));
+  dns.fail("odd.example", FakeDns::Kind::Formerr);
+  dns.script("many.example", FakeDns::Type::Aaaa, {{.addresses = many, .delay = 50ms}});
+  start();
+  Resolution known;
+  ASSERT_FALSE(ask("many.example", IpFamily::V6, 1000, known));
+  EXPECT_EQ(resolve("odd.example", IpFamily::V6).cause, Cause::DnsServfail);
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(1000); }));
+  EXPECT_EQ(told[1000].addresses.size(), 16U) << told[1000].detail;
+}
+
+// Twenty addresses of IPv6 are 600 bytes: more than without EDNS fit, and no reason for TCP.
+TEST_F(ResolverTest, AnAnswerOfMoreThan512BytesComesOverUdp) {
+  std::vector<std::string> many;
+  for (int i = 1; i <= 20; ++i) many.push_back("2001:db8::" + std::to_string(i));
+  dns.aaaa("many.example", many);
+  start();
+  EXPECT_EQ(resolve("many.example", IpFamily::V6).addresses.size(), 16U);
+  EXPECT_EQ(dns.tcp_queries(), 0U);
+}
+
+// Goal: who truncates and then does not answer over TCP says nothing of the name. Time runs tenfold.
+TEST_F(ResolverTest, TruncatedAndThenNothingOverTcpIsOurTrouble) {
+  using Kind = FakeDns::Kind;
+  for (const Kind kind :
+       {Kind::TruncatedTcpCloses, Kind::TruncatedTcpSilent, Kind::TruncatedTcpGarbage}) {
+    dns.script("long.example", FakeDns::Type::A, {{.kind = kind}});
+    start(10);
+    const Resolution resolution = resolve("long.example", IpFamily::V4);
+    EXPECT_EQ(resolution.cause, Cause::ResolverUnreachable) << resolution.detail;
+    EXPECT_THAT(resolution.detail, HasSubstr("over TCP"));
+    EXPECT_GE(dns.tcp_queries(), 1U);
+    resolver.reset();
+  }
+}
+
+TEST_F(ResolverTest, TruncatedAndTcpRefusedIsOurTroubleAndTheNextServerIsAskedAtOnce) {
+  FakeDns no_tcp(FakeDns::Options{.tcp = false});
+  no_tcp.script("long.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::Truncated}});
+  start(1, {no_tcp.endpoint()});
+  const Resolution alone = resolve("long.example", IpFamily::V4);
+  EXPECT_EQ(alone.cause, Cause::ResolverUnreachable) << alone.detail;
+  EXPECT_THAT(alone.detail, HasSubstr("over TCP: Connection refused"));
+  EXPECT_LT(told_at - asked_at, 2s);
+  resolver.reset();
+  dns.a("long.example", {"192.0.2.1"});
+  start(1, {no_tcp.endpoint(), dns.endpoint()});
+  EXPECT_EQ(resolve("long.example", IpFamily::V4).cause, Cause::Ok);
+  EXPECT_LT(told_at - asked_at, 450ms);
+}
+
+TEST_F(ResolverTest, AnAskerOutOfTimeBehindTruncationBlamesTheResolver) {
+  dns.script("long.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::TruncatedTcpSilent}});
+  start();
+  Resolution known;
+  ASSERT_FALSE(ask("long.example", IpFamily::V4, 1, known));
+  ASSERT_TRUE(loop->run_until([&] { return dns.tcp_queries() > 0; }));
+  loop->run_for(20ms);
+  EXPECT_EQ(resolver->cancel("long.example", IpFamily::V4, 0, 1), Cause::ResolverUnreachable);
+}
+
+TEST_F(ResolverTest, TheNameServerMayBeAnIpv6Address) {
+  FakeDns six(FakeDns::Options{.address = "::1"});
+  six.a("shop.example", {"192.0.2.1"});
+  start(1, {six.endpoint()});
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+}
+
+// A failure before it must not shorten the life of what the next server knows.
+TEST_F(ResolverTest, AfterAFailureOfTheFirstServerTheTtlOfTheSecondCounts) {
+  FakeDns second;
+  second.a("shop.example", {"192.0.2.2"}, 60);
+  dns.fail("shop.example", FakeDns::Kind::Servfail);
+  start(1, {dns.endpoint(), second.endpoint()});
+  EXPECT_EQ(resolve("shop.example", IpFamily::V4).cause, Cause::Ok);
+  loop->skip(50s);
+  EXPECT_TRUE(resolve("shop.example", IpFamily::V4).cached);
 }
 
 TEST_F(ResolverTest, SilenceOfADeadServerIsOurTrouble) {
@@ -471,6 +684,14 @@ TEST_F(ResolverTest, LocalhostIsLoopbackWithoutAQuestion) {
   EXPECT_THAT(texts(resolve("app.localhost", IpFamily::V4)), ElementsAre("127.0.0.1"));
   EXPECT_EQ(resolve("notlocalhost").cause, Cause::DnsNxdomain);
   EXPECT_EQ(dns.queries(), 2U);
+}
+
+TEST_F(ResolverTest, OnionNamesAreNotAsked) {
+  start();
+  const Resolution resolution = resolve("hidden.onion");
+  EXPECT_EQ(resolution.cause, Cause::DnsNxdomain);
+  EXPECT_THAT(resolution.detail, HasSubstr("RFC 7686"));
+  EXPECT_EQ(dns.queries(), 0U);
 }
 
 TEST_F(ResolverTest, SetsOfServersAreInternedAndHaveTheirOwnAnswers) {

@@ -19,8 +19,9 @@ using Bytes = std::vector<std::uint8_t>;
 struct Message {
   Bytes bytes;
 
-  explicit Message(unsigned answers, unsigned flags = 0x8180, unsigned questions = 1) {
-    for (const unsigned value : {0x1234U, flags, questions, answers, 0U, 0U}) u16(value);
+  explicit Message(unsigned answers, unsigned flags = 0x8180, unsigned questions = 1,
+                   unsigned authorities = 0) {
+    for (const unsigned value : {0x1234U, flags, questions, answers, authorities, 0U}) u16(value);
   }
   Message& u8(unsigned value) {
     bytes.push_back(static_cast<std::uint8_t>(value));
@@ -57,6 +58,10 @@ struct Message {
     name(owner).u16(5).u16(1).u32(ttl).u16(static_cast<unsigned>(to.size() + 2));
     return name(to);
   }
+  // An SOA (6) or NS (2) of whatever content.
+  Message& authority(unsigned type) {
+    return name("example").u16(type).u16(1).u32(60).u16(2).u16(0);
+  }
 };
 
 DnsAnswer parse(const Message& message, bool v6 = false) {
@@ -81,9 +86,11 @@ TEST(DnsAnswer, GivesAddressesAndTheirLeastTtl) {
 }
 
 TEST(DnsAnswer, TakesTheFamilyAskedForOnly) {
-  const auto message = Message(2).question("shop.example").a("", "192.0.2.1").a("", "2001:db8::1");
-  EXPECT_THAT(texts(parse(message)), ElementsAre("192.0.2.1"));
-  EXPECT_THAT(texts(parse(message, true)), ElementsAre("2001:db8::1"));
+  const auto with = [](unsigned type) {
+    return Message(2).question("shop.example", type).a("", "192.0.2.1").a("", "2001:db8::1");
+  };
+  EXPECT_THAT(texts(parse(with(1))), ElementsAre("192.0.2.1"));
+  EXPECT_THAT(texts(parse(with(28), true)), ElementsAre("2001:db8::1"));
 }
 
 TEST(DnsAnswer, NamesCompareWithoutCase) {
@@ -101,10 +108,74 @@ TEST(DnsAnswer, FollowsAliasesInAnyOrderWithTheLeastTtlOfTheChain) {
   EXPECT_EQ(answer.ttl_s, 30U);
 }
 
-TEST(DnsAnswer, AnAliasWithoutAddressesIsNoAddress) {
-  EXPECT_EQ(parse(Message(1).question("shop.example").cname("shop.example", "a.example")).result,
-            DnsQueryResult::Nodata);
+// Goal: "no address" only from who knows. Method: with and without the SOA that says whose zone it is, and with a referral.
+TEST(DnsAnswer, AnAliasWithoutAddressesIsNoAddressWhenTheZoneSaysSo) {
+  const auto end = parse(Message(1, 0x8180, 1, 1)
+                             .question("shop.example")
+                             .cname("shop.example", "a.example")
+                             .authority(6));
+  EXPECT_EQ(end.result, DnsQueryResult::Nodata);
+  EXPECT_EQ(end.alias_of, "");
   EXPECT_EQ(parse(Message(0).question("shop.example")).result, DnsQueryResult::Nodata);
+  EXPECT_EQ(parse(Message(0, 0x8180, 1, 1).question("shop.example").authority(6)).result,
+            DnsQueryResult::Nodata);
+}
+
+TEST(DnsAnswer, AnAliasOfWhichNothingIsSaidIsToBeAskedFor) {
+  for (const unsigned authorities : {0U, 1U, 7U}) {  // None, name servers, and more than there are.
+    const auto open = parse(Message(2, 0x8180, 1, authorities)
+                                .question("shop.example")
+                                .cname("shop.example", "a.example", 40)
+                                .cname("a.example", "B.example", 300)
+                                .authority(2));
+    EXPECT_EQ(open.result, DnsQueryResult::Nodata);
+    EXPECT_EQ(open.alias_of, "b.example");
+    EXPECT_EQ(open.aliases, 2U);
+    EXPECT_EQ(open.ttl_s, 40U);
+  }
+}
+
+TEST(DnsAnswer, AReferralIsARefusal) {
+  const auto answer = parse(Message(0, 0x8000, 1, 1).question("shop.example").authority(2));
+  EXPECT_EQ(answer.result, DnsQueryResult::Refused);
+  EXPECT_THAT(answer.said, HasSubstr("other servers"));
+}
+
+TEST(DnsAnswer, AnAnswerToAnotherQuestionIsNone) {
+  EXPECT_TRUE(parse(Message(1).question("other.example").a("", "192.0.2.1")).other_question);
+  EXPECT_TRUE(parse(Message(1).question("shop.example", 28).a("", "192.0.2.1")).other_question);
+  EXPECT_TRUE(parse(Message(0, 0x8183).question("other.example")).other_question);
+  EXPECT_FALSE(parse(Message(1).question("Shop.Example").a("", "192.0.2.1")).other_question);
+}
+
+TEST(DnsAnswer, SixteenAliasesAreFollowedAndNoMore) {
+  for (const unsigned aliases : {16U, 17U}) {
+    Message message(aliases + 1);
+    message.question("shop.example");
+    std::string owner = "shop.example";
+    for (unsigned i = 0; i < aliases; ++i) {
+      const std::string next = "a" + std::to_string(i) + ".example";
+      message.cname(owner, next);
+      owner = next;
+    }
+    message.a(owner, "192.0.2.1");
+    EXPECT_EQ(parse(message).result,
+              aliases == 16 ? DnsQueryResult::Ok : DnsQueryResult::Malformed);
+  }
+}
+
+TEST(DnsAnswer, ANameLongerThanNamesMayBeIsMalformed) {
+  for (const unsigned labels : {4U, 5U}) {  // Of 50 bytes: 205 bytes, and 256 with the root's.
+    Message message(1);
+    message.question("shop.example");
+    for (unsigned i = 0; i < labels; ++i) {
+      message.u8(50);
+      for (int k = 0; k < 50; ++k) message.u8('a');
+    }
+    message.u8(0).u16(16).u16(1).u32(60).u16(0);
+    EXPECT_EQ(parse(message).result,
+              labels == 4 ? DnsQueryResult::Nodata : DnsQueryResult::Malformed);
+  }
 }
 
 TEST(DnsAnswer, OthersRecordsAreNotTaken) {
