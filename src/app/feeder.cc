@@ -179,15 +179,15 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
   message.open_event = site.open_event;
   message.last_checked_at = site.last_checked_at;
   auto merged = options.merged(site.record.options);
-  if (merged) {
+  if (merged && site.problem.empty()) {
     message.options = *std::move(merged);
   } else {
     // The list is checked where it is edited, so this is another version's option, another program's
     // edit, or a default that no longer fits. See FeederStats::options_rejected.
+    message.problem = site.problem.empty() ? merged.error().message : site.problem;
     stats.options_rejected.add();
     log.warn(fmt::format("site_options_rejected site={} error=\"{}\" action=not_asked",
-                         site.record.id.value, merged.error().message));
-    message.problem = merged.error().message;
+                         site.record.id.value, message.problem));
     message.options = options.rejected(message.problem);
   }
   const std::size_t home = lane_of(site.record.url, lanes.size());
@@ -206,6 +206,10 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
 // Nobody here remembers which lane had it; those that did not pass it over. What is open is given
 // to one of them only.
 void Feeder::Parts::send_removed(const core::KnownSite& site) {
+  if (!site.problem.empty()) {
+    log.warn(fmt::format("site_removed_unreadable site={} error=\"{}\" action=event_left_open",
+                         site.record.id.value, site.problem));
+  }
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage message;
     message.kind = LaneMessage::Kind::Remove;

@@ -42,7 +42,7 @@ struct FeederStats {
   core::Counter sites_loaded;
   core::Counter changes;
   core::Counter errors;  // Calls of the store that failed.
-  // Sites whose stored options do not fit. They are not asked (target_invalid, with the reason) and
+  // Sites whose stored options do not fit, or whose row cannot be read. They are not asked (target_invalid, with the reason) and
   // turn unknown: asked in a way nobody wanted, something false could be told about them.
   core::Counter options_rejected;
   std::atomic<bool> load_sent{false};

@@ -61,6 +61,9 @@ struct KnownSite {
   SiteRecord record;
   std::optional<OpenEvent> open_event;
   WallTime last_checked_at = kNoWallTime;  // The newest conclusive result that was projected. kNoWallTime: none.
+  // What of it cannot be read, for the operator; "" when all could. Then only the record's id is sure: the site is not
+  // asked and turns unknown, and the others go on.
+  std::string problem;
 };
 
 }  // namespace watchwheel::core

@@ -4,7 +4,8 @@
 // Thread   the feeder's, for every call. Calls block.
 // Bounded  a page holds at most the `limit` asked for; nothing of the fleet is kept here between
 //          calls.
-// Fails    core::Error; the cursor given stays good, so the same call may be repeated.
+// Fails    core::Error; the cursor given stays good, so the same call may be repeated. A row that another program spoiled
+//          (options that are no JSON, an unknown word) fails nothing: it comes with its problem (KnownSite::problem).
 #pragma once
 
 #include <cstddef>

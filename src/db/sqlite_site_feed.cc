@@ -44,15 +44,23 @@ std::int64_t row_limit(std::size_t limit) {
 
 }  // namespace
 
-core::Result<core::KnownSite> SqliteSiteFeed::known_site(const Query& row, int column) const {
-  core::Result<core::SiteRecord> record = record_from(*connection_, row, column);
-  if (!record) return record.error();
-  core::Result<std::optional<core::OpenEvent>> event =
-      open_event_from(*connection_, row, column + kEventColumn);
-  if (!event) return event.error();
-  return core::KnownSite{.record = std::move(*record),
-                         .open_event = *event,
-                         .last_checked_at = row.time(column + kCheckedColumn)};
+core::KnownSite SqliteSiteFeed::known_site(const Query& row, int column) const {
+  core::KnownSite known;
+  known.record.id = id_from<core::SiteId>(row, column);
+  known.record.url = row.text(column + 1);
+  known.last_checked_at = row.time(column + kCheckedColumn);
+  if (core::Result<core::SiteRecord> record = record_from(*connection_, row, column)) {
+    known.record = std::move(*record);
+  } else {
+    known.problem = record.error().message;
+  }
+  if (core::Result<std::optional<core::OpenEvent>> event =
+          open_event_from(*connection_, row, column + kEventColumn)) {
+    known.open_event = *event;
+  } else {
+    known.problem = event.error().message;
+  }
+  return known;
 }
 
 core::Result<core::ChangeSeq> SqliteSiteFeed::newest_change() {
@@ -70,9 +78,7 @@ core::Result<SitePage> SqliteSiteFeed::load(core::SiteId after, std::size_t limi
     core::Result<bool> row = query.step();
     if (!row) return row.error();
     if (!*row) break;
-    core::Result<core::KnownSite> site = known_site(query, 0);
-    if (!site) return site.error();
-    page.sites.push_back(std::move(*site));
+    page.sites.push_back(known_site(query, 0));
   }
   page.last = page.sites.size() < limit;
   return page;
@@ -87,11 +93,9 @@ core::Result<std::vector<SiteChange>> SqliteSiteFeed::changes(core::ChangeSeq af
     core::Result<bool> row = query.step();
     if (!row) return row.error();
     if (!*row) return changes;
-    core::Result<core::KnownSite> site = known_site(query, 2);
-    if (!site) return site.error();
     changes.push_back(SiteChange{.seq = id_from<core::ChangeSeq>(query, 0),
                                  .removed = !query.is_null(1),
-                                 .known = std::move(*site)});
+                                 .known = known_site(query, 2)});
   }
 }
 
@@ -104,9 +108,7 @@ core::Result<std::vector<core::KnownSite>> SqliteSiteFeed::removed_with_open_eve
     core::Result<bool> row = query.step();
     if (!row) return row.error();
     if (!*row) return sites;
-    core::Result<core::KnownSite> site = known_site(query, 0);
-    if (!site) return site.error();
-    sites.push_back(std::move(*site));
+    sites.push_back(known_site(query, 0));
   }
 }
 

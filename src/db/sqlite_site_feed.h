@@ -24,7 +24,7 @@ class SqliteSiteFeed final : public SiteFeed {
       std::size_t limit, core::SiteId after) override;
 
  private:
-  [[nodiscard]] core::Result<core::KnownSite> known_site(const Query& row, int column) const;
+  [[nodiscard]] core::KnownSite known_site(const Query& row, int column) const;
 
   std::unique_ptr<Connection> connection_;
 };

@@ -113,12 +113,6 @@ core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_fres
   return make<sideeffects::FreshnessSink, SqliteFreshnessSink>(path_, kProjecting);
 }
 
-core::Result<void> check_store_url(std::string_view url) {
-  core::Result<std::string> path = sqlite_path(url);
-  if (!path) return path.error();
-  return {};
-}
-
 core::Result<std::unique_ptr<Store>> open_store(std::string_view url) {
   core::Result<std::string> path = sqlite_path(url);
   if (!path) return path.error();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "db/store.h"
+
 namespace watchwheel::db {
 namespace {
 
@@ -47,6 +49,12 @@ core::Result<std::string> sqlite_path(std::string_view url) {
   // SQLite gives a meaning to names that begin with "file:" or ':'; a path with a directory has
   // none but its own.
   return path.starts_with('/') ? std::string(path) : "./" + std::string(path);
+}
+
+core::Result<void> check_store_url(std::string_view url) {
+  core::Result<std::string> path = sqlite_path(url);
+  if (!path) return path.error();
+  return {};
 }
 
 }  // namespace watchwheel::db

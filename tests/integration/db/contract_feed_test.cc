@@ -107,6 +107,38 @@ TEST_P(StoreContract, ARemovalIsAChangeThatStillTellsTheOpenEvent) {
   EXPECT_FALSE(changes[1].known.open_event);
 }
 
+// Goal: one row that another program spoiled costs that site only. Method: spoil the options of one and the open event of
+// another among four; load, follow changes, ask for removed ones.
+TEST_P(StoreContract, ASpoiledRowComesWithItsProblemAndHoldsUpNobody) {
+  const auto ids = add_sites(4);
+  commit(opened(ids[2], 0));
+  under_test->execute("UPDATE sites SET options = '{\"timeout\": 7}' WHERE id = " +
+                      std::to_string(ids[1].value));
+  under_test->execute("UPDATE events SET cause = 'moon_phase' WHERE site_id = " +
+                      std::to_string(ids[2].value));
+
+  const SitePage page = take(feed->load(SiteId{}, 10));
+  ASSERT_EQ(page.sites.size(), 4U);
+  EXPECT_EQ(page.sites[0].problem, "");
+  EXPECT_NE(page.sites[1].problem.find("site " + std::to_string(ids[1].value)), std::string::npos)
+      << page.sites[1].problem;
+  EXPECT_EQ(page.sites[1].record.id, ids[1]);
+  EXPECT_EQ(page.sites[1].record.url, "https://site-2.example/");
+  EXPECT_NE(page.sites[2].problem.find("moon_phase"), std::string::npos) << page.sites[2].problem;
+  EXPECT_EQ(page.sites[2].record.id, ids[2]);
+  EXPECT_FALSE(page.sites[2].open_event);
+  EXPECT_EQ(page.sites[3].problem, "");
+
+  const auto changes = take(feed->changes(ChangeSeq{}, 10));
+  ASSERT_EQ(changes.size(), 4U);
+  EXPECT_NE(changes[1].known.problem, "");
+
+  (void)take(catalog->remove(std::vector{ids[2]}));
+  const auto removed = take(feed->removed_with_open_event(10));
+  ASSERT_EQ(removed.size(), 1U);
+  EXPECT_NE(removed[0].problem, "");
+}
+
 TEST_P(StoreContract, ASiteThatCameBackIsNotRemoved) {
   const auto ids = add_sites(1);
   const ChangeSeq start = take(feed->newest_change());
