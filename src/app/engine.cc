@@ -110,7 +110,7 @@ class EngineImpl final : public Engine {
     }
   };
   struct ShardParts {
-    // lanes -> shard. Never full: one seat a site, the newest facts in it.
+    // lanes -> shard. Never full: one seat for each site of a lane, the newest facts in it.
     std::unique_ptr<ShardMailbox> mailbox;
     std::unique_ptr<sideeffects::EventStore> store;
     std::unique_ptr<sideeffects::NoteSink> notes;
@@ -189,7 +189,7 @@ core::Result<void> EngineImpl::build() {
 void EngineImpl::build_mailboxes() {
   for (std::size_t i = 0; i < kShards; ++i) {
     ShardParts& shard = shards_.emplace_back();
-    shard.mailbox = std::make_unique<ShardMailbox>(kSitesPerLaneMax * lane_count());
+    shard.mailbox = std::make_unique<ShardMailbox>(kSitesPerLaneMax * lane_count() * lane_count());
   }
 }
 

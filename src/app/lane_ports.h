@@ -46,11 +46,11 @@ struct LaneMessage {
   std::shared_ptr<const LaneTuning> tuning;
 };
 
-using ShardMailbox = core::Mailbox<core::SiteId, core::SiteFacts>;
+using ShardMailbox = core::Mailbox<core::FactsKey, core::SiteFacts>;
 
 // One side-effect shard, as a lane sees it.
 struct ShardPort {
-  ShardMailbox* mailbox = nullptr;  // Never full: one seat a site, the newest facts in it.
+  ShardMailbox* mailbox = nullptr;  // Never full: one seat for each site of a lane, the newest facts in it.
   std::function<void()> wake;       // After a post that found the mailbox empty.
 };
 

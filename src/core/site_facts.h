@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/site_facts.h - what a lane knows of a site that needs attention, and what a shard answers.
 //
-// Values, sent over a mailbox (one seat a site, the newest wins), so they are cumulative: the
+// Values, sent over a mailbox (one seat for each site of a lane, the newest wins), so they are cumulative: the
 // newest facts tell all that the ones they replaced told and that the shard has not yet
 // acknowledged.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -88,6 +89,17 @@ struct SiteFacts {
                 // acknowledged, then the current one if there is one.
 };
 
+// Whose seat in a mailbox: one for each site and lane. A site that changes its host may change its lane; what the lane before it
+// told and nobody has taken yet must not be replaced by the first word of the next.
+struct FactsKey {
+  SiteId site;
+  std::uint32_t lane = 0;
+  friend bool operator==(const FactsKey&, const FactsKey&) = default;
+};
+[[nodiscard]] inline FactsKey key_of(const SiteFacts& facts) {
+  return {.site = facts.site, .lane = facts.lane};
+}
+
 // shard -> lane: `seq` is committed. When it is the newest the lane posted and nothing is failing,
 // the lane forgets the site's trouble.
 struct SiteNote {
@@ -121,3 +133,10 @@ struct FreshnessMark {
 };
 
 }  // namespace watchwheel::core
+
+template <>
+struct std::hash<watchwheel::core::FactsKey> {
+  std::size_t operator()(const watchwheel::core::FactsKey& key) const noexcept {
+    return std::hash<std::uint64_t>{}(key.site.value * 1021 + key.lane);
+  }
+};

@@ -93,10 +93,17 @@ void Shard::deliver_notes() {
 void Shard::take_batch() {
   taken_.clear();
   if (mailbox_.take(taken_, limits_.batch_sites_max) == 0) return;
-  Part& part = parts_.emplace_back();
-  part.reserve(taken_.size());
-  for (core::SiteFacts& facts : taken_) part.push_back({.facts = std::move(facts), .verdict = {}});
-  stats_.batch_sites.set(static_cast<double>(part.size()));
+  parts_.emplace_back().reserve(taken_.size());
+  batch_sites_.clear();
+  for (core::SiteFacts& facts : taken_) {
+    // Of a site that changed its lane the later facts are judged when the earlier ones are stored.
+    if (!batch_sites_.insert(facts.site).second) {
+      parts_.emplace_back();
+      batch_sites_ = {facts.site};
+    }
+    parts_.back().push_back({.facts = std::move(facts), .verdict = {}});
+  }
+  stats_.batch_sites.set(static_cast<double>(taken_.size()));
 }
 
 Shard::Step Shard::work(std::size_t& settled) {

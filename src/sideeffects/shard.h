@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/clock.h"
@@ -35,7 +36,7 @@
 
 namespace watchwheel::sideeffects {
 
-using FactsMailbox = core::Mailbox<core::SiteId, core::SiteFacts>;
+using FactsMailbox = core::Mailbox<core::FactsKey, core::SiteFacts>;
 
 struct ShardLimits {
   std::size_t batch_sites_max = 256;
@@ -132,6 +133,7 @@ class Shard : core::Pinned {
   std::deque<core::SiteNote> undelivered_;
   std::unordered_map<core::SiteId, StoredEvent> open_events_;  // Only of sites that have one.
   std::vector<core::SiteFacts> taken_;
+  std::unordered_set<core::SiteId> batch_sites_;  // Of the part that is being filled; a member for its memory.
   std::vector<Poisoned> poisoned_;
   std::uint32_t attempts_failed_ = 0;
   core::SteadyTime retry_at_ = core::kNoSteadyTime;

@@ -122,12 +122,12 @@ core::SiteFacts failing_facts(std::uint64_t site) {
 // 256 sites posted and taken at once, as a shard does; each value with one outage, copied in.
 void mailbox_post_take(benchmark::State& state) {
   constexpr std::uint64_t kSites = 256;
-  core::Mailbox<core::SiteId, core::SiteFacts> mailbox(kSites);
+  core::Mailbox<core::FactsKey, core::SiteFacts> mailbox(kSites);
   std::vector<core::SiteFacts> facts;
   for (std::uint64_t i = 1; i <= kSites; ++i) facts.push_back(failing_facts(i));
   std::vector<core::SiteFacts> taken;
   for (auto _ : state) {
-    for (const core::SiteFacts& one : facts) benchmark::DoNotOptimize(mailbox.post(one.site, one));
+    for (const core::SiteFacts& one : facts) benchmark::DoNotOptimize(mailbox.post(core::key_of(one), one));
     taken.clear();
     benchmark::DoNotOptimize(mailbox.take(taken, kSites));
   }

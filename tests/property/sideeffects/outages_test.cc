@@ -180,13 +180,13 @@ class Rig {
   void post(SiteFacts facts) {
     EXPECT_LE(facts.outages.size(), core::kOutagesWaitingMax);
     last_posted_.insert_or_assign(facts.site, facts);
-    mailbox_->post(facts.site, std::move(facts));
+    mailbox_->post(core::key_of(facts), std::move(facts));
   }
 
   void post_again(SiteId site) {
     if (chance(50)) return post(attention_->facts(site));
     if (const auto last = last_posted_.find(site); last != last_posted_.end())
-      mailbox_->post(site, last->second);
+      mailbox_->post(core::key_of(last->second), last->second);
   }
 
   void turn() {

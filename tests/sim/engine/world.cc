@@ -116,7 +116,7 @@ void World::remove(std::uint64_t site) {
 
 void World::post(core::SiteFacts facts) {
   const core::SiteId site = facts.site;
-  mailbox_->post(site, std::move(facts));
+  mailbox_->post(core::key_of(facts), std::move(facts));
 }
 
 void World::turn() {

@@ -81,7 +81,7 @@ struct ShardBench {
     return limits;
   }
   void post(std::uint64_t site, std::uint64_t seq = 1) {
-    if (mailbox.post(SiteId{site}, failing(site, seq))) thread.wake();
+    if (mailbox.post({.site = SiteId{site}}, failing(site, seq))) thread.wake();
   }
 
   core::SystemClock clock;
@@ -171,7 +171,7 @@ TEST(ShardThread, TakesANewPolicyBeforeItsNextTurn) {
   facts.outages.front().failures = 2;
   facts.outages.front().confirmed_at = kT;
   facts.outages.front().confirmed_failures = 2;
-  if (bench.mailbox.post(SiteId{1}, facts)) bench.thread.wake();
+  if (bench.mailbox.post(core::key_of(facts), facts)) bench.thread.wake();
   bench.notes.wait_for(1);
   EXPECT_EQ(bench.store.events().front().row.state, core::SiteState::Down);
 }
