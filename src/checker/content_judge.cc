@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/content_judge.h"
 
-#include <string>
-
 #include "checker/error_pages.h"
+#include "checker/header_judge.h"
+#include "checker/json_value.h"
 #include "checker/plan.h"
+#include "checker/safe_text.h"
+#include "core/units.h"
 
 namespace watchwheel::checker {
 namespace {
@@ -12,36 +14,264 @@ namespace {
 using core::Cause;
 using core::Phase;
 
-std::string missing_text(std::string_view text, const ExchangeResult& result) {
-  const std::string bytes = std::to_string(result.body->bytes());
-  return "the text \"" + std::string(text) + "\" is not in the " +
-         (result.body_cut ? "first " + bytes + " bytes of the body, which goes on"
-                          : "body of " + bytes + " bytes");
+// Long enough for what people write, short enough that what was found fits behind it in a detail of 512 bytes.
+constexpr std::size_t kShownMax = 200;
+
+std::string quoted(std::string_view text) {
+  return '"' + safe_text(text, kShownMax) + (text.size() > kShownMax ? "..." : "") + '"';
 }
+
+std::string the_body(const ExchangeResult& result) {
+  const std::string bytes = std::to_string(result.body->bytes());
+  return result.body_cut ? "the first " + bytes + " bytes of the body, which goes on"
+                         : "the body of " + bytes + " bytes";
+}
+
+std::string at_byte(const BodyScan& body, const BodyScan::Place& place) {
+  std::string text = "at byte " + std::to_string(place.byte);
+  if (place.converted)
+    text +=
+        " of its text in UTF-8 (it is in " + std::string(body.declaration().charset->name) + ")";
+  return text;
+}
+
+std::string at_byte(const BodyScan& body, std::optional<std::size_t> byte) {
+  if (!byte) return "somewhere";
+  return at_byte(body, BodyScan::Place{*byte, body.converted()});
+}
+
+bool reads_body(const ProbePlan& plan) {
+  return plan.body_rules.searching() || plan.content.judge_text() ||
+         plan.options.size_min_bytes != 0 || plan.options.size_max_bytes != 0;
+}
+
+// Of the decoded body, or what of it was read.
+bool too_long(const ProbePlan& plan, const ExchangeResult& result) {
+  const std::uint64_t most = plan.options.size_max_bytes;
+  if (most == 0) return false;
+  return result.body->bytes() > most || (result.body_cut && result.body->bytes() >= most);
+}
+
+// ---- one thing each: what is wrong, or nothing ----
+
+std::optional<Verdict> header_problem(const ProbePlan& plan, const ExchangeResult& result) {
+  for (const HeaderRule& rule : plan.content.headers) {
+    HeaderAnswer answer = judge_header(rule, result.head.asked);
+    if (!answer.holds) return Verdict{Cause::ContentHeader, Phase::Content, std::move(answer.what)};
+  }
+  return std::nullopt;
+}
+
+std::string forbidden_sentence(const BodyScan& body, std::size_t i, std::string_view text) {
+  const auto place = body.forbidden_place(i);
+  if (!place) return "the forbidden text " + quoted(text) + " is not in the body";
+  return "the body holds the forbidden text " + quoted(text) + " " + at_byte(body, *place);
+}
+
+std::string keyword_sentence(const ExchangeResult& result, std::size_t i, std::string_view text) {
+  const auto place = result.body->keyword_place(i);
+  if (!place) return "the text " + quoted(text) + " is not in " + the_body(result);
+  return "the text " + quoted(text) + " is in the body, " + at_byte(*result.body, *place);
+}
+
+std::optional<Verdict> forbidden_problem(const ProbePlan& plan, const ExchangeResult& result) {
+  const std::vector<std::string>& texts = plan.body_rules.forbidden;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (!result.body->forbidden_place(i)) continue;
+    return Verdict{Cause::KeywordForbidden, Phase::Content,
+                   forbidden_sentence(*result.body, i, texts[i])};
+  }
+  return std::nullopt;
+}
+
+std::optional<Verdict> keyword_problem(const ProbePlan& plan, const ExchangeResult& result) {
+  const std::vector<std::string>& texts = plan.body_rules.keyword;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (result.body->keyword_place(i)) continue;
+    return Verdict{Cause::KeywordMissing, Phase::Content, keyword_sentence(result, i, texts[i])};
+  }
+  return std::nullopt;
+}
+
+std::optional<Verdict> expression_problem(const ProbePlan& plan, const ExchangeResult& result) {
+  const std::string_view text = result.body->text();
+  for (const Expression& expression : plan.content.body_not_match) {
+    if (!expression.matches(text)) continue;
+    return Verdict{Cause::KeywordForbidden, Phase::Content,
+                   "the body matches the forbidden expression " + quoted(expression.text()) + " " +
+                       at_byte(*result.body, expression.find(text))};
+  }
+  for (const Expression& expression : plan.content.body_match) {
+    if (expression.matches(text)) continue;
+    return Verdict{
+        Cause::KeywordMissing, Phase::Content,
+        "the expression " + quoted(expression.text()) + " does not match " + the_body(result)};
+  }
+  return std::nullopt;
+}
+
+constexpr std::string_view kJsonCut =
+    "the JSON is longer than max_body, so only its begin was read and nothing can be said of it";
+
+std::optional<Verdict> json_verdict(const ProbePlan& plan, const ExchangeResult& result) {
+  if (plan.content.json.empty()) return std::nullopt;
+  if (result.body_cut) return Verdict{Cause::LocalResources, Phase::Content, std::string(kJsonCut)};
+  for (JsonAnswer& answer : judge_json(plan.content.json, result.body->text())) {
+    if (!answer.holds) return Verdict{Cause::ContentJson, Phase::Content, std::move(answer.what)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Verdict> size_problem(const ProbePlan& plan, const ExchangeResult& result) {
+  const std::uint64_t bytes = result.body->bytes();
+  if (too_long(plan, result)) {
+    return Verdict{Cause::ContentSize, Phase::Content,
+                   "the body is longer than size_max, which is " +
+                       std::to_string(plan.options.size_max_bytes) + " bytes"};
+  }
+  if (bytes < plan.options.size_min_bytes) {
+    return Verdict{Cause::ContentSize, Phase::Content,
+                   "the body has " + std::to_string(bytes) +
+                       " bytes, fewer than size_min, which is " +
+                       std::to_string(plan.options.size_min_bytes) + " bytes"};
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> error_page(const ExchangeResult& result) {
+  const auto page = result.body_cut ? std::nullopt : result.body->page();
+  if (!page) return std::nullopt;
+  return recognise_error_page({.content_type = result.head.content_type, .body = *page});
+}
+
+Verdict no_room(const ExchangeResult& result) {
+  return {Cause::LocalResources, Phase::Content,
+          "too many bodies are kept at once, so " + the_body(result) +
+              " could not be looked at with expressions or as JSON"};
+}
+
+// ---- findings ----
+
+class Findings {
+ public:
+  Findings(const ProbePlan& plan, const ExchangeResult& result) : plan_(plan), result_(result) {}
+
+  std::vector<std::string> take() { return std::move(all_); }
+  void headers() {
+    for (const HeaderRule& rule : plan_.content.headers)
+      all_.push_back(judge_header(rule, result_.head.asked).what);
+  }
+  void body() {
+    charset();
+    texts();
+    if (plan_.content.judge_text()) {
+      if (result_.body->not_kept()) {
+        all_.push_back(no_room(result_).detail);
+      } else {
+        expressions();
+        json();
+      }
+    }
+    size();
+    if (!plan_.body_rules.keep_page) return;
+    all_.push_back(error_page(result_).value_or("the page looks like no error page"));
+  }
+
+ private:
+  void charset() {
+    const Declaration& said = result_.body->declaration();
+    if (said.label.empty()) return;
+    static constexpr std::array<const char*, 4> kBy{"", "its byte order mark says",
+                                                    "its header says", "the page says"};
+    std::string text = std::string("the body is in ") + said.label + ", " +
+                       kBy[static_cast<std::size_t>(said.source)];
+    if (said.charset == nullptr) text += "; we do not know that, so its bytes were looked at";
+    all_.push_back(std::move(text));
+  }
+  void texts() {
+    const BodyRules& rules = plan_.body_rules;
+    for (std::size_t i = 0; i < rules.forbidden.size(); ++i)
+      all_.push_back(forbidden_sentence(*result_.body, i, rules.forbidden[i]));
+    for (std::size_t i = 0; i < rules.keyword.size(); ++i)
+      all_.push_back(keyword_sentence(result_, i, rules.keyword[i]));
+  }
+  void expressions() {
+    const std::string_view text = result_.body->text();
+    const auto add = [&](const Expression& expression, const char* kind) {
+      const std::string name = kind + quoted(expression.text());
+      if (expression.matches(text)) {
+        all_.push_back(name + " matches the body, " +
+                       at_byte(*result_.body, expression.find(text)));
+      } else {
+        all_.push_back(name + " does not match " + the_body(result_));
+      }
+    };
+    for (const Expression& e : plan_.content.body_not_match) add(e, "the forbidden expression ");
+    for (const Expression& e : plan_.content.body_match) add(e, "the expression ");
+  }
+  void json() {
+    if (plan_.content.json.empty()) return;
+    if (result_.body_cut) {
+      all_.emplace_back(kJsonCut);
+      return;
+    }
+    for (JsonAnswer& answer : judge_json(plan_.content.json, result_.body->text()))
+      all_.push_back(std::move(answer.what));
+  }
+  void size() {
+    if (plan_.options.size_min_bytes == 0 && plan_.options.size_max_bytes == 0) return;
+    if (auto problem = size_problem(plan_, result_)) {
+      all_.push_back(std::move(problem->detail));
+    } else {
+      all_.push_back(the_body(result_) + " is within size_min and size_max");
+    }
+  }
+
+  const ProbePlan& plan_;
+  const ExchangeResult& result_;
+  std::vector<std::string> all_;
+};
+
+constexpr std::string_view kOpaque =
+    "the body is in a content coding we do not know, so nothing can be found in it";
 
 }  // namespace
 
 Verdict judge_content(const ProbePlan& plan, std::string_view method,
                       const ExchangeResult& result) {
-  const BodyRules& rules = plan.body_rules;
+  if (auto problem = header_problem(plan, result)) return *std::move(problem);
   if (method == "HEAD" || !result.body) return {};
   if (result.body_opaque) {
-    if (!rules.searching()) return {};
-    return {Cause::BodyMalformed, Phase::Body,
-            "the body is in a content coding we do not know, so no text can be found in it"};
+    if (!reads_body(plan)) return {};
+    return {Cause::BodyMalformed, Phase::Body, std::string(kOpaque)};
   }
-  if (const auto text = result.body->forbidden_found()) {
-    return {Cause::KeywordForbidden, Phase::Content,
-            "the body holds the forbidden text \"" + std::string(*text) + "\""};
+  if (auto problem = forbidden_problem(plan, result)) return *std::move(problem);
+  // What is missing may stand behind the part that was read; that the body is too long is certain.
+  if (too_long(plan, result)) return *size_problem(plan, result);
+  if (auto problem = keyword_problem(plan, result)) return *std::move(problem);
+  if (plan.content.judge_text()) {
+    if (result.body->not_kept()) return no_room(result);
+    if (auto problem = expression_problem(plan, result)) return *std::move(problem);
+    if (auto problem = json_verdict(plan, result)) return *std::move(problem);
   }
-  if (const auto text = result.body->keyword_missing())
-    return {Cause::KeywordMissing, Phase::Content, missing_text(*text, result)};
-  const auto page = result.body_cut ? std::nullopt : result.body->page();
-  if (!page) return {};
-  const auto match =
-      recognise_error_page({.content_type = result.head.content_type, .body = *page});
-  if (match) return {Cause::ContentErrorPage, Phase::Content, *match};
+  if (auto problem = size_problem(plan, result)) return *std::move(problem);
+  if (auto match = error_page(result)) return {Cause::ContentErrorPage, Phase::Content, *match};
   return {};
+}
+
+std::vector<std::string> content_findings(const ProbePlan& plan, std::string_view method,
+                                          const ExchangeResult& result) {
+  Findings findings(plan, result);
+  if (!result.head_complete) return {};
+  findings.headers();
+  if (method == "HEAD" || !result.body || result.cause != Cause::Ok) return findings.take();
+  if (result.body_opaque) {
+    std::vector<std::string> all = findings.take();
+    all.emplace_back(kOpaque);
+    return all;
+  }
+  findings.body();
+  return findings.take();
 }
 
 }  // namespace watchwheel::checker

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/content_judge.h - is a complete response with an expected status what the check asks for? Header assertions, texts,
-// expressions, JSON, size, error pages.
+// expressions, JSON, size, error pages, in this order; the first problem is the cause. A body beyond size_max comes before what is
+// not found in the part that was read.
 //
 // Pure; any thread.
+// Cost     with expressions or JSON up to some ms for kJudgedBytesMax, more where an expression is of the hard kind.
+// Fails    as NotMeasured where the text could not be kept, or JSON was cut at max_body: neither says anything about the site.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "checker/cause_map.h"
 #include "checker/exchange.h"
@@ -15,5 +20,11 @@ namespace watchwheel::checker {
 // Cause::Ok with Phase::Done, or the first thing that is wrong. `method` is the last hop's.
 [[nodiscard]] Verdict judge_content(const ProbePlan& plan, std::string_view method,
                                     const ExchangeResult& result);
+
+// What was looked for in header and body of the last hop and what came of it, one sentence each, in the order of judging. For a
+// person; secrets of credential headers are not shown. What a broken response did not get to is left out.
+[[nodiscard]] std::vector<std::string> content_findings(const ProbePlan& plan,
+                                                        std::string_view method,
+                                                        const ExchangeResult& result);
 
 }  // namespace watchwheel::checker

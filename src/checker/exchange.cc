@@ -40,9 +40,11 @@ struct Row {
 
 class CurlExchange final : public Exchange, private IoHandler, private TransferHost {
  public:
-  CurlExchange(std::size_t transfers_max, Reactor& reactor, const core::Clock& clock)
+  CurlExchange(std::size_t transfers_max, Reactor& reactor, const core::Clock& clock,
+               BodyMeans& bodies)
       : reactor_(reactor),
         clock_(clock),
+        bodies_(bodies),
         facts_(kTlsFactsMax),
         rows_(transfers_max),
         now_(clock.steady()) {
@@ -71,6 +73,7 @@ class CurlExchange final : public Exchange, private IoHandler, private TransferH
   [[nodiscard]] core::WallTime wall() const override { return clock_.wall(); }
   [[nodiscard]] TlsFactsCache& facts() noexcept override { return facts_; }
   void close_socket(int fd) noexcept override;
+  [[nodiscard]] BodyMeans& bodies() noexcept override { return bodies_; }
   // IoHandler
   void on_io(int fd, std::uint32_t events, std::uint64_t tag, SteadyTime now) noexcept override;
 
@@ -92,6 +95,7 @@ class CurlExchange final : public Exchange, private IoHandler, private TransferH
 
   Reactor& reactor_;
   const core::Clock& clock_;
+  BodyMeans& bodies_;
   TlsFactsCache facts_;
   HeaderList connect_to_;
   std::vector<Row> rows_;
@@ -321,8 +325,8 @@ std::optional<SteadyTime> CurlExchange::next_deadline() const {
 }  // namespace
 
 std::unique_ptr<Exchange> Exchange::make(std::size_t transfers_max, Reactor& reactor,
-                                         const core::Clock& clock) {
-  return std::make_unique<CurlExchange>(transfers_max, reactor, clock);
+                                         const core::Clock& clock, BodyMeans& bodies) {
+  return std::make_unique<CurlExchange>(transfers_max, reactor, clock, bodies);
 }
 
 }  // namespace watchwheel::checker

@@ -77,8 +77,9 @@ using ExchangeId = std::uint64_t;
 
 class Exchange : core::Pinned {
  public:
+  // `bodies` outlives it, and every result.
   [[nodiscard]] static std::unique_ptr<Exchange> make(std::size_t transfers_max, Reactor& reactor,
-                                                      const core::Clock& clock);
+                                                      const core::Clock& clock, BodyMeans& bodies);
   virtual ~Exchange() = default;
 
   // Exactly one on_exchanged follows, unless expired or cancelled. More than transfers_max is the caller's mistake.

@@ -129,22 +129,25 @@ HeadCheck::Step HeadCheck::take_status_line(std::string_view line) {
   return Step::More;
 }
 
-HeadCheck::Step HeadCheck::take_fold() {
+HeadCheck::Step HeadCheck::take_fold(std::string_view line) {
   if (last_ == Name::None) return bad("the response header begins with a folded line");
   if (last_ == Name::ContentLength || last_ == Name::TransferEncoding)
     return bad("Content-Length or Transfer-Encoding goes on in a folded line");
-  return Step::More;  // What it adds to is not looked at.
+  if (last_asked_) head_.asked.back().value += " " + std::string(trimmed(line));
+  return Step::More;  // What else it adds to is not looked at.
 }
 
 HeadCheck::Step HeadCheck::take_header(std::string_view line) {
   if (line.find('\0') != std::string_view::npos)
     return bad("a line of the response header holds a zero byte");
-  if (is_blank(line.front())) return take_fold();
+  if (is_blank(line.front())) return take_fold(line);
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return bad("a line of the response header has no colon");
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = trimmed(line.substr(colon + 1));
   last_ = known_name(trimmed(name));
+  last_asked_ = rules_ != nullptr && rules_->asks_header(trimmed(name));
+  if (last_asked_) head_.asked.push_back({std::string(trimmed(name)), std::string(value)});
   if ((last_ == Name::ContentLength || last_ == Name::TransferEncoding) && is_blank(name.back()))
     return bad("a space before the colon of " + printable(trimmed(name), 32));
   switch (last_) {

@@ -29,6 +29,9 @@
 #include <string_view>
 #include <vector>
 
+#include "checker/content_rules.h"
+#include "core/check_options.h"
+
 namespace watchwheel::checker {
 
 inline constexpr std::size_t kHeadBytesMax = 64 * 1024;
@@ -48,6 +51,7 @@ struct ResponseHead {
   std::string content_encoding;   // All of them as one list, at most 128 bytes.
   // Values of Set-Cookie in their order, each at most kCookieBytesMax (longer ones are left out). Only of 3xx: nobody else asks again.
   std::vector<std::string> cookies;
+  std::vector<core::Header> asked;  // The lines whose names the check asks for, trimmed, in their order.
 };
 
 class HeadCheck {
@@ -57,6 +61,9 @@ class HeadCheck {
     Complete,  // The final response's header is complete; what comes now are trailers.
     Bad,
   };
+
+  // Keeps in `asked` what these rules ask for; they outlive it.
+  void keep_for(const ContentRules& rules) { rules_ = &rules; }
 
   // The next line, with its line end. The first of a response is its status line, an empty one ends its header.
   [[nodiscard]] Step take(std::string_view line);
@@ -85,12 +92,13 @@ class HeadCheck {
   [[nodiscard]] Step bad(std::string problem);
   [[nodiscard]] Step take_status_line(std::string_view line);
   [[nodiscard]] Step take_header(std::string_view line);
-  [[nodiscard]] Step take_fold();
+  [[nodiscard]] Step take_fold(std::string_view line);
   [[nodiscard]] Step end_of_head();
   void take_length(std::string_view value);
   void take_transfer_coding(std::string_view value);
   void take_location(std::string_view value);
 
+  const ContentRules* rules_ = nullptr;
   std::size_t bytes_ = 0;
   std::size_t lines_ = 0;
   std::size_t interim_ = 0;
@@ -98,6 +106,7 @@ class HeadCheck {
   bool complete_ = false;
   // Of the response under way.
   Name last_ = Name::None;
+  bool last_asked_ = false;
   bool chunked_ = false;
   std::optional<std::uint64_t> length_;
   std::string length_problem_;  // Counts only when the body is not chunked.

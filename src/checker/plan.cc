@@ -201,7 +201,13 @@ core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& opt
   for (const std::string& text : options.forbidden) {
     if (!text.empty()) plan->body_rules.forbidden.push_back(text);
   }
+  auto content = make_content_rules(options);
+  if (!content) return content.error();
+  plan->content = std::move(*content);
   plan->body_rules.keep_page = options.detect_error_pages;
+  plan->body_rules.ignore_case = options.ignore_case;
+  plan->body_rules.keep_text = plan->content.judge_text();
+  plan->body_rules.size_max = options.size_max_bytes;
 
   auto http = parse_http_version(options.http_version);
   if (!http) return http.error();

@@ -5,7 +5,7 @@
 // Immutable once made, but for the trust store, which the lane fills at the first TLS handshake.
 // Thread   the lane's.
 // Fails    make_plan is Invalid for an option that only shows unfit when it is used: a CIDR, a
-//          resolver, a header, a CA file, a secret's file.
+//          resolver, a header, an expression, a JSON pointer, a CA file, a secret's file.
 #pragma once
 
 #include <memory>
@@ -17,6 +17,7 @@
 
 #include "checker/address.h"
 #include "checker/body_scan.h"
+#include "checker/content_rules.h"
 #include "checker/prober.h"
 #include "checker/tls_trust.h"
 #include "core/check_options.h"
@@ -49,6 +50,7 @@ struct ProbePlan {
   // 2: where TLS and the server agree (ALPN), else 1.1.
   HttpVersion http = HttpVersion::V1_1;
   BodyRules body_rules;
+  ContentRules content;
   // For the origin of the check's URL only, as are headers that may authenticate and a Host header. A bearer token is in `headers`.
   // A Host header changes what is asked for, not who is asked: name, port, server name (SNI) and certificate stay the URL's.
   std::optional<Login> login;  // Wins over credentials in the URL.

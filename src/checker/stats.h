@@ -23,6 +23,8 @@ struct Stats {
   core::Counter dns_cache_hits;
   core::Gauge dns_cache_entries;
   core::Gauge in_flight;
+  core::Gauge kept_body_bytes;     // For expressions and JSON, when one was last judged.
+  core::Counter bodies_not_kept;   // There was no room for them.
 };
 
 }  // namespace watchwheel::checker

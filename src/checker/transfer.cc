@@ -52,10 +52,12 @@ long curl_http_version(HttpVersion version, bool tls) {
 class ScanSink final : public ByteSink {
  public:
   explicit ScanSink(BodyScan& scan) : scan_(scan) {}
-  void take(std::string_view bytes) noexcept override { scan_.feed(bytes); }
+  void take(std::string_view bytes) noexcept override { enough_ = !scan_.feed(bytes); }
+  [[nodiscard]] bool enough() const { return enough_; }
 
  private:
   BodyScan& scan_;
+  bool enough_ = false;
 };
 
 }  // namespace
@@ -115,6 +117,7 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   seen_.plan = request.plan;
   seen_.handler = &handler;
   seen_.tag = tag;
+  seen_.head.keep_for(request.plan->content);
   error_[0] = '\0';
   if (target.tls) handshake_.begin(*request.plan, target.host, target.literal);
 
@@ -215,6 +218,7 @@ ExchangeResult Transfer::facts_so_far() {
   ExchangeResult result;
   result.head_complete = seen_.head.complete();
   result.head = std::move(seen_.head.head());
+  if (seen_.body) seen_.body->finish();
   result.body = std::move(seen_.body);
   result.body_cut = seen_.stop == Stop::BodyCap;
   result.body_opaque = seen_.opaque;
@@ -321,7 +325,7 @@ bool Transfer::end_of_head() {
     seen_.stop = Stop::HeadEnough;
     return false;
   }
-  seen_.body.emplace(seen_.plan->body_rules);
+  seen_.body.emplace(seen_.plan->body_rules, &host_.bodies(), head.content_type);
   const auto codings = parse_codings(head.content_encoding);
   seen_.opaque = !codings;
   if (codings && !codings->empty())
@@ -346,12 +350,13 @@ bool Transfer::fits_cap(std::string_view piece) {
   const std::uint64_t room = most - (seen_.opaque ? seen_.opaque_bytes : seen_.body->bytes());
   const std::string_view part =
       piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(room, piece.size())));
+  bool wanted = true;
   if (seen_.opaque) {
     seen_.opaque_bytes += part.size();  // Read for its framing; nothing can be found in it.
   } else {
-    seen_.body->feed(part);
+    wanted = seen_.body->feed(part);
   }
-  if (piece.size() <= room) return true;
+  if (piece.size() <= room && wanted) return true;
   seen_.stop = Stop::BodyCap;
   return false;
 }
@@ -360,7 +365,9 @@ bool Transfer::decode(std::string_view piece) {
   ScanSink sink(*seen_.body);
   switch (seen_.decoder->feed(piece, sink)) {
     case BodyDecoder::Step::More:
-      return true;
+      if (!sink.enough()) return true;
+      seen_.stop = Stop::BodyCap;
+      break;
     case BodyDecoder::Step::Full:
       seen_.stop = Stop::BodyCap;
       break;

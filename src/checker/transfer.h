@@ -32,6 +32,7 @@ class TransferHost : public HandshakeHost {
  public:
   // libcurl is done with this socket: unwatch and close it.
   virtual void close_socket(int fd) noexcept = 0;
+  [[nodiscard]] virtual BodyMeans& bodies() noexcept = 0;
 };
 
 class Transfer : core::Pinned {

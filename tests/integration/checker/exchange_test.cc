@@ -50,8 +50,8 @@ class ExchangeTest : public ::testing::Test, public ExchangeHandler {
   ExchangeTest() {
     core::CheckOptions options;
     plan = *make_plan(options,
-                      {.user_agent = "test", .allow = {}, .system_trust = TrustStore::system()});
-    exchange = Exchange::make(8, reactor, clock);
+                      {.user_agent = "test", .allow = {}, .trust = std::make_shared<TrustStores>()});
+    exchange = Exchange::make(8, reactor, clock, bodies);
   }
 
   ExchangeId begin(const std::string& url, std::uint64_t tag) {
@@ -97,6 +97,7 @@ class ExchangeTest : public ::testing::Test, public ExchangeHandler {
   core::SystemClock clock;
   RefusingReactor reactor;
   std::shared_ptr<ProbePlan> plan;
+  BodyMeans bodies{{}, KeptBytes{1024 * 1024}};
   std::unique_ptr<Exchange> exchange;
   std::vector<std::pair<std::uint64_t, ExchangeResult>> results;
   int last_fd = -1;

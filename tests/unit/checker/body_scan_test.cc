@@ -85,5 +85,112 @@ TEST(BodyScan, KeepsASmallPageAndGivesUpALongOne) {
   EXPECT_FALSE(unkept.page());
 }
 
+// ---- by characters ----
+
+class BodyScanCharacters : public ::testing::Test {
+ protected:
+  BodyScan scan_of(const BodyRules& rules, std::string_view type, std::string_view body,
+                   std::size_t piece = 7) {
+    BodyScan scan(rules, &means, type);
+    for (std::size_t at = 0; at < body.size(); at += piece) scan.feed(body.substr(at, piece));
+    scan.finish();
+    return scan;
+  }
+  BodyMeans means{{}, KeptBytes{10'000}};
+};
+
+TEST_F(BodyScanCharacters, FindsATextInTheCharactersOfThePage) {
+  const BodyRules rules{.keyword = {"Gr\xc3\xbc\xc3\x9f"}, .forbidden = {}};
+  const std::string latin = "xx Gr\xfc\xdf xx";
+  const BodyScan declared = scan_of(rules, "text/html; charset=iso-8859-1", latin);
+  ASSERT_TRUE(declared.keyword_place(0));
+  EXPECT_TRUE(declared.keyword_place(0)->converted);
+  EXPECT_EQ(declared.keyword_place(0)->byte, 3U);
+  EXPECT_TRUE(declared.converted());
+  // Nobody said what it is, so it is bytes.
+  EXPECT_TRUE(scan_of(rules, "text/html", latin).keyword_missing());
+  EXPECT_TRUE(scan_of(rules, "text/html; charset=utf-8", latin).keyword_missing());
+  // As bytes it is there, whatever the page says of itself.
+  const BodyScan bytes = scan_of(rules, "text/html; charset=iso-8859-1", rules.keyword[0]);
+  ASSERT_TRUE(bytes.keyword_place(0));
+  EXPECT_FALSE(bytes.keyword_place(0)->converted);
+}
+
+TEST_F(BodyScanCharacters, DeclarationInThePageCountsForWhatStandsBeforeIt) {
+  const BodyRules rules{.keyword = {"\xc3\xa4"}, .forbidden = {}};
+  const std::string page = "<title>\xe4</title><meta charset=latin1>";
+  EXPECT_FALSE(scan_of(rules, "", page).keyword_missing());
+  EXPECT_FALSE(scan_of(rules, "", page + std::string(5000, 'x'), 1).keyword_missing());
+  // Beyond the first 1024 bytes nobody looks for one.
+  EXPECT_TRUE(scan_of(rules, "", std::string(1020, ' ') + page).keyword_missing());
+}
+
+TEST_F(BodyScanCharacters, PlainTextsAreFoundInUtf16Only) {
+  const BodyRules rules{.keyword = {"hello"}, .forbidden = {"bye"}, .ignore_case = true};
+  std::string page = "\xff\xfe";
+  for (const char c : std::string("Hello Bye")) page += std::string(1, c) + '\0';
+  const BodyScan scan = scan_of(rules, "text/html", page, 3);
+  EXPECT_FALSE(scan.keyword_missing());
+  EXPECT_EQ(scan.forbidden_found(), "bye");
+  EXPECT_EQ(scan.forbidden_place(0)->byte, 6U);
+}
+
+TEST_F(BodyScanCharacters, NothingIsConvertedWhereItCannotDiffer) {
+  const BodyRules rules{.keyword = {"hello"}, .forbidden = {}};
+  EXPECT_FALSE(scan_of(rules, "text/html; charset=iso-8859-1", "hello").converted());
+  const BodyRules page{.keyword = {}, .forbidden = {}, .keep_page = true};
+  EXPECT_FALSE(scan_of(page, "text/html; charset=utf-16", "hello").converted());
+}
+
+TEST_F(BodyScanCharacters, TextIsKeptAsUtf8WithoutItsMark) {
+  const BodyRules rules{.keyword = {}, .forbidden = {}, .keep_text = true};
+  EXPECT_EQ(scan_of(rules, "text/html; charset=latin1", "a\xe4").text(), "a\xc3\xa4");
+  EXPECT_EQ(scan_of(rules, "", "\xef\xbb\xbf{}").text(), "{}");
+  EXPECT_EQ(scan_of(rules, "", "\xef\xbb").text(), "\xef\xbb");
+  EXPECT_EQ(scan_of(rules, "", "").text(), "");
+  EXPECT_EQ(scan_of(rules, "text/html; charset=gbk", "a\xd6").text(), "a\xef\xbf\xbd");
+  const BodyRules none;
+  EXPECT_EQ(scan_of(none, "", "abc").text(), "");
+  EXPECT_EQ(means.kept.used(), 0U);
+}
+
+TEST_F(BodyScanCharacters, KeptBytesAreBoundedTogetherAndGivenBack) {
+  const BodyRules rules{.keyword = {}, .forbidden = {}, .keep_text = true};
+  {
+    BodyScan one = scan_of(rules, "", std::string(6000, 'x'));
+    EXPECT_FALSE(one.not_kept());
+    EXPECT_EQ(one.text().size(), 6000U);
+    EXPECT_GE(means.kept.used(), 6000U);
+    const BodyScan other = scan_of(rules, "", std::string(6000, 'x'));
+    EXPECT_TRUE(other.not_kept());
+    EXPECT_EQ(other.text(), "");
+    EXPECT_EQ(other.bytes(), 6000U);
+    const BodyScan moved = std::move(one);
+    EXPECT_EQ(moved.text().size(), 6000U);
+  }
+  EXPECT_EQ(means.kept.used(), 0U);
+  EXPECT_FALSE(scan_of(rules, "", std::string(6000, 'x')).not_kept());
+}
+
+TEST(BodyScan, EndsWhenItIsLongerThanWanted) {
+  const BodyRules rules{.keyword = {}, .forbidden = {}, .size_max = 5};
+  BodyScan scan(rules);
+  EXPECT_TRUE(scan.feed("abc"));
+  EXPECT_TRUE(scan.feed("de"));
+  EXPECT_FALSE(scan.feed("f"));
+}
+
+TEST(BodyScan, WithoutCase) {
+  const BodyRules rules{.keyword = {"WelCome"}, .forbidden = {"HACKED"}, .ignore_case = true};
+  BodyScan scan(rules);
+  scan.feed("..wELC");
+  scan.feed("OME..hack");
+  EXPECT_FALSE(scan.keyword_missing());
+  EXPECT_EQ(scan.keyword_place(0)->byte, 2U);
+  EXPECT_FALSE(scan.forbidden_found());
+  scan.feed("ed");
+  EXPECT_EQ(scan.forbidden_found(), "HACKED");
+}
+
 }  // namespace
 }  // namespace watchwheel::checker

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checker/content_judge.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "checker/plan.h"
+
+namespace watchwheel::checker {
+namespace {
+
+using core::Cause;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A plan and a response, without a network.
+class ContentJudge : public ::testing::Test {
+ protected:
+  void make() {
+    auto content = make_content_rules(options);
+    ASSERT_TRUE(content) << content.error().message;
+    plan.content = std::move(*content);
+    plan.body_rules = {.keyword = options.keyword,
+                       .forbidden = options.forbidden,
+                       .keep_page = options.detect_error_pages,
+                       .ignore_case = options.ignore_case,
+                       .keep_text = plan.content.judge_text(),
+                       .size_max = options.size_max_bytes};
+    plan.options = options;
+  }
+  // As a transfer reads it: no more than is wanted.
+  void answer(std::string_view body, bool cut = false, std::string_view type = "text/html") {
+    result.head_complete = true;
+    result.head.content_type = type;
+    result.body.emplace(plan.body_rules, &means, type);
+    result.body_cut = cut;
+    if (!result.body->feed(body)) result.body_cut = true;
+    result.body->finish();
+  }
+  void expect(Cause cause, std::string_view detail, std::string_view method = "GET") {
+    const Verdict verdict = judge_content(plan, method, result);
+    EXPECT_EQ(core::to_string(verdict.cause), core::to_string(cause)) << verdict.detail;
+    EXPECT_THAT(verdict.detail, HasSubstr(std::string(detail)));
+    EXPECT_EQ(verdict.phase, cause == Cause::Ok              ? core::Phase::Done
+                             : cause == Cause::BodyMalformed ? core::Phase::Body
+                                                             : core::Phase::Content);
+  }
+  core::CheckOptions options;
+  BodyMeans means{{}, KeptBytes{100'000}};
+  ProbePlan plan;
+  ExchangeResult result;
+};
+
+// Everything is wrong at once; what is put right goes, and the next one is the cause.
+TEST_F(ContentJudge, TheFirstProblemIsTheCause) {
+  options.expect_header = {"X-A"};
+  options.forbidden = {"bad"};
+  options.keyword = {"good"};
+  options.body_match = {"m+"};
+  options.json_equals = {" == [\"good m\"]"};
+  options.size_min_bytes = 100;
+  make();
+  answer("bad");
+  expect(Cause::ContentHeader, "header X-A is not sent");
+  result.head.asked = {{"X-A", ""}};
+  expect(Cause::KeywordForbidden, "the forbidden text \"bad\" at byte 0");
+  answer("x");
+  expect(Cause::KeywordMissing, "the text \"good\" is not in the body of 1 bytes");
+  answer("good");
+  expect(Cause::KeywordMissing, "the expression \"m+\" does not match the body of 4 bytes");
+  answer("good m");
+  expect(Cause::ContentJson, "no JSON");
+  answer("[\"good m\"]");
+  expect(Cause::ContentSize, "the body has 10 bytes, fewer than size_min, which is 100 bytes");
+  answer("[\"good m\"]" + std::string(90, ' '));
+  expect(Cause::Ok, "");
+}
+
+TEST_F(ContentJudge, AnErrorPageComesLast) {
+  options.size_min_bytes = 1;
+  make();
+  answer("<title>502 Bad Gateway</title><h1>502 Bad Gateway</h1><hr>nginx");
+  expect(Cause::ContentErrorPage, "the page is ");
+}
+
+TEST_F(ContentJudge, WhatIsTooLongIsNotMissing) {
+  options.size_max_bytes = 10;
+  options.keyword = {"end"};
+  options.forbidden = {"bad"};
+  options.body_match = {"end$"};
+  make();
+  answer("0123456789");
+  expect(Cause::KeywordMissing, "\"end\"");
+  answer("01234567890 end");
+  expect(Cause::ContentSize, "longer than size_max, which is 10 bytes");
+  answer("bad 01234567890 end");
+  expect(Cause::KeywordForbidden, "\"bad\"");
+}
+
+// size_max may be all that is read; that the body goes on is then known from its cut.
+TEST_F(ContentJudge, ABodyCutAtSizeMaxIsTooLong) {
+  options.size_max_bytes = 10;
+  options.max_body_bytes = 10;
+  make();
+  answer("0123456789", true);
+  expect(Cause::ContentSize, "longer than size_max");
+  answer("0123456789", false);
+  expect(Cause::Ok, "");
+}
+
+TEST_F(ContentJudge, ForbiddenExpressionTellsItsPlace) {
+  options.body_not_match = {"(?i)hack(ed|ing)"};
+  make();
+  answer("not Hacked");
+  expect(Cause::KeywordForbidden, "the forbidden expression \"(?i)hack(ed|ing)\" at byte 4");
+}
+
+TEST_F(ContentJudge, PlacesInAConvertedBodySaySo) {
+  options.forbidden = {"\xc3\xa4"};
+  make();
+  answer("xx\xe4", false, "text/html; charset=latin1");
+  expect(Cause::KeywordForbidden, "at byte 2 of its text in UTF-8 (it is in windows-1252)");
+}
+
+// Neither says anything about the site.
+TEST_F(ContentJudge, WhatWeCouldNotKeepOrReadIsNotMeasured) {
+  options.body_match = {"x"};
+  make();
+  answer(std::string(200'000, 'y'));
+  expect(Cause::LocalResources, "too many bodies are kept");
+  options.body_match.clear();
+  options.json_equals = {" == 1"};
+  make();
+  answer("[1, 2, ", true);
+  expect(Cause::LocalResources, "longer than max_body");
+}
+
+TEST_F(ContentJudge, ACodingThatIsNotKnownHidesWhatIsAskedFor) {
+  for (const char* option : {"keyword", "body_match", "size_min", "json_equals", "size_max"}) {
+    options = {};
+    const bool size = std::string_view(option).substr(0, 4) == "size";
+    ASSERT_TRUE(core::apply_option(options, option, size ? "10B" : "/x == 1"));
+    make();
+    answer("");
+    result.body_opaque = true;
+    expect(Cause::BodyMalformed, "content coding we do not know");
+  }
+  options = {};
+  options.expect_header = {"X-A"};
+  make();
+  result.body_opaque = true;
+  expect(Cause::ContentHeader, "X-A");
+  result.head.asked = {{"X-A", "1"}};
+  expect(Cause::Ok, "");
+}
+
+TEST_F(ContentJudge, HeadIsJudgedByItsHeader) {
+  options.expect_header = {"X-A: 1"};
+  make();
+  answer("");
+  result.head.asked = {{"X-A", "2"}};
+  expect(Cause::ContentHeader, "header X-A is \"2\"; it should be \"1\"", "HEAD");
+}
+
+// ---- findings ----
+
+TEST_F(ContentJudge, FindingsSayWhatCameOfEachThing) {
+  options.expect_header = {"X-A: 1", "!X-B"};
+  options.forbidden = {"bad"};
+  options.keyword = {"good", "gone"};
+  options.body_match = {"g(o+)d"};
+  options.body_not_match = {"xyz"};
+  options.json_equals = {"/n == 7"};
+  options.size_min_bytes = 3;
+  make();
+  answer("{\"n\":7,\"is\":\"good\"}", false, "application/json; charset=iso-8859-1");
+  result.head.asked = {{"x-a", "1"}};
+  EXPECT_THAT(content_findings(plan, "GET", result),
+              ElementsAre("header X-A is \"1\"", "header X-B is not sent",
+                          "the body is in iso-8859-1, its header says",
+                          "the forbidden text \"bad\" is not in the body",
+                          "the text \"good\" is in the body, at byte 13",
+                          "the text \"gone\" is not in the body of 19 bytes",
+                          "the forbidden expression \"xyz\" does not match the body of 19 bytes",
+                          "the expression \"g(o+)d\" matches the body, at byte 13 of its text in "
+                          "UTF-8 (it is in windows-1252)",
+                          "/n is 7", "the body of 19 bytes is within size_min and size_max",
+                          "the page looks like no error page"));
+}
+
+TEST_F(ContentJudge, FindingsLeaveOutWhatWasNotReached) {
+  options.expect_header = {"X-A"};
+  options.keyword = {"good"};
+  make();
+  EXPECT_THAT(content_findings(plan, "GET", result), ElementsAre());
+  answer("");
+  EXPECT_THAT(content_findings(plan, "HEAD", result), ElementsAre("header X-A is not sent"));
+  result.cause = Cause::BodyTruncated;
+  EXPECT_THAT(content_findings(plan, "GET", result), ElementsAre("header X-A is not sent"));
+  result.cause = Cause::Ok;
+  result.body_opaque = true;
+  EXPECT_THAT(content_findings(plan, "GET", result),
+              ElementsAre("header X-A is not sent", HasSubstr("content coding we do not know")));
+}
+
+}  // namespace
+}  // namespace watchwheel::checker
