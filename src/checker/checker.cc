@@ -53,7 +53,8 @@ struct Row {
   std::string method;
   bool with_body = false;
   bool at_origin = true;
-  RedirectStep step;  // Decided at the response header, done at its end.
+  RedirectStep step;                     // Decided at the response header, done at its end.
+  std::unique_ptr<RedirectTrail> trail;  // From the first redirect on.
   SteadyTime deadline;
   SteadyTime stage_since;  // When the stage that is under way began.
   TimerId timer = 0;
@@ -61,6 +62,12 @@ struct Row {
   ExchangeId exchange = 0;
   core::ProbeResult result;
 };
+
+// The options' own go where credentials may; those of earlier hops where they belong.
+std::string cookies_of(const Row& row) {
+  const std::string_view own = row.at_origin ? std::string_view(row.plan->cookies) : "";
+  return row.trail ? row.trail->cookies.header_for(row.at, own) : std::string(own);
+}
 
 class LaneChecker final : public Checker,
                           private ResolveHandler,
@@ -73,7 +80,6 @@ class LaneChecker final : public Checker,
       : clock_(clock),
         handler_(handler),
         reactor_(std::move(reactor)),
-        bodies_{{}, KeptBytes{settings.limits.kept_body_bytes_max}},
         rows_(settings.limits.in_flight_max),
         limit_(settings.limits.in_flight_max) {
     ground_.user_agent = settings.user_agent;
@@ -112,6 +118,7 @@ class LaneChecker final : public Checker,
   void begin_hop(Row& row, SteadyTime now);
   void resolved(Row& row, const Resolution& resolution, SteadyTime now);
   void dial(Row& row, std::span<const IpAddress> addresses, SteadyTime now);
+  void note_redirect(Row& row, const ResponseHead& head);
   void note_exchange(Row& row, const ExchangeResult& result, SteadyTime now);
   void take_step(Row& row, SteadyTime now);
   void judge_response(Row& row, const ExchangeResult& result, SteadyTime now);
@@ -136,7 +143,6 @@ class LaneChecker final : public Checker,
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Dialer> dialer_;
-  BodyMeans bodies_;
   std::unique_ptr<Exchange> exchange_;
   std::vector<Row> rows_;
   std::vector<std::uint32_t> free_;
@@ -159,7 +165,7 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);
   dialer_ = Dialer::make(rows_.size(), *reactor_);
-  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_);
+  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_);
   return {};
 }
 
@@ -314,19 +320,31 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
                                 .method = row.method,
                                 .with_body = row.with_body,
                                 .at_origin = row.at_origin,
-                                .cookies = row.at_origin ? row.plan->cookies : ""};
+                                .cookies = cookies_of(row)};
   row.exchange = exchange_->begin(request, *this, tag, now);
 }
 
 HeadAnswer LaneChecker::on_head(std::uint64_t tag, const ResponseHead& head) noexcept {
   Row& row = row_of(tag);
   row.result.http_status = head.status;
-  const Hop hop{
-      .at = row.at, .first = row.first, .method = row.method, .redirects = row.result.redirects};
-  row.step = decide_redirect(row.plan->options, hop, row.at_origin, head.status, head.location);
+  if (may_redirect(row.plan->options, head)) note_redirect(row, head);
+  const Hop hop{.at = row.at,
+                .first = row.first,
+                .method = row.method,
+                .redirects = row.result.redirects,
+                .trail = row.trail.get()};
+  row.step = decide_redirect(row.plan->options, hop, row.at_origin, head);
   if (row.step.kind != RedirectStep::Kind::Judge) return HeadAnswer::Enough;
   return core::status_expected(row.plan->options, head.status) ? HeadAnswer::ReadBody
                                                                : HeadAnswer::Enough;
+}
+
+// What was asked, and what the answer wants to be sent along from now on.
+void LaneChecker::note_redirect(Row& row, const ResponseHead& head) {
+  if (!row.trail) row.trail = std::make_unique<RedirectTrail>();
+  row.trail->note(row.at, row.method);
+  for (const std::string& cookie : head.cookies)
+    row.trail->cookies.take(cookie, row.at, clock_.wall());
 }
 
 void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
@@ -383,8 +401,6 @@ void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyT
     finish(row, Cause::HttpStatus, Phase::FirstByte, detail, now);
     return;
   }
-  stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
-  if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
   const Verdict verdict = judge_content(*row.plan, row.method, result);
   finish(row, verdict.cause, verdict.phase, verdict.detail, now);
 }
@@ -490,6 +506,7 @@ void LaneChecker::finish(Row& row, Cause cause, Phase phase, std::string_view de
   const ProbeToken token = row.token;
   reactor_->disarm(std::exchange(row.timer, 0));
   row.plan.reset();
+  row.trail.reset();
   row.state = State::Free;
   free_.push_back(static_cast<std::uint32_t>(&row - rows_.data()));
   count(result);

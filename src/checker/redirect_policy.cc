@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/redirect_policy.h"
 
+#include <algorithm>
 #include <cctype>
+
+#include "core/hash.h"
 
 namespace watchwheel::checker {
 namespace {
@@ -34,8 +37,16 @@ RedirectStep fail(Cause cause, std::string detail) {
   return step;
 }
 
-std::string too_many_text(const core::CheckOptions& options, const Hop& hop, const Target& next) {
-  const bool loop = next == hop.at || next == hop.first;
+std::string method_after(std::uint16_t status, std::string_view method) {
+  const bool to_get =
+      (status == 303 && method != "HEAD") || ((status == 301 || status == 302) && method == "POST");
+  return to_get ? "GET" : std::string(method);
+}
+
+std::string too_many_text(const core::CheckOptions& options, const Hop& hop, const Target& next,
+                          std::string_view method) {
+  const bool loop = hop.trail != nullptr ? hop.trail->repeats(next, method)
+                                         : next == hop.at && method == hop.method;
   return "more than " + std::to_string(options.max_redirects) +
          (options.max_redirects == 1 ? " redirect" : " redirects") + (loop ? ", in a loop" : "") +
          "; the next would be " + url_without_secrets(next.url());
@@ -43,36 +54,49 @@ std::string too_many_text(const core::CheckOptions& options, const Hop& hop, con
 
 }  // namespace
 
-RedirectStep decide_redirect(const core::CheckOptions& options, const Hop& hop, bool at_origin,
-                             std::uint16_t status, const std::optional<std::string>& location) {
-  RedirectStep step;
-  if (options.redirects == core::Redirects::None || !is_followable(status) || !location ||
-      location->empty())
-    return step;
+bool RedirectTrail::repeats(const Target& next, std::string_view method) const {
+  return std::find(asked_.begin(), asked_.end(), mark(next, method)) != asked_.end();
+}
 
-  const std::string scheme = scheme_of(*location);
+std::uint64_t RedirectTrail::mark(const Target& at, std::string_view method) const {
+  return core::stable_hash(std::string(method) + "\n" + at.url() + "\n" + cookies.header_for(at));
+}
+
+bool may_redirect(const core::CheckOptions& options, const ResponseHead& head) {
+  return options.redirects != core::Redirects::None && is_followable(head.status) &&
+         head.location && !head.location->empty();
+}
+
+RedirectStep decide_redirect(const core::CheckOptions& options, const Hop& hop, bool at_origin,
+                             const ResponseHead& head) {
+  RedirectStep step;
+  if (!may_redirect(options, head)) return step;
+  if (head.locations_differ)
+    return fail(Cause::RedirectInvalid, "redirect to several locations that differ");
+
+  const std::string& location = *head.location;
+  const std::string scheme = scheme_of(location);
   if (!scheme.empty() && scheme != "http" && scheme != "https") {
     return fail(Cause::RedirectRefused,
                 "redirect to another scheme than http and https: " + scheme);
   }
-  core::Result<Target> next = follow(hop.at, *location);
+  core::Result<Target> next = follow(hop.at, location);
   if (!next)
     return fail(Cause::RedirectInvalid,
                 "redirect to an unusable location: " + next.error().message);
   if (options.redirects == core::Redirects::SameHost && next->host != hop.first.host) {
     return fail(Cause::RedirectRefused, "redirect to another host: " + next->host);
   }
+  std::string method = method_after(head.status, hop.method);
   if (hop.redirects >= options.max_redirects)
-    return fail(Cause::RedirectTooMany, too_many_text(options, hop, *next));
+    return fail(Cause::RedirectTooMany, too_many_text(options, hop, *next, method));
 
   step.kind = RedirectStep::Kind::Follow;
   step.downgrade = hop.at.tls && !next->tls;
   // Once elsewhere, always elsewhere: a path on the first host that another host chose is not where we meant to log in.
   step.at_origin = at_origin && next->same_origin(hop.first);
-  const bool to_get = (status == 303 && hop.method != "HEAD") ||
-                      ((status == 301 || status == 302) && hop.method == "POST");
-  step.method = to_get ? "GET" : std::string(hop.method);
-  step.keeps_body = !to_get && status != 303;
+  step.keeps_body = head.status != 303 && method == hop.method;
+  step.method = std::move(method);
   step.next = std::move(*next);
   return step;
 }
