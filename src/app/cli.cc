@@ -253,7 +253,7 @@ class CommandLine {
     fields->add_check_options(app);
     add_config(app, args->config);
     app.add_flag("--json", args->json, "one JSON document");
-    app.add_flag("-v,--verbose", args->verbose, "the certificate and more");
+    app.add_flag("-v,--verbose", args->verbose, "the header lines that were sent and received too");
     app.callback([this, args, fields] {
       args->options = fields->given();
       std::sort(args->options.begin(), args->options.end());

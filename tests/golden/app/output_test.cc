@@ -12,6 +12,7 @@
 #include "app/cli.h"
 #include "app/commands_incidents.h"
 #include "app/result_json.h"
+#include "app/result_text.h"
 #include "app/site_list.h"
 
 namespace watchwheel::app {
@@ -57,6 +58,7 @@ core::ProbeResult expired() {
   tls->not_before = *core::parse_iso8601("2026-08-17T09:00:00Z");
   tls->not_after = *core::parse_iso8601("2026-11-17T09:00:00Z");
   tls->fingerprint[0] = 0xab;
+  tls->chain = {"CN=Test CA; issued by CN=Test Root; until 2031-01-01T00:00:00Z"};
   core::ProbeResult result;
   result.cause = core::Cause::TlsCertExpired;
   result.phase = core::Phase::Tls;
@@ -69,7 +71,48 @@ core::ProbeResult expired() {
   result.timings.tls = 24ms;
   result.timings.total = 35500us;
   result.tls = tls;
+  core::HopTrace hop;
+  hop.url = "https://shop.example/";
+  hop.addresses = {"203.0.113.7", "203.0.113.8", "203.0.113.9"};
+  hop.tries = {{"203.0.113.7", 0ms, "connected"}};
+  hop.timings = result.timings;
+  result.trace = std::make_shared<core::ProbeTrace>(core::ProbeTrace{{hop}, {}});
   return result;
+}
+
+std::shared_ptr<const core::ProbeTrace> two_hops(const core::Timings& last) {
+  core::ProbeTrace trace;
+  core::HopTrace& first = trace.hops.emplace_back();
+  first.url =
+      "https://shop.example/a/"
+      "path?with=a&long=query&that=goes&on=and&on=for&longer=than&a=line&of=the&page=is";
+  first.status = 301;
+  first.http_version = "HTTP/2";
+  first.addresses = {"203.0.113.7"};
+  first.tries = {{"203.0.113.7", 0ms, "connected"}};
+  first.timings = {.dns = 10ms,
+                   .connect = 10ms,
+                   .tls = 30ms,
+                   .first_byte = 18ms,
+                   .transfer = 1ms,
+                   .total = 70ms};
+  first.request = {"GET /a/path HTTP/2", "Host: shop.example", "Authorization: (not shown)"};
+  first.response = {"HTTP/2 301", "location: http://www.example/"};
+  core::HopTrace& second = trace.hops.emplace_back();
+  second.url = "http://www.example/";
+  second.status = 200;
+  second.http_version = "HTTP/1.1";
+  second.dns_cached = true;
+  second.addresses = {"2001:db8::1", "2001:db8:1234:5678:9abc:def0:1234:5678", "203.0.113.9"};
+  second.tries = {{"2001:db8:1234:5678:9abc:def0:1234:5678", 0ms, "refused"},
+                  {"2001:db8::1", 300us, "connected"}};
+  second.timings = last;
+  second.request = {"GET / HTTP/1.1", "Host: www.example"};
+  second.response = {"HTTP/1.1 200 OK", "Content-Type: text/html; charset=utf-8",
+                     "Set-Cookie: (not shown)", "X-Name: gr\xc3\xbcn \x1b[2J \xff"};
+  trace.findings = {"the text \"Add to basket\" is in the body",
+                    "the header Server is there: nginx"};
+  return std::make_shared<core::ProbeTrace>(std::move(trace));
 }
 
 core::ProbeResult healthy() {
@@ -83,14 +126,32 @@ core::ProbeResult healthy() {
   result.final_url = "http://www.example/";
   result.started_at = *core::parse_iso8601("2026-11-20T12:00:00Z");
   result.timings = {.dns = 1ms,
-                    .connect = 2ms,
+                    .connect = 252ms,
                     .tls = std::nullopt,
                     .first_byte = 3ms,
-                    .transfer = 4500us,
-                    .total = 10500us};
+                    .transfer = 94500us,
+                    .total = 420500us};
   result.body_bytes = 1234;
   result.warnings.add(core::Warning::RedirectDowngrade);
   result.warnings.add(core::Warning::LatencyExceeded);
+  result.trace = two_hops(result.timings);
+  return result;
+}
+
+core::ProbeResult blocked() {
+  core::ProbeResult result;
+  result.cause = core::Cause::AddressBlocked;
+  result.phase = core::Phase::Connect;
+  result.detail = "10.0.0.7 is private; allow it for this site if it is meant";
+  result.started_at = *core::parse_iso8601("2026-11-20T12:00:00Z");
+  result.timings.dns = 800us;
+  result.timings.total = 900us;
+  core::HopTrace hop;
+  hop.url = "http://inside.example/";
+  hop.addresses = {"10.0.0.7"};
+  hop.tries = {{"10.0.0.7", 0ms, "blocked: private"}};
+  hop.timings = result.timings;
+  result.trace = std::make_shared<core::ProbeTrace>(core::ProbeTrace{{hop}, {}});
   return result;
 }
 
@@ -121,9 +182,20 @@ TEST(GoldenOutput, AConfigurationThatIsNoToml) {
 
 TEST(GoldenOutput, ResultsOfChecks) {
   expect_golden("check_expired.json", result_json("https://shop.example/", expired()) + "\n");
-  expect_golden("check_expired.txt", result_text("https://shop.example/", expired(), true));
-  expect_golden("check_healthy.json", result_json("http://shop.example/", healthy()) + "\n");
-  expect_golden("check_healthy.txt", result_text("http://shop.example/", healthy(), false));
+  expect_golden("check_healthy.json", result_json("https://shop.example/", healthy()) + "\n");
+  expect_golden("check_verbose.json", result_json("https://shop.example/", healthy(), true) + "\n");
+}
+
+TEST(GoldenOutput, ChecksForAPerson) {
+  const TextStyle plain;
+  const TextStyle utf8{.utf8 = true};
+  const TextStyle all{.colour = true, .utf8 = true, .verbose = true};
+  const TextStyle verbose{.verbose = true};
+  expect_golden("check_expired.txt", result_text("https://shop.example/", expired(), plain));
+  expect_golden("check_healthy.txt", result_text("https://shop.example/", healthy(), utf8));
+  expect_golden("check_coloured.txt", result_text("https://shop.example/", healthy(), all));
+  expect_golden("check_verbose.txt", result_text("https://shop.example/", healthy(), verbose));
+  expect_golden("check_blocked.txt", result_text("http://inside.example/", blocked(), plain));
 }
 
 TEST(GoldenOutput, AnIncident) {

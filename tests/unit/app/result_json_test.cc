@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/result_text.h"
+
 namespace watchwheel::app {
 namespace {
 
@@ -55,8 +57,9 @@ TEST(ResultJson, DaysLeftAreWholeDaysEitherWay) {
 TEST(ResultJson, CredentialsOfTheUrlAreLeftOut) {
   core::ProbeResult result = refused();
   result.final_url = "http://me:hunter2@b.example/x@y";
-  for (const std::string& text : {result_json("http://me:hunter2@a.example/", result),
-                                  result_text("http://me:hunter2@a.example/", result, true)}) {
+  for (const std::string& text :
+       {result_json("http://me:hunter2@a.example/", result),
+        result_text("http://me:hunter2@a.example/", result, {.verbose = true})}) {
     EXPECT_THAT(text, AllOf(Not(HasSubstr("hunter2")), HasSubstr("http://a.example/")));
   }
   EXPECT_EQ(Json::parse(result_json("x", result))["final_url"], "http://b.example/x@y");
@@ -68,22 +71,28 @@ TEST(ResultJson, BytesThatAreNoUtf8DoNotBreakTheDocument) {
   EXPECT_TRUE(Json::accept(result_json("http://a.example/\xfe", result)));
 }
 
-TEST(ResultText, TextFromTheSiteCannotWriteLinesOfItsOwn) {
+TEST(ResultJson, AHopHasItsHeaderLinesOnlyWhenAskedFor) {
   core::ProbeResult result = refused();
-  result.detail = "first\nup, ok";
-  EXPECT_THAT(result_text("http://a.example/", result, false), Not(HasSubstr("\nup, ok")));
-}
-
-TEST(ResultText, BeginsWithTheVerdict) {
-  core::ProbeResult result = refused();
-  EXPECT_TRUE(
-      result_text("http://a.example/", result, false)
-          .starts_with("http://a.example/: down, connect_refused (ended in phase connect)\n"));
-  result.cause = core::Cause::Ok;
-  result.warnings.add(core::Warning::LatencyExceeded);
-  const std::string text = result_text("http://a.example/", result, false);
-  EXPECT_TRUE(text.starts_with("http://a.example/: up\n"));
-  EXPECT_THAT(text, HasSubstr("latency_exceeded"));
+  core::ProbeTrace trace;
+  core::HopTrace& hop = trace.hops.emplace_back();
+  hop.url = "http://me:hunter2@a.example/?q";
+  hop.tries = {{"203.0.113.7", 1500us, "refused"}};
+  hop.request = {"GET / HTTP/1.1"};
+  trace.findings = {"found"};
+  result.trace = std::make_shared<core::ProbeTrace>(trace);
+  const Json json = Json::parse(result_json("http://a.example/", result));
+  EXPECT_EQ(json["hops"].size(), 1U);
+  EXPECT_EQ(json["hops"][0]["url"], "http://a.example/?q");
+  EXPECT_TRUE(json["hops"][0]["http_status"].is_null());
+  EXPECT_FALSE(json["hops"][0].contains("request"));
+  EXPECT_EQ(json["addresses"],
+            Json::parse(R"([{"address":"203.0.113.7","after_ms":1.5,"result":"refused"}])"));
+  EXPECT_EQ(json["findings"], Json::array({"found"}));
+  const Json verbose = Json::parse(result_json("http://a.example/", result, true));
+  EXPECT_EQ(verbose["hops"][0]["request"], Json::array({"GET / HTTP/1.1"}));
+  EXPECT_EQ(verbose["hops"][0]["response"], Json::array());
+  result.trace.reset();
+  EXPECT_EQ(Json::parse(result_json("http://a.example/", result))["hops"], Json::array());
 }
 
 }  // namespace
