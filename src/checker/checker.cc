@@ -80,6 +80,7 @@ class LaneChecker final : public Checker,
       : clock_(clock),
         handler_(handler),
         reactor_(std::move(reactor)),
+        bodies_{{}, KeptBytes{settings.limits.kept_body_bytes_max}},
         rows_(settings.limits.in_flight_max),
         limit_(settings.limits.in_flight_max) {
     ground_.user_agent = settings.user_agent;
@@ -143,6 +144,7 @@ class LaneChecker final : public Checker,
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Dialer> dialer_;
+  BodyMeans bodies_;
   std::unique_ptr<Exchange> exchange_;
   std::vector<Row> rows_;
   std::vector<std::uint32_t> free_;
@@ -165,7 +167,7 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);
   dialer_ = Dialer::make(rows_.size(), *reactor_);
-  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_);
+  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_);
   return {};
 }
 
@@ -401,6 +403,8 @@ void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyT
     finish(row, Cause::HttpStatus, Phase::FirstByte, detail, now);
     return;
   }
+  stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
+  if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
   const Verdict verdict = judge_content(*row.plan, row.method, result);
   finish(row, verdict.cause, verdict.phase, verdict.detail, now);
 }
