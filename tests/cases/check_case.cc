@@ -90,6 +90,7 @@ core::SiteOptions on_loopback(core::SiteOptions options) {
 // Grows with the files of this folder.
 const std::vector<NamedArea>& case_areas() {
   static const std::vector<NamedArea> areas{
+      {"content", content_cases},
       {"server", server_cases},
   };
   return areas;
