@@ -42,6 +42,13 @@ Phase phase_of(State state) {
   return state == State::Exchanging ? Phase::Request : Phase::Dns;
 }
 
+// How a probe goes, where that is asked for.
+struct Traced {
+  core::ProbeTrace trace;
+  SteadyTime hop_since;
+  [[nodiscard]] core::HopTrace& hop() { return trace.hops.back(); }
+};
+
 struct Row {
   State state = State::Free;
   std::uint32_t generation = 0;
@@ -61,6 +68,7 @@ struct Row {
   DialId dial = 0;
   ExchangeId exchange = 0;
   core::ProbeResult result;
+  std::unique_ptr<Traced> traced;  // Null: nobody asked.
 };
 
 // The options' own go where credentials may; those of earlier hops where they belong.
@@ -82,7 +90,8 @@ class LaneChecker final : public Checker,
         reactor_(std::move(reactor)),
         bodies_{{}, KeptBytes{settings.limits.kept_body_bytes_max}},
         rows_(settings.limits.in_flight_max),
-        limit_(settings.limits.in_flight_max) {
+        limit_(settings.limits.in_flight_max),
+        trace_(settings.trace) {
     ground_.user_agent = settings.user_agent;
     ground_.allow = std::move(allow);
     ground_.system_trust = TrustStore::system();
@@ -117,10 +126,12 @@ class LaneChecker final : public Checker,
   void on_timer(std::uint64_t tag, SteadyTime now) noexcept override;
 
   void begin_hop(Row& row, SteadyTime now);
+  static void trace_hop_begin(Row& row, SteadyTime now);
+  static void trace_hop_end(Row& row, SteadyTime now);
   void resolved(Row& row, const Resolution& resolution, SteadyTime now);
   void dial(Row& row, std::span<const IpAddress> addresses, SteadyTime now);
   void note_redirect(Row& row, const ResponseHead& head);
-  void note_exchange(Row& row, const ExchangeResult& result, SteadyTime now);
+  void note_exchange(Row& row, ExchangeResult& result, SteadyTime now);
   void take_step(Row& row, SteadyTime now);
   void judge_response(Row& row, const ExchangeResult& result, SteadyTime now);
   void finish_unbegun(Row& row, SteadyTime now);
@@ -151,6 +162,7 @@ class LaneChecker final : public Checker,
   std::vector<std::uint32_t> fresh_;  // Started, not begun.
   std::vector<std::uint32_t> begun_;  // The fresh ones of this turn; a member for its memory.
   std::size_t limit_;
+  bool trace_;  // Results say how the probe went.
   SteadyTime now_;
 };
 
@@ -211,6 +223,7 @@ Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& 
   row.result = core::ProbeResult{};
   row.result.started = now;
   row.result.started_at = clock_.wall();
+  if (trace_) row.traced = std::make_unique<Traced>();
   auto target = parse_target(url);
   if (target) {
     row.problem.clear();
@@ -257,6 +270,7 @@ void LaneChecker::begin_hop(Row& row, SteadyTime now) {
   row.result.address.clear();
   row.step = RedirectStep{};
   row.stage_since = now;
+  if (row.traced) trace_hop_begin(row, now);
   if (!row.problem.empty()) {
     finish(row, Cause::TargetInvalid, Phase::Dns, row.problem, now);
     return;
@@ -273,6 +287,19 @@ void LaneChecker::begin_hop(Row& row, SteadyTime now) {
   }
 }
 
+void LaneChecker::trace_hop_begin(Row& row, SteadyTime now) {
+  row.traced->hop_since = now;
+  row.traced->trace.hops.emplace_back().url = row.problem.empty() ? row.at.url() : "";
+}
+
+void LaneChecker::trace_hop_end(Row& row, SteadyTime now) {
+  if (row.traced->trace.hops.empty()) return;  // It was not begun.
+  core::HopTrace& hop = row.traced->hop();
+  hop.status = row.result.http_status;
+  hop.timings = row.result.timings;
+  hop.timings.total = now - row.traced->hop_since;
+}
+
 void LaneChecker::on_resolved(std::uint64_t tag, const Resolution& resolution,
                               SteadyTime now) noexcept {
   Row& row = row_of(tag);
@@ -282,6 +309,11 @@ void LaneChecker::on_resolved(std::uint64_t tag, const Resolution& resolution,
 
 void LaneChecker::resolved(Row& row, const Resolution& resolution, SteadyTime now) {
   row.result.timings.dns = now - row.stage_since;
+  if (row.traced) {
+    row.traced->hop().dns_cached = resolution.cached;
+    for (const IpAddress& ip : resolution.addresses)
+      row.traced->hop().addresses.push_back(to_string(ip));
+  }
   if (resolution.cause != Cause::Ok) {
     finish(row, resolution.cause, Phase::Dns, resolution.detail, now);
     return;
@@ -297,7 +329,8 @@ void LaneChecker::dial(Row& row, std::span<const IpAddress> addresses, SteadyTim
       .port = row.at.port,
       .allow = row.plan->allow,
       .allow_private = row.plan->options.allow_private,
-      .deadline = std::min(now + row.plan->options.connect_timeout, row.deadline)};
+      .deadline = std::min(now + row.plan->options.connect_timeout, row.deadline),
+      .trace = row.traced != nullptr};
   row.dial = dialer_->dial(request, *this, tag_of(row), now);
 }
 
@@ -306,6 +339,7 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
   ENSURE(row.state == State::Dialing, "a connection for a probe that dialled none");
   row.dial = 0;
   row.result.addresses_tried = dialed.tried;
+  if (row.traced) row.traced->hop().tries = std::move(dialed.tries);
   if (dialed.tried > 0 || dialed.cause == Cause::Ok)
     row.result.address = to_string(dialed.endpoint.ip);
   if (dialed.cause != Cause::Ok) {
@@ -322,7 +356,8 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
                                 .method = row.method,
                                 .with_body = row.with_body,
                                 .at_origin = row.at_origin,
-                                .cookies = cookies_of(row)};
+                                .cookies = cookies_of(row),
+                                .trace = row.traced != nullptr};
   row.exchange = exchange_->begin(request, *this, tag, now);
 }
 
@@ -364,8 +399,8 @@ void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
   }
 }
 
-// Times, body size and certificate of a response, whole or not.
-void LaneChecker::note_exchange(Row& row, const ExchangeResult& result, SteadyTime now) {
+// Times, body size and certificate of a response, whole or not. Its header lines are moved out of it.
+void LaneChecker::note_exchange(Row& row, ExchangeResult& result, SteadyTime now) {
   core::Timings& timings = row.result.timings;
   const SteadyTime ready = result.tls_done.value_or(row.stage_since);
   if (result.tls_done) timings.tls = *result.tls_done - row.stage_since;
@@ -378,6 +413,11 @@ void LaneChecker::note_exchange(Row& row, const ExchangeResult& result, SteadyTi
         static_cast<std::uint32_t>(std::min<std::uint64_t>(result.body->bytes(), UINT32_MAX));
   }
   if (result.tls) row.result.tls = result.tls;
+  if (row.traced) {
+    row.traced->hop().http_version = result.head.version;
+    row.traced->hop().request = std::move(result.request_lines);
+    row.traced->hop().response = std::move(result.response_lines);
+  }
 }
 
 void LaneChecker::take_step(Row& row, SteadyTime now) {
@@ -392,6 +432,7 @@ void LaneChecker::take_step(Row& row, SteadyTime now) {
   row.with_body = row.with_body && row.step.keeps_body;
   row.at_origin = row.step.at_origin;
   row.result.final_url = url_without_secrets(row.at.url());
+  if (row.traced) trace_hop_end(row, now);
   row.result.http_status = 0;
   begin_hop(row, now);
 }
@@ -405,6 +446,7 @@ void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyT
   }
   stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
   if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
+  if (row.traced) row.traced->trace.findings = content_findings(*row.plan, row.method, result);
   const Verdict verdict = judge_content(*row.plan, row.method, result);
   finish(row, verdict.cause, verdict.phase, verdict.detail, now);
 }
@@ -506,6 +548,11 @@ void LaneChecker::finish(Row& row, Cause cause, Phase phase, std::string_view de
   row.result.detail = safe_text(detail, kDetailBytesMax);
   add_warnings(row, row.result.timings.total);
 
+  if (row.traced) {
+    trace_hop_end(row, now);
+    row.result.trace = std::make_shared<const core::ProbeTrace>(std::move(row.traced->trace));
+    row.traced.reset();
+  }
   core::ProbeResult result = std::move(row.result);
   const ProbeToken token = row.token;
   reactor_->disarm(std::exchange(row.timer, 0));

@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "checker/address.h"
 #include "checker/body_scan.h"
@@ -43,6 +44,7 @@ struct ExchangeRequest {
   bool with_body = false;           // Send the plan's body.
   bool at_origin = true;  // The target has the origin of the check's URL: credentials may be sent.
   std::string cookies{};  // The value of the Cookie header; "": none is sent.
+  bool trace = false;     // Keep the header lines.
 };
 
 enum class HeadAnswer : std::uint8_t { ReadBody, Enough };
@@ -60,6 +62,8 @@ struct ExchangeResult {
   bool body_opaque = false;      // In a coding we do not know, so nothing was looked at.
   std::optional<core::SteadyTime> tls_done, first_byte;
   std::shared_ptr<const core::TlsFacts> tls;
+  // When asked for a trace, as trace_lines.h keeps them: what was sent, and what came (interim responses and trailers too).
+  std::vector<std::string> request_lines, response_lines;
 };
 
 class ExchangeHandler {

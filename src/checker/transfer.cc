@@ -128,6 +128,7 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   const std::string& password = login ? login->password : target.password;
   const bool log_in = request.at_origin && !(user.empty() && password.empty());
   return set(easy, CURLOPT_URL, target.url().c_str()) && set_form(request) &&
+         set_tracing(request.trace) &&
          set(easy, CURLOPT_HTTPHEADER,
              (request.at_origin ? request.plan->headers : request.plan->headers_elsewhere).get()) &&
          set(easy, CURLOPT_USERNAME, log_in ? user.c_str() : nullptr) &&
@@ -164,6 +165,16 @@ bool Transfer::set_form(const ExchangeRequest& request) {
            set(easy, CURLOPT_POSTFIELDS, sends_body ? body.c_str() : "");
   }
   return true;
+}
+
+bool Transfer::set_tracing(bool on) {
+  if (on) seen_.tracing = std::make_unique<Tracing>();
+  if (on == traces_) return true;
+  traces_ = on;
+  CURL* easy = easy_.get();
+  void* self = this;
+  return set(easy, CURLOPT_DEBUGFUNCTION, &Transfer::on_debug) &&
+         set(easy, CURLOPT_DEBUGDATA, self) && set(easy, CURLOPT_VERBOSE, on ? 1L : 0L);
 }
 
 void Transfer::reset() {
@@ -225,6 +236,12 @@ ExchangeResult Transfer::facts_so_far() {
   result.tls_done = handshake_.done();
   result.first_byte = seen_.first_byte;
   result.tls = handshake_.facts();
+  if (seen_.tracing) {
+    TraceLines sent;
+    sent.add(seen_.tracing->request);
+    result.request_lines = sent.take();
+    result.response_lines = seen_.tracing->response.take();
+  }
   return result;
 }
 
@@ -306,6 +323,7 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
 
 std::size_t Transfer::take_head_line(std::string_view line) {
   if (!seen_.first_byte) seen_.first_byte = host_.now();
+  if (seen_.tracing) seen_.tracing->response.add(line);
   switch (seen_.head.take(line)) {
     case HeadCheck::Step::More:
       return line.size();
@@ -316,6 +334,15 @@ std::size_t Transfer::take_head_line(std::string_view line) {
   }
   seen_.stop = Stop::HeadBad;
   return CURL_WRITEFUNC_ERROR;
+}
+
+int Transfer::on_debug(CURL* /*easy*/, curl_infotype kind, char* data, std::size_t size,
+                       void* self) noexcept {
+  Tracing* tracing = static_cast<Transfer*>(self)->seen_.tracing.get();
+  if (kind != CURLINFO_HEADER_OUT || tracing == nullptr) return 0;
+  const std::size_t room = kTraceBytesMax - tracing->request.size();
+  tracing->request.append(data, std::min(size, room));
+  return 0;
 }
 
 // False: nothing more is wanted.

@@ -24,6 +24,7 @@
 #include "checker/exchange.h"
 #include "checker/handshake.h"
 #include "checker/head_check.h"
+#include "checker/trace_lines.h"
 
 namespace watchwheel::checker {
 
@@ -60,6 +61,12 @@ class Transfer : core::Pinned {
   // Why we ended it ourselves.
   enum class Stop : std::uint8_t { None, HeadEnough, HeadBad, BodyCap, BodyBroken, NoMemory };
 
+  // For a person who asks about one site.
+  struct Tracing {
+    std::string request;  // As it was sent; at most kTraceBytesMax. libcurl may tell of it in pieces.
+    TraceLines response;
+  };
+
   // All of one check, so that reset() is one assignment.
   struct Seen {
     int fd = -1;
@@ -78,11 +85,13 @@ class Transfer : core::Pinned {
     bool opaque = false;                 // It is coded and we do not.
     std::uint64_t opaque_bytes = 0;
     std::optional<core::SteadyTime> first_byte;
+    std::unique_ptr<Tracing> tracing;  // Null: not asked for.
   };
 
   explicit Transfer(TransferHost& host) : host_(host), handshake_(host) {}
   [[nodiscard]] bool set_constants(curl_slist* connect_to);
   [[nodiscard]] bool set_form(const ExchangeRequest& request);
+  [[nodiscard]] bool set_tracing(bool on);
   [[nodiscard]] TransferEnd describe_end(CURLcode code) const;
   [[nodiscard]] Stage stage(CURLcode code) const;
   [[nodiscard]] ExchangeResult facts_so_far();
@@ -99,11 +108,14 @@ class Transfer : core::Pinned {
   static std::size_t on_header(char* data, std::size_t size, std::size_t count,
                                void* self) noexcept;
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) noexcept;
+  static int on_debug(CURL* easy, curl_infotype kind, char* data, std::size_t size,
+                      void* self) noexcept;
   static CURLcode on_tls_context(CURL* easy, void* context, void* self) noexcept;
 
   TransferHost& host_;
   std::unique_ptr<CURL, EasyDeleter> easy_;
   Form form_ = Form::Unset;  // How the handle's method options stand.
+  bool traces_ = false;      // Whether libcurl tells what it sends.
   Seen seen_;
   Handshake handshake_;
   std::array<char, CURL_ERROR_SIZE> error_{};
