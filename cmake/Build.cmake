@@ -11,12 +11,18 @@ if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT WATCHWHEEL_SANITIZE)
 endif()
 
 if(WATCHWHEEL_SANITIZE)
-  add_compile_options(-Wno-maybe-uninitialized)  # False alarms of g++ 12 in instrumented library code.
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # False alarms of g++ 12 in instrumented library code.
   add_compile_options(-fsanitize=${WATCHWHEEL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${WATCHWHEEL_SANITIZE})
   if(WATCHWHEEL_SANITIZE MATCHES "thread")
     add_compile_options(-Wno-tsan)  # Asio's fences, which the sanitizer does not follow; its mutexes it does.
   endif()
+endif()
+
+if(WATCHWHEEL_FUZZ)
+  # Warnings are g++'s work: those that clang alone has must not stop the fuzzing.
+  set_property(TARGET watchwheel_warnings PROPERTY INTERFACE_COMPILE_OPTIONS "")
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # watchwheel_room(NAME [LINKS ...] [PRIVATE ...]): the library of src/NAME, named watchwheel_NAME.

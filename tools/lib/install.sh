@@ -19,6 +19,8 @@ BUILD_PACKAGES=(
 )
 # What the tests run beside us: promtool and Prometheus, systemd-analyze, what cpack needs for a package.
 TEST_PACKAGES=(prometheus systemd dpkg-dev fakeroot file openssl iproute2)
+# What the fuzz targets are built with: libFuzzer is clang's.
+FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 
 missing_packages() {
   local package
