@@ -27,11 +27,12 @@ constexpr std::array<SizeUnit, 5> kSizeUnits{{{"TiB", 1ULL << 40U},
                                               {"B", 1}}};
 constexpr std::int64_t kDurationMsMax = std::int64_t{3650} * 86'400'000;  // 10 years.
 
-// A text from outside, short enough to be shown in a message.
+// A text from outside, fit to be shown in a message: short, and on one line.
 std::string quoted(std::string_view text) {
   constexpr std::size_t kShownMax = 40;
   std::string shown = "\"";
-  shown += text.substr(0, kShownMax);
+  for (const char c : text.substr(0, kShownMax))
+    shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
   if (text.size() > kShownMax) shown += "...";
   return shown + "\"";
 }

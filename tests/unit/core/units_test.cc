@@ -56,6 +56,13 @@ TEST(DurationText, ShowsOnlyTheBeginningOfALongText) {
   EXPECT_LT(read.error().message.size(), 200U);
 }
 
+TEST(DurationText, ShowsATextFromOutsideOnOneLine) {
+  for (const std::string& message : {parse_duration("1\n2\x1b\x7f").error().message,
+                                     parse_size("1\n2\x1b\x7f").error().message}) {
+    EXPECT_TRUE(message.starts_with("\"1?2??\"")) << message;
+  }
+}
+
 TEST(DurationText, IsWrittenInTheShortestExactForm) {
   EXPECT_EQ(format_duration(0s), "0s");
   EXPECT_EQ(format_duration(250ms), "250ms");
