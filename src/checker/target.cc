@@ -246,6 +246,16 @@ bool has_control_characters(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
 }
 
+// Of an authority without credentials: does nothing but a port follow its first colon that is not within brackets?
+bool ends_in_port_or_host(std::string_view authority) {
+  const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  if (bracket == std::string_view::npos) return false;
+  const auto colon = authority.find(':', bracket);
+  if (colon == std::string_view::npos) return true;
+  const std::string_view port = authority.substr(colon + 1);
+  return std::all_of(port.begin(), port.end(), is_digit);
+}
+
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
@@ -345,11 +355,8 @@ std::string url_without_secrets(std::string_view url) {
   std::string_view path = rest.substr(authority.size());
   if (const auto at = authority.rfind('@'); at != std::string_view::npos) {
     authority.remove_prefix(at + 1);
-  } else if (const auto colon = authority.rfind(':');
-             colon != std::string_view::npos && authority.find(']') == std::string_view::npos &&
-             !std::all_of(authority.begin() + static_cast<std::ptrdiff_t>(colon) + 1,
-                          authority.end(), is_digit)) {
-    // "user:pass/word@host": what follows the colon is no port, so it may be the beginning of a password.
+  } else if (!ends_in_port_or_host(authority)) {
+    // "user:pass/word@host": what follows the colon may be the beginning of a password.
     return std::string(scheme) + "(unreadable)";
   }
   path = path.substr(0, path.find_first_of("?#"));
