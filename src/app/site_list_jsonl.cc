@@ -160,15 +160,16 @@ class JsonlReader final : public SiteReader {
   DuplicateFinder duplicates_;
 };
 
+// As a list; as it stands where a list would lose its blank lines, for what is read back must be the same record.
 Json lines(std::string_view text) {
   Json list = Json::array();
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    if (end != 0) list.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
+  for (std::string_view rest = text;;) {
+    const std::size_t end = rest.find('\n');
+    if (end == 0 || rest.empty()) return Json(text);
+    list.push_back(rest.substr(0, end));
+    if (end == std::string_view::npos) return list;
+    rest.remove_prefix(end + 1);
   }
-  return list;
 }
 
 }  // namespace

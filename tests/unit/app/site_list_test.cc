@@ -189,6 +189,18 @@ TEST(SiteCsv, ContradictionsOfOneSiteAreItsOwn) {
   EXPECT_EQ(listed.rejected, 2U);
 }
 
+// What only shows unfit when it is read is refused where it enters, at its line.
+TEST(SiteCsv, AnExpressionThatCannotBeReadCostsItsOwnLineOnly) {
+  const Listed listed =
+      csv("url,body_match,json_equals,expect_header\nhttp://a.example/,(,,\n"
+          "http://b.example/,[a-z]+,/a == 1,Via ~ ^1\nhttp://c.example/,,/a == ok,\n"
+          "http://d.example/,,,Via ~ [\n");
+  EXPECT_THAT(urls(listed), ElementsAre("http://b.example/"));
+  EXPECT_THAT(listed.problems, ElementsAre(HasSubstr("s:2: error: body_match: "),
+                                           HasSubstr("s:4: error: json_equals: "),
+                                           HasSubstr("s:5: error: expect_header: ")));
+}
+
 TEST(SiteJsonl, TakesNumbersSwitchesAndLists) {
   const Listed listed = jsonl(
       "{\"url\":\"http://a.example/"
@@ -251,7 +263,7 @@ TEST(SiteList, WhatIsWrittenIsReadBack) {
       {"body", " line one\r\nline \"two\",\n"},
       {"expect_status", "200-299,404"},
       {"keyword", " with spaces "},
-      {"forbidden", "one\ntwo, \"three\""},
+      {"forbidden", "one\n\ntwo, \"three\""},  // No list can hold the blank line.
       {"ignore_case", "true"},
       {"body_match", " a{1,2}\n\"b\" "},
       {"body_not_match", "c,d"},
