@@ -7,8 +7,9 @@ on_client=()
 on_target=()
 if [ "$(nproc)" -ge 2 ]; then on_client=(taskset -c 0) on_target=(taskset -c 1); fi
 
-fleet_pid='' daemon_pid=''
+fleet_pid='' daemon_pid='' names_pid=''
 stop() {
+  if [ -n "$names_pid" ]; then kill "$names_pid" 2>/dev/null || true; wait "$names_pid" 2>/dev/null || true; names_pid=''; fi
   if [ -n "$daemon_pid" ]; then kill "$daemon_pid" 2>/dev/null || true; wait "$daemon_pid" 2>/dev/null || true; daemon_pid=''; fi
   if [ -n "$fleet_pid" ]; then kill "$fleet_pid" 2>/dev/null || true; wait "$fleet_pid" 2>/dev/null || true; fleet_pid=''; fi
 }
@@ -34,4 +35,17 @@ start_fleet() {
   https_port=$(sed -E 's/.*"https_port":([0-9]+).*/\1/' <<<"$ready")
   dns=$(sed -E 's/.*"dns":"([^"]+)".*/\1/' <<<"$ready")
   ca_file=$(sed -E 's/.*"ca_file":"([^"]+)".*/\1/' <<<"$ready")
+}
+
+# start_names SITES: a second fleet that only answers names, for targets that are too busy to; sets dns.
+start_names() {
+  "${on_target[@]}" "$build/tools/fleet/watchwheel-fleet" run --sites "$1" --http-port 0 --dns 127.0.0.1:0 --dns-ttl 1h \
+    --control 127.0.0.1:0 --duration 30m >"$work/names.out" 2>"$work/names.err" &
+  names_pid=$!
+  for _ in $(seq 100); do
+    grep -q '"ready":true' "$work/names.out" && break
+    kill -0 "$names_pid" 2>/dev/null || die "the name server did not start: $(cat "$work/names.err")"
+    sleep 0.1
+  done
+  dns=$(head -1 "$work/names.out" | sed -E 's/.*"dns":"([^"]+)".*/\1/')
 }

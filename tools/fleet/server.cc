@@ -229,8 +229,10 @@ void Server::discard(Connection& row) {
 
 void Server::write(Connection& row) {
   make_reply(row);
+  // Who takes without end waits for everybody else each time.
+  const int rounds_max = reply_.end == ReplyEnd::Again ? 1 : kWriteRounds;
   for (int round = 0; row.sent < reply_.size(); ++round) {
-    const std::int64_t sent = round < kWriteRounds ? send_part(row) : 0;
+    const std::int64_t sent = round < rounds_max ? send_part(row) : 0;
     if (sent < 0) {
       ++counts_.io_errors;
       return close(row);
