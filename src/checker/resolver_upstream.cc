@@ -24,7 +24,7 @@ constexpr core::Duration kSweepEvery = std::chrono::milliseconds{500};
 constexpr core::Duration kLifeSignEvery = std::chrono::seconds{1};
 constexpr int kReceiveBufferBytes = 4 << 20;  // The kernel gives what net.core.rmem_max allows.
 constexpr int kClassInternet = 1;
-constexpr int kEdnsBytes = 1232;
+constexpr std::size_t kEdnsBytes = 1232;
 constexpr std::size_t kPlainBytes = 512;  // That an answer may have without EDNS.
 constexpr unsigned kFormerr = 1;
 constexpr unsigned kNotimp = 4;
@@ -146,25 +146,26 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     return found == channels_.end() ? nullptr : found->get();
   }
 
+  // One for each question: a server that closes the connection after one answer, or after none, must not take the answers to
+  // others with it. Null: there are too many.
   Channel* tcp_channel() {
-    const auto found =
-        std::find_if(channels_.begin(), channels_.end(), [](const auto& c) { return c->tcp; });
-    if (found == channels_.end()) return add_channel(true);
-    return (*found)->outstanding < kOutstandingMax ? found->get() : nullptr;
+    const auto open =
+        std::count_if(channels_.begin(), channels_.end(), [](const auto& c) { return c->tcp; });
+    return static_cast<std::size_t>(open) < kTcpMax ? add_channel(true) : nullptr;
   }
 
   Channel* add_channel(bool tcp) {
     auto channel = std::make_unique<Channel>();
     channel->upstream = this;
     channel->number = ++last_channel_;
-    channel->tcp = tcp;
+    channel->tcp = channel->worn = tcp;
     ares_options options{};
     std::array<char, 2> lookups{'b', '\0'};
     std::array<char, 10> no_file{"/dev/null"};
     // EDNS and IGNTC: an answer of up to 1232 bytes is handed over as it is, and truncated ones too.
     options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |
                     ARES_FLAG_EDNS | ARES_FLAG_IGNTC | (tcp ? ARES_FLAG_USEVC : 0);
-    options.ednspsz = kEdnsBytes;
+    options.ednspsz = static_cast<int>(kEdnsBytes);
     options.timeout = kForgetAfterMs;
     options.tries = 1;
     options.lookups = lookups.data();
@@ -237,9 +238,9 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     wear(channel);
     unsigned char* message = nullptr;
     int length = 0;
-    const int made =
-        ares_create_query(query.name.c_str(), kClassInternet, static_cast<int>(query.type),
-                          ids_.next(), 1, &message, &length, query.edns ? kEdnsBytes : 0);
+    const int made = ares_create_query(query.name.c_str(), kClassInternet,
+                                       static_cast<int>(query.type), ids_.next(), 1, &message,
+                                       &length, query.edns ? static_cast<int>(kEdnsBytes) : 0);
     if (made != ARES_SUCCESS) {
       channel.last_error = EINVAL;
       return false;
@@ -298,25 +299,34 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   bool ask_differently(Query& query, std::span<const std::uint8_t> answer) {
     constexpr std::size_t kFlagsEnd = 4;
     if (answer.size() < kFlagsEnd || !query.counts) return false;
-    const bool cut = query.channel->cuts && answer.size() == kPlainBytes;
-    const bool truncated = (answer[2] & 0x02U) != 0 || cut;
     const unsigned rcode = answer[3] & 0x0fU;
-    const bool no_edns = query.edns && (rcode == kFormerr || rcode == kNotimp);
     Channel* next = nullptr;
-    if (no_edns) {
+    if (query.edns && (rcode == kFormerr || rcode == kNotimp)) {
       edns_ = false;
       next = query.channel;
-    } else if (truncated && !query.channel->tcp) {
+    } else if (is_truncated(*query.channel, answer)) {
       next = tcp_channel();
+    } else {
+      return false;
     }
-    if (next == nullptr) return false;
+    QueryError error{EAGAIN, true};
     leave_channel(query);
-    if (transmit(query, *next)) return true;
-    const QueryError error{next->last_error != 0 ? next->last_error : ECONNREFUSED, next->tcp};
+    if (next != nullptr) {
+      if (transmit(query, *next)) return true;
+      error = {next->last_error != 0 ? next->last_error : ECONNREFUSED, next->tcp};
+      leave_channel(query);
+    }
     const std::uint64_t tag = query.tag;
-    end(query);
+    queries_.erase(query.id);
     handler_.on_answer(tag, number_, {}, error, now_);
     return true;
+  }
+
+  // By its own word, or because c-ares has cut it.
+  static bool is_truncated(const Channel& channel, std::span<const std::uint8_t> answer) {
+    if (channel.tcp) return false;
+    const bool cut = answer.size() == kEdnsBytes || (channel.cuts && answer.size() == kPlainBytes);
+    return cut || (answer[2] & 0x02U) != 0;
   }
 
   // Old servers say FORMERR or NOTIMP to EDNS. With a header alone c-ares drops that, as it repeats no question; the next try is

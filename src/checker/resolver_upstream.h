@@ -2,8 +2,9 @@
 // checker/resolver_upstream.h - one name server: sends it questions through c-ares and hands back
 // what it answers, as it came.
 //
-// Owns     up to kChannelsMax c-ares channels for UDP and one for TCP to the server, made when they
-//          are needed, and their sockets on the reactor; up to kWornMax more that only finish.
+// Owns     up to kChannelsMax c-ares channels for UDP to the server and one for each question over
+//          TCP (kTcpMax), made when they are needed, and their sockets on the reactor; up to
+//          kWornMax more that only finish.
 // Thread   the lane's, for every call.
 // Bounded  kFreshMax fresh queries a channel: an answer burst beyond that overflows the socket's
 //          buffer (measured: 8 k/s and losses instead of 40 k/s). A query that is no longer waited
@@ -23,7 +24,7 @@
 // or NOTIMP is asked without it from then on.
 //
 // Truncation. The question is asked again over TCP, where it stays: over_tcp() tells it, because a server that truncates and then
-// is silent or refuses over TCP says nothing about the name.
+// is silent or refuses over TCP says nothing about the name. With kTcpMax under way the query fails with EAGAIN.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,7 @@ class Upstream : core::Pinned {
   static constexpr std::size_t kOutstandingMax = 20'000;
   static constexpr std::size_t kQueriesPerSocket = 1000;
   static constexpr std::size_t kWornMax = 32;
+  static constexpr std::size_t kTcpMax = 64;
 
   // 0: none.
   using QueryId = std::uint64_t;

@@ -90,6 +90,8 @@ core::SiteOptions on_loopback(core::SiteOptions options) {
 // Grows with the files of this folder.
 const std::vector<NamedArea>& case_areas() {
   static const std::vector<NamedArea> areas{
+      {"dns", dns_cases},
+      {"http", http_cases},
       {"content", content_cases},
       {"server", server_cases},
   };

@@ -182,6 +182,9 @@ unsigned put_answers(Bytes& out, const Question& question, const FakeDns::Answer
   }
   if (kind == Kind::OtherName) owner = "elsewhere.example";
   for (const std::string& address : answer.addresses) {
+    // What otherwise() says is for both types.
+    const bool v6 = address.find(':') != std::string::npos;
+    if (v6 != (question.type == static_cast<unsigned>(FakeDns::Type::Aaaa))) continue;
     put_record(out, owner, question.type, answer.ttl_s, rdata(address, question.type));
     ++count;
   }

@@ -342,6 +342,30 @@ TEST_F(ResolverTest, TruncatedAndThenNothingOverTcpIsOurTrouble) {
   }
 }
 
+// Goal: a connection that the server closes costs the others nothing. Method: one name's is closed while another's answer is late.
+TEST_F(ResolverTest, AClosedTcpConnectionTakesNoOtherAnswerWithIt) {
+  dns.script("closed.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::TruncatedTcpCloses}});
+  dns.script("late.example", FakeDns::Type::A,
+             {{.kind = FakeDns::Kind::Truncated, .addresses = {"192.0.2.1"}, .delay = 60ms}});
+  start();
+  Resolution known;
+  ASSERT_FALSE(ask("late.example", IpFamily::V4, 1000, known));
+  loop->run_for(70ms);  // It waits for its answer over TCP by now.
+  EXPECT_EQ(resolve("closed.example", IpFamily::V4).cause, Cause::ResolverUnreachable);
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(1000); }));
+  EXPECT_EQ(told[1000].cause, Cause::Ok) << told[1000].detail;
+}
+
+TEST_F(ResolverTest, MoreQuestionsOverTcpThanMayBeAreOurTrouble) {
+  dns.otherwise({.kind = FakeDns::Kind::TruncatedTcpSilent});
+  start();
+  Resolution known;
+  for (std::uint64_t i = 0; i < 100; ++i)
+    (void)ask("n" + std::to_string(i) + ".example", IpFamily::V4, i, known);
+  ASSERT_TRUE(loop->run_until([&] { return told.size() >= 36; }));
+  EXPECT_EQ(told.begin()->second.cause, Cause::LocalResources) << told.begin()->second.detail;
+}
+
 TEST_F(ResolverTest, TruncatedAndTcpRefusedIsOurTroubleAndTheNextServerIsAskedAtOnce) {
   FakeDns no_tcp(FakeDns::Options{.tcp = false});
   no_tcp.script("long.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::Truncated}});
