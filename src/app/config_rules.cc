@@ -5,6 +5,7 @@
 #include <set>
 
 #include "checker/address.h"
+#include "checker/content_rules.h"
 #include "core/units.h"
 
 namespace watchwheel::app {
@@ -67,11 +68,8 @@ class Judge {
               "): a slow site would miss its next check; lower the timeout or raise the interval");
     }
     if (problems_.size() == before) {
-      if (const core::Result<void> fit = core::check_consistency(o); !fit) {
-        const std::string& message = fit.error().message;  // Begins with the option's name.
-        const std::string key = "checks." + message.substr(0, message.find(':'));
-        report(Severity::Error, {key, "checks"}, "checks." + message);
-      }
+      refuse(core::check_consistency(o));
+      if (problems_.size() == before) refuse(checker::check_content_options(o));
     }
     if (!o.tls_verify && !o.ca_file.empty()) {
       report(Severity::Warning, {"checks.ca_file"},
@@ -98,6 +96,14 @@ class Judge {
              "checks.allow with the blocks you mean, "
              "or allow_private for single sites");
     }
+  }
+
+  // A message that begins with the option's name.
+  void refuse(const core::Result<void>& fit) {
+    if (fit) return;
+    const std::string& message = fit.error().message;
+    const std::string key = "checks." + message.substr(0, message.find(':'));
+    report(Severity::Error, {key, "checks"}, "checks." + message);
   }
 
   void pacing() {

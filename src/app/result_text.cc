@@ -151,7 +151,7 @@ class ResultPage {
       if (!tried) others += (others.empty() ? "" : ", ") + address;
     }
     if (!others.empty()) page_.row(indent, "not tried", indent + 12, others);
-    if (hop.dns_cached) page_.text(indent, "(the addresses were known from an earlier hop)");
+    if (hop.dns_cached) page_.text(indent, "(the name was not asked for: known already)");
   }
 
   void certificate() {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/problem.h"
+#include "checker/content_rules.h"
 #include "checker/target.h"
 #include "core/units.h"
 
@@ -133,6 +134,14 @@ Result<void> set_option(core::SiteRecord& record, std::string_view name, std::st
   return {};
 }
 
+// Whether what is looked for differs from the configuration's, which was checked with it.
+bool changes_content(const core::SiteOptions& own) {
+  return std::any_of(own.begin(), own.end(), [](const auto& option) {
+    return option.first.starts_with("body_") || option.first == "json_equals" ||
+           option.first == "expect_header" || option.first == "max_body";
+  });
+}
+
 void unset(core::SiteRecord& record, std::string_view column) {
   if (column == "id") record.id = core::SiteId{};
   if (column == "url") record.url.clear();
@@ -204,6 +213,9 @@ Result<void> check_site(const core::SiteRecord& record, const ChecksConfig& defa
   if (!record.options.empty()) {  // Most sites have none: nothing to copy for them.
     const Result<core::CheckOptions> merged = core::merge_options(defaults.options, record.options);
     if (!merged) return merged.error();
+    if (changes_content(record.options)) {
+      if (Result<void> fit = checker::check_content_options(*merged); !fit) return fit;
+    }
     timeout = merged->timeout;
   }
   const core::Duration interval = record.interval.value_or(defaults.interval);

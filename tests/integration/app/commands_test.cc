@@ -340,7 +340,7 @@ TEST_F(Commands, ACheckTellsUpDownAndNotMeasuredApart) {
   EXPECT_EQ(Json::parse(up.out)["http_status"], 200);
   EXPECT_EQ(up.err, "");
   EXPECT_THAT(server.last_request(), HasSubstr("User-Agent: Watchwheel/"));
-  EXPECT_THAT(run({"check", server.url("/")}).out, StartsWith(server.url("/") + ": up\n"));
+  EXPECT_THAT(run({"check", server.url("/")}).out, StartsWith("UP  " + server.url("/") + "\n"));
   EXPECT_EQ(run({"check", server.url("/"), "--keyword", "absent"}).status, 1);
   EXPECT_EQ(run({"check", server.url("/broken")}).status, 1);
   EXPECT_EQ(run({"check", server.url("/broken"), "--expect-status", "503"}).status, 0);
