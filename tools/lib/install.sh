@@ -17,8 +17,12 @@ BUILD_PACKAGES=(
   libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-# What the tests run beside us: promtool and Prometheus, systemd-analyze, what cpack needs for a package.
-TEST_PACKAGES=(prometheus systemd dpkg-dev fakeroot file openssl iproute2)
+# What the tests run beside us: promtool and Prometheus, systemd-analyze, what cpack needs for a package; the servers that
+# checks are tried on.
+TEST_PACKAGES=(
+  prometheus systemd dpkg-dev fakeroot file openssl iproute2
+  nginx-light haproxy apache2 unbound knot
+)
 # What the fuzz targets are built with: libFuzzer is clang's.
 FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 

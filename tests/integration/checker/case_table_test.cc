@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <ostream>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +14,12 @@
 #include "support/slow_build.h"
 
 namespace watchwheel::testing {
+
+// For GoogleTest, which would print bytes.
+void PrintTo(const NamedArea& area, std::ostream* out) {
+  *out << area.name;
+}
+
 namespace {
 
 using std::chrono::milliseconds;
@@ -96,7 +103,7 @@ TEST_P(CaseTable, EveryCaseHasItsAnswer) {
       std::printf("asked again: %s\n", wrong.c_str());
       wrong = verdict(cases[i], ask({cases[i]}, 1).front());
     }
-    EXPECT_EQ(wrong, "");
+    if (!wrong.empty()) ADD_FAILURE() << wrong;
   }
   std::printf("%s: %zu cases\n", GetParam().name, cases.size());
 }
