@@ -91,6 +91,7 @@ core::SiteOptions on_loopback(core::SiteOptions options) {
 const std::vector<NamedArea>& case_areas() {
   static const std::vector<NamedArea> areas{
       {"dns", dns_cases},
+      {"connect", connect_cases},
       {"http", http_cases},
       {"content", content_cases},
       {"server", server_cases},
