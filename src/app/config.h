@@ -60,6 +60,7 @@ struct EngineConfig {
   std::uint64_t memory_bytes = 0;      // 0: automatic. Otherwise at least 64 MiB.
   std::uint32_t in_flight_max = 0;     // Of all lanes together. 0: automatic. At most 1,000,000.
   core::Duration drain_timeout = 10s;  // 0 to 5 min.
+  bool fast_certificates = true;       // checker/tls_decode.h
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 

@@ -362,6 +362,9 @@ std::vector<Key<Config>> engine_keys() {
       duration<Config>(
           "engine", "drain_timeout", 0s, 5min,
           [](auto& c) -> auto& { return c.engine.drain_timeout; }),
+      at_start(flag(
+          "engine", "fast_certificates",
+          [](auto& c) -> auto& { return c.engine.fast_certificates; })),
   };
 }
 

@@ -179,6 +179,25 @@ void add_dns(Families& out, const Totals& totals) {
                       number(totals.dns_cache_entries)));
 }
 
+void add_tls(Families& out, const Totals& totals, const DaemonFacts& facts) {
+  using http::by, http::counter, http::gauge;
+  out.push_back(gauge("watchwheel_tls_fast_decoding",
+                      "1 when certificates are decoded the short way (engine.fast_certificates).",
+                      facts.fast_certificates ? 1 : 0));
+  out.push_back(counter("watchwheel_tls_chains_total",
+                        "Certificate chains of handshakes, by whether they had been verified "
+                        "before or had to be.",
+                        by("result", {{"known", number(totals.tls_chain_hits)},
+                                      {"verified", number(totals.tls_chain_misses)}})));
+  out.push_back(gauge("watchwheel_tls_chains_known", "Verified certificate chains remembered.",
+                      number(totals.tls_chain_entries)));
+  out.push_back(counter(
+      "watchwheel_trust_reloads_total",
+      "Times trusted certificates had changed on disk, by what came of reading them again.",
+      by("result", {{"loaded", number(totals.trust_reloads)},
+                    {"failed", number(totals.trust_reload_failures)}})));
+}
+
 }  // namespace
 
 std::uint64_t checks_done(const Engine& engine) {
@@ -209,6 +228,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_threads_and_queues(out, engine, facts);
   add_recording(out, engine, totals);
   add_dns(out, totals);
+  add_tls(out, totals, facts);
   http::append_metrics(http_stats, out);
   return out;
 }

@@ -25,6 +25,7 @@
 #include "app/service_notify.h"
 #include "app/status.h"
 #include "app/version.h"
+#include "checker/tls_decode.h"
 #include "http/access.h"
 #include "http/engine_view_api.h"
 #include "http/server.h"
@@ -60,8 +61,10 @@ std::string joined(const std::vector<std::string>& words) {
 // the rest is the main thread's; what both touch is behind one mutex, held shortly.
 class Daemon final : public http::EngineView {
  public:
-  Daemon(std::string config_path, const Config& config, const core::Clock& clock, Logging& log)
+  Daemon(std::string config_path, const Config& config, const core::Clock& clock, Logging& log,
+         const checker::FastDecoding& decoding)
       : clock_(clock), log_(log), running_(config) {
+    facts_.fast_certificates = decoding.on();
     facts_.config_path = std::move(config_path);
     facts_.config_loaded_at = clock.wall();
     facts_.store_url = config.store.url;
@@ -270,7 +273,10 @@ int run_daemon(const RunOptions& options) {
   std::signal(SIGPIPE, SIG_IGN);
   const core::SystemClock clock;
   const auto log = Logging::make(report.config.log);
-  Daemon daemon(options.config_path, report.config, clock, *log);
+  // Before the first certificate and the first thread, and until the last.
+  const checker::FastDecoding decoding(report.config.engine.fast_certificates);
+  log->info(fmt::format("certificate_decoding fast={} reason={}", decoding.on(), decoding.reason()));
+  Daemon daemon(options.config_path, report.config, clock, *log, decoding);
   return daemon.run();
 }
 

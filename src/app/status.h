@@ -30,6 +30,7 @@ struct DaemonFacts {
   std::vector<std::string> restart_needed;  // Keys whose new value waits for a restart.
   std::string http_listen;
   std::string store_url;
+  bool fast_certificates = false;
   std::uint64_t log_lines_dropped = 0;
   double checks_per_second = 0;
   bool ready = false;

@@ -29,6 +29,11 @@ void add_checker(Totals& sum, const checker::Stats& checker) {
   sum.duration.merge(checker.duration.read());
   sum.dns_cache_hits += checker.dns_cache_hits.value();
   sum.dns_cache_entries += whole(checker.dns_cache_entries);
+  sum.tls_chain_hits += checker.tls_chain_hits.value();
+  sum.tls_chain_misses += checker.tls_chain_misses.value();
+  sum.tls_chain_entries += whole(checker.tls_chain_entries);
+  sum.trust_reloads += checker.trust_reloads.value();
+  sum.trust_reload_failures += checker.trust_reload_failures.value();
   sum.in_flight += whole(checker.in_flight);
 }
 

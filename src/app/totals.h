@@ -49,6 +49,11 @@ struct Totals {
   std::array<std::uint64_t, checker::kDnsQueryResultCount> dns_queries{};
   std::uint64_t dns_cache_hits = 0;
   std::uint64_t dns_cache_entries = 0;
+  std::uint64_t tls_chain_hits = 0;
+  std::uint64_t tls_chain_misses = 0;
+  std::uint64_t tls_chain_entries = 0;
+  std::uint64_t trust_reloads = 0;
+  std::uint64_t trust_reload_failures = 0;
   std::array<std::uint64_t, core::kTransitionReasonCount> transitions{};
   std::uint64_t transitions_total = 0;
   std::uint64_t commit_errors = 0;

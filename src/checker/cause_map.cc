@@ -90,13 +90,27 @@ std::string reason_text(int reason, std::string_view error_text) {
   return "TLS: " + printable(words_in(error_text), 200);
 }
 
+// Servers rarely say that it is for the want of a certificate; that they had asked for one does.
+std::string client_text(const TransferEnd& end) {
+  switch (end.client) {
+    case ClientAsked::No:
+      break;
+    case ClientAsked::Unanswered:
+      return "; it had asked for a client certificate, and none is set (client_cert_file)";
+    case ClientAsked::Answered:
+      return "; it had asked for a client certificate and got the one of client_cert_file";
+  }
+  return "";
+}
+
 Verdict judge_tls(const TransferEnd& end) {
   if (end.certificate.cause != Cause::Ok)
     return {end.certificate.cause, Phase::Tls, end.certificate.detail};
   if (end.alert > 0) {
     const Cause cause = is_protocol_alert(end.alert) ? Cause::TlsProtocol : Cause::TlsHandshake;
     return {cause, Phase::Tls,
-            "the server refused the handshake with the alert " + alert_name(end.alert)};
+            "the server refused the handshake with the alert " + alert_name(end.alert) +
+                client_text(end)};
   }
   const int reason = ssl_reason_in(end.error_text);
   if (reason != 0 && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
@@ -104,7 +118,7 @@ Verdict judge_tls(const TransferEnd& end) {
             reason_text(reason, end.error_text)};
   }
   return {Cause::TlsHandshake, Phase::Tls,
-          "the connection was " + lost_how(end) + " during the TLS handshake"};
+          "the connection was " + lost_how(end) + " during the TLS handshake" + client_text(end)};
 }
 
 Verdict judge_connected(const TransferEnd& end) {
@@ -134,7 +148,8 @@ Verdict judge_head(const TransferEnd& end) {
       if (end.tls &&
           end.alert > 0) {  // TLS 1.3 tells a missing client certificate only after the handshake.
         return {Cause::TlsHandshake, Phase::Tls,
-                "the server ended the session with the alert " + alert_name(end.alert)};
+                "the server ended the session with the alert " + alert_name(end.alert) +
+                    client_text(end)};
       }
       std::string how =
           reason != 0 ? "broken (" + reason_text(reason, end.error_text) + ")" : lost_how(end);
@@ -144,7 +159,8 @@ Verdict judge_head(const TransferEnd& end) {
       if (end.head_bytes > 0)
         return {Cause::HttpClosed, phase,
                 "the connection was " + how + " in the middle of the response header"};
-      return {Cause::HttpClosed, phase, "the connection was " + how + " without an answer"};
+      return {Cause::HttpClosed, phase,
+              "the connection was " + how + " without an answer" + client_text(end)};
     }
     default:
       return {Cause::HttpMalformed, phase, malformed_text(end)};

@@ -9,7 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "checker/tls_trust.h"
+#include "checker/tls_client.h"
+#include "checker/tls_verdict.h"
 #include "core/probe.h"
 
 namespace watchwheel::checker {
@@ -31,6 +32,7 @@ struct TransferEnd {
   Stage stage = Stage::Connected;
   bool tls = false;
   int alert = -1;                   // The TLS alert the server sent, or -1.
+  ClientAsked client = ClientAsked::No;
   CertProblem certificate{};        // Cause::Ok when the chain is good or was not seen.
   std::uint64_t head_bytes = 0;     // Of response header received.
   std::uint64_t body_bytes = 0;     // Of the body received, before decompression.

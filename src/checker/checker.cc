@@ -94,7 +94,7 @@ class LaneChecker final : public Checker,
         trace_(settings.trace) {
     ground_.user_agent = settings.user_agent;
     ground_.allow = std::move(allow);
-    ground_.system_trust = TrustStore::system();
+    ground_.trust = std::make_shared<TrustStores>(&stats_, settings.limits.tls_chains_max);
     free_.reserve(rows_.size());
     for (std::size_t i = rows_.size(); i > 0; --i)
       free_.push_back(static_cast<std::uint32_t>(i - 1));

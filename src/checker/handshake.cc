@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/handshake.h"
 
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#include "checker/tls_trust.h"
+#include "core/ensure.h"
 
 namespace watchwheel::checker {
 
@@ -14,14 +24,23 @@ void Handshake::begin(const ProbePlan& plan, std::string_view host,
 }
 
 core::Result<void> Handshake::install(ssl_ctx_st* context) {
-  if (auto installed = seen_.plan->trust->install(context); !installed) {
+  TrustStore& trust = *seen_.plan->trust;
+  if (auto installed = trust.install(context, host_.now(), host_.wall()); !installed) {
     seen_.problem = installed.error().message;
     return installed;
   }
+  seen_.trust_generation = trust.generation();
+  seen_.security_level = SSL_CTX_get_security_level(context);
   SSL_CTX_set_cert_verify_callback(context, &Handshake::on_certificate, this);
+  SSL_CTX_set_cert_cb(context, &Handshake::on_certificate_asked, this);
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_info_callback(context, &Handshake::on_state);
-  // OpenSSL 3 allows the hashes of TLS 1.0 and 1.1 at level 0 only. Who asks for them gets them.
+  if (seen_.plan->client && !seen_.plan->client->install(context)) {
+    seen_.problem = "no memory for the client certificate";
+    return core::Error{core::ErrorKind::Unavailable, seen_.problem};
+  }
+  // OpenSSL 3 allows the hashes of TLS 1.0 and 1.1 at level 0 only. Who asks for them gets them; certificates are judged at the
+  // machine's level whatever the protocol.
   if (seen_.plan->tls_min < TlsVersion::V1_2) SSL_CTX_set_security_level(context, 0);
   return {};
 }
@@ -36,14 +55,69 @@ int Handshake::on_certificate(x509_store_ctx_st* context, void* self) noexcept {
 }
 
 bool Handshake::accept_certificate(x509_store_ctx_st* context) {
-  seen_.certificate = examine_chain(context, seen_.host, seen_.literal ? &*seen_.literal : nullptr);
+  const std::optional<PresentedChain> chain = read_chain(context);
+  if (!chain) {
+    X509_STORE_CTX_set_error(context, X509_V_ERR_OUT_OF_MEM);
+    seen_.certificate.seen = true;
+    seen_.certificate.trust_error = X509_V_ERR_OUT_OF_MEM;
+    return false;
+  }
   auto* session =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  X509* leaf = X509_STORE_CTX_get0_cert(context);
-  if (session != nullptr && leaf != nullptr) seen_.facts = host_.facts().facts_of(leaf, session);
-  const bool accepted = seen_.certificate.good() || !seen_.plan->options.tls_verify;
-  X509_STORE_CTX_set_error(context, accepted ? X509_V_OK : alert_error(seen_.certificate));
-  return accepted;
+  if (session != nullptr) seen_.facts = host_.facts().facts_of(*chain, session);
+  if (seen_.plan->options.tls_verify) {
+    seen_.certificate = verify(context, *chain);
+  } else {
+    seen_.certificate.seen = true;  // Nobody asks what may be wrong with it.
+  }
+  X509_STORE_CTX_set_error(context, alert_error(seen_.certificate));
+  return seen_.certificate.good();
+}
+
+// By the clock of the lane, not OpenSSL's own: one check has one time, and a test may set it.
+CertVerdict Handshake::verify(x509_store_ctx_st* context, const PresentedChain& chain) {
+  TrustStore& trust = *seen_.plan->trust;
+  const core::WallTime now = host_.wall();
+  X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
+  X509_VERIFY_PARAM_set_auth_level(rules, seen_.security_level);
+  const Digest hash = hash_with_rules(context, chain.together);
+  X509_VERIFY_PARAM_set_time(
+      rules, std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count());
+
+  X509* leaf = chain.certificates.front();
+  CertVerdict verdict;
+  if (trust.knows(hash, now) && is_within_dates(leaf, now)) {
+    verdict.seen = true;
+    verdict.presented = static_cast<int>(chain.certificates.size());
+  } else {
+    verdict = examine_chain(context);
+    if (verdict.chain_good()) trust.remember(hash, now, end_of_chain(context));
+  }
+  verdict.wrong_host = !is_for_host(leaf, seen_.host, seen_.literal ? &*seen_.literal : nullptr);
+  return verdict;
+}
+
+// All that the walk over a chain depends on, but the time: the certificates, whom we trust, and what is asked of them. The purpose
+// is always that of a TLS server, as TLS clients ask.
+Digest Handshake::hash_with_rules(x509_store_ctx_st* context, const Digest& chain) const {
+  const X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
+  const std::array<std::uint64_t, 4> also{
+      seen_.trust_generation, X509_VERIFY_PARAM_get_flags(rules),
+      static_cast<std::uint64_t>(X509_VERIFY_PARAM_get_auth_level(rules)),
+      static_cast<std::uint64_t>(X509_VERIFY_PARAM_get_depth(rules))};
+  std::array<std::uint8_t, sizeof(Digest) + sizeof also> all{};
+  std::memcpy(all.data(), chain.data(), sizeof chain);
+  std::memcpy(all.data() + sizeof chain, also.data(), sizeof also);
+  Digest hash{};
+  ENSURE(
+      EVP_Q_digest(nullptr, "SHA256", nullptr, all.data(), all.size(), hash.data(), nullptr) == 1,
+      "SHA-256 cannot be had");
+  return hash;
+}
+
+int Handshake::on_certificate_asked(ssl_st* /*session*/, void* self) noexcept {
+  static_cast<Handshake*>(self)->seen_.asked = true;
+  return 1;
 }
 
 void Handshake::on_state(const ssl_st* session, int where, int value) noexcept {

@@ -15,8 +15,9 @@
 #include <string>
 
 #include "checker/plan.h"
+#include "checker/tls_client.h"
 #include "checker/tls_facts.h"
-#include "checker/tls_trust.h"
+#include "checker/tls_verdict.h"
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -50,6 +51,11 @@ class Handshake {
   // The alert the server sent, or -1.
   [[nodiscard]] int alert() const { return seen_.alert; }
   [[nodiscard]] const std::string& problem() const { return seen_.problem; }
+  // Whether the server asked for a certificate of ours, and got one.
+  [[nodiscard]] ClientAsked client_asked() const {
+    if (!seen_.asked) return ClientAsked::No;
+    return seen_.plan->client ? ClientAsked::Answered : ClientAsked::Unanswered;
+  }
   // What is wrong with the certificate, if the plan asks for that.
   [[nodiscard]] CertProblem certificate() const;
 
@@ -62,10 +68,16 @@ class Handshake {
     std::shared_ptr<const core::TlsFacts> facts;
     std::optional<core::SteadyTime> done;
     int alert = -1;
+    bool asked = false;
+    int security_level = 0;              // Of the context, before tls_min lowered it.
+    std::uint64_t trust_generation = 0;  // Of the store that the context has.
     std::string problem;
   };
 
   [[nodiscard]] bool accept_certificate(x509_store_ctx_st* context);
+  [[nodiscard]] CertVerdict verify(x509_store_ctx_st* context, const PresentedChain& chain);
+  [[nodiscard]] Digest hash_with_rules(x509_store_ctx_st* context, const Digest& chain) const;
+  static int on_certificate_asked(ssl_st* session, void* self) noexcept;
   static int on_certificate(x509_store_ctx_st* context, void* self) noexcept;
   static void on_state(const ssl_st* session, int where, int value) noexcept;
 

@@ -188,11 +188,16 @@ core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& opt
     return Error{ErrorKind::Invalid,
                  "tls_min: \"" + options.tls_min + "\" is not one of 1.0, 1.1, 1.2, 1.3"};
   plan->tls_min = *version;
-  plan->trust = ground.system_trust;
+  plan->trust = ground.trust->system();
   if (!options.ca_file.empty()) {
-    auto trust = TrustStore::from_file(options.ca_file);
+    auto trust = ground.trust->file(options.ca_file);
     if (!trust) return trust.error();
     plan->trust = std::move(*trust);
+  }
+  if (!options.client_cert_file.empty()) {
+    auto client = ClientCertificate::load(options.client_cert_file, options.client_key_file);
+    if (!client) return client.error();
+    plan->client = std::move(*client);
   }
 
   for (const std::string& text : options.keyword) {

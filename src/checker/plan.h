@@ -19,6 +19,7 @@
 #include "checker/body_scan.h"
 #include "checker/content_rules.h"
 #include "checker/prober.h"
+#include "checker/tls_client.h"
 #include "checker/tls_trust.h"
 #include "core/check_options.h"
 
@@ -47,6 +48,7 @@ struct ProbePlan {
   std::uint32_t servers = 0;        // The resolver's name for them.
   TlsVersion tls_min = TlsVersion::V1_2;
   std::shared_ptr<TrustStore> trust;  // Never null.
+  std::shared_ptr<const ClientCertificate> client;  // Null: none.
   // 2: where TLS and the server agree (ALPN), else 1.1.
   HttpVersion http = HttpVersion::V1_1;
   BodyRules body_rules;
@@ -65,7 +67,7 @@ struct ProbePlan {
 struct PlanGround {
   std::string user_agent;
   std::vector<Cidr> allow;
-  std::shared_ptr<TrustStore> system_trust;
+  std::shared_ptr<TrustStores> trust;
 };
 
 // `servers` is left 0: who has a resolver fills it in.

@@ -22,6 +22,11 @@ struct Stats {
   std::array<core::Counter, kDnsQueryResultCount> dns_queries;
   core::Counter dns_cache_hits;
   core::Gauge dns_cache_entries;
+  core::Counter tls_chain_hits;  // Handshakes whose certificate chain was verified before, and those for which it had to be.
+  core::Counter tls_chain_misses;
+  core::Gauge tls_chain_entries;
+  core::Counter trust_reloads;  // Times a store of trusted certificates had changed on disk and was read, or could not be.
+  core::Counter trust_reload_failures;
   core::Gauge in_flight;
   core::Gauge kept_body_bytes;     // For expressions and JSON, when one was last judged.
   core::Counter bodies_not_kept;   // There was no room for them.

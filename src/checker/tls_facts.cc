@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kNameBytesMax = 512;
 constexpr std::size_t kSanBytesMax = 256;
 constexpr std::size_t kSansMax = 32;
+constexpr std::size_t kChainMax = 8;
 
 std::string san_text(const GENERAL_NAME* name) {
   if (name->type == GEN_DNS) {
@@ -52,18 +53,26 @@ std::vector<std::string> sans_of(const X509* leaf) {
   return sans;
 }
 
-std::string key_type_of(X509* leaf) {
-  const EVP_PKEY* key = X509_get0_pubkey(leaf);
-  if (key == nullptr) return "unknown";
-  const char* name = EVP_PKEY_get0_type_name(key);
-  std::string type = name == nullptr ? "unknown" : name;
-  return type + " " + std::to_string(EVP_PKEY_get_bits(key));
-}
-
 std::string cipher_of(const SSL* session) {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(session);
   if (cipher == nullptr) cipher = SSL_get_pending_cipher(session);
   return cipher == nullptr ? "" : SSL_CIPHER_get_name(cipher);
+}
+
+// "subject; issued by issuer; until TIME", of those above the leaf.
+std::vector<std::string> chain_text(const PresentedChain& chain) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 1; i < chain.certificates.size() && lines.size() < kChainMax; ++i) {
+    const X509* certificate = chain.certificates[i];
+    lines.push_back(name_text(X509_get_subject_name(certificate)) + "; issued by " +
+                    name_text(X509_get_issuer_name(certificate)) + "; until " +
+                    core::to_iso8601(to_wall(X509_get0_notAfter(certificate))));
+  }
+  return lines;
+}
+
+bool sha256(const void* bytes, std::size_t length, Digest& into) {
+  return EVP_Q_digest(nullptr, "SHA256", nullptr, bytes, length, into.data(), nullptr) == 1;
 }
 
 }  // namespace
@@ -90,25 +99,52 @@ core::WallTime to_wall(const asn1_string_st* time) {
   return core::WallTime{std::chrono::seconds{seconds}};
 }
 
-std::size_t TlsFactsCache::Hash::operator()(const Fingerprint& f) const noexcept {
+std::string key_text(x509_st* certificate) {
+  const EVP_PKEY* key = X509_get0_pubkey(certificate);
+  if (key == nullptr) return "unknown";
+  const char* name = EVP_PKEY_get0_type_name(key);
+  std::string type = name == nullptr ? "unknown" : name;
+  return type + " " + std::to_string(EVP_PKEY_get_bits(key));
+}
+
+std::optional<PresentedChain> read_chain(x509_store_ctx_st* context) {
+  X509* leaf = X509_STORE_CTX_get0_cert(context);
+  if (leaf == nullptr) return std::nullopt;
+  PresentedChain chain;
+  chain.certificates.push_back(leaf);
+  const STACK_OF(X509)* sent = X509_STORE_CTX_get0_untrusted(context);
+  for (int i = 0; i < sk_X509_num(sent); ++i) {  // The leaf is the first of them.
+    if (X509* one = sk_X509_value(sent, i); one != leaf) chain.certificates.push_back(one);
+  }
+  chain.fingerprints.resize(chain.certificates.size());
+  for (std::size_t i = 0; i < chain.certificates.size(); ++i) {
+    unsigned int length = 0;
+    if (X509_digest(chain.certificates[i], EVP_sha256(), chain.fingerprints[i].data(), &length) !=
+            1 ||
+        length != chain.fingerprints[i].size())
+      return std::nullopt;
+  }
+  if (!sha256(chain.fingerprints.data(), chain.fingerprints.size() * sizeof(Digest),
+              chain.together))
+    return std::nullopt;
+  return chain;
+}
+
+std::size_t TlsFactsCache::Hash::operator()(const Digest& digest) const noexcept {
   std::size_t h = 0;
-  std::memcpy(&h, f.data(), sizeof h);  // It is a cryptographic hash already.
+  std::memcpy(&h, digest.data(), sizeof h);  // It is a cryptographic hash already.
   return h;
 }
 
-std::shared_ptr<const core::TlsFacts> TlsFactsCache::facts_of(x509_st* leaf, ssl_st* session) {
-  Fingerprint fingerprint{};
-  unsigned int length = 0;
-  if (X509_digest(leaf, EVP_sha256(), fingerprint.data(), &length) != 1 ||
-      length != fingerprint.size())
-    return nullptr;
+std::shared_ptr<const core::TlsFacts> TlsFactsCache::facts_of(const PresentedChain& chain,
+                                                              ssl_st* session) {
   const char* version = SSL_get_version(session);
   const std::string cipher = cipher_of(session);
 
-  const auto known = index_.find(fingerprint);
+  const auto known = index_.find(chain.together);
   if (known != index_.end()) {
     entries_.splice(entries_.begin(), entries_, known->second);
-    std::shared_ptr<const core::TlsFacts>& facts = entries_.front();
+    std::shared_ptr<const core::TlsFacts>& facts = entries_.front().facts;
     if (facts->version == version && facts->cipher == cipher) return facts;
     auto changed = std::make_shared<core::TlsFacts>(*facts);
     changed->version = version;
@@ -117,23 +153,25 @@ std::shared_ptr<const core::TlsFacts> TlsFactsCache::facts_of(x509_st* leaf, ssl
     return facts;
   }
 
+  X509* leaf = chain.certificates.front();
   auto made = std::make_shared<core::TlsFacts>();
   made->version = version;
   made->cipher = cipher;
   made->issuer = name_text(X509_get_issuer_name(leaf));
   made->subject = name_text(X509_get_subject_name(leaf));
   made->sans = sans_of(leaf);
-  made->key_type = key_type_of(leaf);
+  made->key_type = key_text(leaf);
   made->not_before = to_wall(X509_get0_notBefore(leaf));
   made->not_after = to_wall(X509_get0_notAfter(leaf));
-  made->fingerprint = fingerprint;
-  entries_.push_front(std::move(made));
-  index_.emplace(fingerprint, entries_.begin());
+  made->fingerprint = chain.fingerprints.front();
+  made->chain = chain_text(chain);
+  entries_.push_front({chain.together, std::move(made)});
+  index_.emplace(chain.together, entries_.begin());
   if (entries_.size() > entries_max_) {
-    index_.erase(entries_.back()->fingerprint);
+    index_.erase(entries_.back().chain);
     entries_.pop_back();
   }
-  return entries_.front();
+  return entries_.front().facts;
 }
 
 }  // namespace watchwheel::checker

@@ -5,219 +5,240 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
+#include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
-
-#include "checker/tls_facts.h"
-#include "core/units.h"
+#include <vector>
 
 namespace watchwheel::checker {
 namespace {
 
-using core::Cause;
+constexpr std::size_t kDirectoryEntriesMax = 10'000;
 
-// Debian's OpenSSL knows where its certificates are; an operator may point elsewhere by OpenSSL's own variable.
-// A directory is read file by file, now: looked into at each handshake, as OpenSSL would, it would be read
-// on the lane's thread, and one without certificates would pass for trust and call every site untrusted.
-bool load_system(X509_STORE* store) {
-  const char* chosen = std::getenv(
-      X509_get_default_cert_file_env());  // NOLINT(concurrency-mt-unsafe): nobody sets it.
-  if (chosen != nullptr) return X509_STORE_load_file(store, chosen) == 1;
-  if (X509_STORE_load_file(store, X509_get_default_cert_file()) == 1) return true;
-  if (X509_STORE_load_file(store, "/etc/ssl/certs/ca-certificates.crt") == 1) return true;
+// Without any certificate every https check is ours to answer for, so we do not wait a minute for some to appear.
+constexpr core::Duration kLookForTheFirst = std::chrono::seconds{1};
+
+// What tells one content of a file from another without reading it.
+struct Stamp {
+  std::string text;
+  core::WallTime newest = core::kNoWallTime;  // The latest change of any.
+
+  void add(const std::string& path) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) {
+      text += "-;";
+      return;
+    }
+    const auto part = [&](auto number) { text += std::to_string(number) + ","; };
+    part(facts.st_dev);
+    part(facts.st_ino);
+    part(facts.st_size);
+    part(facts.st_mtim.tv_sec);
+    part(facts.st_mtim.tv_nsec);
+    part(facts.st_ctim.tv_sec);
+    part(facts.st_ctim.tv_nsec);
+    text += ";";
+    newest = std::max(newest, core::WallTime{std::chrono::seconds{facts.st_mtim.tv_sec} +
+                                             std::chrono::nanoseconds{facts.st_mtim.tv_nsec}});
+  }
+};
+
+bool load_file(X509_STORE* store, const std::string& path) {
+  const bool loaded = X509_STORE_load_file(store, path.c_str()) == 1;
+  ERR_clear_error();
+  return loaded;
+}
+
+bool is_file(const std::string& path) {
   std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(X509_get_default_cert_dir(), ignored)) {
-    (void)X509_STORE_load_file(store, entry.path().c_str());
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
+std::vector<std::string> files_in(const std::string& directory) {
+  std::vector<std::string> files;
+  std::error_code error;
+  std::filesystem::directory_iterator at(directory, error);
+  const std::filesystem::directory_iterator end;
+  // Incremented by hand: the range loop's increment throws.
+  while (!error && at != end && files.size() < kDirectoryEntriesMax) {
+    files.push_back(at->path().string());
+    at.increment(error);
   }
-  ERR_clear_error();  // Of files that are no certificates.
-  return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
-}
-
-// The library could not look; the certificate is not to blame.
-bool is_our_error(int error) {
-  return error == X509_V_ERR_OUT_OF_MEM || error == X509_V_ERR_UNSPECIFIED ||
-         error == X509_V_ERR_STORE_LOOKUP || error == X509_V_ERR_INVALID_CALL;
-}
-
-void note_problem(CertVerdict& verdict, int error, int depth, X509* certificate) {
-  const bool expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
-  const bool early = error == X509_V_ERR_CERT_NOT_YET_VALID;
-  if (!expired && !early) {
-    if (verdict.trust_error == 0) {
-      verdict.trust_error = error;
-      verdict.trust_depth = depth;
-    }
-    return;
-  }
-  // The server's own certificate matters most; OpenSSL looks at the dates from the root down.
-  if ((verdict.expired || verdict.not_yet_valid) && depth >= verdict.date_depth) return;
-  verdict.expired = expired;
-  verdict.not_yet_valid = early;
-  verdict.date_depth = depth;
-  if (certificate == nullptr) return;
-  verdict.date =
-      to_wall(expired ? X509_get0_notAfter(certificate) : X509_get0_notBefore(certificate));
-  verdict.date_subject = name_text(X509_get_subject_name(certificate));
-}
-
-// Where note_and_go_on finds the verdict. Constant once taken.
-int verdict_index() {
-  static const int index = X509_STORE_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-  return index;
-}
-
-int note_and_go_on(int ok, X509_STORE_CTX* context) noexcept {
-  auto* verdict = static_cast<CertVerdict*>(X509_STORE_CTX_get_ex_data(context, verdict_index()));
-  if (ok == 0 && verdict != nullptr) {
-    note_problem(*verdict, X509_STORE_CTX_get_error(context),
-                 X509_STORE_CTX_get_error_depth(context), X509_STORE_CTX_get_current_cert(context));
-  }
-  return 1;
-}
-
-bool names(X509* leaf, std::string_view host, const IpAddress* literal) {
-  if (literal != nullptr)
-    return X509_check_ip(leaf, literal->bytes.data(), literal->v6 ? 16 : 4, 0) == 1;
-  return X509_check_host(leaf, host.data(), host.size(), 0, nullptr) == 1;
-}
-
-std::string date_text(const CertVerdict& verdict, core::WallTime now) {
-  const std::string whose = verdict.date_depth == 0 ? "certificate"
-                                                    : "certificate of the issuer " +
-                                                          verdict.date_subject + " (in the chain)";
-  if (verdict.expired) {
-    return whose + " expired " + core::humanize(now - verdict.date) + " ago (" +
-           core::to_iso8601(verdict.date) + ")";
-  }
-  return whose + " is not valid before " + core::to_iso8601(verdict.date) + " (in " +
-         core::humanize(verdict.date - now) + ")";
-}
-
-bool is_self_signed(int error) {
-  return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
-}
-
-bool is_unknown_issuer(int error) {
-  return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
-         error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-         error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
-         error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
-}
-
-std::string trust_text(const CertVerdict& verdict, const core::TlsFacts* facts) {
-  const std::string issuer =
-      facts == nullptr || facts->issuer.empty() ? "its issuer" : facts->issuer;
-  if (is_self_signed(verdict.trust_error)) return "certificate is self-signed (" + issuer + ")";
-  if (is_unknown_issuer(verdict.trust_error)) {
-    if (verdict.presented == 1) {
-      return "certificate is issued by " + issuer +
-             ", which is not trusted here, and the server sent no intermediate certificate that "
-             "would lead to a trusted one";
-    }
-    return "certificate is issued by " + issuer + "; its chain does not lead to a trusted root";
-  }
-  return std::string("certificate chain is not acceptable: ") +
-         X509_verify_cert_error_string(verdict.trust_error) +
-         (verdict.trust_depth > 0 ? ", in the chain at depth " + std::to_string(verdict.trust_depth)
-                                  : "");
-}
-
-std::string host_text(const core::TlsFacts* facts, std::string_view host) {
-  std::string text = "certificate is not for " + std::string(host);
-  if (facts == nullptr) return text;
-  if (facts->sans.empty()) return text + " but for " + facts->subject;
-  text += " but for ";
-  for (std::size_t i = 0; i < facts->sans.size(); ++i) {
-    if (i == 4) return text + " and " + std::to_string(facts->sans.size() - 4) + " more";
-    text += (i == 0 ? "" : ", ") + facts->sans[i];
-  }
-  return text;
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace
 
-void TrustStore::StoreDeleter::operator()(x509_store_st* store) const {
-  X509_STORE_free(store);
-}
-TrustStore::~TrustStore() = default;
+class TrustSource : core::Pinned {
+ public:
+  virtual ~TrustSource() = default;
+  [[nodiscard]] virtual Stamp look() const = 0;
+  // False when there is no certificate, or a file with some cannot be read.
+  [[nodiscard]] virtual bool load(X509_STORE* store) const = 0;
+};
 
-std::shared_ptr<TrustStore> TrustStore::system() {
-  return std::shared_ptr<TrustStore>(new TrustStore);
+namespace {
+
+class FileSource final : public TrustSource {
+ public:
+  explicit FileSource(std::string path) : path_(std::move(path)) {}
+  [[nodiscard]] Stamp look() const override {
+    Stamp stamp;
+    stamp.add(path_);
+    return stamp;
+  }
+  [[nodiscard]] bool load(X509_STORE* store) const override {
+    // Whom the operator names is trusted, whether a root, an intermediate or the server's own certificate.
+    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return load_file(store, path_);
+  }
+
+ private:
+  const std::string path_;
+};
+
+// Debian's OpenSSL knows where its certificates are; an operator may point elsewhere by OpenSSL's own variable.
+// A directory is read file by file, now: looked into at each handshake, as OpenSSL would, it would be read
+// on the lane's thread, and one without certificates would pass for trust and call every site untrusted.
+class SystemSource final : public TrustSource {
+ public:
+  SystemSource() : files_(candidates()) {
+    if (files_.size() > 1) directory_ = X509_get_default_cert_dir();
+  }
+  [[nodiscard]] Stamp look() const override {
+    Stamp stamp;
+    for (const std::string& file : files_) stamp.add(file);
+    if (uses_directory()) {
+      for (const std::string& file : files_in(directory_)) stamp.add(file);
+    }
+    return stamp;
+  }
+  [[nodiscard]] bool load(X509_STORE* store) const override {
+    for (const std::string& file : files_) {
+      if (is_file(file) && load_file(store, file)) return true;
+    }
+    for (const std::string& file : files_in(directory_)) (void)load_file(store, file);
+    return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
+  }
+
+ private:
+  static std::vector<std::string> candidates() {
+    const char* chosen = std::getenv(
+        X509_get_default_cert_file_env());  // NOLINT(concurrency-mt-unsafe): nobody sets it.
+    if (chosen != nullptr) return {chosen};
+    return {X509_get_default_cert_file(), "/etc/ssl/certs/ca-certificates.crt"};
+  }
+  [[nodiscard]] bool uses_directory() const {
+    return !directory_.empty() && std::none_of(files_.begin(), files_.end(), is_file);
+  }
+
+  const std::vector<std::string> files_;
+  std::string directory_;  // Where the files are missing; "": nowhere.
+};
+
+}  // namespace
+
+// What the stores of a lane share.
+struct TrustStores::Ground {
+  Ground(Stats* counted, std::size_t chains_max) : chains(chains_max), stats(counted) {}
+  ChainCache chains;
+  Stats* stats;
+  std::uint64_t generations = 0;
+};
+
+TrustStores::TrustStores(Stats* stats, std::size_t chains_max)
+    : ground_(std::make_shared<Ground>(stats, chains_max)) {}
+TrustStores::~TrustStores() {
+  ground_->stats = nullptr;  // A plan may outlive its lane's counters.
 }
 
-core::Result<std::shared_ptr<TrustStore>> TrustStore::from_file(const std::string& path) {
-  std::shared_ptr<TrustStore> made(new TrustStore);
-  made->store_.reset(X509_STORE_new());
-  if (!made->store_)
-    return core::Error{core::ErrorKind::Unavailable, "ca_file: no memory for a trust store"};
-  if (X509_STORE_load_file(made->store_.get(), path.c_str()) != 1) {
-    ERR_clear_error();
+std::shared_ptr<TrustStore> TrustStores::system() {
+  if (!system_) system_.reset(new TrustStore(ground_, std::make_unique<SystemSource>()));
+  return system_;
+}
+
+core::Result<std::shared_ptr<TrustStore>> TrustStores::file(const std::string& path) {
+  if (const auto known = files_.find(path); known != files_.end()) {
+    if (auto store = known->second.lock()) return store;
+  }
+  std::shared_ptr<TrustStore> made(new TrustStore(ground_, std::make_unique<FileSource>(path)));
+  if (!made->load()) {
     return core::Error{core::ErrorKind::Invalid,
                        "ca_file: " + path + " cannot be read or holds no PEM certificate"};
   }
-  // Whom the operator names is trusted, whether a root, an intermediate or the server's own certificate.
-  X509_STORE_set_flags(made->store_.get(), X509_V_FLAG_PARTIAL_CHAIN);
+  std::erase_if(files_, [](const auto& entry) { return entry.second.expired(); });
+  files_[path] = made;
   return made;
 }
 
-core::Result<void> TrustStore::install(ssl_ctx_st* context) {
+void TrustStore::StoreDeleter::operator()(x509_store_st* store) const {
+  X509_STORE_free(store);
+}
+
+TrustStore::TrustStore(std::shared_ptr<TrustStores::Ground> ground,
+                       std::unique_ptr<TrustSource> source)
+    : ground_(std::move(ground)), source_(std::move(source)) {}
+TrustStore::~TrustStore() = default;
+
+// True: what was there before it was read is there still, and is in force. The chains of the store before are known no more:
+// the generation is part of their hashes.
+bool TrustStore::load() {
+  Stamp before = source_->look();
+  Loaded loaded(X509_STORE_new());
+  if (!loaded || !source_->load(loaded.get())) return false;
+  if (store_ && source_->look().text != before.text) return false;
+  store_ = std::move(loaded);
+  stamp_ = std::move(before.text);
+  generation_ = ++ground_->generations;
+  return true;
+}
+
+void TrustStore::look_again(core::SteadyTime now, core::WallTime wall) {
+  if (look_at_ == core::kNoSteadyTime) look_at_ = now + kLookEvery;  // Loaded when it was made.
+  if (now < look_at_) return;
+  look_at_ = now + kLookEvery;
+  const Stamp stamp = source_->look();
+  if (stamp.text == stamp_) return;
+  if (wall - stamp.newest < kQuiet && stamp.newest - wall < kQuiet) {
+    look_at_ = now + kQuiet;
+    return;
+  }
+  const bool loaded = load();
+  if (ground_->stats == nullptr) return;
+  (loaded ? ground_->stats->trust_reloads : ground_->stats->trust_reload_failures).add();
+}
+
+core::Result<void> TrustStore::install(ssl_ctx_st* context, core::SteadyTime now,
+                                       core::WallTime wall) {
+  if (store_) {
+    look_again(now, wall);
+  } else if (look_at_ == core::kNoSteadyTime || now >= look_at_) {
+    look_at_ = now + (load() ? kLookEvery : kLookForTheFirst);
+  }
   if (!store_) {
-    std::unique_ptr<x509_store_st, StoreDeleter> loaded(X509_STORE_new());
-    if (!loaded || !load_system(loaded.get())) {
-      ERR_clear_error();
-      return core::Error{core::ErrorKind::Unavailable,
-                         "no trusted certificates on this machine: is ca-certificates installed?"};
-    }
-    store_ = std::move(loaded);
+    return core::Error{core::ErrorKind::Unavailable,
+                       "no trusted certificates on this machine: is ca-certificates installed?"};
   }
   SSL_CTX_set1_cert_store(context, store_.get());
   return {};
 }
 
-CertVerdict examine_chain(x509_store_ctx_st* context, std::string_view host,
-                          const IpAddress* literal) {
-  CertVerdict verdict;
-  X509* leaf = X509_STORE_CTX_get0_cert(context);
-  if (leaf == nullptr) return verdict;
-  verdict.seen = true;
-  verdict.presented = sk_X509_num(X509_STORE_CTX_get0_untrusted(context));
-  X509_STORE_CTX_set_ex_data(context, verdict_index(), &verdict);
-  X509_STORE_CTX_set_verify_cb(context, note_and_go_on);
-  const int walked = X509_verify_cert(context);
-  X509_STORE_CTX_set_ex_data(context, verdict_index(), nullptr);
-  if (walked != 1 && verdict.good()) {  // It could not even be walked.
-    verdict.trust_error = X509_STORE_CTX_get_error(context);
-    if (verdict.trust_error == X509_V_OK) verdict.trust_error = X509_V_ERR_UNSPECIFIED;
-  }
-  verdict.wrong_host = !names(leaf, host, literal);
-  return verdict;
+bool TrustStore::knows(const Digest& chain, core::WallTime now) {
+  const bool known = ground_->chains.knows(chain, now);
+  if (ground_->stats != nullptr)
+    (known ? ground_->stats->tls_chain_hits : ground_->stats->tls_chain_misses).add();
+  return known;
 }
 
-CertProblem judge_certificate(const CertVerdict& verdict, const core::TlsFacts* facts,
-                              std::string_view host, core::WallTime now) {
-  if (!verdict.seen || verdict.good()) return {};
-  if (is_our_error(verdict.trust_error)) {
-    return {Cause::LocalResources, trust_text(verdict, facts)};
-  }
-  if (verdict.trust_error != 0) {
-    return {
-        is_self_signed(verdict.trust_error) ? Cause::TlsCertSelfSigned : Cause::TlsCertUntrusted,
-        trust_text(verdict, facts)};
-  }
-  if (verdict.expired) return {Cause::TlsCertExpired, date_text(verdict, now)};
-  if (verdict.not_yet_valid) return {Cause::TlsCertNotYetValid, date_text(verdict, now)};
-  return {Cause::TlsCertHostname, host_text(facts, host)};
-}
-
-int alert_error(const CertVerdict& verdict) {
-  if (verdict.trust_error != 0) return verdict.trust_error;
-  if (verdict.expired) return X509_V_ERR_CERT_HAS_EXPIRED;
-  if (verdict.not_yet_valid) return X509_V_ERR_CERT_NOT_YET_VALID;
-  return verdict.wrong_host ? X509_V_ERR_HOSTNAME_MISMATCH : X509_V_OK;
+void TrustStore::remember(const Digest& chain, core::WallTime now, core::WallTime until) {
+  ground_->chains.remember(chain, now, until);
+  if (ground_->stats != nullptr)
+    ground_->stats->tls_chain_entries.set(static_cast<double>(ground_->chains.size()));
 }
 
 }  // namespace watchwheel::checker

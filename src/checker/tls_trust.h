@@ -1,80 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/tls_trust.h - whom we trust, and what exactly is wrong with a certificate.
+// checker/tls_trust.h - whom we trust: sets of certificates as they are on disk, and the chains verified by them.
 //
-// TrustStore   a set of trusted certificates, loaded once and shared by all handshakes of a lane: loading it for each one was
-//              measured at 58 ms of CPU. Thread: the lane's.
-// CertVerdict  every problem of a presented chain, gathered in one walk; the cause is chosen afterwards. OpenSSL alone stops at
-//              the first problem it meets, which need not be the one that matters.
+// TrustStores  the stores of one lane, each loaded once however many sites use it: loading one for each handshake was measured at
+//              58 ms of CPU. With them the chains that were verified, for all stores together (tls_chain_cache.h).
+// TrustStore   one of them: the machine's, or one file's. It is read again when it has changed on disk.
+//
+// Thread   the lane's.
+// Bounded  one store for each file named by plans that live; verified chains by `chains_max`.
+// Time     steady time for how often the disk is looked at, wall time against the ages of files; both passed in.
+// Fails    as values. Once loaded, a store that cannot be read any more stays as it was: sites are not untrusted because a file of
+//          ours is away. That is counted: Stats::trust_reload_failures.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
-#include "checker/address.h"
+#include "checker/stats.h"
+#include "checker/tls_chain_cache.h"
+#include "core/clock.h"
 #include "core/pinned.h"
-#include "core/probe.h"
 #include "core/result.h"
 
 struct ssl_ctx_st;
 struct x509_store_st;
-struct x509_store_ctx_st;
 
 namespace watchwheel::checker {
 
-class TrustStore : core::Pinned {
- public:
-  // The machine's store (SSL_CERT_FILE, else OpenSSL's default file or directory), read at first use.
-  [[nodiscard]] static std::shared_ptr<TrustStore> system();
-  // Only the certificates in this PEM file, roots or not. Invalid when it cannot be read or holds none.
-  [[nodiscard]] static core::Result<std::shared_ptr<TrustStore>> from_file(const std::string& path);
-  ~TrustStore();
+class TrustStore;
 
-  // Gives `context` this store. Unavailable when the machine has none that can be read.
-  [[nodiscard]] core::Result<void> install(ssl_ctx_st* context);
+class TrustStores : core::Pinned {
+ public:
+  // `stats` outlives it; null: nothing is counted.
+  explicit TrustStores(Stats* stats = nullptr, std::size_t chains_max = 1000);
+  ~TrustStores();
+
+  // The machine's store (SSL_CERT_FILE, else OpenSSL's default file or directory), read at first use.
+  [[nodiscard]] std::shared_ptr<TrustStore> system();
+  // Only the certificates in this PEM file, roots or not. Invalid when it cannot be read or holds none. Plans with the same file
+  // share it.
+  [[nodiscard]] core::Result<std::shared_ptr<TrustStore>> file(const std::string& path);
 
  private:
-  TrustStore() = default;
+  friend class TrustStore;
+  struct Ground;
+  std::shared_ptr<Ground> ground_;
+  std::shared_ptr<TrustStore> system_;
+  std::map<std::string, std::weak_ptr<TrustStore>> files_;
+};
+
+// Where certificates are read from.
+class TrustSource;
+
+class TrustStore : core::Pinned {
+ public:
+  // How often it is looked at whether the certificates on disk have changed.
+  static constexpr core::Duration kLookEvery = std::chrono::minutes{1};
+  // What was written less than this ago may be written still: half a file would be half the trust.
+  static constexpr core::Duration kQuiet = std::chrono::seconds{2};
+
+  ~TrustStore();
+
+  // Gives `context` the certificates. Unavailable when the machine has none that can be read.
+  // Reading them takes up to 60 ms on the lane's thread: at the first handshake, and when they have changed.
+  [[nodiscard]] core::Result<void> install(ssl_ctx_st* context, core::SteadyTime now,
+                                           core::WallTime wall);
+
+  // Which certificates install() gave last: another number after every change, never that of another store.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+
+  // The chains of all stores; a chain's hash has the generation in it.
+  [[nodiscard]] bool knows(const Digest& chain, core::WallTime now);
+  void remember(const Digest& chain, core::WallTime now, core::WallTime until);
+
+ private:
+  friend class TrustStores;
   struct StoreDeleter {
     void operator()(x509_store_st* store) const;
   };
-  std::unique_ptr<x509_store_st, StoreDeleter> store_;
+  using Loaded = std::unique_ptr<x509_store_st, StoreDeleter>;
+
+  TrustStore(std::shared_ptr<TrustStores::Ground> ground, std::unique_ptr<TrustSource> source);
+  [[nodiscard]] bool load();
+  void look_again(core::SteadyTime now, core::WallTime wall);
+
+  std::shared_ptr<TrustStores::Ground> ground_;
+  std::unique_ptr<TrustSource> source_;
+  Loaded store_;  // Null: not read yet.
+  std::uint64_t generation_ = 0;
+  std::string stamp_;  // Of what was loaded.
+  core::SteadyTime look_at_ = core::kNoSteadyTime;
 };
-
-// The problems of one presented chain. Codes are OpenSSL's X509_V_ERR_*; 0 is none.
-struct CertVerdict {
-  bool seen = false;    // The server presented a certificate.
-  int trust_error = 0;  // The first that is neither a date nor the name.
-  int trust_depth = 0;  // 0 is the server's own certificate.
-  int presented = 0;    // Certificates the server sent.
-  bool expired = false;
-  bool not_yet_valid = false;
-  int date_depth = 0;                       // Of the certificate whose date it is.
-  core::WallTime date = core::kNoWallTime;  // notAfter or notBefore of that one.
-  std::string date_subject;                 // Its subject, for depth > 0.
-  bool wrong_host = false;
-
-  [[nodiscard]] bool good() const {
-    return trust_error == 0 && !expired && !not_yet_valid && !wrong_host;
-  }
-};
-
-// Walks the chain in `context` (as handed to a certificate verify callback) against its store and its time, and the name or
-// address that was asked for. Never stops at a problem.
-[[nodiscard]] CertVerdict examine_chain(x509_store_ctx_st* context, std::string_view host,
-                                        const IpAddress* literal);
-
-struct CertProblem {
-  core::Cause cause = core::Cause::Ok;
-  std::string detail;
-};
-// When several things are wrong: who vouches for it comes before its dates, and these before the name. Whoever repairs only the
-// name of a certificate nobody vouches for has repaired nothing. `names` are the leaf's, for the detail.
-[[nodiscard]] CertProblem judge_certificate(const CertVerdict& verdict, const core::TlsFacts* facts,
-                                            std::string_view host, core::WallTime now);
-
-// The X509_V_ERR_* for the alert that tells the server why we leave.
-[[nodiscard]] int alert_error(const CertVerdict& verdict);
 
 }  // namespace watchwheel::checker

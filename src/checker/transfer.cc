@@ -214,6 +214,7 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   end.stage = stage(code);
   end.tls = seen_.tls;
   end.alert = handshake_.alert();
+  end.client = handshake_.client_asked();
   end.certificate = handshake_.certificate();
   end.head_bytes = seen_.head.bytes();
   curl_off_t bytes = 0;

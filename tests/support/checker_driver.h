@@ -35,6 +35,13 @@ class CheckerDriver final : public checker::ResultHandler {
 
   [[nodiscard]] checker::Checker& checker() { return *checker_; }
   [[nodiscard]] core::SteadyTime now() const { return clock_.steady(); }
+  // Moves the checker's two clocks on, between checks.
+  void move_on(core::Duration by) {
+    clock_.steady_by += by;
+    clock_.wall_by += by;
+  }
+  // Sets its wall clock, forward or back.
+  void step_wall(core::Duration by) { clock_.wall_by += by; }
 
   // One probe from start to result. Fails the test when the options cannot be prepared or no result comes.
   [[nodiscard]] core::ProbeResult check(std::string_view url,
@@ -59,7 +66,15 @@ class CheckerDriver final : public checker::ResultHandler {
   void on_result(checker::ProbeToken token, core::ProbeResult&& result) noexcept override;
 
  private:
-  core::SystemClock clock_;
+  // The machine's, moved by what the test says. On one thread.
+  struct Clock final : core::Clock {
+    core::SystemClock machine;
+    core::Duration steady_by{}, wall_by{};
+    [[nodiscard]] core::SteadyTime steady() const override { return machine.steady() + steady_by; }
+    [[nodiscard]] core::WallTime wall() const override { return machine.wall() + wall_by; }
+    void sleep_for(core::Duration d) const override { machine.sleep_for(d); }
+  };
+  Clock clock_;
   std::unique_ptr<checker::Checker> checker_;
   std::map<std::string, checker::PlanRef> plans_;
   std::map<checker::ProbeToken, std::vector<core::ProbeResult>> results_;

@@ -198,14 +198,45 @@ class Line {
   SSL* tls_ = nullptr;
 };
 
-int refuse_name(SSL* /*session*/, int* alert, void* /*unused*/) {
-  *alert = SSL_AD_UNRECOGNIZED_NAME;
-  return SSL_TLSEXT_ERR_ALERT_FATAL;
+using Context = std::shared_ptr<SSL_CTX>;
+
+// What a TLS server is set to, as its callbacks need it: as long as the context lives.
+struct Manners {
+  TlsOptions tls;
+};
+
+bool use(SSL* session, const Certificate& certificate) {
+  bool good = SSL_use_certificate(session, certificate.chain.at(0).get()) == 1 &&
+              SSL_use_PrivateKey(session, certificate.key.get()) == 1;
+  for (std::size_t i = 1; i < certificate.chain.size(); ++i)
+    good = good && SSL_add1_chain_cert(session, certificate.chain[i].get()) == 1;
+  return good;
 }
 
-SSL_CTX* make_context(const TlsOptions& tls) {
+int on_name(SSL* session, int* alert, void* manners) {
+  const TlsOptions& tls = static_cast<Manners*>(manners)->tls;
+  const char* name = SSL_get_servername(session, TLSEXT_NAMETYPE_host_name);
+  const auto known = tls.by_name.find(std::string_view(name == nullptr ? "" : name));
+  *alert = SSL_AD_UNRECOGNIZED_NAME;
+  if (name != nullptr && tls.refuses_names) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  if (known == tls.by_name.end())
+    return tls.refuses_other_names ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
+  SSL_certs_clear(session);
+  return use(session, known->second) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+void ask_for_certificate(SSL_CTX* context, const TlsOptions& tls) {
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  if (!tls.client_authority) return;
+  X509_STORE_add_cert(SSL_CTX_get_cert_store(context), tls.client_authority.get());
+  SSL_CTX_add_client_CA(context, tls.client_authority.get());
+}
+
+Context make_context(const TlsOptions& tls) {
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
   if (context == nullptr) throw std::runtime_error("fault server: TLS context");
+  auto manners = std::make_shared<Manners>(Manners{tls});
+  const Context owned(context, [manners](SSL_CTX* made) { SSL_CTX_free(made); });
   SSL_CTX_set_security_level(context, 0);  // It must be able to be worse than Debian allows.
   SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
   if (tls.version_min != 0) SSL_CTX_set_min_proto_version(context, tls.version_min);
@@ -213,14 +244,20 @@ SSL_CTX* make_context(const TlsOptions& tls) {
     SSL_CTX_set_min_proto_version(context, tls.version_min != 0 ? tls.version_min : TLS1_VERSION);
     SSL_CTX_set_max_proto_version(context, tls.version_max);
   }
-  if (!tls.ciphers.empty() && SSL_CTX_set_cipher_list(context, tls.ciphers.c_str()) != 1) {
+  if ((!tls.ciphers.empty() && SSL_CTX_set_cipher_list(context, tls.ciphers.c_str()) != 1) ||
+      (!tls.ciphersuites.empty() &&
+       SSL_CTX_set_ciphersuites(context, tls.ciphersuites.c_str()) != 1)) {
     throw std::runtime_error("fault server: ciphers");
   }
-  if (tls.wants_client_certificate)
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  if (tls.refuses_names) {  // The macro for it casts in C's way.
+  if (!tls.groups.empty() && SSL_CTX_set1_groups_list(context, tls.groups.c_str()) != 1) {
+    throw std::runtime_error("fault server: groups");
+  }
+  if (tls.wants_client_certificate) ask_for_certificate(context, tls);
+  if (tls.refuses_names || tls.refuses_other_names || !tls.by_name.empty()) {
+    // The macro for it casts in C's way.
     SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
-                          reinterpret_cast<void (*)()>(&refuse_name));
+                          reinterpret_cast<void (*)()>(&on_name));
+    SSL_CTX_set_tlsext_servername_arg(context, manners.get());
   }
   bool good = SSL_CTX_use_certificate(context, tls.certificate.chain.at(0).get()) == 1 &&
               SSL_CTX_use_PrivateKey(context, tls.certificate.key.get()) == 1;
@@ -228,7 +265,7 @@ SSL_CTX* make_context(const TlsOptions& tls) {
     good = good && SSL_CTX_add1_chain_cert(context, tls.certificate.chain[i].get()) == 1;
   }
   if (!good) throw std::runtime_error("fault server: certificate");
-  return context;
+  return owned;
 }
 
 std::size_t content_length(std::string_view head) {
@@ -290,10 +327,11 @@ struct FaultServer::Impl {
   std::string address = "127.0.0.1";
   std::uint16_t port_ = 0;
   int listener = -1;
-  SSL_CTX* context = nullptr;
+  bool is_tls = false;  // Set before the server runs.
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> connections{0}, finished{0}, resumed{0};
   mutable std::mutex mutex;  // Guards all below.
+  Context context;           // Null: plain.
   std::condition_variable less;
   std::map<std::string, Script, std::less<>> paths;
   Script other = status(404, "Not Found");
@@ -313,7 +351,6 @@ struct FaultServer::Impl {
     if (acceptor.joinable()) acceptor.join();
     for (std::thread& thread : threads) thread.join();
     if (listener != -1) ::close(listener);
-    SSL_CTX_free(context);
   }
 
   void accept_all() noexcept {
@@ -359,8 +396,10 @@ struct FaultServer::Impl {
   void serve(int fd) noexcept {
     Line line(fd, stopping);
     std::optional<Script> early, first;
+    Context tls;
     {
       const std::lock_guard guard(mutex);
+      tls = context;
       early = at_connect;
       first = at_first_bytes;
     }
@@ -369,8 +408,8 @@ struct FaultServer::Impl {
       if (line.wait_for_bytes()) play(line, *first);
       return;
     }
-    if (context != nullptr && !line.handshake(context)) return line.close_in_order();
-    if (context != nullptr && line.resumed()) ++resumed;
+    if (tls && !line.handshake(tls.get())) return line.close_in_order();
+    if (tls && line.resumed()) ++resumed;
     const std::optional<std::string> request = read_request(line);
     if (request) play(line, script_for(*request));
   }
@@ -438,6 +477,8 @@ FaultServer::FaultServer() : impl_(std::make_unique<Impl>()) {
 
 FaultServer::FaultServer(TlsOptions tls) : impl_(std::make_unique<Impl>()) {
   impl_->context = make_context(tls);
+  impl_->is_tls = true;
+  impl_->address = tls.address;
   impl_->open();
 }
 
@@ -455,7 +496,7 @@ std::uint16_t FaultServer::port() const {
 std::string FaultServer::url(std::string_view path, std::string_view host) const {
   std::string where = host.empty() ? impl_->address : std::string(host);
   if (where.find(':') != std::string::npos) where = "[" + where + "]";
-  return (impl_->context != nullptr ? "https://" : "http://") + where + ":" +
+  return (impl_->is_tls ? "https://" : "http://") + where + ":" +
          std::to_string(port()) + std::string(path);
 }
 
@@ -466,6 +507,11 @@ void FaultServer::on(std::string_view path, Script script) {
 void FaultServer::otherwise(Script script) {
   const std::lock_guard guard(impl_->mutex);
   impl_->other = std::move(script);
+}
+void FaultServer::set_tls(const TlsOptions& tls) {
+  Context made = make_context(tls);
+  const std::lock_guard guard(impl_->mutex);
+  impl_->context = std::move(made);
 }
 void FaultServer::on_connect(Script script) {
   const std::lock_guard guard(impl_->mutex);

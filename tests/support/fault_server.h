@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -63,8 +64,16 @@ struct TlsOptions {
   int version_min = 0;  // TLS1_VERSION …; 0: OpenSSL's own.
   int version_max = 0;
   std::string ciphers{};  // TLS 1.2 and below; "": OpenSSL's own.
+  std::string ciphersuites{};  // TLS 1.3; "": OpenSSL's own.
+  std::string groups{};        // For the key exchange; "": OpenSSL's own.
   bool wants_client_certificate = false;
+  // Who must have issued the client's certificate; null: it is asked for, and no one is good enough.
+  std::shared_ptr<x509_st> client_authority{};
   bool refuses_names = false;  // Answers the client's server name with the alert unrecognized_name.
+  // By the client's server name; `certificate` for all others, and for clients that send none.
+  std::map<std::string, Certificate, std::less<>> by_name{};
+  bool refuses_other_names = false;  // Those that are not in `by_name`, with the same alert.
+  std::string address = "127.0.0.1";
 };
 
 class FaultServer {
@@ -85,6 +94,8 @@ class FaultServer {
   // After the head of a request (and its body, by Content-Length) for this path (without query). The last word wins.
   void on(std::string_view path, Script script);
   void otherwise(Script script);  // For other paths. 404 until set.
+  // TLS of the connections from now on. Only for a server that has been given some.
+  void set_tls(const TlsOptions& tls);
   // As soon as a connection is there, before TLS, instead of everything else.
   void on_connect(Script script);
   // As soon as the client's first bytes are there, before TLS, instead of everything else.

@@ -14,6 +14,7 @@
 
 #include "bench/load.h"
 #include "checker/checker.h"
+#include "checker/tls_decode.h"
 
 namespace {
 
@@ -70,6 +71,7 @@ int wait_ms(const checker::Checker& checker, const Progress& progress, core::Ste
 }
 
 int run(const Load& load) {
+  const checker::FastDecoding decoding(true);  // As the daemon does.
   const core::SystemClock clock;
   Progress progress(load);
   Handler handler(progress);

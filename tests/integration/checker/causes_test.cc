@@ -505,7 +505,7 @@ TEST_F(CheckerTlsCauses, TlsCertUntrusted) {
   expect(check(middle->issue_without_chain({.dns_names = {"shop.example"}})),
          Cause::TlsCertUntrusted, Phase::Tls, "sent no intermediate certificate");
   expect(check(root.issue({.dns_names = {"shop.example"}, .key = KeyKind::Rsa1024})),
-         Cause::TlsCertUntrusted, Phase::Tls, "key too weak");
+         Cause::TlsCertUntrusted, Phase::Tls, "weak key (RSA 1024)");
 }
 // Who vouches for it comes before its dates, and these before the name.
 TEST_F(CheckerTlsCauses, OfSeveralProblemsTheGravestIsTold) {

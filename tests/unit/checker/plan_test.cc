@@ -26,7 +26,7 @@ std::vector<std::string> lines(const HeaderList& list) {
 PlanGround ground() {
   return {.user_agent = "watchwheel",
           .allow = {*parse_cidr("127.0.0.0/8")},
-          .system_trust = TrustStore::system()};
+          .trust = std::make_shared<TrustStores>()};
 }
 
 TEST(ProbePlan, HoldsWhatIsParsedOnce) {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// checker/tls_client.h - our own certificate, for servers that ask for one.
+//
+// Owns     the certificate, its chain and its private key: read once, shared by all handshakes of the sites that name them.
+// Thread   the lane's. Reads files, so not while checks wait: when a plan is made.
+// Bounded  kClientFileBytesMax a file; only regular files are read.
+// Fails    Invalid, naming the option and the file, and nothing that is in it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/pinned.h"
+#include "core/result.h"
+
+struct ssl_ctx_st;
+
+namespace watchwheel::checker {
+
+inline constexpr std::size_t kClientFileBytesMax = 64 * 1024;
+
+// Whether a server asked for our certificate in a handshake.
+enum class ClientAsked : std::uint8_t { No, Unanswered, Answered };
+
+class ClientCertificate : core::Pinned {
+ public:
+  // PEM: the certificate first, then its chain; the key in `key_file`, or in `cert_file` too when that is "". A name without '/'
+  // is a systemd credential (secret_file.h). Refused: what cannot be read, an encrypted key (nobody is there to type its
+  // password), a key of another certificate, one too weak for this machine's OpenSSL.
+  [[nodiscard]] static core::Result<std::shared_ptr<const ClientCertificate>> load(
+      const std::string& cert_file, const std::string& key_file);
+  ~ClientCertificate();
+
+  // False: no memory.
+  [[nodiscard]] bool install(ssl_ctx_st* context) const;
+
+ private:
+  struct Parts;
+  explicit ClientCertificate(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace watchwheel::checker
