@@ -51,6 +51,14 @@ template <typename... Shown>
   return true;
 }
 
+// Fit for a header's value: no control character but the tab.
+[[nodiscard]] inline bool is_field_value(std::string_view text) {
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f) return false;
+  }
+  return true;
+}
+
 // The input from front to back. Past its end everything is zero or empty.
 class Input {
  public:

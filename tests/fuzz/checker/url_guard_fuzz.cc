@@ -2,6 +2,7 @@
 // A URL as a customer or a redirect gives it: what is asked, whether it may be asked, and what of it is shown.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
 #include <string>
@@ -111,7 +112,11 @@ void hold_shown_laws(std::string_view shown) {
 // `text` with our own secret as its password, when it is a URL; or `text` behind one.
 std::string with_secret(std::string_view text) {
   const auto colon = text.find("://");
-  if (colon == std::string_view::npos) {
+  const auto is_scheme = [](std::string_view word) {
+    return !word.empty() && word.size() <= 16 &&
+           std::all_of(word.begin(), word.end(), [](unsigned char c) { return std::isalnum(c); });
+  };
+  if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon))) {
     return "http://user:" + std::string(kSecret) + std::string(text) + "@example.com/";
   }
   const std::string_view rest = text.substr(colon + 3);
