@@ -177,6 +177,15 @@ void add_dns(Families& out, const Totals& totals) {
                         number(totals.dns_cache_hits)));
   out.push_back(gauge("watchwheel_dns_cache_entries", "Names in the caches.",
                       number(totals.dns_cache_entries)));
+  out.push_back(gauge("watchwheel_content_judging",
+                      "Answers away at the threads that judge expressions and JSON.",
+                      number(totals.judging)));
+  out.push_back(gauge("watchwheel_content_kept_bytes",
+                      "Bytes of answers kept for expressions and JSON.",
+                      number(totals.kept_body_bytes)));
+  out.push_back(counter("watchwheel_content_not_kept_total",
+                        "Answers for which there was no room to be kept.",
+                        number(totals.bodies_not_kept)));
 }
 
 void add_tls(Families& out, const Totals& totals, const DaemonFacts& facts) {

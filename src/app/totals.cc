@@ -29,6 +29,9 @@ void add_checker(Totals& sum, const checker::Stats& checker) {
   sum.duration.merge(checker.duration.read());
   sum.dns_cache_hits += checker.dns_cache_hits.value();
   sum.dns_cache_entries += whole(checker.dns_cache_entries);
+  sum.judging += whole(checker.judging);
+  sum.kept_body_bytes += whole(checker.kept_body_bytes);
+  sum.bodies_not_kept += checker.bodies_not_kept.value();
   sum.tls_chain_hits += checker.tls_chain_hits.value();
   sum.tls_chain_misses += checker.tls_chain_misses.value();
   sum.tls_chain_entries += whole(checker.tls_chain_entries);

@@ -49,6 +49,9 @@ struct Totals {
   std::array<std::uint64_t, checker::kDnsQueryResultCount> dns_queries{};
   std::uint64_t dns_cache_hits = 0;
   std::uint64_t dns_cache_entries = 0;
+  std::uint64_t judging = 0;
+  std::uint64_t kept_body_bytes = 0;
+  std::uint64_t bodies_not_kept = 0;
   std::uint64_t tls_chain_hits = 0;
   std::uint64_t tls_chain_misses = 0;
   std::uint64_t tls_chain_entries = 0;

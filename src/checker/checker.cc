@@ -13,6 +13,7 @@
 #include "checker/content_judge.h"
 #include "checker/dialer.h"
 #include "checker/exchange.h"
+#include "checker/judge_thread.h"
 #include "checker/plan.h"
 #include "checker/reactor.h"
 #include "checker/redirect_policy.h"
@@ -32,13 +33,16 @@ using core::SteadyTime;
 using core::Warning;
 
 constexpr std::size_t kDetailBytesMax = 512;
+// Answers away at the judge's thread. Some ms each are the most that makes sense; more would be late.
+constexpr std::size_t kJudgedMax = 1000;
 // After the deadline the dialer tells in the same turn what it came to; should it not, we do.
 constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
 
-enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging };
+enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging, Judging };
 
 Phase phase_of(State state) {
   if (state == State::Dialing) return Phase::Connect;
+  if (state == State::Judging) return Phase::Content;
   return state == State::Exchanging ? Phase::Request : Phase::Dns;
 }
 
@@ -81,6 +85,7 @@ class LaneChecker final : public Checker,
                           private ResolveHandler,
                           private DialHandler,
                           private ExchangeHandler,
+                          private JudgeHandler,
                           private TimerHandler {
  public:
   LaneChecker(const Settings& settings, std::vector<Cidr> allow, const core::Clock& clock,
@@ -123,6 +128,7 @@ class LaneChecker final : public Checker,
   void on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) noexcept override;
   HeadAnswer on_head(std::uint64_t tag, const ResponseHead& head) noexcept override;
   void on_exchanged(std::uint64_t tag, ExchangeResult&& result, SteadyTime now) noexcept override;
+  void on_judged(const JudgeJob& job, SteadyTime now) noexcept override;
   void on_timer(std::uint64_t tag, SteadyTime now) noexcept override;
 
   void begin_hop(Row& row, SteadyTime now);
@@ -133,7 +139,7 @@ class LaneChecker final : public Checker,
   void note_redirect(Row& row, const ResponseHead& head);
   void note_exchange(Row& row, ExchangeResult& result, SteadyTime now);
   void take_step(Row& row, SteadyTime now);
-  void judge_response(Row& row, const ExchangeResult& result, SteadyTime now);
+  void judge_response(Row& row, ExchangeResult&& result, SteadyTime now);
   void finish_unbegun(Row& row, SteadyTime now);
   void expire_resolving(Row& row, SteadyTime now);
   void expire_dialing(Row& row, std::uint64_t tag, SteadyTime now);
@@ -157,6 +163,7 @@ class LaneChecker final : public Checker,
   std::unique_ptr<Dialer> dialer_;
   BodyMeans bodies_;
   std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<JudgeThread> judge_;
   std::vector<Row> rows_;
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> fresh_;  // Started, not begun.
@@ -180,6 +187,9 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
   resolver_ = std::move(*resolver);
   dialer_ = Dialer::make(rows_.size(), *reactor_);
   exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_);
+  JudgeHandler& judged = *this;
+  judge_ = std::make_unique<JudgeThread>(std::min(rows_.size(), kJudgedMax), *reactor_, clock_,
+                                         judged);
   return {};
 }
 
@@ -395,7 +405,7 @@ void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
   } else if (row.step.kind != RedirectStep::Kind::Judge) {
     take_step(row, now);
   } else {
-    judge_response(row, result, now);
+    judge_response(row, std::move(result), now);
   }
 }
 
@@ -437,7 +447,7 @@ void LaneChecker::take_step(Row& row, SteadyTime now) {
   begin_hop(row, now);
 }
 
-void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyTime now) {
+void LaneChecker::judge_response(Row& row, ExchangeResult&& result, SteadyTime now) {
   if (!core::status_expected(row.plan->options, result.head.status)) {
     std::string detail = std::to_string(result.head.status);
     if (!result.head.reason.empty()) detail += " " + result.head.reason;
@@ -446,9 +456,34 @@ void LaneChecker::judge_response(Row& row, const ExchangeResult& result, SteadyT
   }
   stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
   if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
-  if (row.traced) row.traced->trace.findings = content_findings(*row.plan, row.method, result);
-  const Verdict verdict = judge_content(*row.plan, row.method, result);
-  finish(row, verdict.cause, verdict.phase, verdict.detail, now);
+  if (judged_quickly(*row.plan, result)) {
+    if (row.traced) row.traced->trace.findings = content_findings(*row.plan, row.method, result);
+    const Verdict verdict = judge_content(*row.plan, row.method, result);
+    finish(row, verdict.cause, verdict.phase, verdict.detail, now);
+    return;
+  }
+  auto job = std::make_unique<JudgeJob>();
+  job->tag = tag_of(row);
+  job->plan = row.plan;
+  job->method = row.method;
+  job->result = std::move(result);
+  job->deadline = row.deadline;
+  job->wants_findings = row.traced != nullptr;
+  row.state = State::Judging;
+  const bool offered = judge_->offer(std::move(job));
+  stats_.judging.set(static_cast<double>(judge_->away()));
+  if (offered) return;
+  finish(row, Cause::LocalResources, Phase::Content,
+         "too many answers wait for their expressions and JSON to be judged", now);
+}
+
+void LaneChecker::on_judged(const JudgeJob& job, SteadyTime now) noexcept {
+  stats_.judging.set(static_cast<double>(judge_->away()));
+  // The row may have ended at its deadline, and be another probe's.
+  Row& row = rows_[job.tag & 0xffff'ffffU];
+  if (row.state != State::Judging || tag_of(row) != job.tag) return;
+  if (row.traced) row.traced->trace.findings = job.findings;
+  finish(row, job.verdict.cause, job.verdict.phase, job.verdict.detail, now);
 }
 
 // ---- deadlines ----
@@ -474,6 +509,10 @@ void LaneChecker::on_timer(std::uint64_t tag, SteadyTime now) noexcept {
       finish(row, result.cause, result.phase, result.detail, now);
       return;
     }
+    case State::Judging:
+      finish(row, Cause::LocalResources, Phase::Content,
+             "the answer came, but its expressions and JSON were not judged in time", now);
+      return;
     case State::Free:
       break;
   }
@@ -532,6 +571,7 @@ void LaneChecker::drop_stage(Row& row, SteadyTime now) {
     case State::Exchanging:
       exchange_->cancel(std::exchange(row.exchange, 0), now);
       break;
+    case State::Judging:  // What comes of it finds no row.
     case State::Free:
     case State::Fresh:
       break;

@@ -232,6 +232,10 @@ class Findings {
   std::vector<std::string> all_;
 };
 
+// Steps of expressions' programs times bytes: 10 ms at worst.
+constexpr std::uint64_t kQuickWork = 1'000'000;
+constexpr std::size_t kQuickJsonBytes = 64 * 1024;
+
 constexpr std::string_view kOpaque =
     "the body is in a content coding we do not know, so nothing can be found in it";
 
@@ -257,6 +261,23 @@ Verdict judge_content(const ProbePlan& plan, std::string_view method,
   if (auto problem = size_problem(plan, result)) return *std::move(problem);
   if (auto match = error_page(result)) return {Cause::ContentErrorPage, Phase::Content, *match};
   return {};
+}
+
+bool judged_quickly(const ProbePlan& plan, const ExchangeResult& result) {
+  std::uint64_t work = 0;
+  for (const HeaderRule& rule : plan.content.headers) {
+    if (!rule.expression) continue;
+    for (const core::Header& line : result.head.asked)
+      work += rule.expression->steps() * line.value.size();
+  }
+  if (result.body) {
+    const std::size_t size = result.body->text().size();
+    if (!plan.content.json.empty() && size > kQuickJsonBytes) return false;
+    for (const Expression& expression : plan.content.body_match) work += expression.steps() * size;
+    for (const Expression& expression : plan.content.body_not_match)
+      work += expression.steps() * size;
+  }
+  return work <= kQuickWork;
 }
 
 std::vector<std::string> content_findings(const ProbePlan& plan, std::string_view method,

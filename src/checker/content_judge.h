@@ -4,7 +4,8 @@
 // not found in the part that was read.
 //
 // Pure; any thread.
-// Cost     with expressions or JSON up to some ms for kJudgedBytesMax, more where an expression is of the hard kind.
+// Cost     microseconds. With expressions 2 ms for each and MiB; where one is of the hard kind, 5 to 10 ns for each step of its
+//          program and byte, which is seconds. JSON: 50 ms a MiB.
 // Fails    as NotMeasured where the text could not be kept, or JSON was cut at max_body: neither says anything about the site.
 #pragma once
 
@@ -20,6 +21,9 @@ namespace watchwheel::checker {
 // Cause::Ok with Phase::Done, or the first thing that is wrong. `method` is the last hop's.
 [[nodiscard]] Verdict judge_content(const ProbePlan& plan, std::string_view method,
                                     const ExchangeResult& result);
+
+// That is done within some ms, whatever the body is. Otherwise it belongs to the judge's thread.
+[[nodiscard]] bool judged_quickly(const ProbePlan& plan, const ExchangeResult& result);
 
 // What was looked for in header and body of the last hop and what came of it, one sentence each, in the order of judging. For a
 // person; secrets of credential headers are not shown. What a broken response did not get to is left out.

@@ -129,11 +129,12 @@ core::Result<Expression> Expression::make(std::string_view text) {
                    " is no expression that we can use: " + safe_text(compiled->error(), 200));
   }
   // An expression that is anchored at its end only is read backwards, by a second program.
-  if (compiled->ProgramSize() > kExpressionStepsMax ||
-      compiled->ReverseProgramSize() > kExpressionStepsMax || compiled->ReverseProgramSize() < 0) {
+  const bool backwards = compiled->ReverseProgramSize() >= 0;
+  Expression made(std::move(compiled));
+  if (!backwards || made.steps() > kExpressionStepsMax) {
     return invalid(quoted(text) + " is too large: repeat less, or name fewer kinds of characters");
   }
-  return Expression(std::move(compiled));
+  return made;
 }
 
 bool Expression::matches(std::string_view text) const {
@@ -151,6 +152,11 @@ std::optional<std::size_t> Expression::find(std::string_view text) const {
 
 const std::string& Expression::text() const {
   return compiled_->pattern();
+}
+
+std::uint64_t Expression::steps() const {
+  return static_cast<std::uint64_t>(
+      std::max(compiled_->ProgramSize(), compiled_->ReverseProgramSize()));
 }
 
 // ---- rules ----
@@ -173,6 +179,14 @@ core::Result<ContentRules> make_content_rules(const core::CheckOptions& options)
   auto not_match = make_expressions("body_not_match", options.body_not_match);
   if (!not_match) return not_match.error();
   rules.body_not_match = std::move(*not_match);
+  std::uint64_t steps = 0;
+  for (const Expression& one : rules.body_match) steps += one.steps();
+  for (const Expression& one : rules.body_not_match) steps += one.steps();
+  if (steps > kExpressionStepsSumMax) {
+    return invalid(std::string(rules.body_match.empty() ? "body_not_match" : "body_match") +
+                   ": the expressions are too large together: repeat less, or name fewer kinds of "
+                   "characters");
+  }
   for (const std::string& line : options.json_equals) {
     auto rule = parse_json_rule(line);
     if (!rule) return invalid("json_equals: " + quoted(line) + ": " + rule.error().message);

@@ -25,7 +25,9 @@ namespace watchwheel::checker {
 // max_body may not be more than this where expressions or JSON are asked for: they are judged at once, not piece by piece.
 inline constexpr std::uint64_t kJudgedBytesMax = 1024 * 1024;
 inline constexpr std::int64_t kExpressionMemoryMax = 1024 * 1024;
-inline constexpr int kExpressionStepsMax = 2000;
+inline constexpr std::uint64_t kExpressionStepsMax = 2000;
+// Of body_match and body_not_match together.
+inline constexpr std::uint64_t kExpressionStepsSumMax = 4000;
 inline constexpr std::size_t kJsonDepthMax = 100;
 
 // A compiled expression. Matching takes time linear in the text and changes nothing but its cache; any thread.
@@ -42,6 +44,8 @@ class Expression {
   // The offset of the first match. Dearer than matches().
   [[nodiscard]] std::optional<std::size_t> find(std::string_view text) const;
   [[nodiscard]] const std::string& text() const;
+  // Of its program: the time it takes is, at worst, this times the text.
+  [[nodiscard]] std::uint64_t steps() const;
 
  private:
   explicit Expression(std::unique_ptr<re2::RE2> compiled);

@@ -28,6 +28,7 @@ struct Stats {
   core::Counter trust_reloads;  // Times a store of trusted certificates had changed on disk and was read, or could not be.
   core::Counter trust_reload_failures;
   core::Gauge in_flight;
+  core::Gauge judging;             // Answers away at the judge's thread.
   core::Gauge kept_body_bytes;     // For expressions and JSON, when one was last judged.
   core::Counter bodies_not_kept;   // There was no room for them.
 };

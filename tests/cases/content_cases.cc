@@ -54,6 +54,7 @@ class ContentCases : public CaseArea {
     texts_without_case();
     characters();
     expressions();
+    long_texts();
     json();
     headers();
     sizes();
@@ -214,6 +215,23 @@ class ContentCases : public CaseArea {
     add("expression_beyond_max_body", ok(std::string(3000, 'x') + "end"),
         {{"body_match", "end$"}, {"max_body", "1KiB"}}, Cause::KeywordMissing,
         "the first 1024 bytes of the body, which goes on");
+  }
+
+  // Beyond what the lane judges by itself.
+  void long_texts() {
+    std::string page;
+    while (page.size() < 300'000) page += "<p>Lorem ipsum dolor sit amet, 12345.</p>\n";
+    add("expression_in_long_page", ok(page + "Orders: 42"), {{"body_match", "Orders: [0-9]+$"}});
+    add("expression_not_in_long_page", ok(page), {{"body_match", "Orders: [0-9]+"}},
+        Cause::KeywordMissing, "does not match the body of " + std::to_string(page.size()));
+    add("expression_forbidden_in_long_page", ok(page + "Fatal error"),
+        {{"body_not_match", "(?i)fatal +error"}}, Cause::KeywordForbidden,
+        "at byte " + std::to_string(page.size()));
+    std::string list = "{\"list\":[0";
+    while (list.size() < 300'000) list += ",{\"a\":[1,2,3]}";
+    add("json_long", ok(list + "],\"end\":1}", kJson), {{"json_equals", "/end == 1"}});
+    add("json_long_other_value", ok(list + "],\"end\":2}", kJson), {{"json_equals", "/end == 1"}},
+        Cause::ContentJson, "/end is 2, not 1");
   }
 
   void json() {

@@ -40,6 +40,9 @@ TEST(ContentRules, AnExpressionThatIsTooLargeIsRefused) {
   EXPECT_THAT(refused("body_match", "((a{100}){100}){100}"), StartsWith("body_match: "));
   EXPECT_THAT(refused("body_match", "[^<]{0,900}x"), HasSubstr("too large"));
   EXPECT_EQ(refused("body_match", "[a-z]{1,500}"), "");
+  EXPECT_EQ(refused("body_match", "[a-z]{1,900}x\n[a-z]{1,900}y"), "");
+  EXPECT_THAT(refused("body_match", "[a-z]{1,900}x\n[a-z]{1,900}y\n[a-z]{1,900}z"),
+              AllOf(StartsWith("body_match: "), HasSubstr("together")));
 }
 
 TEST(ContentRules, PointersAndValuesAreReadWhenTheyEnter) {
