@@ -1,219 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/error_pages.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
-#include <span>
+
+#include "checker/error_page_table.h"
 
 namespace watchwheel::checker {
 namespace {
 
-// Where a clue must stand. All texts are compared in lower case, with tags, scripts and runs of white space taken out.
-enum class Where : std::uint8_t {
-  Unused,
-  TitleIs,
-  TitleBegins,
-  NoTitle,
-  HeadingIs,  // The first <h1>, or else the first <h2>.
-  HeadingBegins,
-  TextIs,  // Everything a visitor reads; the title is not part of it.
-  TextBegins,
-  TextHas,
-};
-
-struct Clue {
-  Where where = Where::Unused;
-  std::string_view what;
-};
-
-// All clues must hold, and the page must not have more text than `text_max` bytes: who explains an error writes more than the
-// error itself does.
-struct Rule {
-  std::string_view shows;
-  std::size_t text_max;
-  std::array<Clue, 3> clues;
-};
-
-using enum Where;
-constexpr std::array kRules{
-    // Databases.
-    Rule{"a WordPress database error",
-         300,
-         {{{HeadingIs, "error establishing a database connection"}, {TitleIs, "database error"}}}},
-    Rule{"a WordPress database error",
-         300,
-         {{{HeadingIs, "error establishing a database connection"},
-           {TitleIs, "error establishing a database connection"}}}},
-    Rule{"a WordPress database error",
-         300,
-         {{{TextBegins, "error establishing a database connection"}, {NoTitle, ""}}}},
-    Rule{
-        "a WordPress database error",
-        300,
-        {{{TextBegins, "error establishing a database connection"}, {TitleBegins, "wordpress ›"}}}},
-    Rule{"a WordPress database error",
-         2500,
-         {{{HeadingIs, "error establishing a database connection"},
-           {TextHas, "in your wp-config.php file"},
-           {TextHas, "are you sure you have the correct"}}}},
-    Rule{"a WordPress database error",
-         2500,
-         {{{TextBegins, "wordpress database error:"}, {NoTitle, ""}}}},
-    Rule{"a database connection error",
-         200,
-         {{{TextBegins, "could not connect to the database"}, {NoTitle, ""}}}},
-    Rule{"a database connection error",
-         300,
-         {{{TextBegins, "database connection error"}, {NoTitle, ""}}}},
-    Rule{"a MediaWiki database error",
-         800,
-         {{{HeadingBegins, "sorry! this site is experiencing technical difficulties"}}}},
-    Rule{"a Joomla database error", 600, {{{TextBegins, "error displaying the error page:"}}}},
-    // Programs that broke off.
-    Rule{"a WordPress critical error",
-         400,
-         {{{TextBegins, "there has been a critical error on this website"},
-           {TitleBegins, "wordpress"}}}},
-    Rule{"a WordPress critical error",
-         400,
-         {{{TextBegins, "there has been a critical error on this website"}, {NoTitle, ""}}}},
-    Rule{"a PHP fatal error",
-         4000,
-         {{{TextBegins, "fatal error:"}, {NoTitle, ""}, {TextHas, " on line "}}}},
-    Rule{"a PHP fatal error",
-         4000,
-         {{{TextBegins, "php fatal error:"}, {NoTitle, ""}, {TextHas, " on line "}}}},
-    Rule{"a PHP parse error",
-         2000,
-         {{{TextBegins, "parse error:"}, {NoTitle, ""}, {TextHas, " on line "}}}},
-    Rule{"a Drupal error",
-         300,
-         {{{TextBegins, "the website encountered an unexpected error."}, {NoTitle, ""}}}},
-    Rule{"a Laravel error", 300, {{{TextBegins, "whoops, looks like something went wrong."}}}},
-    Rule{"a Rails error",
-         400,
-         {{{HeadingIs, "we're sorry, but something went wrong."},
-           {TitleBegins, "we're sorry, but something went wrong"}}}},
-    Rule{"a Magento error report",
-         700,
-         {{{HeadingIs, "there has been an error processing your request"},
-           {TextHas, "error log record number"}}}},
-    Rule{"an ASP.NET runtime error",
-         3000,
-         {{{HeadingIs, "server error in '/' application."}, {TextHas, "runtime error"}}}},
-    Rule{"a Django error",
-         16384,
-         {{{TitleBegins, "operationalerror at /"},
-           {TextHas, "django version:"},
-           {TextHas, "exception location:"}}}},
-    // A server's own error page that came with a good status.
-    Rule{"a server's error page: 500",
-         700,
-         {{{TitleIs, "500 internal server error"}, {HeadingIs, "internal server error"}}}},
-    Rule{"a server's error page: 500",
-         100,
-         {{{TitleIs, "500 internal server error"}, {HeadingIs, "500 internal server error"}}}},
-    Rule{"a server's error page: 502",
-         100,
-         {{{TitleIs, "502 bad gateway"}, {HeadingIs, "502 bad gateway"}}}},
-    Rule{"a server's error page: 503",
-         120,
-         {{{TitleIs, "503 service temporarily unavailable"},
-           {HeadingIs, "503 service temporarily unavailable"}}}},
-    Rule{"a server's error page: 503",
-         400,
-         {{{TitleIs, "503 service unavailable"}, {HeadingIs, "service unavailable"}}}},
-    Rule{"a server's error page: 504",
-         100,
-         {{{TitleIs, "504 gateway time-out"}, {HeadingIs, "504 gateway time-out"}}}},
-    // Closed for now.
-    Rule{"the WordPress maintenance page",
-         200,
-         {{{TextBegins, "briefly unavailable for scheduled maintenance"}}}},
-    Rule{"a maintenance page", 500, {{{TitleIs, "site under maintenance"}}}},
-    Rule{"a maintenance page", 500, {{{TitleIs, "under maintenance"}}}},
-    Rule{"a maintenance page", 500, {{{TitleIs, "maintenance mode"}}}},
-    Rule{"a maintenance page", 300, {{{HeadingIs, "site under maintenance"}, {NoTitle, ""}}}},
-    // Closed by the host.
-    Rule{"a suspended hosting account", 800, {{{TitleIs, "account suspended"}}}},
-    Rule{"a suspended hosting account",
-         800,
-         {{{HeadingIs, "account suspended"}, {TextHas, "hosting provider"}}}},
-    Rule{"a suspended hosting account", 500, {{{TextBegins, "this account has been suspended"}}}},
-    Rule{"a suspended site", 500, {{{TitleIs, "website suspended"}}}},
-    // Nobody has moved in.
-    Rule{"the nginx default page",
-         900,
-         {{{TitleIs, "welcome to nginx!"},
-           {HeadingIs, "welcome to nginx!"},
-           {TextHas, "successfully installed"}}}},
-    Rule{"the Apache default page",
-         5000,
-         {{{TitleBegins, "apache2 debian default page"}, {TextHas, "it works!"}}}},
-    Rule{"the Apache default page",
-         5000,
-         {{{TitleBegins, "apache2 ubuntu default page"}, {TextHas, "it works!"}}}},
-    Rule{"the Apache default page", 20, {{{TextIs, "it works!"}}}},
-    Rule{"the Apache test page", 4000, {{{TitleBegins, "test page for the apache http server"}}}},
-    Rule{"the web server's test page", 4000, {{{TitleBegins, "http server test page powered by"}}}},
-    Rule{"the IIS default page", 100, {{{TitleIs, "iis windows server"}}}},
-    Rule{"the Plesk default page", 2000, {{{TitleIs, "web server's default page"}}}},
-    Rule{"the Plesk default page", 2000, {{{TitleIs, "domain default page"}}}},
-    Rule{"the cPanel default page", 2500, {{{TitleIs, "default web site page"}}}},
-    // A listing may be what a site is for; one without anything in it is not.
-    Rule{"an empty directory listing",
-         120,
-         {{{TitleIs, "index of /"},
-           {HeadingIs, "index of /"},
-           {TextIs, "index of / name last modified size description"}}}},
-    Rule{"an empty directory listing",
-         20,
-         {{{TitleIs, "index of /"}, {HeadingIs, "index of /"}, {TextIs, "index of / ../"}}}},
-    Rule{"an empty directory listing",
-         400,
-         {{{TitleIs, "index of /"}, {HeadingIs, "index of /"}, {TextHas, "cgi-bin/"}}}},
-};
-
-// The longest beginning of a text that a rule asks for, and one byte more, which tells "is" from "begins".
-constexpr std::size_t kBeginning = [] {
-  std::size_t most = 0;
-  for (const Rule& rule : kRules) {
-    for (const Clue& clue : rule.clues) {
-      if (clue.where == TextIs || clue.where == TextBegins) most = std::max(most, clue.what.size());
-    }
-  }
-  return most + 1;
-}();
-
-// ---- the page as a visitor reads it ----
-//
-// Nearly every page is healthy, and its title, its heading and the first words already show that no rule fits. So only those
-// are read at first, and the whole text of a page only while a rule may still hold: reading it all was more than half of the
-// user time of a plain check of a 2 KiB page.
-
-struct Reading {
-  bool has_title = false;
-  std::string title;
-  std::string heading;
-  std::string text;  // Or how it begins.
-  bool text_whole = false;
-};
-
-struct Entity {
-  std::string_view name;
-  std::string_view text;
-};
-constexpr std::array<Entity, 9> kEntities{{{"&nbsp;", " "},
-                                           {"&amp;", "&"},
-                                           {"&lt;", "<"},
-                                           {"&gt;", ">"},
-                                           {"&quot;", "\""},
-                                           {"&#39;", "'"},
-                                           {"&#039;", "'"},
-                                           {"&rsquo;", "'"},
-                                           {"&rsaquo;", "›"}}};
+// ---- characters ----
 
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
@@ -236,16 +35,169 @@ bool stands(std::string_view html, std::size_t at, std::string_view word) {
   return true;
 }
 
-// Appends one character of text: in lower case, white space as single blanks.
-void put(std::string& into, char c) {
-  if (is_space(c)) {
-    if (!into.empty() && into.back() != ' ') into.push_back(' ');
-    return;
-  }
-  into.push_back(lower(c));
+// The element `name` opens at `at` ('<').
+bool opens(std::string_view html, std::size_t at, std::string_view name) {
+  if (!stands(html, at + 1, name)) return false;
+  const std::size_t after = at + 1 + name.size();
+  return after >= html.size() || !is_alnum(html[after]);
 }
 
-// The end of the element `name` whose content begins at `from`: the position of "</name", or the end.
+// ---- text as a visitor reads it ----
+
+// Text in lower case, white space as single blanks; no more than `most` bytes, and then `whole` is false.
+struct Text {
+  explicit Text(std::size_t most_bytes) : most(most_bytes) {}
+  std::string text;
+  std::size_t most;
+  bool whole = true;
+
+  [[nodiscard]] bool full() const { return text.size() >= most; }
+
+  void put(char c) {
+    if (is_space(c)) {
+      if (!text.empty() && text.back() != ' ') text.push_back(' ');
+      return;
+    }
+    // PHP writes "<b>Fatal error</b>:  Uncaught": without its tags there is a blank before the colon.
+    if (c == ':' && !text.empty() && text.back() == ' ') text.pop_back();
+    if (full()) {
+      whole = false;
+      return;
+    }
+    text.push_back(lower(c));
+  }
+  void put(std::string_view word) {
+    for (const char c : word) put(c);
+  }
+  void trim() {
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+  }
+};
+
+// Typographic signs are written as their plain forms in the rules.
+std::string_view plain_form(std::uint32_t code) {
+  switch (code) {
+    case 0xA0:
+    case 0x202F:
+      return " ";
+    case 0x2018:
+    case 0x2019:
+      return "'";
+    case 0x201C:
+    case 0x201D:
+      return "\"";
+    case 0x2010:
+    case 0x2011:
+    case 0x2013:
+    case 0x2014:
+      return "-";
+    case 0x203A:
+      return "›";
+    case 0x200B:
+    case 0xAD:
+    case 0xFEFF:
+      return "";
+    default:
+      return "\x01";  // Another sign: it stands, and no rule asks for it.
+  }
+}
+
+struct Entity {
+  std::string_view name;
+  std::uint32_t code;
+};
+constexpr std::array<Entity, 18> kEntities{{{"nbsp;", 0xA0},
+                                            {"amp;", '&'},
+                                            {"lt;", '<'},
+                                            {"gt;", '>'},
+                                            {"quot;", '"'},
+                                            {"apos;", '\''},
+                                            {"rsquo;", 0x2019},
+                                            {"lsquo;", 0x2018},
+                                            {"rsaquo;", 0x203A},
+                                            {"ndash;", 0x2013},
+                                            {"mdash;", 0x2014},
+                                            {"ldquo;", 0x201C},
+                                            {"rdquo;", 0x201D},
+                                            {"shy;", 0xAD},
+                                            {"period;", '.'},
+                                            {"excl;", '!'},
+                                            {"comma;", ','},
+                                            {"colon;", ':'}}};
+
+struct Sign {
+  std::uint32_t code = 0;
+  std::size_t bytes = 0;  // 0: none.
+};
+
+// "&nbsp;", "&#39;", "&#x27;" at `at` ('&').
+Sign entity_at(std::string_view html, std::size_t at) {
+  if (at + 1 < html.size() && html[at + 1] == '#') {
+    const bool hex = at + 2 < html.size() && lower(html[at + 2]) == 'x';
+    std::uint32_t code = 0;
+    std::size_t i = at + (hex ? 3 : 2);
+    const std::size_t begin = i;
+    for (; i < html.size() && i < begin + 7; ++i) {
+      const char c = lower(html[i]);
+      if (c >= '0' && c <= '9') {
+        code = code * (hex ? 16 : 10) + static_cast<std::uint32_t>(c - '0');
+      } else if (hex && c >= 'a' && c <= 'f') {
+        code = code * 16 + static_cast<std::uint32_t>(c - 'a' + 10);
+      } else {
+        break;
+      }
+    }
+    if (i == begin || i >= html.size() || html[i] != ';') return {};
+    return {code, i + 1 - at};
+  }
+  for (const Entity& entity : kEntities) {
+    if (stands(html, at + 1, entity.name)) return {entity.code, entity.name.size() + 1};
+  }
+  return {};
+}
+
+// A sign of two or three bytes of UTF-8 that has a plain form.
+Sign typographic_at(std::string_view html, std::size_t at) {
+  const auto byte = [&](std::size_t i) -> std::uint32_t {
+    return at + i < html.size() ? static_cast<unsigned char>(html[at + i]) : 0U;
+  };
+  if (byte(0) == 0xC2 && (byte(1) == 0xA0 || byte(1) == 0xAD)) return {byte(1), 2};
+  if (byte(0) == 0xE2 && byte(1) == 0x80) return {0x2000U | (byte(2) & 0x3FU), 3};
+  if (byte(0) == 0xEF && byte(1) == 0xBB && byte(2) == 0xBF) return {0xFEFF, 3};
+  return {};
+}
+
+// One character of text at `at`, which is no '<'. Returns how many bytes it took.
+std::size_t put_sign(std::string_view html, std::size_t at, Text* first, Text* second) {
+  const char c = html[at];
+  Sign sign;
+  if (c == '&') {
+    sign = entity_at(html, at);
+  } else if ((static_cast<unsigned char>(c) & 0x80U) != 0) {
+    sign = typographic_at(html, at);
+    if (sign.bytes > 0 && plain_form(sign.code) == "\x01") sign.bytes = 0;
+  }
+  for (Text* into : {first, second}) {
+    if (into == nullptr) continue;
+    if (sign.bytes == 0) {
+      into->put(c);
+    } else if (sign.code < 0x80) {
+      into->put(static_cast<char>(sign.code));
+    } else {
+      into->put(plain_form(sign.code));
+    }
+  }
+  return sign.bytes == 0 ? 1 : sign.bytes;
+}
+
+// ---- markup ----
+
+std::size_t past(std::string_view html, char c, std::size_t from) {
+  const std::size_t at = html.find(c, from);
+  return at == std::string_view::npos ? html.size() : at + 1;
+}
+
+// The position of "</name", or the end.
 std::size_t element_end(std::string_view html, std::string_view name, std::size_t from) {
   for (std::size_t at = html.find("</", from); at != std::string_view::npos;
        at = html.find("</", at + 1)) {
@@ -254,162 +206,335 @@ std::size_t element_end(std::string_view html, std::string_view name, std::size_
   return html.size();
 }
 
-bool opens(std::string_view html, std::size_t at, std::string_view name) {
-  if (!stands(html, at + 1, name)) return false;
-  const std::size_t after = at + 1 + name.size();
-  return after >= html.size() || !is_alnum(html[after]);
+// Past the comment that begins at `at`.
+std::size_t skip_comment(std::string_view html, std::size_t at) {
+  const std::size_t end = html.find("-->", at + 4);
+  return end == std::string_view::npos ? html.size() : end + 3;
 }
 
-// Past the markup that begins at `at` ('<'); its unseen content too.
-std::size_t skip_markup(std::string_view html, std::size_t at) {
-  if (html.substr(at, 4) == "<!--") {
-    const std::size_t end = html.find("-->", at + 4);
-    return end == std::string_view::npos ? html.size() : end + 3;
-  }
-  for (const std::string_view unseen : {"script", "style", "title", "template"}) {
-    if (!opens(html, at, unseen)) continue;
-    at = element_end(html, unseen, at);
-    break;
-  }
-  const std::size_t end = html.find('>', at);
-  return end == std::string_view::npos ? html.size() : end + 1;
-}
-
-struct Text {
-  std::string text;
-  bool whole = true;
+// What a page has at the places that rules ask for. How much is read of its text: `text.most`.
+struct Reading {
+  explicit Reading(std::size_t text_most) : text(text_most) {}
+  bool has_title = false;
+  Text title{SIZE_MAX};
+  Text heading{SIZE_MAX};
+  Text text;
+  Text cut_off{SIZE_MAX};
 };
 
-// What a visitor reads of `html`, in lower case; no more than its first `most` bytes, and then without a blank at the end.
-Text visible_text(std::string_view html, std::size_t most = SIZE_MAX) {
-  Text read;
-  std::size_t at = 0;
-  while (at < html.size()) {
-    if (read.text.size() >= most) {
-      read.whole = false;
-      break;
+// Reads title, heading and text in one pass, which ends when it has them.
+class Reader {
+ public:
+  Reader(std::string_view html, Reading& into) : html_(html), into_(into) {}
+
+  void read() {
+    while (at_ < html_.size() && !complete()) {
+      if (heading_ == nullptr && into_.text.full() && !into_.text.whole) skim();
+      if (at_ >= html_.size()) break;
+      if (html_[at_] == '<') {
+        markup();
+      } else {
+        at_ += put_sign(html_, at_, &into_.text, heading_);
+      }
     }
-    if (html[at] == '<') {
-      at = skip_markup(html, at);
-      put(read.text, ' ');
-      continue;
-    }
-    const auto entity =
-        html[at] == '&' ? std::find_if(kEntities.begin(), kEntities.end(),
-                                       [&](const Entity& e) { return stands(html, at, e.name); })
-                        : kEntities.end();
-    if (entity != kEntities.end()) {
-      for (const char c : entity->text) put(read.text, c);
-      at += entity->name.size();
-    } else {
-      put(read.text, html[at]);
-      ++at;
-    }
+    if (at_ < html_.size()) into_.text.whole = false;
+    if (!has_h1_) into_.heading = std::move(h2_);
+    for (Text* text : {&into_.title, &into_.heading, &into_.text}) text->trim();
   }
-  while (!read.text.empty() && read.text.back() == ' ') read.text.pop_back();
-  return read;
+
+ private:
+  [[nodiscard]] bool complete() const {
+    return into_.text.full() && !into_.text.whole && into_.has_title && has_h1_ &&
+           heading_ == nullptr;
+  }
+
+  // No more text is wanted: to the next markup that may matter.
+  void skim() {
+    for (; at_ < html_.size(); ++at_) {
+      at_ = std::min(html_.find('<', at_), html_.size());
+      switch (at_ + 1 < html_.size() ? lower(html_[at_ + 1]) : '\0') {
+        case '!':
+        case 't':
+        case 's':
+        case 'h':
+          return;
+        default:
+          break;
+      }
+    }
+    at_ = html_.size();
+  }
+
+  void blank() {
+    into_.text.put(' ');
+    if (heading_ != nullptr) heading_->put(' ');
+  }
+
+  void markup() {
+    const char c = at_ + 1 < html_.size() ? lower(html_[at_ + 1]) : '\0';
+    if (c == '!' && html_.substr(at_, 4) == "<!--") {
+      at_ = skip_comment(html_, at_);  // Nothing to a visitor, not even a blank.
+      return;
+    }
+    blank();
+    switch (c) {
+      case 't':
+        if (opens(html_, at_, "title")) return title();
+        if (opens(html_, at_, "template")) return unseen("template");
+        break;
+      case 's':
+        if (opens(html_, at_, "script")) return unseen("script");
+        if (opens(html_, at_, "style")) return unseen("style");
+        break;
+      case 'h':
+        if (opens(html_, at_, "h1")) return heading(into_.heading, has_h1_);
+        if (opens(html_, at_, "h2")) return heading(h2_, has_h2_);
+        break;
+      case '/':
+        if (heading_ != nullptr && lower(html_[std::min(at_ + 2, html_.size() - 1)]) == 'h') {
+          heading_ = nullptr;
+        }
+        break;
+      default:
+        break;
+    }
+    at_ = past(html_, '>', at_);
+  }
+
+  void unseen(std::string_view name) { at_ = past(html_, '>', element_end(html_, name, at_)); }
+
+  // The first one counts; drawings have titles too.
+  void title() {
+    const std::size_t begin = past(html_, '>', at_);
+    const std::size_t end = std::max(begin, element_end(html_, "title", begin));
+    if (!into_.has_title) {
+      into_.has_title = true;
+      for (at_ = begin; at_ < end;) {
+        at_ += put_sign(html_, at_, &into_.title, nullptr);
+      }
+    }
+    at_ = past(html_, '>', end);
+  }
+
+  void heading(Text& into, bool& has) {
+    if (!has) {
+      has = true;
+      heading_ = &into;
+    }
+    at_ = past(html_, '>', at_);
+  }
+
+  std::string_view html_;
+  Reading& into_;
+  std::size_t at_ = 0;
+  Text* heading_ = nullptr;  // Inside of it.
+  Text h2_{SIZE_MAX};
+  bool has_h1_ = false;
+  bool has_h2_ = false;
+};
+
+std::string_view without_space_at_end(std::string_view body) {
+  while (!body.empty() && is_space(body.back())) body.remove_suffix(1);
+  return body;
 }
 
-// What stands in the first element `name`; nothing when there is none.
-std::optional<std::string> first_element(std::string_view html, std::string_view name) {
+// PHP, when it breaks off, leaves "<br />\n<b>Fatal error</b>:  ... on line <b>3</b><br />\n" as the last of an unclosed page.
+void read_cut_off(std::string_view html, Text& into) {
+  html = without_space_at_end(html);
+  if (!html.ends_with("</b><br />")) return;
+  const std::size_t begin = html.rfind("<br />\n<b>");
+  if (begin == std::string_view::npos) return;
+  Reading tail(SIZE_MAX);
+  Reader(html.substr(begin), tail).read();
+  while (tail.text.text.starts_with(' ')) tail.text.text.erase(0, 1);
+  into.text = std::move(tail.text.text);
+}
+
+// ---- the page's shape ----
+
+// Elements that a site has around what it says, and an error page has not.
+constexpr std::array<std::string_view, 6> kFurniture{"nav",  "article", "aside",
+                                                     "form", "select",  "blockquote"};
+
+bool has_shape(Shape shape, std::string_view html) {
+  if (shape == Shape::Any) return true;
+  std::size_t links = 0;
+  const std::size_t links_max = shape == Shape::Bare ? kBareLinks : kSparseLinks;
   for (std::size_t at = html.find('<'); at != std::string_view::npos; at = html.find('<', at + 1)) {
-    if (!opens(html, at, name)) continue;
-    const std::size_t begin = html.find('>', at);
-    if (begin == std::string_view::npos) return std::nullopt;
-    return visible_text(html.substr(begin + 1, element_end(html, name, begin) - begin - 1)).text;
+    if (opens(html, at, "a") && ++links > links_max) return false;
+    if (opens(html, at, "nav") || opens(html, at, "form")) return false;
+    if (shape == Shape::Bare &&
+        std::any_of(kFurniture.begin(), kFurniture.end(),
+                    [&](std::string_view name) { return opens(html, at, name); })) {
+      return false;
+    }
   }
-  return std::nullopt;
+  return true;
 }
 
-// PHP writes "<b>Fatal error</b>:  Uncaught": without its tags there is a blank before the colon.
-void close_up_colons(std::string& text) {
-  std::size_t end = 0;
-  for (const char c : text) {
-    if (c == ':' && end > 0 && text[end - 1] == ' ') --end;
-    text[end++] = c;
+// ---- clues ----
+
+bool contains(std::string_view text, std::string_view word) {
+  return !text.empty() && ::memmem(text.data(), text.size(), word.data(), word.size()) != nullptr;
+}
+
+std::size_t count_links(std::string_view html) {
+  std::size_t links = 0;
+  for (std::size_t at = html.find('<'); at != std::string_view::npos; at = html.find('<', at + 1)) {
+    if (opens(html, at, "a")) ++links;
   }
-  text.resize(end);
+  return links;
 }
 
-void read_text(std::string_view html, std::size_t most, Reading& into) {
-  Text read = visible_text(html, most);
-  close_up_colons(read.text);
-  into.text = std::move(read.text);
-  into.text_whole = read.whole;
+std::size_t number(std::string_view digits) {
+  std::size_t value = 0;
+  for (const char c : digits) value = value * 10 + static_cast<std::size_t>(c - '0');
+  return value;
 }
 
-// Title, heading and the beginning of the text.
-Reading read_beginning(std::string_view html) {
-  Reading reading;
-  if (auto title = first_element(html, "title")) {
-    reading.has_title = true;
-    reading.title = std::move(*title);
-  }
-  auto heading = first_element(html, "h1");
-  if (!heading) heading = first_element(html, "h2");
-  if (heading) reading.heading = std::move(*heading);
-  read_text(html, kBeginning, reading);
-  return reading;
-}
+// What is looked at: first the beginning, and what may hold of it; then all of it, and what does.
+struct Judged {
+  const Page& page;
+  const Reading& reading;
+  const std::string* markup;  // In lower case; null at first.
+  bool plain;                 // text/plain.
+};
 
-// False: it does not hold. True: it does, or it may, as far as the text was read.
-bool may_hold(const Clue& clue, const Reading& page) {
+// False: it does not hold. True: it does, or it may, as far as the page was read.
+bool may_hold(const Clue& clue, const Judged& judged) {
+  const Reading& page = judged.reading;
+  const std::string& text = page.text.text;
+  const bool sure = judged.markup != nullptr;
+  const auto one = [&clue](auto holds) { return any_alternative(clue.what, holds); };
+  const auto is = [&](const std::string& place) {
+    return one([&](std::string_view what) { return place == what; });
+  };
+  const auto begins = [&](const std::string& place) {
+    return one([&](std::string_view what) { return place.starts_with(what); });
+  };
+  const auto goes_on = [&] {
+    return !page.text.whole && one([&](std::string_view what) { return what.starts_with(text); });
+  };
   switch (clue.where) {
-    case Unused:
+    case Where::Unused:
       return true;
-    case TitleIs:
-      return page.title == clue.what;
-    case TitleBegins:
-      return page.title.starts_with(clue.what);
-    case NoTitle:
-      return !page.has_title || page.title.empty();
-    case HeadingIs:
-      return page.heading == clue.what;
-    case HeadingBegins:
-      return page.heading.starts_with(clue.what);
-    case TextIs:
-      return page.text_whole ? page.text == clue.what : clue.what.starts_with(page.text);
-    case TextBegins:
-      return page.text.starts_with(clue.what) ||
-             (!page.text_whole && clue.what.starts_with(page.text));
-    case TextHas:
-      return !page.text_whole || page.text.find(clue.what) != std::string::npos;
+    case Where::TitleIs:
+      return is(page.title.text);
+    case Where::TitleBegins:
+      return begins(page.title.text);
+    case Where::TitleEnds:
+      return one([&](std::string_view what) { return page.title.text.ends_with(what); });
+    case Where::NoTitle:
+      return page.title.text.empty();
+    case Where::HeadingIs:
+      return is(page.heading.text);
+    case Where::HeadingBegins:
+      return begins(page.heading.text);
+    case Where::TextIs:
+    case Where::PlainIs:
+      return page.text.whole ? is(text) : goes_on();
+    case Where::TextBegins:
+    case Where::PlainBegins:
+      return begins(text) || goes_on();
+    case Where::CutOffBy:
+      return begins(page.cut_off.text);
+    case Where::TextHas:
+      return !page.text.whole || one([&](std::string_view what) { return contains(text, what); });
+    case Where::MarkupHas:
+      return !sure || one([&](std::string_view what) { return contains(*judged.markup, what); });
+    case Where::MarkupLacks:
+      return !sure || !one([&](std::string_view what) { return contains(*judged.markup, what); });
+    case Where::LinksAtMost:
+      return !sure || count_links(judged.page.body) <= number(clue.what);
+    case Where::HomePage:
+      return judged.page.home_page && !judged.page.content_type.empty();
   }
   return false;
 }
 
-// The first rule that holds, or may.
-const Rule* first_rule(const Reading& page) {
-  for (const Rule& rule : kRules) {
-    if (page.text.size() > rule.text_max) continue;
-    if (std::all_of(rule.clues.begin(), rule.clues.end(),
-                    [&](const Clue& clue) { return may_hold(clue, page); })) {
-      return &rule;
-    }
-  }
-  return nullptr;
+bool may_hold(const ErrorPageRule& rule, const Judged& judged) {
+  const Where first = rule.clues[0].where;
+  if (judged.plain && first != Where::PlainIs && first != Where::PlainBegins) return false;
+  return judged.reading.text.text.size() <= rule.text_max &&
+         std::all_of(rule.clues.begin(), rule.clues.end(),
+                     [&](const Clue& clue) { return may_hold(clue, judged); }) &&
+         (judged.markup == nullptr || has_shape(rule.shape, judged.page.body));
 }
 
-bool is_html(std::string_view content_type) {
-  std::string type(content_type.substr(0, content_type.find(';')));
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  while (!type.empty() && type.back() == ' ') type.pop_back();
-  return type.empty() || type == "text/html" || type == "application/xhtml+xml";
+// The first rule of the table that holds, or may.
+const ErrorPageRule* first_rule(const Judged& judged) {
+  const Reading& reading = judged.reading;
+  const std::array<std::string_view, kAnchors> places{reading.title.text, reading.title.text,
+                                                      reading.heading.text, reading.text.text,
+                                                      reading.cut_off.text};
+  std::size_t first = error_page_rules().size();
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    for (const AnchoredRule& candidate : rules_for(static_cast<Anchor>(i), places[i])) {
+      if (candidate.rule < first && may_hold(error_page_rules()[candidate.rule], judged))
+        first = candidate.rule;
+    }
+  }
+  return first < error_page_rules().size() ? &error_page_rules()[first] : nullptr;
+}
+
+// ---- what is looked at ----
+
+enum class Kind : std::uint8_t { Html, Plain, Other };
+
+Kind kind_of(std::string_view content_type) {
+  std::string_view type = content_type.substr(0, content_type.find(';'));
+  while (!type.empty() && is_space(type.back())) type.remove_suffix(1);
+  if (type.empty()) return Kind::Html;
+  const auto is = [&](std::string_view name) {
+    return type.size() == name.size() && stands(type, 0, name);
+  };
+  if (is("text/html") || is("application/xhtml+xml")) return Kind::Html;
+  return is("text/plain") ? Kind::Plain : Kind::Other;
+}
+
+// Rules ask for no longer beginnings of texts than this at first; "is" and "begins" are told apart when all of it is read.
+constexpr std::size_t kBeginning = 48;
+// A longer text/plain body fits no rule.
+constexpr std::size_t kPlainMax = 1024;
+
+Reading read(std::string_view body, Kind kind, std::size_t text_most) {
+  Reading reading(text_most);
+  if (kind == Kind::Html) {
+    Reader(body, reading).read();
+    read_cut_off(body, reading.cut_off);
+  } else {
+    for (std::size_t at = 0; at < body.size();) {
+      at += put_sign(body, at, &reading.text, nullptr);
+    }
+    reading.text.trim();
+  }
+  return reading;
+}
+
+std::string lowered(std::string_view body) {
+  std::string out(body);
+  std::transform(out.begin(), out.end(), out.begin(), lower);
+  return out;
 }
 
 }  // namespace
 
 std::optional<std::string> recognise_error_page(const Page& page) {
-  if (page.body.empty() || !is_html(page.content_type)) return std::nullopt;
-  Reading reading = read_beginning(page.body);
-  const Rule* rule = first_rule(reading);
-  if (rule != nullptr && !reading.text_whole) {
-    read_text(page.body, SIZE_MAX, reading);
-    rule = first_rule(reading);
-  }
+  const Kind kind = kind_of(page.content_type);
+  if (kind == Kind::Other || (page.body.empty() && !page.home_page)) return std::nullopt;
+  if (kind == Kind::Plain && page.body.size() > kPlainMax) return std::nullopt;
+  const bool plain = kind == Kind::Plain;
+
+  // Nearly every page is healthy, and its title, its heading and the first words already show that no rule fits. The whole
+  // text, the markup and the shape are read only while a rule may still hold.
+  const Reading beginning = read(page.body, kind, kBeginning);
+  if (first_rule({page, beginning, nullptr, plain}) == nullptr) return std::nullopt;
+
+  const std::string markup = lowered(page.body);
+  const Reading whole = read(page.body, kind, SIZE_MAX);
+  const ErrorPageRule* rule = first_rule({page, whole, &markup, plain});
   if (rule == nullptr) return std::nullopt;
-  return "the page is " + std::string(rule->shows);
+  return "the page is " + std::string(rule->shows) + " (rule " + std::string(rule->id) + ")";
 }
 
 }  // namespace watchwheel::checker

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// The corpus of pages/: error/RULE--VARIANT is recognised by RULE, healthy/* by nothing. A file ending in .txt came as text/plain,
+// .json as application/json, .html as text/html. All count as a site's front page, where most rules hold.
+#include "checker/error_pages.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "checker/body_scan.h"
+#include "checker/error_page_table.h"
+
+namespace watchwheel::checker {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct File {
+  std::string name;
+  std::string type;
+  std::string body;
+  // Of an error page.
+  [[nodiscard]] std::string rule() const { return name.substr(0, name.find("--")); }
+};
+
+std::vector<File> read_folder(const std::string& folder) {
+  const std::map<std::string, std::string> types{
+      {".html", "text/html; charset=utf-8"}, {".txt", "text/plain"}, {".json", "application/json"}};
+  std::vector<File> files;
+  for (const auto& entry : fs::directory_iterator(std::string(WATCHWHEEL_SOURCE_DIR) +
+                                                  "/tests/golden/checker/pages/" + folder)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    files.push_back({.name = entry.path().filename().string(),
+                     .type = types.at(entry.path().extension().string()),
+                     .body = {std::istreambuf_iterator<char>(in), {}}});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const File& a, const File& b) { return a.name < b.name; });
+  return files;
+}
+
+const std::vector<File>& errors() {
+  static const std::vector<File> files = read_folder("error");
+  return files;
+}
+const std::vector<File>& healthy() {
+  static const std::vector<File> files = read_folder("healthy");
+  return files;
+}
+
+// The id of the rule that recognises it; "" when none does.
+std::string rule_of(const std::string& type, const std::string& body) {
+  const auto page = recognise_error_page({.content_type = type, .body = body, .home_page = true});
+  if (!page) return "";
+  const std::size_t at = page->rfind("(rule ");
+  return at == std::string::npos ? "?" : page->substr(at + 6, page->size() - at - 7);
+}
+
+std::set<std::string> rule_ids() {
+  std::set<std::string> ids;
+  for (const ErrorPageRule& rule : error_page_rules()) ids.emplace(rule.id);
+  return ids;
+}
+
+// ---- mutations: the same page to a visitor ----
+
+std::string upper(std::string body) {
+  std::transform(body.begin(), body.end(), body.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return body;
+}
+
+// Applies `change` to what stands outside of tags.
+template <typename Change>
+std::string outside_tags(const std::string& body, Change change) {
+  std::string out;
+  bool tag = false;
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    if (body[i] == '<') tag = true;
+    out += tag ? std::string(1, body[i]) : change(body[i]);
+    if (body[i] == '>') tag = false;
+  }
+  return out;
+}
+
+std::string with_entities(const std::string& body) {
+  return outside_tags(body, [](char c) -> std::string {
+    if (c == 'e') return "&#101;";
+    if (c == 'a') return "&#x61;";
+    if (c == '\'') return "&rsquo;";
+    return {c};
+  });
+}
+
+std::string with_comments(const std::string& body) {
+  return outside_tags(body, [](char c) -> std::string {
+    if (c == ' ') return " <!-- a comment > with a sign -->";
+    return {c};
+  });
+}
+
+std::string with_nested_tags(const std::string& body) {
+  return outside_tags(body, [](char c) -> std::string {
+    if (c == ' ') return " <span><b><i></i></b></span> ";
+    return {c};
+  });
+}
+
+// ---- the corpus ----
+
+TEST(ErrorPageCorpus, EveryErrorPageIsRecognisedByItsRule) {
+  for (const File& file : errors())
+    EXPECT_EQ(rule_of(file.type, file.body), file.rule()) << file.name;
+}
+
+TEST(ErrorPageCorpus, EveryHealthyPageIsHealthy) {
+  for (const File& file : healthy()) EXPECT_EQ(rule_of(file.type, file.body), "") << file.name;
+}
+
+TEST(ErrorPageCorpus, EveryRuleHasAPage) {
+  std::map<std::string, int> pages;
+  for (const File& file : errors()) ++pages[file.rule()];
+  for (const std::string& id : rule_ids()) EXPECT_GE(pages[id], 1) << "of the rule " << id;
+  for (const char* id : {"wordpress-db",    "wordpress-critical", "wordpress-maintenance",
+                         "wordpress-setup", "php-fatal",          "php-memory",
+                         "php-parse",       "mysql-connect",      "sqlstate",
+                         "db-connection",   "drupal-error",       "joomla-db",
+                         "laravel-error",   "rails-error",        "django-debug",
+                         "aspnet-error",    "spring-whitelabel",  "tomcat-error",
+                         "nextjs-error",    "nginx-default",      "apache-default",
+                         "apache-test",     "iis-default",        "account-suspended",
+                         "domain-expired",  "maintenance-mode",   "server-500",
+                         "server-502",      "server-503",         "server-504",
+                         "iis-error",       "haproxy-error",      "varnish-error",
+                         "envoy-error",     "plain-error",        "cloudflare-origin",
+                         "directory-empty", "directory-program",  "ransom-note",
+                         "defacement",      "empty-document"}) {
+    EXPECT_GE(pages[id], 3) << "of the rule " << id;
+  }
+}
+
+TEST(ErrorPageCorpus, TheHealthyPagesAreHard) {
+  EXPECT_GE(healthy().size(), 120U);
+  EXPECT_GE(errors().size(), 250U);
+  // A rule that only looked for its phrase would call this many of them down.
+  std::size_t named = 0;
+  for (const File& file : healthy()) {
+    const std::string body = [&] {
+      std::string text = file.body;
+      std::transform(text.begin(), text.end(), text.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      return text;
+    }();
+    for (const ErrorPageRule& rule : error_page_rules()) {
+      const bool found = any_alternative(rule.clues[0].what, [&](std::string_view what) {
+        return what.size() > 7 && body.find(what) != std::string::npos;
+      });
+      if (found) {
+        ++named;
+        break;
+      }
+    }
+  }
+  EXPECT_GE(named, 120U);
+}
+
+TEST(ErrorPageCorpus, HealthyPagesStayHealthyHoweverTheyAreWritten) {
+  for (const File& file : healthy()) {
+    EXPECT_EQ(rule_of(file.type, upper(file.body)), "") << file.name << " in capitals";
+    EXPECT_EQ(rule_of(file.type, with_entities(file.body)), "") << file.name << " with entities";
+    EXPECT_EQ(rule_of(file.type, with_comments(file.body)), "") << file.name << " with comments";
+    EXPECT_EQ(rule_of(file.type, with_nested_tags(file.body)), "") << file.name << " with tags";
+  }
+}
+
+// What a server writes is in one form, but a proxy may rewrite it.
+TEST(ErrorPageCorpus, ErrorPagesAreRecognisedInCapitals) {
+  for (const File& file : errors()) {
+    if (file.name.find("--cut-off") != std::string::npos) continue;  // PHP's own bytes count there.
+    EXPECT_EQ(rule_of(file.type, upper(file.body)), file.rule()) << file.name;
+  }
+}
+
+// A page that broke off anywhere is healthy or, now that it is shorter, an error page; it is never a crash.
+TEST(ErrorPageCorpus, PagesCutAnywhereAreRead) {
+  for (const File& file : errors()) {
+    for (std::size_t cut = 0; cut < file.body.size(); cut += 1 + file.body.size() / 64) {
+      const std::string rule = rule_of(file.type, file.body.substr(0, cut));
+      EXPECT_TRUE(rule.empty() || rule_ids().contains(rule)) << rule;
+    }
+  }
+}
+
+// Goal: who quotes an error page is healthy. Method: each error page inside an article with a menu, as text and as markup.
+TEST(ErrorPageCorpus, AnErrorPageQuotedInAnArticleIsHealthy) {
+  const std::string words = [] {
+    std::string text;
+    for (int i = 0; i < 100; ++i) text += "Then we looked at it again. ";
+    return text;
+  }();
+  const std::string before =
+      "<!DOCTYPE html><html><head><title>What we learned on Monday</title></head><body><nav>"
+      "<a href=/>Home</a> <a href=/a>Articles</a> <a href=/b>About us</a> <a href=/c>Contact</a> "
+      "<a href=/d>Search</a></nav><article><h1>What we learned on Monday</h1><p>" +
+      words + "</p>";
+  const std::string after = "<p>" + words + "</p></article></body></html>";
+  for (const File& file : errors()) {
+    std::string escaped;
+    for (const char c : file.body) {
+      if (c == '<') {
+        escaped += "&lt;";
+      } else if (c == '&') {
+        escaped += "&amp;";
+      } else {
+        escaped += c;
+      }
+    }
+    EXPECT_EQ(rule_of("text/html", before + "<pre>" + escaped + "</pre>" + after), "") << file.name;
+    EXPECT_EQ(rule_of("text/html", before + "<blockquote>" + file.body + "</blockquote>" + after),
+              "")
+        << file.name;
+    EXPECT_EQ(rule_of("text/html", before + file.body + after), "") << file.name;
+  }
+}
+
+// Goal: a page that a site wraps in its own menu and footer is the site's page.
+TEST(ErrorPageCorpus, TheSamePhraseInASiteWithAMenuIsHealthy) {
+  const std::string menu =
+      "<nav><a href=/>Home</a> <a href=/a>News</a> <a href=/b>Shop</a> <a href=/c>Help</a></nav>";
+  for (const File& file : errors()) {
+    const std::size_t body = file.body.find("<body");
+    if (body == std::string::npos) continue;
+    const std::size_t begin = file.body.find('>', body) + 1;
+    const std::string wrapped = file.body.substr(0, begin) + menu + file.body.substr(begin);
+    const std::string rule = rule_of(file.type, wrapped);
+    if (rule.empty()) continue;
+    // These are unmistakable with a menu too.
+    const auto form = std::find_if(
+        error_page_rules().begin(), error_page_rules().end(),
+        [&](const ErrorPageRule& one) { return one.id == rule && one.shape == Shape::Any; });
+    EXPECT_NE(form, error_page_rules().end()) << file.name << " by " << rule;
+  }
+}
+
+// The page reaches the rules as a whole, whatever pieces it came in.
+TEST(ErrorPageCorpus, PiecesDoNotMatter) {
+  BodyRules rules;
+  rules.keep_page = true;
+  for (const std::size_t piece : {1U, 7U, 100U, 1460U}) {
+    for (const std::vector<File>* files : {&errors(), &healthy()}) {
+      for (const File& file : *files) {
+        BodyScan scan(rules);
+        for (std::size_t at = 0; at < file.body.size(); at += piece)
+          scan.feed(std::string_view(file.body).substr(at, piece));
+        ASSERT_TRUE(scan.page()) << file.name;
+        EXPECT_EQ(rule_of(file.type, std::string(*scan.page())), rule_of(file.type, file.body))
+            << file.name;
+      }
+    }
+  }
+}
+
+TEST(ErrorPageReference, NamesEveryRuleAndNoOther) {
+  std::ifstream in(std::string(WATCHWHEEL_SOURCE_DIR) + "/docs/reference/error-pages.md");
+  std::set<std::string> named;
+  for (std::string line; std::getline(in, line);) {
+    // "| `wordpress-db` | a WordPress database error | ..."
+    if (!line.starts_with("| `")) continue;
+    const std::size_t end = line.find('`', 3);
+    ASSERT_NE(end, std::string::npos) << line;
+    EXPECT_TRUE(named.insert(line.substr(3, end - 3)).second) << line;
+  }
+  EXPECT_EQ(named, rule_ids());
+}
+
+}  // namespace
+}  // namespace watchwheel::checker
