@@ -92,6 +92,7 @@ const std::vector<NamedArea>& case_areas() {
   static const std::vector<NamedArea> areas{
       {"dns", dns_cases},
       {"connect", connect_cases},
+      {"guard", guard_cases},
       {"tls", tls_cases},
       {"http", http_cases},
       {"content", content_cases},
