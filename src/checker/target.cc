@@ -31,6 +31,11 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+bool has_control_characters(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
+}
+
 bool starts_with_nocase(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), text.begin(),
                                                     [](char a, char b) { return a == lower(b); });
@@ -231,7 +236,9 @@ core::Result<Target> read(const Url& url) {
        {std::pair{CURLUPART_USER, &target.user}, std::pair{CURLUPART_PASSWORD, &target.password}}) {
     if (!part(url, what)) continue;
     auto decoded = part(url, what, CURLU_URLDECODE);
-    if (!decoded) return invalid("the credentials hold control characters");
+    // libcurl lets DEL pass; RFC 7617 does not.
+    if (!decoded || has_control_characters(*decoded))
+      return invalid("the credentials hold control characters");
     *into = *std::move(decoded);
   }
   return target;
@@ -239,11 +246,6 @@ core::Result<Target> read(const Url& url) {
 
 core::Error refused_by_curl(CURLUcode code) {
   return invalid(std::string("not a URL: ") + curl_url_strerror(code));
-}
-
-bool has_control_characters(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; });
 }
 
 // Of an authority without credentials: does nothing but a port follow its first colon that is not within brackets?

@@ -448,8 +448,9 @@ constexpr std::array<Option, 34> kOptions{{
      [](CheckOptions& o, std::string_view t) {
        if (t.find(':') != std::string_view::npos)
          return Result<void>(invalid("a user's name cannot hold ':' (RFC 7617)"));
-       return is_field_text(t) ? set_text(o.auth_user, t, kUserBytesMax)
-                               : Result<void>(invalid("has control characters"));
+       if (!is_field_text(t) || t.find('\t') != std::string_view::npos)
+         return Result<void>(invalid("has control characters"));
+       return set_text(o.auth_user, t, kUserBytesMax);
      }},
     {"auth_password_file",
      [](CheckOptions& o, std::string_view t) {

@@ -136,6 +136,8 @@ TEST(Target, SaysWhatWouldBeRight) {
         "http://shop.example\r\nHost: x/"}) {
     EXPECT_THAT(refusal(url), HasSubstr("space or a control character")) << url;
   }
+  for (const char* url : {"http://me:a%0ab@shop.example/", "http://m%7fe:pw@shop.example/"})
+    EXPECT_THAT(refusal(url), HasSubstr("credentials hold control characters")) << url;
   for (const char* url :
        {"http://a..b/", "http://.example/", "http://sh!op.example/", "http://shop.example../",
         "http://*.example/", "http://a,b/", "http://u@h@shop.example/", "http://a%2fb/"}) {

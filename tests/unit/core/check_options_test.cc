@@ -156,7 +156,7 @@ TEST(CheckOptions, UnfitValuesAreRefusedWithTheNameOfTheOption) {
       {"size_min", {"", "-1", "65MiB"}},
       {"size_max", {"", "1MB"}},
       {"http_version", {"", "3", "HTTP/2"}},
-      {"auth_user", {"a:b", "a\nb", std::string(257, 'x')}},
+      {"auth_user", {"a:b", "a\nb", "a\tb", std::string(257, 'x')}},
       {"auth_password_file", {std::string(4097, 'x')}},
       {"bearer_token_file", {std::string(4097, 'x')}},
       {"client_cert_file", {std::string(4097, 'x')}},
