@@ -20,6 +20,7 @@
 #include "checker/resolver.h"
 #include "checker/safe_text.h"
 #include "checker/target.h"
+#include "checker/warm_up.h"
 #include "core/ensure.h"
 #include "core/owner.h"
 #include "core/units.h"
@@ -186,7 +187,7 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);
   dialer_ = Dialer::make(rows_.size(), *reactor_);
-  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_);
+  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_, trace_);
   JudgeHandler& judged = *this;
   judge_ = std::make_unique<JudgeThread>(std::min(rows_.size(), kJudgedMax), *reactor_, clock_,
                                          judged);
@@ -208,6 +209,7 @@ core::Result<PlanRef> LaneChecker::prepare(const core::CheckOptions& options) {
     if (!servers) return servers.error();
     (*plan)->servers = *servers;
   }
+  if (trace_) warm_up(**plan, clock_);
   return PlanRef(std::move(*plan));
 }
 

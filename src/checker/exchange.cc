@@ -41,10 +41,11 @@ struct Row {
 class CurlExchange final : public Exchange, private IoHandler, private TransferHost {
  public:
   CurlExchange(std::size_t transfers_max, Reactor& reactor, const core::Clock& clock,
-               BodyMeans& bodies)
+               BodyMeans& bodies, bool exact)
       : reactor_(reactor),
         clock_(clock),
         bodies_(bodies),
+        exact_(exact),
         facts_(kTlsFactsMax),
         rows_(transfers_max),
         now_(clock.steady()) {
@@ -69,7 +70,9 @@ class CurlExchange final : public Exchange, private IoHandler, private TransferH
 
  private:
   // TransferHost
-  [[nodiscard]] SteadyTime now() const noexcept override { return now_; }
+  [[nodiscard]] SteadyTime now() const noexcept override {
+    return exact_ ? clock_.steady() : now_;
+  }
   [[nodiscard]] core::WallTime wall() const override { return clock_.wall(); }
   [[nodiscard]] TlsFactsCache& facts() noexcept override { return facts_; }
   void close_socket(int fd) noexcept override;
@@ -96,6 +99,7 @@ class CurlExchange final : public Exchange, private IoHandler, private TransferH
   Reactor& reactor_;
   const core::Clock& clock_;
   BodyMeans& bodies_;
+  bool exact_;
   TlsFactsCache facts_;
   HeaderList connect_to_;
   std::vector<Row> rows_;
@@ -193,7 +197,7 @@ void CurlExchange::deliver(std::uint32_t index, ExchangeResult&& result) {
   ExchangeHandler* handler = rows_[index].handler;
   const std::uint64_t tag = rows_[index].tag;
   release(index);
-  handler->on_exchanged(tag, std::move(result), now_);
+  handler->on_exchanged(tag, std::move(result), now());
 }
 
 Multi* CurlExchange::roomy_multi() {
@@ -325,8 +329,9 @@ std::optional<SteadyTime> CurlExchange::next_deadline() const {
 }  // namespace
 
 std::unique_ptr<Exchange> Exchange::make(std::size_t transfers_max, Reactor& reactor,
-                                         const core::Clock& clock, BodyMeans& bodies) {
-  return std::make_unique<CurlExchange>(transfers_max, reactor, clock, bodies);
+                                         const core::Clock& clock, BodyMeans& bodies,
+                                         bool exact) {
+  return std::make_unique<CurlExchange>(transfers_max, reactor, clock, bodies, exact);
 }
 
 }  // namespace watchwheel::checker

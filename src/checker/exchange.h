@@ -81,9 +81,11 @@ using ExchangeId = std::uint64_t;
 
 class Exchange : core::Pinned {
  public:
-  // `bodies` outlives it, and every result.
+  // `bodies` outlives it, and every result. With `exact` stamps are the clock's, read for each: for one check that a person
+  // looks at, where a turn is long beside what is measured.
   [[nodiscard]] static std::unique_ptr<Exchange> make(std::size_t transfers_max, Reactor& reactor,
-                                                      const core::Clock& clock, BodyMeans& bodies);
+                                                      const core::Clock& clock, BodyMeans& bodies,
+                                                      bool exact = false);
   virtual ~Exchange() = default;
 
   // Exactly one on_exchanged follows, unless expired or cancelled. More than transfers_max is the caller's mistake.
