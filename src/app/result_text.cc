@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kIndent = 2;
 constexpr std::size_t kValueAt = 14;  // Column of the values beside their labels.
-constexpr std::size_t kBarAt = 27;
+constexpr std::size_t kBarAt = 31;
 
 std::string shown_ms(core::Duration d) {
   std::array<char, 48> text{};
@@ -88,13 +88,39 @@ class ResultPage {
       page_.text(kIndent, "started at " + core::to_iso8601(result_.started_at));
   }
 
+  // The row of a phase.
+  static std::string_view ended_in(core::Phase phase) {
+    switch (phase) {
+      case core::Phase::Dns:
+        return "dns";
+      case core::Phase::Connect:
+        return "connect";
+      case core::Phase::Tls:
+        return "tls";
+      case core::Phase::Request:
+      case core::Phase::FirstByte:
+        return "first byte";
+      case core::Phase::Body:
+        return "transfer";
+      default:
+        return "";
+    }
+  }
+
   // One row for each redirect that was followed, then the phases of the last hop, each where it lies in the whole.
   void times() {
     page_.heading("Time");
     const double total = core::to_ms(result_.timings.total);
     core::Duration at{};
-    const auto row = [&](const std::string& label, const std::optional<core::Duration>& took) {
+    // The phase in which it ended has no time of its own: what was left of the whole went into it.
+    bool open = result_.cause != core::Cause::Ok;
+    const auto row = [&](std::string label, std::optional<core::Duration> took) {
       const core::Duration from = at;
+      if (!took && open && label == ended_in(result_.phase)) {
+        took = std::max(core::Duration::zero(), result_.timings.total - at);
+        label += " (end)";
+        open = false;
+      }
       if (took) at += *took;
       page_.bar(kIndent, label, kBarAt, took ? shown_ms(*took) : "-", core::to_ms(from),
                 core::to_ms(at), total);
@@ -170,7 +196,7 @@ class ResultPage {
     for (std::size_t i = 0; i < tls.chain.size(); ++i)
       row(i == 0 ? "chain" : "", std::to_string(i + 1) + ". " + tls.chain[i]);
     row("sha256", core::to_hex(tls.fingerprint));
-    row("spoken", tls.version + (tls.cipher.empty() ? "" : ", " + tls.cipher));
+    row("protocol", tls.version + (tls.cipher.empty() ? "" : ", " + tls.cipher));
   }
 
   [[nodiscard]] std::string validity(const core::TlsFacts& tls) const {

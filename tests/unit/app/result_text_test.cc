@@ -130,7 +130,7 @@ TEST(ResultText, WithoutUtf8AllIsAsciiAndWithoutColourNothingIsEscaped) {
               StartsWith("\x1b[1;31mDOWN\x1b[0m  http"));
 }
 
-// Bars begin where the phase before ended, and are as long as their share: 73 columns for the whole.
+// Bars begin where the phase before ended, and are as long as their share: 69 columns for the whole.
 TEST(ResultText, BarsAreToScale) {
   core::ProbeResult result = refused();
   result.timings = {.dns = 10ms,
@@ -146,15 +146,32 @@ TEST(ResultText, BarsAreToScale) {
     }
     return std::string();
   };
-  EXPECT_EQ(row("dns"), "  dns             10.0 ms  " + std::string(18, '#'));
-  EXPECT_EQ(row("connect"),
-            "  connect         10.0 ms  " + std::string(18, ' ') + std::string(18, '#'));
-  EXPECT_EQ(row("tls"), "  tls                   -");
-  EXPECT_EQ(row("first byte"),
-            "  first byte      20.0 ms  " + std::string(36, ' ') + std::string(37, '#'));
+  const auto bar = [](std::size_t from, std::size_t length) {
+    return std::string(from, ' ') + std::string(length, '#');
+  };
+  EXPECT_EQ(row("dns"), "  dns                 10.0 ms  " + bar(0, 17));
+  EXPECT_EQ(row("connect"), "  connect             10.0 ms  " + bar(17, 17));
+  EXPECT_EQ(row("tls"), "  tls                       -");
+  EXPECT_EQ(row("first byte"), "  first byte          20.0 ms  " + bar(34, 35));
   // Never invisible, never beyond the page.
-  EXPECT_EQ(row("transfer"), "  transfer         0.0 ms  " + std::string(72, ' ') + "#");
-  EXPECT_THAT(result_text("http://a.example/", result, kUtf8), HasSubstr("██████████████████▎\n"));
+  EXPECT_EQ(row("transfer"), "  transfer             0.0 ms  " + bar(68, 1));
+  EXPECT_THAT(result_text("http://a.example/", result, kUtf8), HasSubstr("  █████████████████▎\n"));
+}
+
+// A timeout is all in the phase that did not end.
+TEST(ResultText, ThePhaseInWhichItEndedHasTheTimeThatWasLeft) {
+  core::ProbeResult result = refused();
+  result.cause = core::Cause::TlsTimeout;
+  result.phase = core::Phase::Tls;
+  result.timings = {.dns = 1ms,
+                    .connect = 9ms,
+                    .tls = std::nullopt,
+                    .first_byte = std::nullopt,
+                    .transfer = std::nullopt,
+                    .total = 10s};
+  EXPECT_THAT(result_text("https://a.example/", result, kPlain),
+              AllOf(HasSubstr("\n  tls (end)         9990.0 ms  #####"),
+                    HasSubstr("\n  first byte                -\n")));
 }
 
 TEST(ResultText, EveryCauseAndWarningHasWords) {
