@@ -458,6 +458,7 @@ void LaneChecker::judge_response(Row& row, ExchangeResult&& result, SteadyTime n
   }
   stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
   if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
+  result.home_page = row.method == "GET" && row.at.path == "/" && result.head.status == 200;
   if (judged_quickly(*row.plan, result)) {
     if (row.traced) row.traced->trace.findings = content_findings(*row.plan, row.method, result);
     const Verdict verdict = judge_content(*row.plan, row.method, result);

@@ -138,10 +138,13 @@ std::optional<Verdict> size_problem(const ProbePlan& plan, const ExchangeResult&
   return std::nullopt;
 }
 
-std::optional<std::string> error_page(const ExchangeResult& result) {
+std::optional<std::string> error_page(const ProbePlan& plan, const ExchangeResult& result) {
   const auto page = result.body_cut ? std::nullopt : result.body->page();
   if (!page) return std::nullopt;
-  return recognise_error_page({.content_type = result.head.content_type, .body = *page});
+  // Who asks for an expression, and finds it in an empty body, wants it so.
+  return recognise_error_page({.content_type = result.head.content_type,
+                               .body = *page,
+                               .home_page = result.home_page && !plan.content.judge_text()});
 }
 
 Verdict no_room(const ExchangeResult& result) {
@@ -174,7 +177,7 @@ class Findings {
     }
     size();
     if (!plan_.body_rules.keep_page) return;
-    all_.push_back(error_page(result_).value_or("the page looks like no error page"));
+    all_.push_back(error_page(plan_, result_).value_or("the page looks like no error page"));
   }
 
  private:
@@ -259,7 +262,8 @@ Verdict judge_content(const ProbePlan& plan, std::string_view method,
     if (auto problem = json_verdict(plan, result)) return *std::move(problem);
   }
   if (auto problem = size_problem(plan, result)) return *std::move(problem);
-  if (auto match = error_page(result)) return {Cause::ContentErrorPage, Phase::Content, *match};
+  if (auto match = error_page(plan, result))
+    return {Cause::ContentErrorPage, Phase::Content, *match};
   return {};
 }
 

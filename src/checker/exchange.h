@@ -60,6 +60,7 @@ struct ExchangeResult {
   std::optional<BodyScan> body;  // When the body was wanted.
   bool body_cut = false;         // It went on beyond the cap, or beyond size_max.
   bool body_opaque = false;      // In a coding we do not know, so nothing was looked at.
+  bool home_page = false;        // By who asked: it answers a GET of "/" with 200 (error_pages.h).
   std::optional<core::SteadyTime> tls_done, first_byte;
   std::shared_ptr<const core::TlsFacts> tls;
   // When asked for a trace, as trace_lines.h keeps them: what was sent, and what came (interim responses and trailers too).

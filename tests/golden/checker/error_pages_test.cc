@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The corpus of pages/: error/RULE--VARIANT is recognised by RULE, healthy/* by nothing. A file ending in .txt came as text/plain,
-// .json as application/json, .html as text/html. All count as a site's front page, where most rules hold.
+// What the rules say of the pages in pages/. All count as a site's front page, where every rule may hold.
 #include "checker/error_pages.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -17,44 +14,10 @@
 
 #include "checker/body_scan.h"
 #include "checker/error_page_table.h"
+#include "corpus.h"
 
 namespace watchwheel::checker {
 namespace {
-
-namespace fs = std::filesystem;
-
-struct File {
-  std::string name;
-  std::string type;
-  std::string body;
-  // Of an error page.
-  [[nodiscard]] std::string rule() const { return name.substr(0, name.find("--")); }
-};
-
-std::vector<File> read_folder(const std::string& folder) {
-  const std::map<std::string, std::string> types{
-      {".html", "text/html; charset=utf-8"}, {".txt", "text/plain"}, {".json", "application/json"}};
-  std::vector<File> files;
-  for (const auto& entry : fs::directory_iterator(std::string(WATCHWHEEL_SOURCE_DIR) +
-                                                  "/tests/golden/checker/pages/" + folder)) {
-    std::ifstream in(entry.path(), std::ios::binary);
-    files.push_back({.name = entry.path().filename().string(),
-                     .type = types.at(entry.path().extension().string()),
-                     .body = {std::istreambuf_iterator<char>(in), {}}});
-  }
-  std::sort(files.begin(), files.end(),
-            [](const File& a, const File& b) { return a.name < b.name; });
-  return files;
-}
-
-const std::vector<File>& errors() {
-  static const std::vector<File> files = read_folder("error");
-  return files;
-}
-const std::vector<File>& healthy() {
-  static const std::vector<File> files = read_folder("healthy");
-  return files;
-}
 
 // The id of the rule that recognises it; "" when none does.
 std::string rule_of(const std::string& type, const std::string& body) {
@@ -117,17 +80,18 @@ std::string with_nested_tags(const std::string& body) {
 // ---- the corpus ----
 
 TEST(ErrorPageCorpus, EveryErrorPageIsRecognisedByItsRule) {
-  for (const File& file : errors())
+  for (const CorpusFile& file : error_pages())
     EXPECT_EQ(rule_of(file.type, file.body), file.rule()) << file.name;
 }
 
 TEST(ErrorPageCorpus, EveryHealthyPageIsHealthy) {
-  for (const File& file : healthy()) EXPECT_EQ(rule_of(file.type, file.body), "") << file.name;
+  for (const CorpusFile& file : healthy_pages())
+    EXPECT_EQ(rule_of(file.type, file.body), "") << file.name;
 }
 
 TEST(ErrorPageCorpus, EveryRuleHasAPage) {
   std::map<std::string, int> pages;
-  for (const File& file : errors()) ++pages[file.rule()];
+  for (const CorpusFile& file : error_pages()) ++pages[file.rule()];
   for (const std::string& id : rule_ids()) EXPECT_GE(pages[id], 1) << "of the rule " << id;
   for (const char* id : {"wordpress-db",    "wordpress-critical", "wordpress-maintenance",
                          "wordpress-setup", "php-fatal",          "php-memory",
@@ -148,11 +112,11 @@ TEST(ErrorPageCorpus, EveryRuleHasAPage) {
 }
 
 TEST(ErrorPageCorpus, TheHealthyPagesAreHard) {
-  EXPECT_GE(healthy().size(), 120U);
-  EXPECT_GE(errors().size(), 250U);
+  EXPECT_GE(healthy_pages().size(), 120U);
+  EXPECT_GE(error_pages().size(), 250U);
   // A rule that only looked for its phrase would call this many of them down.
   std::size_t named = 0;
-  for (const File& file : healthy()) {
+  for (const CorpusFile& file : healthy_pages()) {
     const std::string body = [&] {
       std::string text = file.body;
       std::transform(text.begin(), text.end(), text.begin(),
@@ -173,7 +137,7 @@ TEST(ErrorPageCorpus, TheHealthyPagesAreHard) {
 }
 
 TEST(ErrorPageCorpus, HealthyPagesStayHealthyHoweverTheyAreWritten) {
-  for (const File& file : healthy()) {
+  for (const CorpusFile& file : healthy_pages()) {
     EXPECT_EQ(rule_of(file.type, upper(file.body)), "") << file.name << " in capitals";
     EXPECT_EQ(rule_of(file.type, with_entities(file.body)), "") << file.name << " with entities";
     EXPECT_EQ(rule_of(file.type, with_comments(file.body)), "") << file.name << " with comments";
@@ -183,7 +147,7 @@ TEST(ErrorPageCorpus, HealthyPagesStayHealthyHoweverTheyAreWritten) {
 
 // What a server writes is in one form, but a proxy may rewrite it.
 TEST(ErrorPageCorpus, ErrorPagesAreRecognisedInCapitals) {
-  for (const File& file : errors()) {
+  for (const CorpusFile& file : error_pages()) {
     if (file.name.find("--cut-off") != std::string::npos) continue;  // PHP's own bytes count there.
     EXPECT_EQ(rule_of(file.type, upper(file.body)), file.rule()) << file.name;
   }
@@ -191,7 +155,7 @@ TEST(ErrorPageCorpus, ErrorPagesAreRecognisedInCapitals) {
 
 // A page that broke off anywhere is healthy or, now that it is shorter, an error page; it is never a crash.
 TEST(ErrorPageCorpus, PagesCutAnywhereAreRead) {
-  for (const File& file : errors()) {
+  for (const CorpusFile& file : error_pages()) {
     for (std::size_t cut = 0; cut < file.body.size(); cut += 1 + file.body.size() / 64) {
       const std::string rule = rule_of(file.type, file.body.substr(0, cut));
       EXPECT_TRUE(rule.empty() || rule_ids().contains(rule)) << rule;
@@ -212,7 +176,7 @@ TEST(ErrorPageCorpus, AnErrorPageQuotedInAnArticleIsHealthy) {
       "<a href=/d>Search</a></nav><article><h1>What we learned on Monday</h1><p>" +
       words + "</p>";
   const std::string after = "<p>" + words + "</p></article></body></html>";
-  for (const File& file : errors()) {
+  for (const CorpusFile& file : error_pages()) {
     std::string escaped;
     for (const char c : file.body) {
       if (c == '<') {
@@ -235,7 +199,7 @@ TEST(ErrorPageCorpus, AnErrorPageQuotedInAnArticleIsHealthy) {
 TEST(ErrorPageCorpus, TheSamePhraseInASiteWithAMenuIsHealthy) {
   const std::string menu =
       "<nav><a href=/>Home</a> <a href=/a>News</a> <a href=/b>Shop</a> <a href=/c>Help</a></nav>";
-  for (const File& file : errors()) {
+  for (const CorpusFile& file : error_pages()) {
     const std::size_t body = file.body.find("<body");
     if (body == std::string::npos) continue;
     const std::size_t begin = file.body.find('>', body) + 1;
@@ -255,8 +219,8 @@ TEST(ErrorPageCorpus, PiecesDoNotMatter) {
   BodyRules rules;
   rules.keep_page = true;
   for (const std::size_t piece : {1U, 7U, 100U, 1460U}) {
-    for (const std::vector<File>* files : {&errors(), &healthy()}) {
-      for (const File& file : *files) {
+    for (const std::vector<CorpusFile>* files : {&error_pages(), &healthy_pages()}) {
+      for (const CorpusFile& file : *files) {
         BodyScan scan(rules);
         for (std::size_t at = 0; at < file.body.size(); at += piece)
           scan.feed(std::string_view(file.body).substr(at, piece));
