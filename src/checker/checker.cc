@@ -38,6 +38,8 @@ constexpr std::size_t kDetailBytesMax = 512;
 constexpr std::size_t kJudgedMax = 1000;
 // After the deadline the dialer tells in the same turn what it came to; should it not, we do.
 constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
+// Dials that may hold two sockets, in a small table.
+constexpr std::size_t kPairsMin = 64;
 
 enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging, Judging };
 
@@ -186,7 +188,8 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
                                  servers, *reactor_, stats_);
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);
-  dialer_ = Dialer::make(rows_.size(), *reactor_);
+  const std::size_t pairs_max = std::max(kPairsMin, rows_.size() / 4);
+  dialer_ = Dialer::make(rows_.size(), pairs_max, *reactor_);
   exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_, trace_);
   JudgeHandler& judged = *this;
   judge_ = std::make_unique<JudgeThread>(std::min(rows_.size(), kJudgedMax), *reactor_, clock_,

@@ -5,8 +5,9 @@
 // Owns     the in-flight table, the DNS cache, the pools of curl handles and the trust store of one
 //          lane.
 // Thread   the lane's, for every call; stats() is for any thread.
-// Bounded  see Limits; descriptors: at most 2 a probe while it is dialled (IPv4 and IPv6 raced), 1
-//          afterwards, plus ~2 for each 200 probes and a few for DNS.
+// Bounded  see Limits; descriptors: 1 a probe, a second one (two addresses raced) for at most a
+//          quarter of in_flight_max of them, or 64; ~2 for each 200 probes; for each name server 4,
+//          and up to 96 under load and truncation.
 // Time     steady and wall time from the clock given, read once a turn; start() takes `now`.
 //
 // The lane waits on descriptor() becoming readable or next_deadline(), then calls turn(). It never

@@ -2,7 +2,9 @@
 //
 // The race. Addresses stand in one order, IPv6 and IPv4 in turn, IPv6 first. The first is tried; 250 ms later, or at once when it
 // fails, the next one is tried beside it. With both places taken and addresses left, the older attempt ends when it has had
-// its share of the time (time allowed / addresses, at least 250 ms), so that silent addresses cannot use up the whole of it.
+// its share of the time (time allowed / addresses, at least 250 ms), so that silent addresses cannot use up the whole of it. With
+// as many pairs of attempts under way as may be, a dial has one place: its next address comes when the first has failed or had its
+// share, or when a pair has ended.
 //
 // Which failure is told, when they differ. Our own want of descriptors, ports or memory comes first: with an address untried for
 // our sake nothing can be said about the site. Then what says most: refused, reset, unreachable, timed out. That we have no
@@ -136,7 +138,8 @@ void end_try(Row& row, const IpAddress& ip, const std::string& said) {
 
 class RacingDialer final : public Dialer, private IoHandler, private TimerHandler {
  public:
-  RacingDialer(std::size_t dials_max, Reactor& reactor) : dials_max_(dials_max), reactor_(reactor) {
+  RacingDialer(std::size_t dials_max, std::size_t pairs_max, Reactor& reactor)
+      : dials_max_(dials_max), pairs_max_(pairs_max), reactor_(reactor) {
     ENSURE(dials_max > 0 && dials_max < (std::size_t{1} << 31U), "a dialer must hold dials");
   }
 
@@ -202,7 +205,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
   void release(Row& row) {
     reactor_.disarm(row.timer);
     row.timer = 0;
-    for (Attempt& attempt : row.attempts) drop(attempt);
+    for (Attempt& attempt : row.attempts) drop(row, attempt);
     if (row.connected >= 0) ::close(row.connected);
     row.connected = -1;
     row.tries.reset();
@@ -215,10 +218,16 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     return (DialId{rows_[index].generation} << 32U) | (index + 1);
   }
 
-  void drop(Attempt& attempt) {
+  void drop(Row& row, Attempt& attempt) {
     if (attempt.fd < 0) return;
     reactor_.forget(attempt.fd);
     ::close(attempt.fd);
+    end_attempt(row, attempt);
+  }
+
+  // Its socket is closed or somebody else's.
+  void end_attempt(Row& row, Attempt& attempt) {
+    if (under_way(row) == 2) --pairs_;
     attempt.fd = -1;
   }
 
@@ -233,11 +242,20 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     return row.connected >= 0 || (under_way(row) == 0 && row.next >= row.addresses.size());
   }
 
+  // Of those under way; there is one.
   static Attempt& oldest(Row& row) {
-    return row.attempts[0].started <= row.attempts[1].started ? row.attempts[0] : row.attempts[1];
+    auto& [a, b] = row.attempts;
+    if (a.fd < 0 || b.fd < 0) return a.fd < 0 ? b : a;
+    return a.started <= b.started ? a : b;
   }
 
-  static core::SteadyTime next_event(Row& row) {
+  // May another address be tried beside what is under way?
+  [[nodiscard]] bool has_place(const Row& row) const {
+    const std::size_t count = under_way(row);
+    return count == 0 || (count == 1 && pairs_ < pairs_max_);
+  }
+
+  [[nodiscard]] core::SteadyTime next_event(Row& row) const {
     if (row.next >= row.addresses.size()) return row.deadline;
     const auto next_start =
         under_way(row) < 2 ? row.last_start + kHeadStart
@@ -302,6 +320,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       ::close(fd);
       return false;
     }
+    if (under_way(row) == 1) ++pairs_;
     Attempt& free = row.attempts[0].fd < 0 ? row.attempts[0] : row.attempts[1];
     free = {fd, endpoint, now};
     row.last_start = now;
@@ -343,14 +362,14 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       if (cause == core::Cause::LocalNetwork) {
         row.cut_off[attempt.endpoint.ip.v6] = {cause, error, attempt.endpoint};
       }
-      drop(attempt);
+      drop(row, attempt);
       return;
     }
     reactor_.unwatch(attempt.fd);
     stop_watching_who_speaks(attempt.fd, attempt.endpoint.ip.v6);
     row.connected = attempt.fd;
     row.last = attempt.endpoint;
-    attempt.fd = -1;
+    end_attempt(row, attempt);
   }
 
   void on_timer(std::uint64_t tag, core::SteadyTime now) noexcept override {
@@ -365,13 +384,17 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       give_up(*row, now);
       return;
     }
-    if (under_way(*row) == 2 && now >= oldest(*row).started + row->share) {
+    if (!has_place(*row) && now >= oldest(*row).started + row->share) {
       Attempt& slow = oldest(*row);
       note(*row, core::Cause::ConnectTimeout, ETIMEDOUT, slow.endpoint);
-      drop(slow);
+      drop(*row, slow);
     }
     const std::size_t index = static_cast<std::size_t>(row - rows_.data());
-    if (under_way(*row) < 2) start_next(index, now);
+    if (has_place(*row)) {
+      start_next(index, now);
+    } else {
+      row->last_start = now;  // Looks again in a while.
+    }
     go_on(*row, now);
   }
 
@@ -461,6 +484,8 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
   }
 
   std::size_t dials_max_;
+  std::size_t pairs_max_;
+  std::size_t pairs_ = 0;  // Rows with two attempts under way.
   Reactor& reactor_;
   std::vector<Row> rows_;
   std::vector<std::size_t> free_;
@@ -468,8 +493,9 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
 
 }  // namespace
 
-std::unique_ptr<Dialer> Dialer::make(std::size_t dials_max, Reactor& reactor) {
-  return std::make_unique<RacingDialer>(dials_max, reactor);
+std::unique_ptr<Dialer> Dialer::make(std::size_t dials_max, std::size_t pairs_max,
+                                     Reactor& reactor) {
+  return std::make_unique<RacingDialer>(dials_max, pairs_max, reactor);
 }
 
 }  // namespace watchwheel::checker

@@ -4,8 +4,8 @@
 //
 // Owns     the sockets while they connect; a connected one is handed over, unwatched.
 // Thread   the lane's, for every call.
-// Bounded  one row a dial, at most two sockets connecting at a time in each; at most 16 addresses
-//          of each family are tried.
+// Bounded  one row a dial; one socket connecting in each, and a second one in at most `pairs_max` of
+//          them; at most 16 addresses of each family are tried.
 // Time     an address gets a head start of 250 ms (RFC 8305) before the next one is tried beside
 //          it; when it refuses, the next starts at once. The whole dial ends at its deadline: with
 //          one silent address the others still get their turn.
@@ -59,7 +59,8 @@ using DialId = std::uint64_t;
 
 class Dialer : core::Pinned {
  public:
-  [[nodiscard]] static std::unique_ptr<Dialer> make(std::size_t dials_max, Reactor& reactor);
+  // At most `dials_max` + `pairs_max` sockets.
+  [[nodiscard]] static std::unique_ptr<Dialer> make(std::size_t dials_max, std::size_t pairs_max, Reactor& reactor);
   virtual ~Dialer() = default;
 
   // Exactly one on_dialed follows, unless cancelled. More than dials_max at once is the caller's mistake.

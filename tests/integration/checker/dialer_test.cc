@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -92,7 +93,7 @@ class DialerTest : public ::testing::Test, public DialHandler {
  protected:
   void start(std::int64_t speed = 1, std::size_t events_max = 64) {
     loop.emplace(speed, events_max);
-    dialer = Dialer::make(2000, loop->reactor());
+    dialer = Dialer::make(2000, pairs_max, loop->reactor());
   }
   void TearDown() override {
     for (auto& [tag, dialed] : told) {
@@ -140,6 +141,7 @@ class DialerTest : public ::testing::Test, public DialHandler {
   std::map<std::uint64_t, Dialed> told;
   std::vector<Cidr> allow;
   bool allow_private = true;
+  std::size_t pairs_max = 2000;
   core::SteadyTime asked_at, told_at;
   std::uint64_t last_tag = 0;
   bool inside_dial = false;
@@ -234,6 +236,52 @@ TEST_F(DialerTest, SeveralSilentAddressesLeaveTimeForTheGoodOne) {
   ASSERT_EQ(result.cause, Cause::Ok) << result.detail;
   EXPECT_EQ(result.tried, 6);
   EXPECT_LT(told_at - asked_at, 1900ms);
+}
+
+// Goal: the number of sockets is bounded, and who finds no second place still gets its turn. Method: one place for a pair, and three
+// dials with a silent address before a good one.
+TEST_F(DialerTest, WithoutRoomForAPairTheNextAddressComesInTurn) {
+  const Port port("127.0.0.2", Port::Kind::Listening);
+  const Port silent("127.0.0.1", Port::Kind::Silent, port.number());
+  pairs_max = 1;
+  start();
+  const std::size_t before = open_descriptors();
+  std::size_t most = 0;
+  for (std::uint64_t tag = 1; tag <= 3; ++tag)
+    dial({"127.0.0.1", "127.0.0.1", "127.0.0.2"}, port.number(), tag, 1500ms);
+  ASSERT_TRUE(loop->run_until([&] {
+    const auto connected = static_cast<std::size_t>(std::count_if(
+        told.begin(), told.end(), [](const auto& one) { return one.second.fd >= 0; }));
+    most = std::max(most, open_descriptors() - before - connected);
+    return told.size() == 3;
+  }));
+  EXPECT_EQ(most, 4U);
+  for (const auto& [tag, result] : told) EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
+  TearDown();
+  pairs_max = 0;
+  start();
+  EXPECT_EQ(dialed({"127.0.0.1", "127.0.0.2"}, port.number(), 2s).cause, Cause::Ok);
+  EXPECT_GE(told_at - asked_at, 1s);  // Half of the time is the first one's.
+}
+
+// Goal: a handshake that takes long is waited for. Method: the queue of connections is full, and has room when the SYN comes again a
+// second later.
+TEST_F(DialerTest, ASlowHandshakeIsWaitedFor) {
+  const Port port("127.0.0.1", Port::Kind::Silent);
+  start();
+  dial({"127.0.0.1"}, port.number(), 1, 6s);
+  loop->run_for(200ms);
+  EXPECT_FALSE(told.contains(1));
+  ::fcntl(port.fd(), F_SETFL, O_NONBLOCK);
+  std::vector<int> taken;
+  ASSERT_TRUE(loop->run_until([&] {
+    const int fd = ::accept4(port.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (fd >= 0) taken.push_back(fd);
+    return told.contains(1);
+  }));
+  for (const int fd : taken) ::close(fd);
+  EXPECT_EQ(told[1].cause, Cause::Ok) << told[1].detail;
+  EXPECT_GE(told[1].took, 500ms);
 }
 
 TEST_F(DialerTest, Ipv6IsTriedFirst) {
