@@ -17,8 +17,6 @@ using Type = FakeDns::Type;
 using namespace std::chrono_literals;
 
 constexpr const char* kNobody = "127.0.0.1:1";  // A resolver's port on which nobody listens.
-constexpr const char* kImportRefuses =
-    "a list with such a URL is not imported: tests/unit/app/site_list_test.cc";
 
 class DnsCases : public CaseArea {
  public:
@@ -262,8 +260,7 @@ class DnsCases : public CaseArea {
                     .url = std::move(url),
                     .options = by(dns_.endpoint()),
                     .cause = cause,
-                    .phase = cause == Cause::Ok ? Phase::Done : Phase::Dns,
-                    .not_through_daemon = cause == Cause::TargetInvalid ? kImportRefuses : ""});
+                    .phase = cause == Cause::Ok ? Phase::Done : Phase::Dns});
   }
 
   void names() {
