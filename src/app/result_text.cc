@@ -41,7 +41,7 @@ class ResultPage {
 
   std::string write(std::string_view url) {
     verdict(without_userinfo(url));
-    times();
+    if (result_.cause != core::Cause::TargetInvalid || result_.redirects != 0) times();
     redirects();
     addresses();
     if (result_.tls) certificate();

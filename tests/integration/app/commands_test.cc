@@ -176,13 +176,52 @@ TEST_F(Commands, AtMostAHundredProblemsArePrinted) {
 }
 
 TEST_F(Commands, AnExportIsReadBackToTheSameSites) {
-  ASSERT_EQ(run({"sites", "add", "http://a.example/", "--keyword", "a \"b\", c", "--header", "A: 1",
-                 "--header", "B: 2", "--tag", "x", "--tag", "y", "--interval", "90s"})
+  ASSERT_EQ(run({"sites",
+                 "add",
+                 "http://a.example/",
+                 "--keyword",
+                 "a \"b\", c",
+                 "--header",
+                 "A: 1",
+                 "--header",
+                 "B: 2",
+                 "--tag",
+                 "x",
+                 "--tag",
+                 "y",
+                 "--interval",
+                 "90s",
+                 "--keyword",
+                 "second, \"text\"",
+                 "--body-match",
+                 "a{1,2} ",
+                 "--json-equals",
+                 "/a == \"x, y\"",
+                 "--json-equals",
+                 "/b/0 == null",
+                 "--expect-header",
+                 "!X-Y",
+                 "--expect-header",
+                 "Via ~ ^1",
+                 "--size-min",
+                 "10B",
+                 "--ignore-case",
+                 "true",
+                 "--http-version",
+                 "2",
+                 "--auth-user",
+                 "me",
+                 "--auth-password-file",
+                 "a-credential",
+                 "--client-cert-file",
+                 "/etc/c.pem"})
                 .status,
             0);
   ASSERT_EQ(run({"sites", "add", "http://b.example/"}).status, 0);
   ASSERT_EQ(run({"sites", "pause", "2"}).status, 0);
   const std::vector<Json> before = sites();
+  EXPECT_EQ(before.at(0)["keyword"], Json({"a \"b\", c", "second, \"text\""}));
+  EXPECT_EQ(before.at(0)["json_equals"], Json({"/a == \"x, y\"", "/b/0 == null"}));
   for (const std::string format : {"csv", "jsonl"}) {
     const Finished exported = run({"sites", "export", "--format", format});
     ASSERT_EQ(exported.status, 0) << exported.err;

@@ -158,6 +158,12 @@ TEST(ResultText, BarsAreToScale) {
   EXPECT_THAT(result_text("http://a.example/", result, kUtf8), HasSubstr("  █████████████████▎\n"));
 }
 
+TEST(ResultText, AUrlThatWasNeverAskedHasNoTimes) {
+  core::ProbeResult result = refused();
+  result.cause = core::Cause::TargetInvalid;
+  EXPECT_THAT(result_text("ftp://a.example/", result, kPlain), Not(HasSubstr("Time\n")));
+}
+
 // A timeout is all in the phase that did not end.
 TEST(ResultText, ThePhaseInWhichItEndedHasTheTimeThatWasLeft) {
   core::ProbeResult result = refused();
