@@ -30,6 +30,7 @@ enum class Where : std::uint8_t {
   Unused,
   NoTitle,  // None, or an empty one.
   TextHas,
+  TextLacks,
   MarkupHas,  // The page as sent, in lower case.
   MarkupLacks,
   LinksAtMost,  // A number.
@@ -45,7 +46,7 @@ enum class Shape : std::uint8_t {
 inline constexpr std::size_t kBareLinks = 3;
 inline constexpr std::size_t kSparseLinks = 12;
 
-// Between alternatives, written OR in the table. One of them must stand there; of MarkupLacks, none may.
+// Between alternatives, written OR in the table. One of them must stand there; of those that are lacking, none may.
 inline constexpr char kOr = '\n';
 
 struct Clue {

@@ -440,6 +440,8 @@ bool may_hold(const Clue& clue, const Judged& judged) {
       return begins(page.cut_off.text);
     case Where::TextHas:
       return !page.text.whole || one([&](std::string_view what) { return contains(text, what); });
+    case Where::TextLacks:
+      return !sure || !one([&](std::string_view what) { return contains(text, what); });
     case Where::MarkupHas:
       return !sure || one([&](std::string_view what) { return contains(*judged.markup, what); });
     case Where::MarkupLacks:

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checker/error_pages.h"
 #include "checker/stats.h"
 #include "core/mailbox.h"
 #include "core/ring.h"
@@ -228,6 +229,26 @@ void metric_snapshot(benchmark::State& state) {
   per_item(state, static_cast<std::uint64_t>(state.iterations()));
 }
 BENCHMARK(metric_snapshot);
+
+// Nearly every page is healthy. The first number is its bytes; the second says whether it has a heading, behind which little is
+// read.
+void healthy_page(benchmark::State& state) {
+  const auto bytes = static_cast<std::size_t>(state.range(0));
+  std::string page =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<title>Lamps and chairs - the lamp shop</title>\n"
+      "<script>window.dataLayer=window.dataLayer||[];</script>\n</head>\n<body>\n"
+      "<nav><a href=\"/\">Home</a> <a href=\"/lamps\">Lamps</a></nav>\n";
+  if (state.range(1) != 0) page += "<h1>New lamps for the winter</h1>\n";
+  while (page.size() < bytes) page += "<p class=\"text\">A lamp of <b>oak</b> and paper.</p>\n";
+  page.resize(bytes);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(checker::recognise_error_page(
+        {.content_type = "text/html; charset=utf-8", .body = page, .home_page = true}));
+  }
+  per_item(state, static_cast<std::uint64_t>(state.iterations()));
+}
+BENCHMARK(healthy_page)->Args({2048, 1})->Args({2048, 0})->Args({16384, 1})->Args({16384, 0});
 
 }  // namespace
 
