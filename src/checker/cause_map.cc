@@ -97,6 +97,8 @@ std::string client_text(const TransferEnd& end) {
       break;
     case ClientAsked::Unanswered:
       return "; it had asked for a client certificate, and none is set (client_cert_file)";
+    case ClientAsked::Withheld:
+      return "; it had asked for a client certificate, which is shown to the check's own site only";
     case ClientAsked::Answered:
       return "; it had asked for a client certificate and got the one of client_cert_file";
   }

@@ -16,11 +16,12 @@
 namespace watchwheel::checker {
 
 void Handshake::begin(const ProbePlan& plan, std::string_view host,
-                      const std::optional<IpAddress>& literal) {
+                      const std::optional<IpAddress>& literal, bool at_origin) {
   seen_ = Seen{};
   seen_.plan = &plan;
   seen_.host = host;
   seen_.literal = literal;
+  seen_.at_origin = at_origin;
 }
 
 core::Result<void> Handshake::install(ssl_ctx_st* context) {
@@ -35,7 +36,7 @@ core::Result<void> Handshake::install(ssl_ctx_st* context) {
   SSL_CTX_set_cert_cb(context, &Handshake::on_certificate_asked, this);
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_info_callback(context, &Handshake::on_state);
-  if (seen_.plan->client && !seen_.plan->client->install(context)) {
+  if (seen_.at_origin && seen_.plan->client && !seen_.plan->client->install(context)) {
     seen_.problem = "no memory for the client certificate";
     return core::Error{core::ErrorKind::Unavailable, seen_.problem};
   }

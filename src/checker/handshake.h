@@ -38,8 +38,10 @@ class Handshake {
  public:
   explicit Handshake(HandshakeHost& host) : host_(host) {}
 
-  // Forgets the one before; `plan` lives until it has ended.
-  void begin(const ProbePlan& plan, std::string_view host, const std::optional<IpAddress>& literal);
+  // Forgets the one before; `plan` lives until it has ended. Our certificate is shown `at_origin` only: where the check's URL
+  // points to.
+  void begin(const ProbePlan& plan, std::string_view host, const std::optional<IpAddress>& literal,
+             bool at_origin);
   // Forgets everything, the plan too.
   void reset() { seen_ = Seen{}; }
 
@@ -54,7 +56,8 @@ class Handshake {
   // Whether the server asked for a certificate of ours, and got one.
   [[nodiscard]] ClientAsked client_asked() const {
     if (!seen_.asked) return ClientAsked::No;
-    return seen_.plan->client ? ClientAsked::Answered : ClientAsked::Unanswered;
+    if (!seen_.plan->client) return ClientAsked::Unanswered;
+    return seen_.at_origin ? ClientAsked::Answered : ClientAsked::Withheld;
   }
   // What is wrong with the certificate, if the plan asks for that.
   [[nodiscard]] CertProblem certificate() const;
@@ -64,6 +67,7 @@ class Handshake {
     const ProbePlan* plan = nullptr;
     std::string host;
     std::optional<IpAddress> literal;
+    bool at_origin = false;
     CertVerdict certificate;
     std::shared_ptr<const core::TlsFacts> facts;
     std::optional<core::SteadyTime> done;

@@ -20,8 +20,9 @@ namespace watchwheel::checker {
 
 inline constexpr std::size_t kClientFileBytesMax = 64 * 1024;
 
-// Whether a server asked for our certificate in a handshake.
-enum class ClientAsked : std::uint8_t { No, Unanswered, Answered };
+// Whether a server asked for our certificate in a handshake, and what it got. Withheld: a redirect led there, and who a site's
+// monitor is, is nobody else's business.
+enum class ClientAsked : std::uint8_t { No, Unanswered, Withheld, Answered };
 
 class ClientCertificate : core::Pinned {
  public:

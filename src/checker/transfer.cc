@@ -119,7 +119,7 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   seen_.tag = tag;
   seen_.head.keep_for(request.plan->content);
   error_[0] = '\0';
-  if (target.tls) handshake_.begin(*request.plan, target.host, target.literal);
+  if (target.tls) handshake_.begin(*request.plan, target.host, target.literal, request.at_origin);
 
   CURL* easy = easy_.get();
   // The options' login wins over the URL's.

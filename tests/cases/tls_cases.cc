@@ -483,6 +483,13 @@ class TlsArea final : public CaseArea {
       add("client certificate of a stranger" + of, server, Cause::TlsHandshake, "unknown_ca (48)",
           with_bad);
     }
+    FaultServer& asks = serve({.certificate = root_.issue(spec()),
+                               .wants_client_certificate = true,
+                               .client_authority = clients_root_.certificate()});
+    FaultServer& leads_there = serve(root_.issue(spec()));
+    leads_there.otherwise(redirect(302, asks.url("/", kHost)));
+    add("client certificate asked for where a redirect leads", leads_there, Cause::TlsHandshake,
+        "shown to the check's own site only", with_good);
     up("client certificate that nobody asks for", serve(root_.issue(spec())), with_good);
   }
 
