@@ -11,8 +11,8 @@
 
 namespace watchwheel::app {
 
-// One JSON object, indented, without a final newline. `url` is what was asked for; credentials in it are left out. Bytes that are no UTF-8 are replaced.
-// With `headers` each hop of the trace has its header lines too.
+// One JSON object, indented, without a final newline. `url` is what was asked for; credentials in it are left out. Bytes that are
+// no UTF-8 are replaced. With `headers` each hop of the trace has its header lines too.
 [[nodiscard]] std::string result_json(std::string_view url, const core::ProbeResult& result,
                                       bool headers = false);
 

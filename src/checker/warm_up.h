@@ -3,8 +3,8 @@
 //
 // Thread   the lane's, up to 100 ms: before a check, never beside others.
 //
-// Reading the trust store takes some 60 ms, and OpenSSL's tables some more. Of a fleet's checks that is the first of thousands; of
-// the one check that a person asked for it would be told as the site's handshake.
+// Reading the trust store takes some 60 ms, and OpenSSL's tables some more. Of a fleet's checks that is the first of thousands;
+// of the one check that a person asked for it would be told as the site's handshake.
 #pragma once
 
 #include "checker/plan.h"
