@@ -5,7 +5,7 @@
 //
 // Pure; any thread.
 // Cost     microseconds. With expressions 2 ms for each and MiB; where one is of the hard kind, 5 to 10 ns for each step of its
-//          program and byte, which is seconds. JSON: 50 ms a MiB.
+//          program and byte, which is seconds. JSON: 50 to 100 ms a MiB.
 // Fails    as NotMeasured where the text could not be kept, or JSON was cut at max_body: neither says anything about the site.
 #pragma once
 
