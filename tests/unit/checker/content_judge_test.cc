@@ -162,6 +162,40 @@ TEST_F(ContentJudge, HeadIsJudgedByItsHeader) {
   expect(Cause::ContentHeader, "header X-A is \"2\"; it should be \"1\"", "HEAD");
 }
 
+// The lane must not stand still: what counts is the size of programs and texts together.
+TEST_F(ContentJudge, LongTextsAndLargeExpressionsAreNotForTheLane) {
+  make();
+  answer(std::string(60'000, 'x'));
+  EXPECT_TRUE(judged_quickly(plan, result));
+  options.body_match = {"Orders: [0-9]+"};
+  make();
+  answer(std::string(1'000, 'x'));
+  EXPECT_TRUE(judged_quickly(plan, result));
+  answer(std::string(90'000, 'x'));
+  EXPECT_FALSE(judged_quickly(plan, result));
+  options.body_match = {"[a-z]{1,900}x"};
+  make();
+  answer(std::string(1'000, 'x'));
+  EXPECT_FALSE(judged_quickly(plan, result));
+  options.body_match.clear();
+  options.json_equals = {"/a == 1"};
+  make();
+  answer(std::string(60'000, 'x'));
+  EXPECT_TRUE(judged_quickly(plan, result));
+  answer(std::string(70'000, 'x'));
+  EXPECT_FALSE(judged_quickly(plan, result));
+}
+
+TEST_F(ContentJudge, LongHeaderLinesAreNotForTheLaneEither) {
+  options.expect_header = {"X-A ~ [a-z]{1,900}x"};
+  make();
+  answer("");
+  result.head.asked = {{"X-A", std::string(100, 'a')}};
+  EXPECT_TRUE(judged_quickly(plan, result));
+  result.head.asked = {{"X-A", std::string(60'000, 'a')}};
+  EXPECT_FALSE(judged_quickly(plan, result));
+}
+
 // ---- findings ----
 
 TEST_F(ContentJudge, FindingsSayWhatCameOfEachThing) {
