@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <system_error>
 
 #include "checker/safe_text.h"
@@ -132,6 +133,72 @@ Verdict judge_connected(const TransferEnd& end) {
           "the server reset the connection before anything was sent"};
 }
 
+std::string received_text(const TransferEnd& end) {
+  if (end.body_expected >= 0) {
+    return std::to_string(end.body_bytes) + " of " + std::to_string(end.body_expected) + " bytes";
+  }
+  return std::to_string(end.body_bytes) + " bytes";
+}
+
+// "HTTP/2 stream 1 was not closed cleanly: INTERNAL_ERROR (err 2)" -> 2.
+std::optional<unsigned> stream_error_in(std::string_view error_text) {
+  constexpr std::string_view kMark = "(err ";
+  const std::size_t at = error_text.rfind(kMark);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view digits = error_text.substr(at + kMark.size());
+  unsigned error = 0;
+  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), error);
+  if (problem != std::errc{} || end == digits.data()) return std::nullopt;
+  return error;
+}
+
+// A stream that ended by an error. What our side finds wrong it calls PROTOCOL_ERROR and the like; a server that gives up says
+// CANCEL, INTERNAL_ERROR …. Nothing tells who said it, and a server that blames us broke off as well: the kind decides.
+bool is_violation(unsigned stream_error) {
+  return stream_error == 1 || stream_error == 3 || stream_error == 6 || stream_error == 9;
+}
+
+std::string stream_text(const TransferEnd& end) {
+  const std::size_t at = end.error_text.rfind(": ");
+  const std::string_view name =
+      at == std::string_view::npos ? end.error_text : end.error_text.substr(at + 2);
+  return printable(name.substr(0, name.find(" (err")), 100);
+}
+
+// Failures that only HTTP/2 has; nothing when it is one of any HTTP.
+std::optional<Verdict> judge_http2(const TransferEnd& end) {
+  const bool in_body = end.stage == Stage::Body;
+  if (end.asks_again) {
+    return Verdict{Cause::HttpClosed, Phase::FirstByte,
+                   "the server refused the HTTP/2 stream and wants to be asked again"};
+  }
+  if (end.curl_code == CURLE_HTTP2_STREAM) {
+    const bool violation = is_violation(stream_error_in(end.error_text).value_or(1));
+    const bool is_short =
+        end.body_expected >= 0 && end.body_bytes < static_cast<std::uint64_t>(end.body_expected);
+    if (in_body) {
+      return Verdict{violation && !is_short ? Cause::BodyMalformed : Cause::BodyTruncated,
+                     Phase::Body,
+                     "the HTTP/2 stream was broken off (" + stream_text(end) + ") after " +
+                         received_text(end)};
+    }
+    return Verdict{violation ? Cause::HttpMalformed : Cause::HttpClosed, Phase::FirstByte,
+                   "the HTTP/2 stream was broken off (" + stream_text(end) + ") without an answer"};
+  }
+  // A GOAWAY that leaves our request out; framing that nghttp2 cannot go on from leaves libcurl with an "empty reply".
+  if (end.curl_code == CURLE_HTTP2 && !in_body) {
+    return Verdict{Cause::HttpClosed, Phase::FirstByte,
+                   "the server ended the HTTP/2 connection without an answer"};
+  }
+  if (end.curl_code == CURLE_GOT_NOTHING && !in_body)
+    return Verdict{Cause::HttpMalformed, Phase::FirstByte, "what the server sends is not HTTP/2"};
+  if ((end.curl_code == CURLE_HTTP2 || end.curl_code == CURLE_GOT_NOTHING) && in_body) {
+    return Verdict{Cause::BodyTruncated, Phase::Body,
+                   "the HTTP/2 connection was broken off after " + received_text(end)};
+  }
+  return std::nullopt;
+}
+
 std::string malformed_text(const TransferEnd& end) {
   if (end.curl_code == CURLE_UNSUPPORTED_PROTOCOL) return "the answer is not HTTP";
   if (end.curl_code == CURLE_OUT_OF_MEMORY) return "a line of the response header is too long";
@@ -167,13 +234,6 @@ Verdict judge_head(const TransferEnd& end) {
     default:
       return {Cause::HttpMalformed, phase, malformed_text(end)};
   }
-}
-
-std::string received_text(const TransferEnd& end) {
-  if (end.body_expected >= 0) {
-    return std::to_string(end.body_bytes) + " of " + std::to_string(end.body_expected) + " bytes";
-  }
-  return std::to_string(end.body_bytes) + " bytes";
 }
 
 Verdict judge_body(const TransferEnd& end) {
@@ -260,6 +320,9 @@ Verdict judge_end(const TransferEnd& end) {
   if (end.curl_code == CURLE_URL_MALFORMAT) {
     return {Cause::TargetInvalid, Phase::Request,
             "the URL cannot be asked: " + printable(end.error_text, 200)};
+  }
+  if (end.http2 && end.stage >= Stage::Request) {
+    if (auto verdict = judge_http2(end)) return *std::move(verdict);
   }
   switch (end.stage) {
     case Stage::Connected:

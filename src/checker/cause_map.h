@@ -31,7 +31,10 @@ struct TransferEnd {
   std::string_view error_text{};  // libcurl's own words.
   Stage stage = Stage::Connected;
   bool tls = false;
-  int alert = -1;                   // The TLS alert the server sent, or -1.
+  bool http2 = false;
+  // libcurl wanted to ask again on another connection: the server refused the stream, or wants HTTP/1.1.
+  bool asks_again = false;
+  int alert = -1;  // The TLS alert the server sent, or -1.
   ClientAsked client = ClientAsked::No;
   CertProblem certificate{};        // Cause::Ok when the chain is good or was not seen.
   std::uint64_t head_bytes = 0;     // Of response header received.

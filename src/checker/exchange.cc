@@ -131,12 +131,8 @@ ExchangeId CurlExchange::begin(const ExchangeRequest& request, ExchangeHandler& 
   row.handler = &handler;
   row.tag = tag;
   ++row.generation;
-  if (!row.transfer) row.transfer = Transfer::make(*this, connect_to_.get());
-  if (!row.transfer) {
-    ::close(request.fd);
-    break_off(index);
-    return id_of(index);
-  }
+  TransferHost& host = *this;
+  if (!row.transfer) row.transfer = std::make_unique<Transfer>(host, connect_to_.get());
   void* place = &row;
   Multi* multi = row.transfer->prepare(request, handler, tag) ? roomy_multi() : nullptr;
   if (multi == nullptr ||

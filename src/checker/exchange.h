@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/exchange.h - one HTTP request and its response, on a socket that is already connected.
 //
-// Owns     libcurl: a pool of easy handles (one a transfer, constant options set once) and many
+// Owns     libcurl: an easy handle for each transfer under way (transfer.h says why) and many
 //          small multi handles, all their sockets on the lane's one Reactor; the connected sockets
 //          given to it.
 // Thread   the lane's, for every call.

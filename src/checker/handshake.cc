@@ -125,7 +125,13 @@ void Handshake::on_state(const ssl_st* session, int where, int value) noexcept {
   auto* handshake = static_cast<Handshake*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)));
   if (handshake == nullptr) return;
   Seen& seen = handshake->seen_;
-  if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && !seen.done) seen.done = handshake->host_.now();
+  if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && !seen.done) {
+    seen.done = handshake->host_.now();
+    const unsigned char* protocol = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(session, &protocol, &size);
+    seen.http2 = size == 2 && protocol[0] == 'h' && protocol[1] == '2';
+  }
   if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
     seen.alert = value & 0xff;
 }

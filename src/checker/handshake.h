@@ -49,6 +49,8 @@ class Handshake {
   [[nodiscard]] core::Result<void> install(ssl_ctx_st* context);
 
   [[nodiscard]] std::optional<core::SteadyTime> done() const { return seen_.done; }
+  // The server agreed to HTTP/2.
+  [[nodiscard]] bool http2() const { return seen_.http2; }
   [[nodiscard]] const std::shared_ptr<const core::TlsFacts>& facts() const { return seen_.facts; }
   // The alert the server sent, or -1.
   [[nodiscard]] int alert() const { return seen_.alert; }
@@ -71,6 +73,7 @@ class Handshake {
     CertVerdict certificate;
     std::shared_ptr<const core::TlsFacts> facts;
     std::optional<core::SteadyTime> done;
+    bool http2 = false;
     int alert = -1;
     bool asked = false;
     int security_level = 0;              // Of the context, before tls_min lowered it.

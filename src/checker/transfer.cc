@@ -62,23 +62,16 @@ class ScanSink final : public ByteSink {
 
 }  // namespace
 
-std::unique_ptr<Transfer> Transfer::make(TransferHost& host, curl_slist* connect_to) {
-  std::unique_ptr<Transfer> transfer(new Transfer(host));
-  transfer->easy_.reset(curl_easy_init());
-  if (!transfer->easy_ || !transfer->set_constants(connect_to)) return nullptr;
-  return transfer;
-}
-
 Transfer::~Transfer() {
   reset();
 }
 
-bool Transfer::set_constants(curl_slist* connect_to) {
+bool Transfer::set_constants() {
   CURL* easy = easy_.get();
   void* self = this;
   return set(easy, CURLOPT_ERRORBUFFER, error_.data()) && set(easy, CURLOPT_NOSIGNAL, 1L) &&
          // Every check has a connection of its own, which we made; nothing is looked up, kept or proxied.
-         set(easy, CURLOPT_CONNECT_TO, connect_to) && set(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) &&
+         set(easy, CURLOPT_CONNECT_TO, connect_to_) && set(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) &&
          set(easy, CURLOPT_FRESH_CONNECT, 1L) && set(easy, CURLOPT_FORBID_REUSE, 1L) &&
          set(easy, CURLOPT_PROXY, "") && set(easy, CURLOPT_NOPROXY, "*") &&
          set(easy, CURLOPT_OPENSOCKETFUNCTION, &Transfer::on_open) &&
@@ -87,13 +80,11 @@ bool Transfer::set_constants(curl_slist* connect_to) {
          set(easy, CURLOPT_CLOSESOCKETDATA, self) &&
          // Its own limit of 300 s would end our longest checks; ours is the only deadline.
          set(easy, CURLOPT_CONNECTTIMEOUT_MS, 1'000'000L) &&
-         set(easy, CURLOPT_PROTOCOLS_STR, "http,https") &&
-         set(easy, CURLOPT_HTTP09_ALLOWED, 0L) && set(easy, CURLOPT_FOLLOWLOCATION, 0L) &&
-         set(easy, CURLOPT_PATH_AS_IS, 1L) &&
+         set(easy, CURLOPT_PROTOCOLS_STR, "http,https") && set(easy, CURLOPT_HTTP09_ALLOWED, 0L) &&
+         set(easy, CURLOPT_FOLLOWLOCATION, 0L) && set(easy, CURLOPT_PATH_AS_IS, 1L) &&
          set(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC)) &&
          // Decoding is ours (body_decoder.h), and so is the header that asks for it (plan.cc).
-         set(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) &&
-         set(easy, CURLOPT_BUFFERSIZE, 16384L) &&
+         set(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) && set(easy, CURLOPT_BUFFERSIZE, 16384L) &&
          set(easy, CURLOPT_HEADERFUNCTION, &Transfer::on_header) &&
          set(easy, CURLOPT_HEADERDATA, self) &&
          set(easy, CURLOPT_WRITEFUNCTION, &Transfer::on_body) &&
@@ -121,7 +112,9 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   error_[0] = '\0';
   if (target.tls) handshake_.begin(*request.plan, target.host, target.literal, request.at_origin);
 
+  easy_.reset(curl_easy_init());
   CURL* easy = easy_.get();
+  if (easy == nullptr || !set_constants()) return false;
   // The options' login wins over the URL's.
   const std::optional<Login>& login = request.plan->login;
   const std::string& user = login ? login->user : target.user;
@@ -142,20 +135,8 @@ bool Transfer::set_form(const ExchangeRequest& request) {
   CURL* easy = easy_.get();
   const std::string method(request.method);
   const bool sends_body = request.with_body && !request.plan->options.body.empty();
-  const Form form = sends_body         ? Form::Other
-                    : method == "GET"  ? Form::Get
-                    : method == "HEAD" ? Form::Head
-                                       : Form::Other;
-  if (form == form_ && form != Form::Other) return true;
-  form_ = form;
-  // Naming a body makes a request a POST; HTTPGET undoes that, and NOBODY.
-  if (!set(easy, CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)) ||
-      !set(easy, CURLOPT_POSTFIELDSIZE, -1L) || !set(easy, CURLOPT_HTTPGET, 1L) ||
-      !set(easy, CURLOPT_CUSTOMREQUEST, static_cast<char*>(nullptr))) {
-    return false;
-  }
-  if (form == Form::Get) return true;
-  if (form == Form::Head) return set(easy, CURLOPT_NOBODY, 1L);
+  if (!sends_body && method == "GET") return true;
+  if (!sends_body && method == "HEAD") return set(easy, CURLOPT_NOBODY, 1L);
   if (!set(easy, CURLOPT_CUSTOMREQUEST, method.c_str())) return false;
   if (sends_body || method == "POST" || method == "PUT" || method == "PATCH") {
     const std::string& body = request.plan->options.body;
@@ -168,17 +149,17 @@ bool Transfer::set_form(const ExchangeRequest& request) {
 }
 
 bool Transfer::set_tracing(bool on) {
-  if (on) seen_.tracing = std::make_unique<Tracing>();
-  if (on == traces_) return true;
-  traces_ = on;
+  if (!on) return true;
+  seen_.tracing = std::make_unique<Tracing>();
   CURL* easy = easy_.get();
   void* self = this;
   return set(easy, CURLOPT_DEBUGFUNCTION, &Transfer::on_debug) &&
-         set(easy, CURLOPT_DEBUGDATA, self) && set(easy, CURLOPT_VERBOSE, on ? 1L : 0L);
+         set(easy, CURLOPT_DEBUGDATA, self) && set(easy, CURLOPT_VERBOSE, 1L);
 }
 
 void Transfer::reset() {
   if (seen_.fd != -1 && !seen_.opened) ::close(seen_.fd);
+  easy_.reset();
   seen_ = Seen{};
   handshake_.reset();
 }
@@ -186,7 +167,8 @@ void Transfer::reset() {
 // ---- the end ----
 
 Stage Transfer::stage(CURLcode code) const {
-  if (!seen_.opened || code == CURLE_COULDNT_CONNECT) return Stage::Connected;
+  if (!seen_.opened || (code == CURLE_COULDNT_CONNECT && !seen_.asks_again))
+    return Stage::Connected;
   if (seen_.tls && !handshake_.done()) return Stage::Tls;
   if (seen_.head.complete()) return Stage::Body;
   if (seen_.head.bytes() > 0) return Stage::Head;
@@ -202,8 +184,8 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   TransferEnd end;
   end.curl_code = static_cast<int>(code);
   end.error_text = !handshake_.problem().empty() ? std::string_view(handshake_.problem())
-                   : error_[0] != '\0'          ? std::string_view(error_.data())
-                                                : std::string_view(curl_easy_strerror(code));
+                   : error_[0] != '\0'           ? std::string_view(error_.data())
+                                                 : std::string_view(curl_easy_strerror(code));
   // libcurl keeps the number of an earlier check's error; it is this one's when the text speaks of it.
   long os_errno = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_errno);
@@ -213,6 +195,8 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   }
   end.stage = stage(code);
   end.tls = seen_.tls;
+  end.http2 = handshake_.http2();
+  end.asks_again = seen_.asks_again;
   end.alert = handshake_.alert();
   end.client = handshake_.client_asked();
   end.certificate = handshake_.certificate();
@@ -249,11 +233,13 @@ ExchangeResult Transfer::facts_so_far() {
 std::optional<Verdict> Transfer::judge_stop() const {
   switch (seen_.stop) {
     case Stop::HeadBad:
+      if (seen_.head.complete())  // The trailers.
+        return Verdict{Cause::BodyMalformed, core::Phase::Body, seen_.head.problem()};
       return Verdict{Cause::HttpMalformed, core::Phase::FirstByte, seen_.head.problem()};
     case Stop::BodyBroken:
-      return Verdict{Cause::BodyMalformed, core::Phase::Body,
-                     "the compressed body cannot be decoded: " +
-                         printable(seen_.decoder->problem(), 100)};
+      return Verdict{
+          Cause::BodyMalformed, core::Phase::Body,
+          "the compressed body cannot be decoded: " + printable(seen_.decoder->problem(), 100)};
     case Stop::NoMemory:
       return Verdict{Cause::LocalResources, core::Phase::Body, "no memory to decode the body"};
     case Stop::HeadEnough:
@@ -296,6 +282,7 @@ ExchangeResult Transfer::finish_expired(core::Duration allowed) {
 curl_socket_t Transfer::on_open(void* self, curlsocktype /*purpose*/,
                                 curl_sockaddr* address) noexcept {
   auto& seen = static_cast<Transfer*>(self)->seen_;
+  if (seen.opened) seen.asks_again = true;
   if (seen.fd == -1 || seen.opened) return CURL_SOCKET_BAD;
   seen.opened = true;
   sockaddr_storage peer{};

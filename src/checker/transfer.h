@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/transfer.h - one libcurl easy handle, and what its callbacks saw of the transfer under
-// way.
+// checker/transfer.h - one transfer of libcurl, and what its callbacks saw of it.
 //
-// Owns     the easy handle, reused from check to check; the connected socket until libcurl asks for
-//          it.
+// Owns     the easy handle while a transfer is under way; the connected socket until libcurl asks
+//          for it.
 // Thread   the lane's.
 // Bounded  header and body as exchange.h says.
 // Fails    prepare() says no when libcurl has no memory. No callback throws.
 //
-// Constant options are set once; prepare() sets every option that differs between checks, so that
-// nothing of one check (credentials, method, body, headers) reaches the next.
+// Each transfer has an easy handle of its own, so nothing of one check reaches the next. That is not
+// only tidy: libcurl 7.88 keeps a pointer to the last header that a handle saw, frees what it points
+// to, and writes through it when the handle's next response begins with a folded line (its issue
+// 11101). Any site could have broken our memory. A handle with all its options costs 3 us.
 #pragma once
 
 #include <curl/curl.h>
@@ -38,10 +39,12 @@ class TransferHost : public HandshakeHost {
 
 class Transfer : core::Pinned {
  public:
-  // `connect_to` outlives the transfer. Null: no memory.
-  [[nodiscard]] static std::unique_ptr<Transfer> make(TransferHost& host, curl_slist* connect_to);
+  // `connect_to` outlives it.
+  Transfer(TransferHost& host, curl_slist* connect_to)
+      : host_(host), connect_to_(connect_to), handshake_(host) {}
   ~Transfer();
 
+  // Null when none is under way.
   [[nodiscard]] CURL* easy() const { return easy_.get(); }
 
   // Takes the request's socket and makes the handle ready to be added to a multi handle.
@@ -57,13 +60,13 @@ class Transfer : core::Pinned {
   struct EasyDeleter {
     void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
   };
-  enum class Form : std::uint8_t { Unset, Get, Head, Other };
   // Why we ended it ourselves.
   enum class Stop : std::uint8_t { None, HeadEnough, HeadBad, BodyCap, BodyBroken, NoMemory };
 
   // For a person who asks about one site.
   struct Tracing {
-    std::string request;  // As it was sent; at most kTraceBytesMax. libcurl may tell of it in pieces.
+    // As it was sent; at most kTraceBytesMax. libcurl may tell of it in pieces.
+    std::string request;
     TraceLines response;
   };
 
@@ -72,7 +75,8 @@ class Transfer : core::Pinned {
     int fd = -1;
     Endpoint peer;
     bool tls = false;
-    bool opened = false;  // libcurl has the socket.
+    bool opened = false;      // libcurl has the socket.
+    bool asks_again = false;  // It wanted another one.
     const ProbePlan* plan = nullptr;
     ExchangeHandler* handler = nullptr;
     std::uint64_t tag = 0;
@@ -88,8 +92,7 @@ class Transfer : core::Pinned {
     std::unique_ptr<Tracing> tracing;  // Null: not asked for.
   };
 
-  explicit Transfer(TransferHost& host) : host_(host), handshake_(host) {}
-  [[nodiscard]] bool set_constants(curl_slist* connect_to);
+  [[nodiscard]] bool set_constants();
   [[nodiscard]] bool set_form(const ExchangeRequest& request);
   [[nodiscard]] bool set_tracing(bool on);
   [[nodiscard]] TransferEnd describe_end(CURLcode code) const;
@@ -113,9 +116,8 @@ class Transfer : core::Pinned {
   static CURLcode on_tls_context(CURL* easy, void* context, void* self) noexcept;
 
   TransferHost& host_;
+  curl_slist* connect_to_;
   std::unique_ptr<CURL, EasyDeleter> easy_;
-  Form form_ = Form::Unset;  // How the handle's method options stand.
-  bool traces_ = false;      // Whether libcurl tells what it sends.
   Seen seen_;
   Handshake handshake_;
   std::array<char, CURL_ERROR_SIZE> error_{};

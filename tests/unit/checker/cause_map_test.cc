@@ -24,6 +24,50 @@ struct Case {
   const char* detail;
 };
 
+// HTTP/2 has ends of its own: a stream, or the connection under it, broken off by an error.
+TEST(CauseMap, EndsOfHttp2) {
+  const auto judge = [](int code, Stage stage, std::string_view text, std::int64_t expected = -1,
+                        bool asks_again = false) {
+    TransferEnd end;
+    end.curl_code = code;
+    end.stage = stage;
+    end.error_text = text;
+    end.tls = end.http2 = true;
+    end.asks_again = asks_again;
+    end.body_bytes = stage == Stage::Body ? 3 : 0;
+    end.body_expected = expected;
+    return judge_end(end);
+  };
+  const auto stream = [](std::string_view name, int number) {
+    return "HTTP/2 stream 1 was not closed cleanly: " + std::string(name) + " (err " +
+           std::to_string(number) + ")";
+  };
+  EXPECT_EQ(judge(CURLE_OK, Stage::Body, "").cause, Cause::Ok);
+  const Verdict reset = judge(CURLE_HTTP2_STREAM, Stage::Head, stream("INTERNAL_ERROR", 2));
+  EXPECT_EQ(reset.cause, Cause::HttpClosed);
+  EXPECT_EQ(reset.phase, Phase::FirstByte);
+  EXPECT_THAT(reset.detail, HasSubstr("(INTERNAL_ERROR)"));
+  for (const int violation : {1, 3, 6, 9}) {
+    EXPECT_EQ(judge(CURLE_HTTP2_STREAM, Stage::Head, stream("X", violation)).cause,
+              Cause::HttpMalformed);
+    EXPECT_EQ(judge(CURLE_HTTP2_STREAM, Stage::Body, stream("X", violation)).cause,
+              Cause::BodyMalformed);
+    EXPECT_EQ(judge(CURLE_HTTP2_STREAM, Stage::Body, stream("X", violation), 9).cause,
+              Cause::BodyTruncated);
+  }
+  EXPECT_EQ(judge(CURLE_HTTP2_STREAM, Stage::Body, stream("CANCEL", 8)).cause,
+            Cause::BodyTruncated);
+  EXPECT_EQ(judge(CURLE_HTTP2, Stage::Head, "").cause, Cause::HttpClosed);
+  EXPECT_EQ(judge(CURLE_HTTP2, Stage::Body, "").cause, Cause::BodyTruncated);
+  EXPECT_EQ(judge(CURLE_GOT_NOTHING, Stage::Head, "").cause, Cause::HttpMalformed);
+  EXPECT_EQ(judge(CURLE_GOT_NOTHING, Stage::Body, "").cause, Cause::BodyTruncated);
+  EXPECT_EQ(judge(CURLE_PARTIAL_FILE, Stage::Head, "").cause, Cause::HttpClosed);
+  EXPECT_EQ(judge(CURLE_PARTIAL_FILE, Stage::Body, "").cause, Cause::BodyTruncated);
+  const Verdict refused = judge(CURLE_COULDNT_CONNECT, Stage::Head, "", -1, true);
+  EXPECT_EQ(refused.cause, Cause::HttpClosed);
+  EXPECT_THAT(refused.detail, HasSubstr("asked again"));
+}
+
 TEST(CauseMap, EachEndOfATransferMeansOneThing) {
   const std::vector<Case> cases{
       {"complete",
