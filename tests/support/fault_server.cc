@@ -225,6 +225,21 @@ int on_name(SSL* session, int* alert, void* manners) {
   return use(session, known->second) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// `protocol`: the one that the server agrees to.
+int choose_protocol(SSL* /*session*/, const unsigned char** chosen, unsigned char* size,
+                    const unsigned char* offered, unsigned int offered_size, void* protocol) {
+  const auto* wanted = static_cast<const std::string*>(protocol);
+  const unsigned char* end = offered + offered_size;
+  for (const unsigned char* at = offered; at < end; at += 1 + *at) {
+    const std::string_view name(reinterpret_cast<const char*>(at) + 1, *at);
+    if (name != *wanted) continue;
+    *chosen = at + 1;
+    *size = *at;
+    return SSL_TLSEXT_ERR_OK;
+  }
+  return SSL_TLSEXT_ERR_NOACK;
+}
+
 void ask_for_certificate(SSL_CTX* context, const TlsOptions& tls) {
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   if (!tls.client_authority) return;
@@ -253,6 +268,7 @@ Context make_context(const TlsOptions& tls) {
     throw std::runtime_error("fault server: groups");
   }
   if (tls.wants_client_certificate) ask_for_certificate(context, tls);
+  if (!tls.alpn.empty()) SSL_CTX_set_alpn_select_cb(context, &choose_protocol, &manners->tls.alpn);
   if (tls.refuses_names || tls.refuses_other_names || !tls.by_name.empty()) {
     // The macro for it casts in C's way.
     SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
@@ -334,6 +350,11 @@ struct FaultServer::Impl {
   Context context;           // Null: plain.
   std::condition_variable less;
   std::map<std::string, Script, std::less<>> paths;
+  struct Special {
+    std::string path, text;
+    Script script;
+  };
+  std::vector<Special> specials;
   Script other = status(404, "Not Found");
   std::optional<Script> at_connect, at_first_bytes;
   std::deque<std::string> log;
@@ -431,7 +452,12 @@ struct FaultServer::Impl {
     const std::lock_guard guard(mutex);
     log.push_back(request);
     if (log.size() > kLogMax) log.pop_front();
-    const auto at = paths.find(path_of(request));
+    const std::string path = path_of(request);
+    for (const Special& special : specials) {
+      if (special.path == path && request.find(special.text) != std::string::npos)
+        return special.script;
+    }
+    const auto at = paths.find(path);
     return at == paths.end() ? other : at->second;
   }
 
@@ -496,13 +522,24 @@ std::uint16_t FaultServer::port() const {
 std::string FaultServer::url(std::string_view path, std::string_view host) const {
   std::string where = host.empty() ? impl_->address : std::string(host);
   if (where.find(':') != std::string::npos) where = "[" + where + "]";
-  return (impl_->is_tls ? "https://" : "http://") + where + ":" +
-         std::to_string(port()) + std::string(path);
+  return (impl_->is_tls ? "https://" : "http://") + where + ":" + std::to_string(port()) +
+         std::string(path);
 }
 
 void FaultServer::on(std::string_view path, Script script) {
   const std::lock_guard guard(impl_->mutex);
   impl_->paths[std::string(path)] = std::move(script);
+}
+void FaultServer::on(std::string_view path, std::string_view text, Script script) {
+  const std::lock_guard guard(impl_->mutex);
+  impl_->specials.push_back({std::string(path), std::string(text), std::move(script)});
+}
+void FaultServer::take_little() {
+  const int least = 1;
+  must(::setsockopt(impl_->listener, SOL_SOCKET, SO_RCVBUF, &least, sizeof least), "buffer");
+  // The client's kernel makes room for ten segments, which on loopback are of 64 KiB.
+  const int segment = 536;
+  must(::setsockopt(impl_->listener, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment), "segment");
 }
 void FaultServer::otherwise(Script script) {
   const std::lock_guard guard(impl_->mutex);

@@ -70,6 +70,7 @@ struct TlsOptions {
   // Who must have issued the client's certificate; null: it is asked for, and no one is good enough.
   std::shared_ptr<x509_st> client_authority{};
   bool refuses_names = false;  // Answers the client's server name with the alert unrecognized_name.
+  std::string alpn{};          // The one protocol it agrees to ("h2"); "": knows nothing of ALPN.
   // By the client's server name; `certificate` for all others, and for clients that send none.
   std::map<std::string, Certificate, std::less<>> by_name{};
   bool refuses_other_names = false;  // Those that are not in `by_name`, with the same alert.
@@ -92,12 +93,17 @@ class FaultServer {
   [[nodiscard]] std::string url(std::string_view path = "/", std::string_view host = "") const;
 
   // After the head of a request (and its body, by Content-Length) for this path (without query). The last word wins.
+  // The beginning of an HTTP/2 connection looks like a request for the path "*".
   void on(std::string_view path, Script script);
+  // Only for requests that hold `text` somewhere; wins over the others of that path, the first such over the next.
+  void on(std::string_view path, std::string_view text, Script script);
   void otherwise(Script script);  // For other paths. 404 until set.
   // TLS of the connections from now on. Only for a server that has been given some.
   void set_tls(const TlsOptions& tls);
   // As soon as a connection is there, before TLS, instead of everything else.
   void on_connect(Script script);
+  // For connections from now on: the kernels at both ends hold little of what is not read.
+  void take_little();
   // As soon as the client's first bytes are there, before TLS, instead of everything else.
   void on_first_bytes(Script script);
 
