@@ -359,7 +359,8 @@ std::string url_without_secrets(std::string_view url) {
     authority.remove_prefix(at + 1);
   } else if (!ends_in_port_or_host(authority)) {
     // "user:pass/word@host": what follows the colon may be the beginning of a password.
-    return std::string(scheme) + "(unreadable)";
+    authority = "(unreadable)";
+    path = {};
   }
   path = path.substr(0, path.find_first_of("?#"));
   std::string shown;

@@ -266,6 +266,7 @@ TEST(UrlWithoutSecrets, KeepsPlaceAndDropsSecrets) {
         Case{"https://user:[p]w/x@shop.example/", "https://(unreadable)"},
         Case{"https://[::1]pw/x@shop.example/", "https://[::1]pw/x@shop.example/"},
         Case{"https://[user:pw/x@shop.example/", "https://(unreadable)"},
+        Case{"a\x1b://user:p/w@shop.example/", "a?://(unreadable)"},
         Case{"user:pw@shop.example", "shop.example"}, Case{"/relative?x=1", "/relative"},
         Case{"", ""}, Case{"http://a\nb/\x80", "http://a?b/?"}, Case{"ftp", "ftp"}}) {
     EXPECT_EQ(url_without_secrets(c.url), c.shown) << c.url;
