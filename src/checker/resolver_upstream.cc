@@ -229,7 +229,7 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   // Enters the query with the channel and sends it. False: it has ended already.
   bool transmit(Query& query, Channel& channel) {
     query.channel = &channel;
-    query.edns = edns_;
+    query.edns = edns_ && query.counts;
     query.in_send = true;
     query.ended_in_send = false;
     channel.fresh += query.fresh ? 1 : 0;
@@ -282,6 +282,7 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     const std::span<const std::uint8_t> answer{
         message, message == nullptr ? 0 : static_cast<std::size_t>(length)};
     if (!closing_ && ask_differently(query, answer)) return;
+    if (!answer.empty()) learn_of_edns(query);
     const std::uint64_t tag = query.tag;
     const bool counts = query.counts;
     QueryError error{query.channel->last_error, query.channel->tcp};
@@ -293,6 +294,13 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
       if (error.number == 0) error.number = ECONNREFUSED;
       handler_.on_answer(tag, number_, {}, error, now_);
     }
+  }
+
+  // Something on the way may drop what it does not know. A sign of life is asked for without EDNS: when that is answered and no
+  // question with it ever was, the rest go without.
+  void learn_of_edns(const Query& answered) {
+    if (answered.edns) edns_answered_ = true;
+    if (!answered.counts && !edns_answered_) edns_ = false;
   }
 
   // Over TCP after truncation, without EDNS for a server that does not know it. False: the answer stands as it is.
@@ -448,6 +456,7 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   std::uint64_t last_channel_ = 0;
   RandomIds ids_;
   bool edns_ = true;  // Until the server shows that it does not know it.
+  bool edns_answered_ = false;
   TimerId sweep_ = 0;
   core::SteadyTime now_ = core::kNoSteadyTime;  // Of the call that is under way.
   core::SteadyTime heard_ = core::kNoSteadyTime;

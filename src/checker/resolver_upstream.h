@@ -21,7 +21,7 @@
 // what comes from elsewhere. An answer with another id or question is dropped by c-ares and the right one still waited for.
 //
 // Size. Questions say that 1232 bytes are taken (EDNS, RFC 6891; the size that is not fragmented). A server that answers FORMERR
-// or NOTIMP is asked without it from then on.
+// or NOTIMP, or that is silent to all such questions and not to one without, is asked without it from then on.
 //
 // Truncation. The question is asked again over TCP, where it stays: over_tcp() tells it, because a server that truncates and then
 // is silent or refuses over TCP says nothing about the name. With kTcpMax under way the query fails with EAGAIN.

@@ -118,7 +118,8 @@ bool truncates(Kind kind) {
 }
 
 bool refuses_edns(Kind kind) {
-  return kind == Kind::NoEdns || kind == Kind::NoEdnsBare || kind == Kind::NoEdnsNotimp;
+  return kind == Kind::NoEdns || kind == Kind::NoEdnsBare || kind == Kind::NoEdnsNotimp ||
+         kind == Kind::NoEdnsSilent;
 }
 
 // What becomes of it once it is clear how it was asked.
@@ -368,6 +369,7 @@ struct FakeDns::Impl {
       answer = Answer{.kind = Kind::Nodata};
     }
     if (answer.kind == Kind::Silence) return std::nullopt;
+    if (answer.kind == Kind::NoEdnsSilent && question.edns_bytes != 0) return std::nullopt;
     return answer;
   }
 

@@ -40,7 +40,8 @@ class FakeDns {
     Notimp,
     NoEdns,         // Records; but FORMERR for a question with EDNS,
     NoEdnsBare,     // the same by a header alone,
-    NoEdnsNotimp,   // or NOTIMP.
+    NoEdnsNotimp,   // or NOTIMP,
+    NoEdnsSilent,   // or nothing.
     ShortHeader,    // Seven bytes.
     PointerLoop,    // A record whose name is a pointer to itself.
     LyingCount,     // Records, and a count of more.

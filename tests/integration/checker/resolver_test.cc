@@ -302,6 +302,19 @@ TEST_F(ResolverTest, AServerWithoutEdnsIsAskedWithoutIt) {
   }
 }
 
+// Goal: a middlebox that drops EDNS does not make the resolver dead. Time runs tenfold.
+TEST_F(ResolverTest, AServerThatIsSilentToEdnsIsAskedWithoutIt) {
+  for (const char* name : {"a.example", "b.example"}) {
+    dns.script(name, FakeDns::Type::A,
+               {{.kind = FakeDns::Kind::NoEdnsSilent, .addresses = {"192.0.2.1"}}});
+  }
+  start(10);
+  EXPECT_EQ(resolve("a.example", IpFamily::V4).cause, Cause::Ok);
+  EXPECT_LT(told_at - asked_at, 3s);
+  EXPECT_EQ(resolve("b.example", IpFamily::V4).cause, Cause::Ok);
+  EXPECT_LT(told_at - asked_at, 450ms);
+}
+
 // Goal: that a server does not know EDNS for one name costs no other name its answer: c-ares cuts it to 512 bytes then, which would
 // read as malformed. Method: both under way at once, the long answer later.
 TEST_F(ResolverTest, AFormerrAboutOneNameDoesNotCutTheAnswerAboutAnother) {
