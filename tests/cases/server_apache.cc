@@ -11,7 +11,7 @@ namespace {
 using core::Cause;
 using core::Phase;
 
-enum Port { kPlain, kFresh, kTls, kSnakeoil, kOtherAddress, kClientCert, kPorts };
+enum Port { kPlain, kFresh, kTls, kSnakeoil, kOtherAddress, kClientCert, kEmptied, kPorts };
 
 class ApacheCases : public CaseArea {
  public:
@@ -34,7 +34,7 @@ class ApacheCases : public CaseArea {
  private:
   static void write_pages(const TempDir& dir) {
     for (const char* folder : {"www", "www/shop", "www/files", "www/closed", "www/denied",
-                               "www/broken", "www/turning", "www/staff"})
+                               "www/broken", "www/turning", "www/staff", "emptied"})
       std::filesystem::create_directory(dir.file(folder));
     const std::string page =
         "<!DOCTYPE html><html><head><title>Bowls</title></head><body><h1>Bowls</h1>"
@@ -55,6 +55,8 @@ class ApacheCases : public CaseArea {
 
   std::string conf(const TempDir& dir, const RealServer::Ports& p) const {
     write_pages(dir);
+    // Within its directory, where it may read whoever it runs as.
+    std::filesystem::copy_file(authority_.ca_file(), dir.file("clients.pem"));
     const auto with_certificate = [&](Port port, const Certificate& certificate,
                                       const std::string& more = "") {
       const std::string pem = dir.file("port" + std::to_string(port) + ".pem");
@@ -80,6 +82,14 @@ Header set X-Frame-Options DENY
            R"(>
 DocumentRoot /usr/share/apache2/default-site
 <Directory /usr/share/apache2/default-site>
+Require all granted
+</Directory>
+</VirtualHost>
+<VirtualHost *:)" +
+           std::to_string(p[kEmptied]) + ">\nDocumentRoot " + dir.path() + "/emptied\n<Directory " +
+           dir.path() +
+           R"(/emptied>
+Options +Indexes
 Require all granted
 </Directory>
 </VirtualHost>
@@ -112,8 +122,9 @@ Require all granted
                 {{"auth_user", "staff"}, {"auth_password_file", files_.file("password")}}));
     all.push_back(failing("apache_default_page", plain("/", kFresh), Cause::ContentErrorPage,
                           Phase::Content));
+    all.push_back(healthy("apache_listing", plain("/files/"), {{"keyword", "glazes.txt"}}));
     all.push_back(
-        failing("apache_listing", plain("/files/"), Cause::ContentErrorPage, Phase::Content));
+        failing("apache_emptied", plain("/", kEmptied), Cause::ContentErrorPage, Phase::Content));
     all.push_back(failing("apache_header_unwanted", plain("/"), Cause::ContentHeader,
                           Phase::Content, {{"expect_header", "!Server"}}));
     all.push_back(failing("apache_expression_missing", plain("/"), Cause::KeywordMissing,

@@ -14,7 +14,17 @@ using core::Cause;
 using core::Phase;
 using namespace std::chrono_literals;
 
-enum Port { kPlain, kTls, kClientCert, kOldTls, kNewTls, kRefusesNames, kProxyProtocol, kPorts };
+enum Port {
+  kPlain,
+  kTls,
+  kClientCert,
+  kOldTls,
+  kNewTls,
+  kRefusesNames,
+  kProxyProtocol,
+  kEmptied,
+  kPorts
+};
 
 constexpr std::string_view kPage =
     "<!DOCTYPE html><html><head><title>Lanterns</title></head><body><h1>Lanterns</h1>"
@@ -98,6 +108,7 @@ class NginxCases : public CaseArea {
   std::string conf(const TempDir& dir, const RealServer::Ports& p) const {
     std::filesystem::create_directory(dir.file("www"));
     std::filesystem::create_directory(dir.file("www/files"));
+    std::filesystem::create_directory(dir.file("emptied"));
     dir.write("www/index.html", kPage);
     dir.write("www/lanterns.html", kPage);
     dir.write("www/files/price-list.txt", "one lantern, one coin\n");
@@ -150,7 +161,8 @@ class NginxCases : public CaseArea {
            tls_port(p[kNewTls], "ssl_protocols TLSv1.2;\n") +
            tls_port(p[kRefusesNames], "ssl_reject_handshake on;\n") +
            "server {\nlisten 127.0.0.1:" + std::to_string(p[kProxyProtocol]) +
-           " proxy_protocol;\nreturn 200 \"never\";\n}\n";
+           " proxy_protocol;\nreturn 200 \"never\";\n}\nserver {\nlisten 127.0.0.1:" +
+           std::to_string(p[kEmptied]) + ";\nroot " + dir.file("emptied") + ";\nautoindex on;\n}\n";
   }
 
   static std::string read(const std::string& path) {
@@ -229,7 +241,6 @@ class NginxCases : public CaseArea {
       all.push_back(failing(name, plain(path), cause, Phase::Content, std::move(options)));
     };
     page("nginx_default_page", "/new-server", Cause::ContentErrorPage);
-    page("nginx_listing", "/files/", Cause::ContentErrorPage);
     page("nginx_maintenance_with_200", "/maintenance-with-200", Cause::ContentErrorPage);
     page("nginx_lost_with_200", "/lost", Cause::ContentErrorPage);
     page("nginx_keyword_missing", "/long.html", Cause::KeywordMissing, {{"keyword", "candle"}});
@@ -243,8 +254,11 @@ class NginxCases : public CaseArea {
     all.push_back(healthy("nginx_json", plain("/health"), {{"json_equals", "/status == \"ok\""}}));
     all.push_back(healthy("nginx_header", plain("/"),
                           {{"expect_header", "Server ~ ^nginx\nContent-Type: text/html"}}));
-    all.push_back(
-        healthy("nginx_listing_wanted", plain("/files/"), {{"detect_error_pages", "false"}}));
+    // Files to fetch are what a site may be for; a root without any is what a failed deployment leaves.
+    const std::string emptied = "http://127.0.0.1:" + std::to_string(nginx_.port(kEmptied)) + "/";
+    all.push_back(healthy("nginx_listing", plain("/files/"), {{"keyword", "price-list.txt"}}));
+    all.push_back(failing("nginx_emptied", emptied, Cause::ContentErrorPage, Phase::Content));
+    all.push_back(healthy("nginx_emptied_and_wanted", emptied, {{"detect_error_pages", "false"}}));
   }
 
   void add_proxied(std::vector<CheckCase>& all) const {

@@ -2,8 +2,8 @@
 #include "support/real_server.h"
 
 #include <arpa/inet.h>
+#include <pwd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -53,8 +53,8 @@ std::set<std::string> listeners(int port) {
   return inodes;
 }
 
-// Whether it is this process that listens on the port, and not who was quicker. Where the machine does not let us look (it
-// changed its user): whether anybody does.
+// Whether it is this process that listens on the port, and not who was quicker. Where the machine does not let us look (another
+// user's process): whether anybody does.
 bool listens(pid_t pid, int port) {
   const std::set<std::string> inodes = listeners(port);
   std::error_code denied;
@@ -66,6 +66,13 @@ bool listens(pid_t pid, int port) {
     if (inodes.contains(std::filesystem::read_symlink(fd.path(), gone).string())) return true;
   }
   return false;
+}
+
+void give_to(const passwd& user, const std::string& path) {
+  bool given = lchown(path.c_str(), user.pw_uid, user.pw_gid) == 0;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(path))
+    given &= lchown(file.path().c_str(), user.pw_uid, user.pw_gid) == 0;
+  if (!given) throw std::runtime_error("cannot give " + path + " to another user");
 }
 
 }  // namespace
@@ -96,15 +103,22 @@ RealServer::~RealServer() = default;
 std::string RealServer::try_start(const Recipe& recipe) {
   process_.reset();
   dir_ = std::make_unique<TempDir>();
-  // Apache gives up being root and must still get at its pages.
-  chmod(dir_->path().c_str(), 0755);
   ports_.clear();
   while (ports_.size() < recipe.ports) {
     const int port = free_port();
     if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) ports_.push_back(port);
   }
   std::vector<std::string> argv{"setpriv", "--pdeathsig", "KILL"};
-  for (std::string& word : recipe.prepare(*dir_, ports_)) argv.push_back(std::move(word));
+  std::vector<std::string> command = recipe.prepare(*dir_, ports_);
+  if (recipe.as_nobody && geteuid() == 0) {
+    const passwd* nobody = getpwnam("nobody");
+    if (nobody == nullptr) throw std::runtime_error("there is no user nobody");
+    give_to(*nobody, dir_->path());
+    // At once and not by the server itself: who changes its user forgets whose death ends it.
+    argv.insert(argv.end(), {"--reuid", std::to_string(nobody->pw_uid), "--regid",
+                             std::to_string(nobody->pw_gid), "--clear-groups"});
+  }
+  for (std::string& word : command) argv.push_back(std::move(word));
   process_ = std::make_unique<ChildProcess>(argv);
 
   const pid_t pid = process_->pid();

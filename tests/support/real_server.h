@@ -2,7 +2,7 @@
 // support/real_server.h - a server as its makers ship it, run by a test from files of its own on loopback ports of its own.
 //
 // Owns     one process in the foreground and its directory; both are gone with the object, the process also when the test's
-//          thread dies first (unless the server changed its user).
+//          thread dies first.
 // Thread   the test's.
 // Bounded  kTries starts (another process may take a port that was free), 20 s until it answers.
 // Fails    by exception, with what the server wrote: a machine without the program cannot run the test, and says so.
@@ -32,6 +32,8 @@ class RealServer : core::Pinned {
     std::size_t ports = 1;  // How many it needs.
     // Writes its files (again at each try) and gives its command line.
     std::function<std::vector<std::string>(const TempDir& dir, const Ports& ports)> prepare;
+    // As root it runs as the user nobody, who gets its files.
+    bool as_nobody = false;
     // True once it answers, asked when it listens on all its ports (TCP). Empty: then it does.
     std::function<bool(const Ports& ports)> answers = {};
   };
