@@ -50,7 +50,7 @@ class BodyDecoder {
     NoMemory,
   };
 
-  // `codings` in the order of the header: the last one is undone first. Gives out at most `bytes_max`.
+  // `codings` in the order of the header, at least one: the last one is undone first. Gives out at most `bytes_max`.
   BodyDecoder(const std::vector<ContentCoding>& codings, std::uint64_t bytes_max);
   ~BodyDecoder();
   BodyDecoder(BodyDecoder&&) noexcept;
