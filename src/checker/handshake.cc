@@ -98,8 +98,8 @@ CertVerdict Handshake::verify(x509_store_ctx_st* context, const PresentedChain& 
   return verdict;
 }
 
-// All that the walk over a chain depends on, but the time: the certificates, whom we trust, and what is asked of them. The purpose
-// is always that of a TLS server, as TLS clients ask.
+// All that the walk over a chain depends on, but the time: the certificates, whom we trust, and what is asked of them. The
+// purpose is always that of a TLS server, as TLS clients ask.
 Digest Handshake::hash_with_rules(x509_store_ctx_st* context, const Digest& chain) const {
   const X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
   const std::array<std::uint64_t, 4> also{

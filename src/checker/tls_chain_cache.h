@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/tls_chain_cache.h - certificate chains that were verified not long ago, so that the signatures of an unchanged chain need
-// not be verified again at every check. It saves a sixth of a handshake's CPU, a quarter where decoding is cheap.
+// checker/tls_chain_cache.h - certificate chains that were verified not long ago, so that the signatures of an unchanged chain
+// need not be verified again at every check. It saves a sixth of a handshake's CPU, a quarter where decoding is cheap.
 //
-// It stands for the walk over the chain alone: issuers, signatures, constraints, dates. Whoever uses it still checks the name and
-// the leaf's dates each time, and TLS itself proves each time, by the handshake's signature, that the server has the leaf's key. A
-// chain is known by a hash over everything that the walk reads: each certificate presented, the trust store as it was loaded, and
-// the rules. So whatever changes is another chain. Failures are never kept: what is wrong is found out anew each time.
+// It stands for the walk over the chain alone: issuers, signatures, constraints, dates. Whoever uses it still checks the name
+// and the leaf's dates each time, and TLS itself proves each time, by the handshake's signature, that the server has the leaf's
+// key. A chain is known by a hash over everything that the walk reads: each certificate presented, the trust store as it was
+// loaded, and the rules. So whatever changes is another chain. Failures are never kept: what is wrong is found out anew each
+// time.
 //
 // Owns     the chains verified last.
 // Thread   the lane's.

@@ -132,7 +132,8 @@ std::optional<Decoded> look_at(std::string_view pem) {
 
 constexpr std::array<int, 2> kKeyTypes{NID_X9_62_id_ecPublicKey, NID_rsaEncryption};
 
-// OpenSSL asks a plain function for them, so they are as global as the registration itself. Set before it, constant while it stands.
+// OpenSSL asks a plain function for them, so they are as global as the registration itself. Set before it, constant while it
+// stands.
 std::array<EVP_PKEY_METHOD*, kKeyTypes.size()>
     methods{};             // NOLINT(*-avoid-non-const-global-variables)
 ENGINE* engine = nullptr;  // NOLINT(*-avoid-non-const-global-variables)

@@ -34,7 +34,7 @@ class FastDecoding : core::Pinned {
   ~FastDecoding();
 
   [[nodiscard]] bool on() const { return on_; }
-  // Of what was chosen: "self_test_passed", "switched_off", "openssl_3.5.0", "provider_fips" … No blanks: it stands in a log line.
+  // Of what was chosen: "self_test_passed", "switched_off", "openssl_3.5.0", "provider_fips" … No blanks: for a log line.
   [[nodiscard]] const std::string& reason() const { return reason_; }
 
  private:

@@ -8,8 +8,8 @@
 // Thread   the lane's.
 // Bounded  one store for each file named by plans that live; verified chains by `chains_max`.
 // Time     steady time for how often the disk is looked at, wall time against the ages of files; both passed in.
-// Fails    as values. Once loaded, a store that cannot be read any more stays as it was: sites are not untrusted because a file of
-//          ours is away. That is counted: Stats::trust_reload_failures.
+// Fails    as values. Once loaded, a store that cannot be read any more stays as it was: sites are not untrusted because a file
+//          of ours is away. That is counted: Stats::trust_reload_failures.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Handshakes and certificates: healthy ones of every kind, and whatever can be wrong with them. One server for each; names come from
-// a name server of this file, certificates from authorities that are made here.
+// Handshakes and certificates: healthy ones of every kind, and whatever can be wrong with them. One server for each; names come
+// from a name server of this file, certificates from authorities that are made here.
 #include <openssl/ssl.h>
 
 #include <map>

@@ -63,7 +63,7 @@ struct TlsOptions {
   Certificate certificate{};
   int version_min = 0;  // TLS1_VERSION …; 0: OpenSSL's own.
   int version_max = 0;
-  std::string ciphers{};  // TLS 1.2 and below; "": OpenSSL's own.
+  std::string ciphers{};       // TLS 1.2 and below; "": OpenSSL's own.
   std::string ciphersuites{};  // TLS 1.3; "": OpenSSL's own.
   std::string groups{};        // For the key exchange; "": OpenSSL's own.
   bool wants_client_certificate = false;
