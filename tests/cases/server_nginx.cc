@@ -292,6 +292,10 @@ class NginxCases : public CaseArea {
                                  trusting({{"http_version", "2"}})));
     all.push_back(failing("nginx_tls_closed", tls("shop", "/closed"), Cause::HttpClosed,
                           Phase::FirstByte, trusting()));
+    // nginx breaks the stream off as an error of protocol, which is also what libcurl says of its own finds.
+    all.push_back(failing("nginx_http2_closed", tls("shop", "/closed"), Cause::HttpMalformed,
+                          Phase::FirstByte, trusting({{"http_version", "2"}})));
+    all.back().detail = "broken off";
     const auto bad = [&](const char* name, const std::string& url, Cause cause,
                          core::SiteOptions options) {
       all.push_back(failing(name, url, cause, Phase::Tls, std::move(options)));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -98,7 +99,10 @@ RealServer::RealServer(const Recipe& recipe) {
   throw std::runtime_error(recipe.name + " does not start:\n" + why);
 }
 
-RealServer::~RealServer() = default;
+// It has nothing to save, and Apache takes seconds to stop in good order.
+RealServer::~RealServer() {
+  if (process_) process_->signal(SIGKILL);
+}
 
 std::string RealServer::try_start(const Recipe& recipe) {
   process_.reset();
