@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The race. Addresses stand in one order, IPv6 and IPv4 in turn, IPv6 first. The first is tried; 250 ms later, or at once when it
-// fails, the next one is tried beside it. With both places taken and addresses left, the older attempt ends when it has had
-// its share of the time (time allowed / addresses, at least 250 ms), so that silent addresses cannot use up the whole of it. With
-// as many pairs of attempts under way as may be, a dial has one place: its next address comes when the first has failed or had its
-// share, or when a pair has ended.
+// The race. Addresses stand in one order, IPv6 and IPv4 in turn, IPv6 first. The first is tried; 250 ms later, or at once when
+// it fails, the next one is tried beside it. With both places taken and addresses left, the older attempt ends when it has had
+// its share of the time (time allowed / addresses, at least 250 ms), so that silent addresses cannot use up the whole of it.
+// With as many pairs of attempts under way as may be, a dial has one place: its next address comes when the first has failed
+// or had its share, or when a pair has ended.
 //
-// Which failure is told, when they differ. Our own want of descriptors, ports or memory comes first: with an address untried for
-// our sake nothing can be said about the site. Then what says most: refused, reset, unreachable, timed out. That we have no
+// Which failure is told, when they differ. Our own want of descriptors, ports or memory comes first: with an address untried
+// for our sake nothing can be said about the site. Then what says most: refused, reset, unreachable, timed out. That we have no
 // route (a host without IPv6) comes last: it is told only when there is nothing else. Silence says nothing when our own kernel
 // called another address of the same family unreachable meanwhile: the same dead gateway explains both.
 #include "checker/dialer.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A *request* is one asker; it needs one or two lookups (A, AAAA), which all who ask the same share. The *cache* keeps what lookups
-// found.
+// A *request* is one asker; it needs one or two lookups (A, AAAA), which all who ask the same share. The *cache* keeps what
+// lookups found.
 //
 // A request for both families waits for both, but only 50 ms (RFC 8305) for the second once the first has addresses; the late
 // one still goes into the cache. All answers to askers leave through a timer that is due at once: nothing is called from within

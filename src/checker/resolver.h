@@ -15,15 +15,15 @@
 //          resolver from a dead name), never the one for the other.
 //
 // What is said of a name: NXDOMAIN is dns_nxdomain; an empty answer dns_no_address; REFUSED and a referral to other servers
-// dns_refused; SERVFAIL (what a validating resolver says of broken DNSSEC), FORMERR, NOTIMP and the other codes dns_servfail, by
-// their own name in the detail; what does not add up, aliases in a circle or more than 16 of them dns_malformed; silence about
-// this name dns_timeout. Truncated, and then nothing or a refusal over TCP: resolver_unreachable. Answers to other questions, with
-// other ids or from elsewhere are left aside. An answer that ends at an alias without a word about its target is followed by
-// asking for the target.
+// dns_refused; SERVFAIL (what a validating resolver says of broken DNSSEC), FORMERR, NOTIMP and the other codes dns_servfail,
+// by their own name in the detail; what does not add up, aliases in a circle or more than 16 of them dns_malformed; silence
+// about this name dns_timeout. Truncated, and then nothing or a refusal over TCP: resolver_unreachable. Answers to other
+// questions, with other ids or from elsewhere are left aside. An answer that ends at an alias without a word about its target
+// is followed by asking for the target.
 //
-// Both families are asked for, where both may be used: addresses of either are enough, whatever became of the other. With none, the
-// failure that says most is told: NXDOMAIN (but for NXDOMAIN beside "no such address": the name exists then), ours, SERVFAIL,
-// REFUSED, malformed, silence, "no such address".
+// Both families are asked for, where both may be used: addresses of either are enough, whatever became of the other. With
+// none, the failure that says most is told: NXDOMAIN (but for NXDOMAIN beside "no such address": the name exists then), ours,
+// SERVFAIL, REFUSED, malformed, silence, "no such address".
 //
 // /etc/hosts is not read: a fleet is checked by what the world is told. "localhost" and what ends in it is loopback (RFC 6761),
 // "onion" does not exist (RFC 7686); neither is asked for. Names of one label are asked as they are: no search list.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/resolver_answer.h - reads the answer of a name server.
 //
-// Pure; any thread. Every byte comes from outside: nothing is read past its end, names are followed backwards only, and what does
-// not add up is Malformed.
+// Pure; any thread. Every byte comes from outside: nothing is read past its end, names are followed backwards only, and what
+// does not add up is Malformed.
 #pragma once
 
 #include <cstdint>
@@ -32,10 +32,11 @@ struct DnsAnswer {
   bool other_question = false;  // It answers a question that was not asked: nothing else is set.
 };
 
-// The answer to "what addresses (`v6`: AAAA) has `host`", as it came. Aliases (CNAME) are followed inside the answer, in whatever
-// order its records stand; a circle of them, or more than kAliasesMax, is Malformed. Addresses of other names are left aside; an
-// answer with such only is Malformed. A referral (no answer, no SOA, name servers of somebody else) is Refused: the server does
-// not resolve for us. rcodes other than NOERROR, NXDOMAIN and REFUSED (FORMERR, NOTIMP …) are Servfail, by their own name in `said`.
+// The answer to "what addresses (`v6`: AAAA) has `host`", as it came. Aliases (CNAME) are followed inside the answer, in
+// whatever order its records stand; a circle of them, or more than kAliasesMax, is Malformed. Addresses of other names are
+// left aside; an answer with such only is Malformed. A referral (no answer, no SOA, name servers of somebody else) is Refused:
+// the server does not resolve for us. rcodes other than NOERROR, NXDOMAIN and REFUSED (FORMERR, NOTIMP …) are Servfail, by
+// their own name in `said`.
 [[nodiscard]] DnsAnswer parse_answer(std::span<const std::uint8_t> message, std::string_view host,
                                      bool v6);
 

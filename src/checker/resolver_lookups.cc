@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A lookup. Round by round each server of the set is asked. NXDOMAIN, "no such address" and addresses decide at once. SERVFAIL,
-// REFUSED, garbage and a dead socket send it to the next server at once. Earlier tries stay open: whichever answers first counts.
-// So a silent server costs one try, and servers that were lately silent to everything are asked last.
+// REFUSED, garbage and a dead socket send it to the next server at once. Earlier tries stay open: whichever answers first
+// counts. So a silent server costs one try, and servers that were lately silent to everything are asked last.
 //
-// An answer that ends at an alias and says nothing about its target (a server that only knows its own zones) is followed by asking
-// for the target, from the first server on, within the same 3 s. Aliases of all answers together are at most kAliasesMax.
+// An answer that ends at an alias and says nothing about its target (a server that only knows its own zones) is followed by
+// asking for the target, from the first server on, within the same 3 s. Aliases of all answers together are at most
+// kAliasesMax.
 #include "checker/resolver_lookups.h"
 
 #include <algorithm>

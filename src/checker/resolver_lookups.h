@@ -70,8 +70,8 @@ class Lookups : core::Pinned {
   [[nodiscard]] virtual std::optional<core::Cause> cause_of_silence(const LookupKey& key) const = 0;
 };
 
-// How much a failure says, to choose the one that is told. Ours first: with half of the question unasked nothing can be said of the
-// name. But NXDOMAIN holds for all types. "No such address" comes last: the other half might have had some.
+// How much a failure says, to choose the one that is told. Ours first: with half of the question unasked nothing can be said
+// of the name. But NXDOMAIN holds for all types. "No such address" comes last: the other half might have had some.
 [[nodiscard]] int weight_of(core::Cause failure);
 
 }  // namespace watchwheel::checker

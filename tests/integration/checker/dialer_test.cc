@@ -238,8 +238,8 @@ TEST_F(DialerTest, SeveralSilentAddressesLeaveTimeForTheGoodOne) {
   EXPECT_LT(told_at - asked_at, 1900ms);
 }
 
-// Goal: the number of sockets is bounded, and who finds no second place still gets its turn. Method: one place for a pair, and three
-// dials with a silent address before a good one.
+// Goal: the number of sockets is bounded, and who finds no second place still gets its turn. Method: one place for a pair, and
+// three dials with a silent address before a good one.
 TEST_F(DialerTest, WithoutRoomForAPairTheNextAddressComesInTurn) {
   const Port port("127.0.0.2", Port::Kind::Listening);
   const Port silent("127.0.0.1", Port::Kind::Silent, port.number());
@@ -264,8 +264,8 @@ TEST_F(DialerTest, WithoutRoomForAPairTheNextAddressComesInTurn) {
   EXPECT_GE(told_at - asked_at, 1s);  // Half of the time is the first one's.
 }
 
-// Goal: a handshake that takes long is waited for. Method: the queue of connections is full, and has room when the SYN comes again a
-// second later.
+// Goal: a handshake that takes long is waited for. Method: the queue of connections is full, and has room when the SYN comes
+// again a second later.
 TEST_F(DialerTest, ASlowHandshakeIsWaitedFor) {
   const Port port("127.0.0.1", Port::Kind::Silent);
   start();
@@ -462,8 +462,8 @@ class DialerInOwnNetwork : public DialerTest {
     if (skipped) GTEST_SKIP() << "no right to make a network namespace";
   }
 
-  // The same, behind a router in a namespace of its own: we are 192.0.2.2 and 2001:db8::2, it is 192.0.2.1 and 2001:db8::1 and our
-  // gateway for everything, and it does `routes`. Our kernel gives up on a neighbour after 3 tries of 100 ms.
+  // The same, behind a router in a namespace of its own: we are 192.0.2.2 and 2001:db8::2, it is 192.0.2.1 and 2001:db8::1 and
+  // our gateway for everything, and it does `routes`. Our kernel gives up on a neighbour after 3 tries of 100 ms.
   void behind_a_router(const std::vector<std::string>& routes, const std::function<void()>& body) {
     in_own_network([&] {
       const int here = ::open("/proc/thread-self/ns/net", O_RDONLY);
@@ -525,9 +525,9 @@ TEST_F(DialerInOwnNetwork, OurOwnRoutesThatForbidAreOurNetwork) {
   });
 }
 
-// Goal: whose word "unreachable" is decides whose fault it is. Method: a router that has no way to the address, one that may not
-// let us, and one that has no answer from the last link say it by ICMP; our own kernel says it of a neighbour or gateway that
-// answers no ARP (or neighbour solicitation). The error number is the same.
+// Goal: whose word "unreachable" is decides whose fault it is. Method: a router that has no way to the address, one that may
+// not let us, and one that has no answer from the last link say it by ICMP; our own kernel says it of a neighbour or gateway
+// that answers no ARP (or neighbour solicitation). The error number is the same.
 TEST_F(DialerInOwnNetwork, UnreachableByWordFromTheWayIsTheSites) {
   behind_a_router(
       {"unreachable 198.51.100.0/24", "prohibit 203.0.113.0/24", "unreachable 2001:db8:1::/48",

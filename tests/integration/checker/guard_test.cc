@@ -15,8 +15,8 @@ namespace {
 using core::Cause;
 using ::testing::HasSubstr;
 
-// Goal: what is checked is the site and not a proxy, and no proxy is a way around the guard. Method: every variable that programs
-// take a proxy from names a server that would answer anything; it is never connected to.
+// Goal: what is checked is the site and not a proxy, and no proxy is a way around the guard. Method: every variable that
+// programs take a proxy from names a server that would answer anything; it is never connected to.
 TEST(GuardEnvironment, ProxiesAreNotAsked) {
   FaultServer proxy;
   proxy.otherwise(ok("from the proxy"));
@@ -66,8 +66,8 @@ class GuardRebinding : public ::testing::Test {
   core::CheckOptions options;
 };
 
-// Goal: between looking and connecting a name cannot change. Method: it has an allowed address once and a forbidden one ever after;
-// it is asked once, and what was guarded is what is connected to.
+// Goal: between looking and connecting a name cannot change. Method: it has an allowed address once and a forbidden one ever
+// after; it is asked once, and what was guarded is what is connected to.
 TEST_F(GuardRebinding, ANameIsAskedOnceAndThatAnswerIsConnectedTo) {
   dns.script("moving.example", FakeDns::Type::A,
              {{.addresses = {"127.0.0.1"}}, {.addresses = {"127.0.0.2"}}});

@@ -315,8 +315,8 @@ TEST_F(ResolverTest, AServerThatIsSilentToEdnsIsAskedWithoutIt) {
   EXPECT_LT(told_at - asked_at, 450ms);
 }
 
-// Goal: that a server does not know EDNS for one name costs no other name its answer: c-ares cuts it to 512 bytes then, which would
-// read as malformed. Method: both under way at once, the long answer later.
+// Goal: that a server does not know EDNS for one name costs no other name its answer: c-ares cuts it to 512 bytes then, which
+// would read as malformed. Method: both under way at once, the long answer later.
 TEST_F(ResolverTest, AFormerrAboutOneNameDoesNotCutTheAnswerAboutAnother) {
   std::vector<std::string> many;
   for (int i = 1; i <= 20; ++i) many.push_back("2001:db8::" + std::to_string(i));
@@ -355,7 +355,8 @@ TEST_F(ResolverTest, TruncatedAndThenNothingOverTcpIsOurTrouble) {
   }
 }
 
-// Goal: a connection that the server closes costs the others nothing. Method: one name's is closed while another's answer is late.
+// Goal: a connection that the server closes costs the others nothing. Method: one name's is closed while another's answer is
+// late.
 TEST_F(ResolverTest, AClosedTcpConnectionTakesNoOtherAnswerWithIt) {
   dns.script("closed.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::TruncatedTcpCloses}});
   dns.script("late.example", FakeDns::Type::A,

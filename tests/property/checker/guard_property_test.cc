@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// No spelling of an address that may not be asked gets a connection begun: random addresses in random spellings, and random text
-// in the place of a host, through a whole checker. The seed is printed and replays (WATCHWHEEL_SEED).
+// No spelling of an address that may not be asked gets a connection begun: random addresses in random spellings, and random
+// text in the place of a host, through a whole checker. The seed is printed and replays (WATCHWHEEL_SEED).
 //
 // The judge is written a second time: the spellings by what inet_aton(3) and RFC 4291 accept, the blocks as the table of
 // the IANA registries has them (what Python's ipaddress calls not global, and multicast).
@@ -184,8 +184,8 @@ TEST_F(GuardProperty, NoSpellingOfAForbiddenAddressIsConnectedTo) {
   }
 }
 
-// Goal: no text in the place of a host gets around it either. Method: bits of addresses thrown together; what the URL parser takes
-// for a public address is not asked, of the rest nothing may be connected to. Every name is one of loopback.
+// Goal: no text in the place of a host gets around it either. Method: bits of addresses thrown together; what the URL parser
+// takes for a public address is not asked, of the rest nothing may be connected to. Every name is one of loopback.
 TEST_F(GuardProperty, NoTextInThePlaceOfAHostIsConnectedTo) {
   SCOPED_TRACE(seed_);
   constexpr std::array kBits{

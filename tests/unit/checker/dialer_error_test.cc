@@ -13,7 +13,8 @@ namespace {
 
 using core::Cause;
 
-// Goal: whose fault an error number is, at once and later. Method: the whole list. The socket was never connected, so nobody spoke.
+// Goal: whose fault an error number is, at once and later. Method: the whole list. The socket was never connected, so nobody
+// spoke.
 TEST(DialerError, EachNumberHasItsCause) {
   struct Case {
     int error;
