@@ -112,7 +112,7 @@ bool is_relative_path(std::string_view option, std::string_view text) {
 // Spaces matter in a body and in what is looked for in one; around everything else they are slips.
 bool is_verbatim(std::string_view column) {
   return column == "body" || column == "keyword" || column == "forbidden" ||
-         column == "body_match" || column == "body_not_match";
+         column == "body_match" || column == "body_not_match" || column == "json_equals";
 }
 
 Result<void> set_option(core::SiteRecord& record, std::string_view name, std::string_view text) {
