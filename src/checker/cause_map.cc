@@ -348,9 +348,11 @@ Verdict judge_timeout(const TransferEnd& end, core::Duration allowed) {
       return {Cause::TlsTimeout, Phase::Tls, "the TLS handshake was not complete" + within};
     case Stage::Head:
       return {Cause::HttpTimeout, Phase::FirstByte,
-              end.head_bytes == 0 ? "no answer" + within
-                                  : "the response header was not complete" + within + ": " +
-                                        std::to_string(end.head_bytes) + " bytes came"};
+              end.head_bytes > 0 ? "the response header was not complete" + within + ": " +
+                                       std::to_string(end.head_bytes) + " bytes came"
+              : end.answer_begun ? "the response header was not complete" + within +
+                                       ": not even its first line came"
+                                 : "no answer" + within};
     case Stage::Body:
       return {Cause::BodyTimeout, Phase::Body,
               "the body was not complete" + within + ": " + received_text(end) + " came"};

@@ -37,7 +37,8 @@ struct TransferEnd {
   int alert = -1;  // The TLS alert the server sent, or -1.
   ClientAsked client = ClientAsked::No;
   CertProblem certificate{};        // Cause::Ok when the chain is good or was not seen.
-  std::uint64_t head_bytes = 0;     // Of response header received.
+  bool answer_begun = false;        // When it timed out: something came, be it less than a line.
+  std::uint64_t head_bytes = 0;     // Of whole lines of response header received.
   std::uint64_t body_bytes = 0;     // Of the body received, before decompression.
   std::int64_t body_expected = -1;  // By Content-Length; -1 unknown.
 };

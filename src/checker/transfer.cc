@@ -201,6 +201,9 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   end.client = handshake_.client_asked();
   end.certificate = handshake_.certificate();
   end.head_bytes = seen_.head.bytes();
+  curl_off_t first_read_us = 0;  // Of bytes, or of the connection's end.
+  curl_easy_getinfo(easy_.get(), CURLINFO_STARTTRANSFER_TIME_T, &first_read_us);
+  end.answer_begun = end.head_bytes > 0 || (code == CURLE_OPERATION_TIMEDOUT && first_read_us > 0);
   curl_off_t bytes = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_SIZE_DOWNLOAD_T, &bytes);
   end.body_bytes = static_cast<std::uint64_t>(bytes);

@@ -134,9 +134,12 @@ class RequestCases final : public HttpPart {
   void add_deadlines() {
     at_deadline(failing("silent", {hold()}, Cause::HttpTimeout, Phase::FirstByte,
                         "no answer within 600ms"));
-    at_deadline(failing("dripping-header",
-                        {drip("HTTP/1.1 200 OK\r\nX: " + std::string(4000, 'x'), milliseconds{20})},
-                        Cause::HttpTimeout, Phase::FirstByte, "header was not complete"));
+    at_deadline(failing(
+        "dripping-header",
+        {send("HTTP/1.1 200 OK\r\n"), drip("X: " + std::string(4000, 'x'), milliseconds{20})},
+        Cause::HttpTimeout, Phase::FirstByte, "header was not complete"));
+    at_deadline(failing("dripping-status-line", {drip("HTTP/1.1 200 OK\r\n", milliseconds{200})},
+                        Cause::HttpTimeout, Phase::FirstByte, "not even its first line came"));
     at_deadline(failing("dripping-body",
                         {send("HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n"),
                          drip(std::string(4000, 'x'), milliseconds{20})},

@@ -24,6 +24,17 @@ struct Case {
   const char* detail;
 };
 
+// "No answer" is not said when a part of its first line came.
+TEST(CauseMap, ATimeoutKnowsWhetherAnythingCame) {
+  TransferEnd end;
+  end.stage = Stage::Head;
+  EXPECT_THAT(judge_timeout(end, 3s).detail, HasSubstr("no answer within 3s"));
+  end.answer_begun = true;
+  EXPECT_THAT(judge_timeout(end, 3s).detail, HasSubstr("not even its first line came"));
+  end.head_bytes = 17;
+  EXPECT_THAT(judge_timeout(end, 3s).detail, HasSubstr("within 3s: 17 bytes came"));
+}
+
 // HTTP/2 has ends of its own: a stream, or the connection under it, broken off by an error.
 TEST(CauseMap, EndsOfHttp2) {
   const auto judge = [](int code, Stage stage, std::string_view text, std::int64_t expected = -1,
