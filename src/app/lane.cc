@@ -403,7 +403,8 @@ std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& resu
 void Lane::post(core::SiteId id, core::SiteFacts facts) {
   facts.lane = number_;
   ShardPort& shard = ports_.shards[core::stable_hash(id.value) % ports_.shards.size()];
-  if (shard.mailbox->post(core::key_of(facts), std::move(facts))) shard.wake();
+  const core::FactsKey seat = core::key_of(facts);
+  if (shard.mailbox->post(seat, std::move(facts))) shard.wake();
 }
 
 void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {

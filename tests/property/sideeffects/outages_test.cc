@@ -180,7 +180,8 @@ class Rig {
   void post(SiteFacts facts) {
     EXPECT_LE(facts.outages.size(), core::kOutagesWaitingMax);
     last_posted_.insert_or_assign(facts.site, facts);
-    mailbox_->post(core::key_of(facts), std::move(facts));
+    const core::FactsKey seat = core::key_of(facts);
+    mailbox_->post(seat, std::move(facts));
   }
 
   void post_again(SiteId site) {

@@ -115,8 +115,8 @@ void World::remove(std::uint64_t site) {
 }
 
 void World::post(core::SiteFacts facts) {
-  const core::SiteId site = facts.site;
-  mailbox_->post(core::key_of(facts), std::move(facts));
+  const core::FactsKey seat = core::key_of(facts);
+  mailbox_->post(seat, std::move(facts));
 }
 
 void World::turn() {

@@ -53,7 +53,8 @@ struct Bench {
     }
     if (ended) outage.ended_at = kT + 1h;
     SiteFacts facts{.site = SiteId{site}, .seq = ++seq, .at = kT, .outages = {outage}};
-    mailbox.post(core::key_of(facts), std::move(facts));
+    const core::FactsKey seat = core::key_of(facts);
+    mailbox.post(seat, std::move(facts));
   }
   std::size_t turn() { return shard.turn(clock.steady()); }
   std::size_t turn_after(core::Duration wait) {
@@ -86,7 +87,8 @@ TEST(Shard, KeepsWhatTwoLanesToldOfOneSite) {
   next.failures = 1;
   next.evidence = next.opened_by = kRefused;
   core::SiteFacts facts{.site = SiteId{1}, .lane = 1, .seq = 1, .at = kT + 2h, .outages = {next}};
-  bench.mailbox.post(core::key_of(facts), std::move(facts));
+  const core::FactsKey seat = core::key_of(facts);
+  bench.mailbox.post(seat, std::move(facts));
 
   bench.store.set_away(false);
   bench.turn_after(1min);
