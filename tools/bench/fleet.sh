@@ -19,6 +19,7 @@ trap stop EXIT
 start_fleet() {
   local sites=$1 https=$2
   shift 2
+  : >"$work/fleet.out"  # Here, not by the child: the words of the one before are not this one's.
   "${on_target[@]}" "$build/tools/fleet/watchwheel-fleet" run --sites "$sites" --https "$https" --http-port 0 --https-port 0 \
     --dns 127.0.0.1:0 --dns-ttl 1h --control 127.0.0.1:0 --cert-dir "$work/certs" --no-keep-alive --duration 30m "$@" \
     >"$work/fleet.out" 2>"$work/fleet.err" &
@@ -39,6 +40,7 @@ start_fleet() {
 
 # start_names SITES: a second fleet that only answers names, for targets that are too busy to; sets dns.
 start_names() {
+  : >"$work/names.out"
   "${on_target[@]}" "$build/tools/fleet/watchwheel-fleet" run --sites "$1" --http-port 0 --dns 127.0.0.1:0 --dns-ttl 1h \
     --control 127.0.0.1:0 --duration 30m >"$work/names.out" 2>"$work/names.err" &
   names_pid=$!
