@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fleet/tls.h"
 
+#include <csignal>
 #include <stdexcept>
 #include <string_view>
 
@@ -24,6 +25,8 @@ std::string_view server_name(SSL* ssl) noexcept {
 TlsServer::TlsServer(const CertSet& certs, const SiteMap& map, const FaultBoard& board,
                      std::uint32_t tickets)
     : certs_(certs), map_(map), board_(board), context_(SSL_CTX_new(TLS_server_method())) {
+  // OpenSSL writes with write(): a client that resets in the middle of an answer would end the process.
+  std::signal(SIGPIPE, SIG_IGN);
   SSL_CTX* context = context_.get();
   if (context == nullptr) throw std::runtime_error("cannot make a TLS context");
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
