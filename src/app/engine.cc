@@ -212,7 +212,7 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
     return all == 0 ? 0 : std::max<std::uint64_t>(1, all / lanes);
   };
   // A quarter of the checks may hold two sockets while they dial (checker.h).
-  settings.admission.descriptors = share(usable) / 5 * 4;
+  settings.admission.descriptors = share(usable / 5 * 4);
   settings.admission.memory_bytes = share(memory);
   settings.admission.ephemeral_ports = share(machine_.ephemeral_ports.value);
   settings.admission.in_flight_max = share(config_.engine.in_flight_max);

@@ -207,8 +207,9 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
 // to one of them only.
 void Feeder::Parts::send_removed(const core::KnownSite& site) {
   if (!site.problem.empty()) {
-    log.warn(fmt::format("site_removed_unreadable site={} error=\"{}\" action=event_left_open",
-                         site.record.id.value, site.problem));
+    log.warn(fmt::format("site_removed_unreadable site={} error=\"{}\" action={}",
+                         site.record.id.value, site.problem,
+                         site.open_event ? "event_ended" : "event_left_open"));
   }
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage message;

@@ -362,11 +362,10 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
     row.checked = now_;
     row.measured = true;
   }
-  bool certificate_changed = false;  // Since this process knows the site; the store knows more.
+  // Not projected at once: behind some balancers every check shows another certificate than the one before.
   const std::uint64_t certificate = certificate_hash(result);
   if (certificate != 0 && certificate != row.cert_hash) {
-    certificate_changed = row.cert_hash != 0;
-    if (certificate_changed) stats_.certificates_changed.add();
+    if (row.cert_hash != 0) stats_.certificates_changed.add();
     row.cert_hash = certificate;
   }
 
@@ -379,7 +378,7 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
   if (measured_again) row.stale = false;
   const bool due =
       row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
-  if (outcome != Outcome::NotMeasured && (due || news || measured_again || certificate_changed)) {
+  if (outcome != Outcome::NotMeasured && (due || news || measured_again)) {
     project(slot, true, result.tls.get());
   }
 }

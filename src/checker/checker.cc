@@ -281,6 +281,7 @@ std::optional<SteadyTime> LaneChecker::next_deadline() const {
 
 void LaneChecker::begin_hop(Row& row, SteadyTime now) {
   row.result.timings = core::Timings{};
+  row.result.tls.reset();  // What the hop before showed is another server's.
   row.result.addresses_tried = 0;
   row.result.address.clear();
   row.step = RedirectStep{};

@@ -95,7 +95,8 @@ class FileSource final : public TrustSource {
   [[nodiscard]] bool load(X509_STORE* store) const override {
     // Whom the operator names is trusted, whether a root, an intermediate or the server's own certificate.
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-    return load_file(store, path_);
+    // A pipe would hold the lane's thread until somebody writes.
+    return is_file(path_) && load_file(store, path_);
   }
 
  private:

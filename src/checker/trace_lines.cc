@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/trace_lines.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "checker/plan.h"
@@ -28,7 +29,17 @@ void TraceLines::add_line(std::string_view line) {
   const bool first =
       line.starts_with("HTTP/") || (lines_.empty() && name.find(' ') != std::string_view::npos);
   secret_ = !first && name.size() < line.size() && is_credential_header(name);
-  keep(secret_ ? std::string(name) + ": (not shown)" : std::string(line));
+  keep(secret_ ? std::string(name) + ": (not shown)" : without_logins(std::string(line)));
+}
+
+// Of headers that hold URLs: the login in each is taken out.
+std::string TraceLines::without_logins(std::string line) {
+  for (std::size_t at = line.find("//"); at != std::string::npos; at = line.find("//", at + 2)) {
+    const std::size_t end = std::min(line.find_first_of("/?#\\ \t\"'<>,;", at + 2), line.size());
+    const std::size_t sign = line.rfind('@', end);
+    if (sign != std::string::npos && sign > at && sign < end) line.erase(at + 2, sign - at - 1);
+  }
+  return line;
 }
 
 void TraceLines::keep(std::string line) {

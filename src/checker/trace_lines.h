@@ -23,6 +23,7 @@ class TraceLines {
 
  private:
   void add_line(std::string_view line);
+  static std::string without_logins(std::string line);
   void keep(std::string line);
 
   std::vector<std::string> lines_;

@@ -78,7 +78,7 @@ class Warnings {
   std::uint8_t bits_ = 0;
 };
 
-// What the last TLS handshake of the probe showed.
+// What the TLS handshake of the last hop showed.
 struct TlsFacts {
   std::string version;  // "TLSv1.3"
   std::string cipher;
@@ -109,7 +109,7 @@ struct ProbeResult {
   std::string detail;     // For a person, at most 512 bytes, never credentials or query strings. Empty for a plain Ok.
   std::string address;    // The last one connected or tried, "" when none.
   std::string final_url;  // "" when it is the URL asked for.
-  std::shared_ptr<const TlsFacts> tls;  // Null when no certificate was seen. Shared: most checks of a site show the same.
+  std::shared_ptr<const TlsFacts> tls;  // Of the last hop. Null when it showed no certificate. Shared: most checks of a site show the same.
   std::shared_ptr<const ProbeTrace> trace;  // Null unless the checker was asked for it (checker::Settings::trace).
 
   [[nodiscard]] Outcome outcome() const { return outcome_of(cause); }

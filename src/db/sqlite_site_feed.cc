@@ -48,6 +48,7 @@ core::KnownSite SqliteSiteFeed::known_site(const Query& row, int column) const {
   core::KnownSite known;
   known.record.id = id_from<core::SiteId>(row, column);
   known.record.url = row.text(column + 1);
+  known.record.active = row.integer(column + 3) != 0;
   known.last_checked_at = row.time(column + kCheckedColumn);
   if (core::Result<core::SiteRecord> record = record_from(*connection_, row, column)) {
     known.record = std::move(*record);

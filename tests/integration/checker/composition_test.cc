@@ -57,6 +57,22 @@ TEST_F(CheckerRedirects, ChainIsFollowedHopByHop) {
   EXPECT_EQ(server.requests().size(), 4U);
 }
 
+// Goal: the certificate of one hop is not taken for that of a later hop which showed none.
+TEST_F(CheckerRedirects, ACertificateIsTheLastHopsOrNobodys) {
+  const Authority root("Root of this test");
+  FaultServer secure(TlsOptions{.certificate = root.issue(
+                                    {.common_name = "shop.example", .dns_names = {"shop.example"}})});
+  secure.on("/here", ok("hello"));
+  secure.on("/away", redirect(302, "http://127.0.0.1:" + std::to_string(closed_port()) + "/"));
+  options.ca_file = root.ca_file();
+  const core::ProbeResult here = driver.check(secure.url("/here", "shop.example"), options);
+  ASSERT_TRUE(here.tls) << here.detail;
+  const core::ProbeResult away = driver.check(secure.url("/away", "shop.example"), options);
+  EXPECT_EQ(away.cause, Cause::ConnectRefused) << away.detail;
+  EXPECT_FALSE(away.tls);
+  EXPECT_EQ(away.redirects, 1);
+}
+
 TEST_F(CheckerRedirects, DeadHopIsTheChecksFailure) {
   server.on("/", redirect(302, "http://127.0.0.1:" + std::to_string(closed_port()) + "/"));
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::ConnectRefused);

@@ -129,9 +129,13 @@ TEST_P(StoreContract, ASpoiledRowComesWithItsProblemAndHoldsUpNobody) {
   EXPECT_FALSE(page.sites[2].open_event);
   EXPECT_EQ(page.sites[3].problem, "");
 
+  EXPECT_TRUE(page.sites[1].record.active);
+  under_test->execute("UPDATE sites SET active = 0 WHERE id = " + std::to_string(ids[1].value));
+
   const auto changes = take(feed->changes(ChangeSeq{}, 10));
   ASSERT_EQ(changes.size(), 4U);
   EXPECT_NE(changes[1].known.problem, "");
+  EXPECT_FALSE(changes[1].known.record.active) << "a pause is read though the options are not";
 
   (void)take(catalog->remove(std::vector{ids[2]}));
   const auto removed = take(feed->removed_with_open_event(10));

@@ -36,6 +36,19 @@ TEST(TraceLines, ValuesThatMayBeSecretsAreNotKept) {
                         "X-Api-Key: (not shown)", "X-Token: (not shown)", "Server: nginx", " 1.2"));
 }
 
+// Goal: a login in a URL is no less a secret than one in a header.
+TEST(TraceLines, LoginsInUrlsAreNotKept) {
+  TraceLines lines;
+  for (const char* line :
+       {"HTTP/1.1 302 Found\r\n", "Location: http://user:s3cret@b.example/x?y=1\r\n",
+        "Link: <//s3cret@c.example/>; rel=a, <https://u:s3cret@d.example>\r\n",
+        "Refresh: 5; url=http://a.example/p@q\r\n"})
+    lines.add(line);
+  EXPECT_THAT(lines.take(), ElementsAre("HTTP/1.1 302 Found", "Location: http://b.example/x?y=1",
+                                        "Link: <//c.example/>; rel=a, <https://d.example>",
+                                        "Refresh: 5; url=http://a.example/p@q"));
+}
+
 // A status line and a request line are no headers, whatever they hold.
 TEST(TraceLines, TheFirstLinesAreNoHeaders) {
   TraceLines lines;
