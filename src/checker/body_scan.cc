@@ -97,11 +97,16 @@ bool BodyScan::feed(std::string_view piece) {
 }
 
 void BodyScan::finish() {
-  if (std::exchange(finished_, true) || !by_characters_) return;
+  if (std::exchange(finished_, true)) return;
+  raw_.finish();
+  if (!by_characters_) return;
   if (!decided_) decide();
   if (!to_utf8_) return;
   const std::string_view last = to_utf8_->finish();
-  if (utf8_) utf8_->feed(last);
+  if (utf8_) {
+    utf8_->feed(last);
+    utf8_->finish();
+  }
   keep(last);
 }
 

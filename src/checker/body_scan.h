@@ -3,11 +3,11 @@
 //
 // BodyRules is a value, made once for a plan; BodyMeans is what the bodies of a lane share; BodyScan is the state of one body.
 // Thread   the lane's.
-// Bounded  a scan keeps at most (longest text - 1) bytes twice to see across borders; the first kDeclarationBytesMax until it is
+// Bounded  a scan keeps twice what a TextSearch keeps, some KiB; the first kDeclarationBytesMax until it is
 //          known which characters they are; at most kPageBytesMax of the head, given back as soon as the body is longer (an error
 //          page is small); and the whole text only for expressions and JSON, out of the lane's budget of kept bytes.
 // Fails    a text beyond the budget is not kept, which not_kept() tells: that is our trouble, not the site's.
-// Cost     one memmem() for each text and byte; a text that was found is not looked for again.
+// Cost     that of TextSearch, whatever the pieces are; a text that was found is not looked for again.
 //
 // A text counts as there when its bytes are in the body, or in the body as UTF-8. The second is looked at only where it can
 // differ: the page says that it is neither UTF-8 nor ASCII, and a text goes beyond ASCII or the page's characters are not built on
@@ -91,8 +91,12 @@ class BodyScan {
 
   // The next piece, of any size, empty ones included. False: it is longer than size_max, no more is wanted.
   bool feed(std::string_view piece);
-  // No more comes: what is held back until then is looked at.
+  // No more comes: what is held back until then is looked at. What was found, and text(), is asked for afterwards.
   void finish();
+  // What looking for texts cost, in bytes and on any machine.
+  [[nodiscard]] std::uint64_t bytes_compared() const {
+    return raw_.bytes_compared() + (utf8_ ? utf8_->bytes_compared() : 0);
+  }
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   // The first keyword, in the order of the rules, that was not seen.

@@ -71,46 +71,67 @@ TextSearch::TextSearch(std::vector<std::string_view> texts, bool ignore_case)
 
 void TextSearch::feed(std::string_view piece) {
   if (!ignore_case_) {
-    look(piece);
+    gather(piece);
     return;
   }
   std::array<char, kFoldBytes> folded;
   while (!piece.empty() && missing_ > 0) {
     const std::string_view part = piece.substr(0, folded.size());
     fold_ascii(part, folded.data());
-    look({folded.data(), part.size()});
+    gather({folded.data(), part.size()});
     piece.remove_prefix(part.size());
   }
 }
 
-void TextSearch::look(std::string_view piece) {
-  if (missing_ == 0 || piece.empty()) return;
-  // A match across the border lies within the tail and the first (longest - 1) bytes of the piece. What lies there at all is
-  // found there first, so the first place of a text is told whatever the pieces are.
-  const std::size_t keep = longest_ - 1;
-  std::string border;
-  if (!tail_.empty()) {
-    border = tail_;
-    border.append(piece.substr(0, keep));
-  }
-  for (std::size_t i = 0; i < texts_.size(); ++i) {
-    if (first_[i] != kNowhere) continue;
-    std::size_t at = border.empty() ? std::string_view::npos : find(border, texts_[i]);
-    if (at != std::string_view::npos) {
-      first_[i] = fed_ - tail_.size() + at;
-    } else if (at = find(piece, texts_[i]); at != std::string_view::npos) {
-      first_[i] = fed_ + at;
-    } else {
+void TextSearch::finish() {
+  if (missing_ > 0 && held_.size() > looked_at_) look_at_gathered();
+}
+
+void TextSearch::gather(std::string_view piece) {
+  // A look has the tail before it once more, so it must not be smaller than that.
+  const std::size_t enough = std::max(kLookBytes, longest_);
+  while (!piece.empty() && missing_ > 0) {
+    const bool alone = held_.size() == looked_at_ && piece.size() >= enough;
+    if (!alone) {
+      const std::string_view part = piece.substr(0, enough - (held_.size() - looked_at_));
+      held_.append(part);
+      fed_ += part.size();
+      piece.remove_prefix(part.size());
+      if (held_.size() - looked_at_ == enough) look_at_gathered();
       continue;
     }
-    --missing_;
+    // Long enough to be looked at where it lies. A match across the border lies within the tail and the first (longest - 1) bytes
+    // of the piece. What lies there at all is found there first, so the first place of a text is told whatever the pieces are.
+    const std::size_t keep = longest_ - 1;
+    if (!held_.empty()) {
+      const std::uint64_t from = fed_ - held_.size();
+      look(held_.append(piece.substr(0, keep)), from);
+    }
+    look(piece, fed_);
+    fed_ += piece.size();
+    held_.assign(piece.substr(piece.size() - keep));
+    looked_at_ = held_.size();
+    piece = {};
   }
-  fed_ += piece.size();
-  if (piece.size() >= keep) {
-    tail_.assign(piece.substr(piece.size() - keep));
-  } else {
-    tail_.append(piece);
-    if (tail_.size() > keep) tail_.erase(0, tail_.size() - keep);
+  if (missing_ == 0) held_ = std::string{};  // Nobody will look again.
+}
+
+void TextSearch::look_at_gathered() {
+  look(held_, fed_ - held_.size());
+  const std::size_t keep = longest_ - 1;
+  if (held_.size() > keep) held_.erase(0, held_.size() - keep);
+  looked_at_ = held_.size();
+}
+
+// `bytes` begin at `from` of all. A text that was seen before them is not looked for.
+void TextSearch::look(std::string_view bytes, std::uint64_t from) {
+  for (std::size_t i = 0; i < texts_.size(); ++i) {
+    if (first_[i] != kNowhere) continue;
+    compared_ += bytes.size();
+    const std::size_t at = find(bytes, texts_[i]);
+    if (at == std::string_view::npos) continue;
+    first_[i] = from + at;
+    --missing_;
   }
 }
 

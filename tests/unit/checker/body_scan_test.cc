@@ -16,6 +16,7 @@ TEST(BodyScan, FindsTextsAcrossEveryBorder) {
       scan.feed(body.substr(0, i));
       scan.feed(body.substr(i, j - i));
       scan.feed(body.substr(j));
+      scan.finish();
       EXPECT_FALSE(scan.keyword_missing().has_value()) << i << " " << j;
       EXPECT_EQ(scan.forbidden_found(), "wel") << i << " " << j;
       EXPECT_EQ(scan.bytes(), body.size());
@@ -27,6 +28,7 @@ TEST(BodyScan, FindsATextThatComesByteByByte) {
   const BodyRules rules{.keyword = {"aab"}, .forbidden = {}, .keep_page = false};
   BodyScan scan(rules);
   for (const char c : std::string("aaaaab")) scan.feed({&c, 1});
+  scan.finish();
   EXPECT_FALSE(scan.keyword_missing().has_value());
 }
 
@@ -37,11 +39,13 @@ TEST(BodyScan, DoesNotFindWhatIsNotThere) {
   scan.feed("welcom");
   scan.feed("");
   scan.feed("e hacke");
+  scan.finish();
   EXPECT_FALSE(scan.keyword_missing().has_value());  // "welcom" + "e".
   EXPECT_FALSE(scan.forbidden_found());
   BodyScan other(rules);
   other.feed("welcom");
   other.feed("Xe");
+  other.finish();
   EXPECT_TRUE(other.keyword_missing().has_value());
 }
 
@@ -51,17 +55,21 @@ TEST(BodyScan, TextsAreBytes) {
   scan.feed(std::string("a\0", 2));
   EXPECT_TRUE(scan.keyword_missing().has_value());
   scan.feed("\xff");
+  scan.finish();
   EXPECT_FALSE(scan.keyword_missing().has_value());
 }
 
 TEST(BodyScan, FirstForbiddenOfTheRulesIsTold) {
   const BodyRules rules{.keyword = {}, .forbidden = {"b", "a"}, .keep_page = false};
   BodyScan scan(rules);
-  scan.feed("a");
-  EXPECT_EQ(scan.forbidden_found(), "a");
-  scan.feed("b");
+  scan.feed("ab");
+  scan.finish();
   EXPECT_EQ(scan.forbidden_found(), "b");
   EXPECT_FALSE(scan.keyword_missing().has_value());
+  BodyScan other(rules);
+  other.feed("a");
+  other.finish();
+  EXPECT_EQ(other.forbidden_found(), "a");
 }
 
 TEST(BodyScan, KeepsASmallPageAndGivesUpALongOne) {
@@ -83,6 +91,19 @@ TEST(BodyScan, KeepsASmallPageAndGivesUpALongOne) {
   BodyScan unkept(none);
   unkept.feed("hello");
   EXPECT_FALSE(unkept.page());
+}
+
+// What comes byte by byte, and is converted byte by byte, is not looked at byte by byte.
+TEST(BodyScan, SmallPiecesAreNotDear) {
+  BodyRules rules{.keyword = {}, .forbidden = {}};
+  for (int i = 0; i < 16; ++i) rules.forbidden.push_back("\xc3\xa4" + std::string(1'000, 'z'));
+  BodyMeans means{{}, KeptBytes{10'000}};
+  BodyScan scan(rules, &means, "text/html; charset=latin1");
+  const std::size_t bytes = 64 * 1024;
+  for (std::size_t i = 0; i < bytes; ++i) scan.feed("x");
+  scan.finish();
+  EXPECT_TRUE(scan.converted());
+  EXPECT_LE(scan.bytes_compared(), 2 * 16 * bytes * 3);
 }
 
 // ---- by characters ----
@@ -185,10 +206,10 @@ TEST(BodyScan, WithoutCase) {
   BodyScan scan(rules);
   scan.feed("..wELC");
   scan.feed("OME..hack");
+  scan.feed("ed");
+  scan.finish();
   EXPECT_FALSE(scan.keyword_missing());
   EXPECT_EQ(scan.keyword_place(0)->byte, 2U);
-  EXPECT_FALSE(scan.forbidden_found());
-  scan.feed("ed");
   EXPECT_EQ(scan.forbidden_found(), "HACKED");
 }
 
