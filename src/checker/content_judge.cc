@@ -110,14 +110,12 @@ std::optional<Verdict> expression_problem(const ProbePlan& plan, const ExchangeR
   return std::nullopt;
 }
 
-constexpr std::string_view kJsonCut =
-    "the JSON is longer than max_body, so only its begin was read and nothing can be said of it";
-
 std::optional<Verdict> json_verdict(const ProbePlan& plan, const ExchangeResult& result) {
   if (plan.content.json.empty()) return std::nullopt;
-  if (result.body_cut) return Verdict{Cause::LocalResources, Phase::Content, std::string(kJsonCut)};
-  for (JsonAnswer& answer : judge_json(plan.content.json, result.body->text())) {
-    if (!answer.holds) return Verdict{Cause::ContentJson, Phase::Content, std::move(answer.what)};
+  for (JsonAnswer& answer : judge_json(plan.content.json, result.body->text(), result.body_cut)) {
+    if (answer.holds) continue;
+    return Verdict{answer.measured ? Cause::ContentJson : Cause::LocalResources, Phase::Content,
+                   std::move(answer.what)};
   }
   return std::nullopt;
 }
@@ -214,11 +212,8 @@ class Findings {
   }
   void json() {
     if (plan_.content.json.empty()) return;
-    if (result_.body_cut) {
-      all_.emplace_back(kJsonCut);
-      return;
-    }
-    for (JsonAnswer& answer : judge_json(plan_.content.json, result_.body->text()))
+    for (JsonAnswer& answer :
+         judge_json(plan_.content.json, result_.body->text(), result_.body_cut))
       all_.push_back(std::move(answer.what));
   }
   void size() {

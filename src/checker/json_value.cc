@@ -16,58 +16,69 @@ using nlohmann::json;
 
 constexpr std::size_t kShownMax = 80;
 
-// The parser has no limit of its own, and what it makes is walked by recursion. Brackets inside strings do not count.
-bool too_deep(std::string_view text) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kJsonDepthMax) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
+// At the end of a body that was cut a character may be half there.
+constexpr std::size_t kCutBytes = 4;
 
-std::string where(std::size_t byte, std::size_t size) {
-  return byte > size ? "it ends too early" : "an error at byte " + std::to_string(byte - 1);
-}
+struct Problem {
+  enum class Kind : std::uint8_t { None, Broken, EndsEarly, BeyondUs };
+  Kind kind = Kind::None;
+  std::string what{};
+  std::size_t byte = 0;  // Broken: where.
+};
 
-// Builds the document and keeps where the parser stopped.
+// Builds the document, no deeper than we walk it, and keeps why the parser stopped. The parser itself has no limit of depth and does
+// not recurse.
 class Builder : public nlohmann::detail::json_sax_dom_parser<json> {
+  using Base = nlohmann::detail::json_sax_dom_parser<json>;
+
  public:
-  explicit Builder(json& into) : json_sax_dom_parser(into, false) {}
+  explicit Builder(json& into) : Base(into, false) {}
+  bool start_object(std::size_t size) { return deeper() && Base::start_object(size); }
+  bool start_array(std::size_t size) { return deeper() && Base::start_array(size); }
+  bool end_object() {
+    --depth_;
+    return Base::end_object();
+  }
+  bool end_array() {
+    --depth_;
+    return Base::end_array();
+  }
   template <typename Exception>
   bool parse_error(std::size_t position, const std::string& token, const Exception& why) {
     byte_ = position;
     // The only one of this kind: a number that no double holds.
-    beyond_ = std::is_base_of_v<nlohmann::detail::out_of_range, Exception>;
-    return json_sax_dom_parser::parse_error(position, token, why);
+    if (std::is_base_of_v<nlohmann::detail::out_of_range, Exception>)
+      beyond_ = "it has a number beyond all bounds";
+    // RFC 8259 allows it to be written and leaves open what it means. The library has no other word for it.
+    if (std::string_view(why.what()).find("invalid string: surrogate") != std::string_view::npos)
+      beyond_ = "a text in it has half of a surrogate pair";
+    return Base::parse_error(position, token, why);
   }
-  [[nodiscard]] std::size_t byte() const { return byte_; }
-  [[nodiscard]] bool beyond() const { return beyond_; }
+  // The parser has stopped after `size` bytes at most.
+  [[nodiscard]] Problem problem(std::size_t size) const {
+    if (!beyond_.empty()) return {Problem::Kind::BeyondUs, beyond_};
+    if (byte_ > size) return {Problem::Kind::EndsEarly, "it ends too early"};
+    const std::size_t at = byte_ - std::min<std::size_t>(byte_, 1);
+    return {Problem::Kind::Broken, "an error at byte " + std::to_string(at), at};
+  }
 
  private:
-  bool beyond_ = false;
+  bool deeper() {
+    if (++depth_ <= kJsonDepthMax) return true;
+    beyond_ = "nested too deeply: more than " + std::to_string(kJsonDepthMax) + " levels";
+    return false;
+  }
+  std::size_t depth_ = 0;
   std::size_t byte_ = 0;
+  std::string beyond_;
 };
 
-// "" when it could be read.
-std::string read(std::string_view text, json& into) {
-  if (too_deep(text))
-    return "nested too deeply: more than " + std::to_string(kJsonDepthMax) + " levels";
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return "it is empty";
+Problem read(std::string_view text, json& into) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return {Problem::Kind::EndsEarly, "it is empty"};
   Builder builder(into);
   if (json::sax_parse(text.begin(), text.end(), &builder)) return {};
-  if (builder.beyond()) return "it has a number beyond all bounds";
-  return where(builder.byte(), text.size());
+  return builder.problem(text.size());
 }
 
 long double number_of(const json& value) {
@@ -137,8 +148,8 @@ std::string place_of(const JsonRule& rule) {
 
 JsonAnswer judge_one(const JsonRule& rule, const json& document) {
   json expected;
-  if (const std::string problem = read(rule.value, expected); !problem.empty())
-    return {false, "the expected value is no JSON: " + problem};
+  if (const Problem problem = read(rule.value, expected); problem.kind != Problem::Kind::None)
+    return {false, "the expected value is no JSON: " + problem.what};
   const json* found = follow(document, rule.steps);
   if (found == nullptr)
     return {false, "the JSON has no " + place_of(rule) + ", which should be " + shown(expected)};
@@ -150,13 +161,26 @@ JsonAnswer judge_one(const JsonRule& rule, const json& document) {
 
 std::string json_problem(std::string_view text) {
   json value;
-  return read(text, value);
+  return read(text, value).what;
 }
 
-std::vector<JsonAnswer> judge_json(const std::vector<JsonRule>& rules, std::string_view document) {
+std::vector<JsonAnswer> judge_json(const std::vector<JsonRule>& rules, std::string_view document,
+                                   bool cut) {
   json value;
-  if (const std::string problem = read(document, value); !problem.empty())
-    return {rules.size(), JsonAnswer{false, "the body is no JSON: " + problem}};
+  const Problem problem = read(document, value);
+  const auto for_each = [&](bool measured, std::string what) {
+    return std::vector<JsonAnswer>(rules.size(), JsonAnswer{false, std::move(what), measured});
+  };
+  const bool broken = problem.kind == Problem::Kind::Broken;
+  if (cut && !(broken && problem.byte + kCutBytes < document.size())) {
+    return for_each(false,
+                    "the JSON is longer than max_body, so only its begin was read and nothing "
+                    "can be said of it");
+  }
+  if (problem.kind == Problem::Kind::BeyondUs)
+    return for_each(false, "the body is JSON that we cannot read: " + problem.what);
+  if (problem.kind != Problem::Kind::None)
+    return for_each(true, "the body is no JSON: " + problem.what);
   std::vector<JsonAnswer> answers;
   answers.reserve(rules.size());
   for (const JsonRule& rule : rules) answers.push_back(judge_one(rule, value));

@@ -262,11 +262,18 @@ class ContentCases : public CaseArea {
     add("json_empty", ok("", kJson), equals("/status == \"ok\""), Cause::ContentJson,
         "it is empty");
     add("json_too_deep", ok(std::string(5000, '[') + std::string(5000, ']'), kJson),
-        equals("/0 == 1"), Cause::ContentJson, "nested too deeply");
+        equals("/0 == 1"), Cause::LocalResources, "nested too deeply");
+    add("json_number_beyond_us", ok("{\"n\":1,\"far\":1e400}", kJson), equals("/n == 1"),
+        Cause::LocalResources, "a number beyond all bounds");
+    add("json_half_a_surrogate_pair", ok("{\"n\":1,\"t\":\"\\ud800\"}", kJson), equals("/n == 1"),
+        Cause::LocalResources, "half of a surrogate pair");
     // Its rest was not read, so nothing can be said of it.
     add("json_longer_than_max_body", ok("[" + std::string(3000, ' ') + "]", kJson),
         {{"json_equals", " == []"}, {"max_body", "1KiB"}}, Cause::LocalResources,
         "longer than max_body");
+    add("json_is_a_page_longer_than_max_body", ok("<html>" + std::string(3000, ' ')),
+        {{"json_equals", " == []"}, {"max_body", "1KiB"}}, Cause::ContentJson,
+        "the body is no JSON: an error at byte 0");
   }
 
   void headers() {

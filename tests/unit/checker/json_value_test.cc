@@ -88,23 +88,63 @@ TEST(JsonValue, WhatIsNoJsonIsSaid) {
   EXPECT_THAT(what("/a == 1", "<html>"), HasSubstr("an error at byte 0"));
   EXPECT_THAT(what("/a == 1", "{\"a\":1} x"), HasSubstr("an error at byte 8"));
   EXPECT_THAT(what("/a == 1", "{\"a\":\"\xff\"}"), HasSubstr("an error at byte"));
-  EXPECT_THAT(what("/a == 1", "{\"a\":1e999}"), HasSubstr("a number beyond all bounds"));
   EXPECT_THAT(what("/a == 1", std::string_view("{\"a\":\0}", 7)), HasSubstr("no JSON"));
   EXPECT_TRUE(holds("/a == 1", "\xef\xbb\xbf{\"a\":1}\n"));
 }
 
-// The parser has no limit of its own.
-TEST(JsonValue, DepthHasALimit) {
+// What we cannot hold is our limit; what comes before it and is broken is the site's.
+TEST(JsonValue, OurLimitsAreNotTheSites) {
   const auto nested = [](std::size_t depth) {
     return std::string(depth, '[') + std::string(depth, ']');
   };
-  EXPECT_THAT(what("/0 == 1", nested(kJsonDepthMax + 1)), HasSubstr("nested too deeply"));
-  EXPECT_THAT(what("/0 == 1", nested(500'000)), HasSubstr("nested too deeply"));
-  EXPECT_THAT(what("/0 == 1", std::string(1'000'000, '{')), HasSubstr("nested too deeply"));
+  const std::vector<std::pair<std::string, const char*>> beyond{
+      {nested(kJsonDepthMax + 1), "nested too deeply: more than 100 levels"},
+      {nested(500'000), "nested too deeply"},
+      {"{\"a\":1,\"b\":" + nested(kJsonDepthMax) + "}", "nested too deeply"},
+      {"{\"a\":1,\"b\":1e400}", "a number beyond all bounds"},
+      {"{\"a\":1,\"b\":\"\\ud800\"}", "half of a surrogate pair"},
+      {"{\"a\":1,\"b\":\"\\ud800\\u0041\"}", "half of a surrogate pair"},
+      {"{\"a\":1,\"b\":\"\\udc00\"}", "half of a surrogate pair"}};
+  for (const auto& [document, why] : beyond) {
+    const JsonAnswer answer = judged("/a == 1", document);
+    EXPECT_FALSE(answer.holds);
+    EXPECT_FALSE(answer.measured) << document.substr(0, 50);
+    EXPECT_THAT(answer.what, HasSubstr("JSON that we cannot read: "));
+    EXPECT_THAT(answer.what, HasSubstr(why));
+  }
+  for (const std::string& document : {"<html>" + std::string(500, '{'), "[}" + nested(500),
+                                      std::string("{\"a\":\"\\ud8\"}"), std::string("[1,2")}) {
+    const JsonAnswer answer = judged("/a == 1", document);
+    EXPECT_TRUE(answer.measured) << document.substr(0, 50);
+    EXPECT_THAT(answer.what, HasSubstr("no JSON"));
+  }
   EXPECT_THAT(what("/0 == 1", nested(kJsonDepthMax)), HasSubstr("/0 is [["));
   EXPECT_TRUE(holds(" == \"" + std::string(200, '[') + "\"", "\"" + std::string(200, '[') + "\""));
+  std::string siblings = "[0";
+  for (int i = 0; i < 300; ++i) siblings += ",[],{}";
+  EXPECT_TRUE(holds("/0 == 0", siblings + "]"));
+  EXPECT_TRUE(holds("/a == \"\\ud83d\\ude00\"", "{\"a\":\"\\ud83d\\ude00\"}"));
   EXPECT_EQ(json_problem(nested(kJsonDepthMax)), "");
   EXPECT_NE(json_problem(nested(kJsonDepthMax + 1)), "");
+}
+
+// Of a part it can be said that it begins no JSON, and nothing else.
+TEST(JsonValue, OfACutDocumentOnlyWhatIsCertainIsSaid) {
+  core::CheckOptions options;
+  options.json_equals = {"/a == 1"};
+  const auto rules = make_content_rules(options);
+  ASSERT_TRUE(rules);
+  const std::string document = "{\"a\":2,\"b\":[true,-1.5e+10,\"x\\u00e4\xc3\xa4\",null]}  ";
+  for (std::size_t size = 0; size <= document.size(); ++size) {
+    const JsonAnswer answer = judge_json(rules->json, document.substr(0, size), true).at(0);
+    EXPECT_FALSE(answer.measured) << size << answer.what;
+    EXPECT_THAT(answer.what, HasSubstr("longer than max_body"));
+  }
+  // Half a character became a whole replacement one.
+  EXPECT_FALSE(judge_json(rules->json, "{\"a\":2}\xef\xbf\xbd", true).at(0).measured);
+  const JsonAnswer page = judge_json(rules->json, "<html><p>Sorry", true).at(0);
+  EXPECT_TRUE(page.measured);
+  EXPECT_THAT(page.what, HasSubstr("the body is no JSON: an error at byte 0"));
 }
 
 }  // namespace
