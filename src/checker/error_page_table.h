@@ -34,6 +34,8 @@ enum class Where : std::uint8_t {
   MarkupHas,  // The page as sent, in lower case.
   MarkupLacks,
   LinksAtMost,  // A number.
+  EndsAtLine,  // The text's last words are " on line 12", said once; PHP's trace of calls may follow.
+  BareSkeleton,  // The markup is <html> and <body>, with nothing in them or about them but a language and a character set.
   HomePage,  // What a GET of the site's front page was answered with; not that of a health endpoint.
 };
 

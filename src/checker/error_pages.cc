@@ -206,10 +206,14 @@ std::size_t element_end(std::string_view html, std::string_view name, std::size_
   return html.size();
 }
 
-// Past the comment that begins at `at`.
+// Past the comment that begins at `at`, as browsers end it: by "-->", which may share its "--" with the beginning, or "--!>".
 std::size_t skip_comment(std::string_view html, std::size_t at) {
-  const std::size_t end = html.find("-->", at + 4);
-  return end == std::string_view::npos ? html.size() : end + 3;
+  for (std::size_t end = html.find("--", at + 2); end != std::string_view::npos;
+       end = html.find("--", end + 1)) {
+    if (html.substr(end + 2, 1) == ">") return end + 3;
+    if (end >= at + 4 && html.substr(end + 2, 2) == "!>") return end + 4;
+  }
+  return html.size();
 }
 
 // What a page has at the places that rules ask for. How much is read of its text: `text.most`.
@@ -352,9 +356,10 @@ void read_cut_off(std::string_view html, Text& into) {
 
 // ---- the page's shape ----
 
-// Elements that a site has around what it says, and an error page has not.
-constexpr std::array<std::string_view, 6> kFurniture{"nav",  "article", "aside",
-                                                     "form", "select",  "blockquote"};
+// Elements that a site has around what it says, and an error page has not; or that fill a page after it is served.
+constexpr std::array<std::string_view, 14> kFurniture{
+    "nav",    "article", "aside", "form",   "select", "blockquote", "script",
+    "canvas", "video",   "audio", "iframe", "object", "embed",      "frameset"};
 
 bool has_shape(Shape shape, std::string_view html) {
   if (shape == Shape::Any) return true;
@@ -384,6 +389,56 @@ std::size_t count_links(std::string_view html) {
     if (opens(html, at, "a")) ++links;
   }
   return links;
+}
+
+// "... on line 12", and nothing more but perhaps "stack trace: ...".
+bool ends_at_line(std::string_view text) {
+  constexpr std::string_view kLine = " on line ";
+  std::size_t at = text.find(kLine);
+  if (at == std::string_view::npos || text.rfind(kLine) != at) return false;
+  text.remove_prefix(at + kLine.size());
+  at = 0;
+  while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++at;
+  return at > 0 && (at == text.size() || text.substr(at).starts_with(" stack trace:"));
+}
+
+// The tag at `at` ('<') has no attribute, or one only: what `allowed` names.
+bool bare_tag(std::string_view html, std::size_t at, std::string_view name,
+              std::string_view allowed) {
+  const std::size_t begin = at + 1 + name.size();
+  std::string_view rest = html.substr(begin, html.find('>', begin) - begin);
+  while (!rest.empty() && (is_space(rest.front()) || rest.front() == '/')) rest.remove_prefix(1);
+  return rest.empty() ||
+         (!allowed.empty() && stands(rest, 0, allowed) && rest.rfind('=') == allowed.size() - 1);
+}
+
+// Only these tags, <html> and <body> among them, and white space between them.
+bool is_bare_skeleton(std::string_view html) {
+  if (html.starts_with("\xEF\xBB\xBF")) html.remove_prefix(3);
+  bool has_html = false;
+  bool has_body = false;
+  for (std::size_t at = 0; at < html.size();) {
+    if (is_space(html[at])) {
+      ++at;
+      continue;
+    }
+    if (html[at] != '<') return false;
+    const std::size_t slash = html.substr(at + 1, 1) == "/" ? 1 : 0;
+    const auto is = [&](std::string_view name, std::string_view allowed) {
+      return opens(html, at + slash, name) &&
+             bare_tag(html, at + slash, name, slash == 0 ? allowed : "");
+    };
+    const bool html_tag = is("html", "lang=") || is("html", "xmlns=");
+    const bool body_tag = is("body", "");
+    if (!html_tag && !body_tag && !is("head", "") && !is("title", "") && !is("meta", "charset=") &&
+        !opens(html, at, "!doctype")) {
+      return false;
+    }
+    has_html = has_html || html_tag;
+    has_body = has_body || body_tag;
+    at = past(html, '>', at);
+  }
+  return has_html && has_body;
 }
 
 std::size_t number(std::string_view digits) {
@@ -448,6 +503,10 @@ bool may_hold(const Clue& clue, const Judged& judged) {
       return !sure || !one([&](std::string_view what) { return contains(*judged.markup, what); });
     case Where::LinksAtMost:
       return !sure || count_links(judged.page.body) <= number(clue.what);
+    case Where::EndsAtLine:
+      return !sure || ends_at_line(text);
+    case Where::BareSkeleton:
+      return is_bare_skeleton(judged.page.body);
     case Where::HomePage:
       return judged.page.home_page && !judged.page.content_type.empty();
   }
@@ -523,7 +582,7 @@ std::string lowered(std::string_view body) {
 
 std::optional<std::string> recognise_error_page(const Page& page) {
   const Kind kind = kind_of(page.content_type);
-  if (kind == Kind::Other || (page.body.empty() && !page.home_page)) return std::nullopt;
+  if (kind == Kind::Other || page.body.empty()) return std::nullopt;
   if (kind == Kind::Plain && page.body.size() > kPlainMax) return std::nullopt;
   const bool plain = kind == Kind::Plain;
 

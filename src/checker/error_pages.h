@@ -17,8 +17,8 @@ struct Page {
   std::string_view content_type;  // As sent; "" when none was.
   std::string_view
       body;  // All of it, at most kPageBytesMax (body_scan.h); longer pages are no error pages.
-  // It answers, with 200, a GET of the path "/". Only there is an empty document an error page: elsewhere it may be what a
-  // health endpoint says when all is well.
+  // It answers, with 200, a GET of the path "/". Only there is a document with nothing in it an error page: elsewhere it may be
+  // what a health endpoint says when all is well. A body without a byte is healthy everywhere.
   bool home_page = false;
 };
 

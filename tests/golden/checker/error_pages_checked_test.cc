@@ -54,20 +54,25 @@ TEST_F(ErrorPagesChecked, TheSwitchIsForAllOfThem) {
     EXPECT_EQ(check("/", file.body, file.type).cause, Cause::Ok) << file.name;
 }
 
-// Goal: nothing is an answer anywhere but on the front page. Method: the same empty answer for other paths, methods and statuses.
-TEST_F(ErrorPagesChecked, AnEmptyAnswerIsAnErrorPageOnlyOnTheFrontPage) {
-  EXPECT_EQ(check("/", "", "text/html").cause, Cause::ContentErrorPage);
-  EXPECT_EQ(check("/health", "", "text/html").cause, Cause::Ok);
-  EXPECT_EQ(check("/?ping", "", "text/html").cause, Cause::Ok);
-  server.on("/", ok("", ""));
+// Goal: a document with nothing in it is an answer anywhere but on the front page, and no document at all is one everywhere.
+// Method: both, for other paths, methods and statuses.
+TEST_F(ErrorPagesChecked, AnEmptyDocumentIsAnErrorPageOnlyOnTheFrontPage) {
+  const std::string bare = "<html><head></head><body></body></html>";
+  EXPECT_EQ(check("/", "", "text/html").cause, Cause::Ok);
+  EXPECT_EQ(check("/", "\n", "text/html").cause, Cause::Ok);
+  EXPECT_EQ(check("/", bare, "text/html").cause, Cause::ContentErrorPage);
+  EXPECT_EQ(check("/health", bare, "text/html").cause, Cause::Ok);
+  EXPECT_EQ(check("/?ping", bare, "text/html").cause, Cause::Ok);
+  server.on("/", ok(bare, ""));
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::Ok);
   server.on("/", {send("HTTP/1.1 204 No Content\r\nContent-Type: text/html\r\n\r\n")});
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::Ok);
-  server.on("/",
-            {send("HTTP/1.1 201 Created\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n")});
+  server.on("/", {send("HTTP/1.1 201 Created\r\nContent-Type: text/html\r\nContent-Length: " +
+                       std::to_string(bare.size()) + "\r\n\r\n" + bare)});
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::Ok);
-  server.on("/", ok("", "Content-Type: text/html\r\n"));
-  options.body_match = {"^$"};
+  server.on("/", ok(bare, "Content-Type: text/html\r\n"));
+  EXPECT_EQ(driver.check(server.url(), options).cause, Cause::ContentErrorPage);
+  options.body_match = {"</body>"};
   EXPECT_EQ(driver.check(server.url(), options).cause, Cause::Ok);
   options.body_match.clear();
   for (const char* method : {"HEAD", "POST", "OPTIONS"}) {

@@ -41,21 +41,44 @@ std::string upper(std::string body) {
   return body;
 }
 
-// Applies `change` to what stands outside of tags.
+std::string lowered(std::string body) {
+  std::transform(body.begin(), body.end(), body.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return body;
+}
+
+// Applies `change` to each character outside of tags, entities and the elements `raw`, where it would be something else.
 template <typename Change>
-std::string outside_tags(const std::string& body, Change change) {
+std::string outside_tags(const std::string& body, const std::vector<std::string>& raw,
+                         Change change) {
+  const std::string low = lowered(body);
+  // Past the `sign` that follows `from`, or the end.
+  const auto past = [&low](const std::string& sign, std::size_t from) {
+    const std::size_t at = low.find(sign, from);
+    return at == std::string::npos ? low.size() : at + sign.size();
+  };
   std::string out;
-  bool tag = false;
-  for (std::size_t i = 0; i < body.size(); ++i) {
-    if (body[i] == '<') tag = true;
-    out += tag ? std::string(1, body[i]) : change(body[i]);
-    if (body[i] == '>') tag = false;
+  for (std::size_t i = 0; i < body.size();) {
+    std::size_t end = i;
+    if (low.compare(i, 4, "<!--") == 0) {
+      end = std::min(past("-->", i), past("--!>", i));
+    } else if (low[i] == '<') {
+      end = past(">", i);
+      for (const std::string& element : raw) {
+        if (low.compare(i + 1, element.size(), element) == 0)
+          end = past(">", past("</" + element, i));
+      }
+    } else if (low[i] == '&' && past(";", i) < i + 10) {
+      end = past(";", i);
+    }
+    out += end == i ? change(body[i]) : body.substr(i, end - i);
+    i = std::max(end, i + 1);
   }
   return out;
 }
 
 std::string with_entities(const std::string& body) {
-  return outside_tags(body, [](char c) -> std::string {
+  return outside_tags(body, {"script", "style"}, [](char c) -> std::string {
     if (c == 'e') return "&#101;";
     if (c == 'a') return "&#x61;";
     if (c == '\'') return "&rsquo;";
@@ -64,17 +87,39 @@ std::string with_entities(const std::string& body) {
 }
 
 std::string with_comments(const std::string& body) {
-  return outside_tags(body, [](char c) -> std::string {
+  return outside_tags(body, {"script", "style", "title"}, [](char c) -> std::string {
     if (c == ' ') return " <!-- a comment > with a sign -->";
     return {c};
   });
 }
 
 std::string with_nested_tags(const std::string& body) {
-  return outside_tags(body, [](char c) -> std::string {
+  return outside_tags(body, {"script", "style", "title"}, [](char c) -> std::string {
     if (c == ' ') return " <span><b><i></i></b></span> ";
     return {c};
   });
+}
+
+// A rule of the page asks for markup that `changed` has no more: nobody promised that it holds.
+bool lost_its_markup(const CorpusFile& file, const std::string& changed) {
+  if (file.name.find("--cut-off") != std::string::npos)
+    return true;                                     // PHP's own bytes count there.
+  if (file.rule() == "empty-document") return true;  // Nothing may be added to it.
+  const std::string before = lowered(file.body);
+  const std::string after = lowered(changed);
+  for (const ErrorPageRule& rule : error_page_rules()) {
+    if (rule.id != file.rule()) continue;
+    for (const Clue& clue : rule.clues) {
+      if (clue.where != Where::MarkupHas) continue;
+      const auto in = [&](const std::string& markup) {
+        return any_alternative(clue.what, [&](std::string_view what) {
+          return markup.find(what) != std::string::npos;
+        });
+      };
+      if (in(before) && !in(after)) return true;
+    }
+  }
+  return false;
 }
 
 // ---- the corpus ----
@@ -117,12 +162,7 @@ TEST(ErrorPageCorpus, TheHealthyPagesAreHard) {
   // A rule that only looked for its phrase would call this many of them down.
   std::size_t named = 0;
   for (const CorpusFile& file : healthy_pages()) {
-    const std::string body = [&] {
-      std::string text = file.body;
-      std::transform(text.begin(), text.end(), text.begin(),
-                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      return text;
-    }();
+    const std::string body = lowered(file.body);
     for (const ErrorPageRule& rule : error_page_rules()) {
       const bool found = any_alternative(rule.clues[0].what, [&](std::string_view what) {
         return what.size() > 7 && body.find(what) != std::string::npos;
@@ -151,6 +191,21 @@ TEST(ErrorPageCorpus, ErrorPagesAreRecognisedInCapitals) {
     if (file.name.find("--cut-off") != std::string::npos) continue;  // PHP's own bytes count there.
     EXPECT_EQ(rule_of(file.type, upper(file.body)), file.rule()) << file.name;
   }
+}
+
+// Goal: a rule sees what a visitor sees. Method: error pages in other markup, but for those that lose a clue of their markup.
+TEST(ErrorPageCorpus, ErrorPagesAreRecognisedHoweverTheyAreWritten) {
+  std::size_t changed_pages = 0;
+  for (const CorpusFile& file : error_pages()) {
+    if (file.type != "text/html; charset=utf-8") continue;
+    for (const auto& change : {with_entities, with_comments, with_nested_tags}) {
+      const std::string changed = change(file.body);
+      if (lost_its_markup(file, changed)) continue;
+      EXPECT_EQ(rule_of(file.type, changed), file.rule()) << file.name << ":\n" << changed;
+      ++changed_pages;
+    }
+  }
+  EXPECT_GE(changed_pages, 800U);
 }
 
 // A page that broke off anywhere is healthy or, now that it is shorter, an error page; it is never a crash.
