@@ -22,6 +22,8 @@
 namespace watchwheel::checker {
 namespace {
 
+constexpr std::size_t kTimersWaitMax = 4;
+
 // Armed timers, by time and then by order of arming. An id is a slot and how often the slot has been used.
 class TimerHeap {
  public:
@@ -200,13 +202,20 @@ class EpollReactor final : public Reactor {
     return timers_.next();
   }
 
-  // Events come before timers: an answer that is here when its deadline passes is an answer.
+  // Events come before timers: an answer that is here when its deadline passes is an answer. So timers wait while there may be
+  // more events than one call fetches, but not for ever.
   std::size_t run(core::SteadyTime now) override {
     const int count = ::epoll_wait(epoll_, fetched_.data(), static_cast<int>(fetched_.size()), 0);
     std::size_t handled = 0;
     for (int i = 0; i < count; ++i) {
       handled += dispatch(fetched_[static_cast<std::size_t>(i)], now);
     }
+    const bool more = count == static_cast<int>(fetched_.size());
+    if (more && timers_waited_ < kTimersWaitMax) {
+      ++timers_waited_;
+      return handled;
+    }
+    timers_waited_ = 0;
     // What a handler arms for now or earlier waits for the next call, so a timer that arms itself cannot hold the loop.
     const std::uint64_t order_end = timers_.next_order();
     for (std::size_t i = 0; i < fetched_.size(); ++i) {
@@ -267,6 +276,7 @@ class EpollReactor final : public Reactor {
   }
 
   int epoll_;
+  std::size_t timers_waited_ = 0;  // Calls in a row.
   std::vector<epoll_event> fetched_;
   std::vector<Watch> watches_;  // By descriptor.
   TimerHeap timers_;

@@ -57,7 +57,8 @@ class Reactor : core::Pinned {
   virtual void disarm(TimerId timer) = 0;  // Does nothing when it has fired or is 0.
   [[nodiscard]] virtual std::optional<core::SteadyTime> next_timer() const = 0;
 
-  // Handles what is ready and what is due at `now`, without waiting. Returns how many events there were.
+  // Handles what is ready and what is due at `now`, without waiting. Returns how many events there were. While a call handles
+  // events_max of them, and more may be there, timers wait: for at most four calls in a row.
   virtual std::size_t run(core::SteadyTime now) = 0;
 };
 

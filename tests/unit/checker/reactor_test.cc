@@ -272,6 +272,35 @@ TEST(ReactorTimers, WhatAnEventArmsForNowFiresInTheSameCall) {
   EXPECT_THAT(timers.timers, ElementsAre(5));
 }
 
+// Goal: an answer that is here when its deadline passes is read first, however many there are; and a descriptor that is always
+// ready holds no deadline for ever.
+TEST(ReactorTimers, WaitWhileABatchIsFullButNotForEver) {
+  const auto reactor = make(2);
+  Recorder recorder;
+  std::vector<std::unique_ptr<Signal>> signals;
+  for (std::uint64_t tag = 0; tag < 5; ++tag) {
+    signals.push_back(std::make_unique<Signal>());
+    signals.back()->signal();
+    ASSERT_TRUE(reactor->watch(signals.back()->fd(), EPOLLIN | EPOLLONESHOT, recorder, tag));
+  }
+  (void)reactor->arm(kStart, recorder, 7);
+  EXPECT_EQ(reactor->run(kStart), 2U);
+  EXPECT_EQ(reactor->run(kStart), 2U);
+  EXPECT_THAT(recorder.timers, IsEmpty());
+  EXPECT_EQ(reactor->run(kStart), 2U);
+  EXPECT_EQ(recorder.io.size(), 5U);
+  EXPECT_THAT(recorder.timers, ElementsAre(7));
+
+  recorder.timers.clear();
+  for (std::uint64_t tag = 0; tag < 2; ++tag)
+    ASSERT_TRUE(reactor->watch(signals[tag]->fd(), EPOLLIN, recorder, tag));
+  (void)reactor->arm(kStart, recorder, 8);
+  for (int call = 0; call < 4; ++call) EXPECT_EQ(reactor->run(kStart), 2U);
+  EXPECT_THAT(recorder.timers, IsEmpty());
+  EXPECT_EQ(reactor->run(kStart), 3U);
+  EXPECT_THAT(recorder.timers, ElementsAre(8));
+}
+
 TEST(ReactorTimers, ACallFiresABatchAndLeavesTheRest) {
   const auto reactor = make(10);
   Recorder recorder;
