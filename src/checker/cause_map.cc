@@ -317,6 +317,8 @@ Verdict judge_end(const TransferEnd& end) {
     return {Cause::LocalResources, phase_of(end.stage),
             "our own trouble: " + printable(end.error_text, 200)};
   }
+  if (ssl_reason_in(end.error_text) == ERR_R_MALLOC_FAILURE)
+    return {Cause::LocalResources, phase_of(end.stage), "no memory for TLS"};
   if (end.curl_code == CURLE_URL_MALFORMAT) {
     return {Cause::TargetInvalid, Phase::Request,
             "the URL cannot be asked: " + printable(end.error_text, 200)};
@@ -336,6 +338,13 @@ Verdict judge_end(const TransferEnd& end) {
       return judge_body(end);
   }
   return judge_body(end);
+}
+
+bool is_refused_stream(const TransferEnd& end) {
+  if (!end.http2 || end.stage == Stage::Body || end.head_bytes > 0) return false;
+  if (end.asks_again) return true;
+  const std::optional<unsigned> error = stream_error_in(end.error_text);
+  return end.curl_code == CURLE_HTTP2_STREAM && (error == 0x7U || error == 0xdU);
 }
 
 Verdict judge_timeout(const TransferEnd& end, core::Duration allowed) {

@@ -54,6 +54,9 @@ struct Verdict {
 // The meaning of a transfer that we ended because its time was up, `allowed` after the check began.
 [[nodiscard]] Verdict judge_timeout(const TransferEnd& end, core::Duration allowed);
 
+// The server did nothing with our HTTP/2 stream and says so (REFUSED_STREAM, HTTP_1_1_REQUIRED): it may be asked again.
+[[nodiscard]] bool is_refused_stream(const TransferEnd& end);
+
 // The reason code in "error:0A00010B:SSL routines::…", 0 when there is none.
 [[nodiscard]] int ssl_reason_in(std::string_view error_text);
 // "handshake_failure (40)".

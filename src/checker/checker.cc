@@ -65,6 +65,7 @@ struct Row {
   Target first;         // Of the URL asked for.
   Target at;            // Of this hop.
   std::string method;
+  bool no_http2 = false;                 // This hop's server does not want it.
   bool with_body = false;
   bool at_origin = true;
   RedirectStep step;                     // Decided at the response header, done at its end.
@@ -132,6 +133,8 @@ class LaneChecker final : public Checker,
   HeadAnswer on_head(std::uint64_t tag, const ResponseHead& head) noexcept override;
   void on_exchanged(std::uint64_t tag, ExchangeResult&& result, SteadyTime now) noexcept override;
   void on_judged(const JudgeJob& job, SteadyTime now) noexcept override;
+  [[nodiscard]] PlanRef in_force(const PlanRef& plan, SteadyTime now);
+  void renew(const ProbePlan& plan, SteadyTime now);
   void on_timer(std::uint64_t tag, SteadyTime now) noexcept override;
 
   void begin_hop(Row& row, SteadyTime now);
@@ -205,7 +208,7 @@ LaneChecker::~LaneChecker() {
 
 core::Result<PlanRef> LaneChecker::prepare(const core::CheckOptions& options) {
   owner_.ensure_here();
-  auto plan = make_plan(options, ground_);
+  auto plan = make_plan(options, ground_, clock_.wall());
   if (!plan) return plan.error();
   if (!(*plan)->resolvers.empty()) {
     auto servers = resolver_->server_set((*plan)->resolvers);
@@ -214,6 +217,29 @@ core::Result<PlanRef> LaneChecker::prepare(const core::CheckOptions& options) {
   }
   if (trace_) warm_up(**plan, clock_);
   return PlanRef(std::move(*plan));
+// By what its files hold now.
+PlanRef LaneChecker::in_force(const PlanRef& plan, SteadyTime now) {
+  if (plan->files.empty()) return plan;
+  if (now >= plan->renewal.look_at) renew(*plan, now);
+  return plan->renewal.successor ? plan->renewal.successor : plan;
+}
+
+void LaneChecker::renew(const ProbePlan& plan, SteadyTime now) {
+  PlanRenewal& renewal = plan.renewal;
+  renewal.look_at = now + FileStamp::kLookEvery;
+  const FileStamp stamp = stamp_of(plan.files);
+  if (stamp.text == renewal.stamp) return;
+  if (!stamp.is_quiet(clock_.wall())) {
+    renewal.look_at = now + FileStamp::kQuiet;
+    return;
+  }
+  auto made = prepare(plan.options);
+  (made ? stats_.trust_reloads : stats_.trust_reload_failures).add();
+  if (!made) return;
+  renewal.stamp = (*made)->renewal.stamp;
+  renewal.successor = std::move(*made);
+}
+
 }
 
 // ---- one probe, from start to finish ----
@@ -229,8 +255,9 @@ Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& 
   ++row.generation;
   row.state = State::Fresh;
   row.token = token;
-  row.plan = plan;
+  row.plan = in_force(plan, now);
   row.method = plan->options.method;
+  row.no_http2 = false;
   row.with_body = true;
   row.at_origin = true;
   row.deadline = now + plan->options.timeout;
@@ -373,7 +400,8 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
                                 .with_body = row.with_body,
                                 .at_origin = row.at_origin,
                                 .cookies = cookies_of(row),
-                                .trace = row.traced != nullptr};
+                                .trace = row.traced != nullptr,
+                                .no_http2 = row.no_http2};
   row.exchange = exchange_->begin(request, *this, tag, now);
 }
 
@@ -406,7 +434,11 @@ void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
   ENSURE(row.state == State::Exchanging, "a response for a probe that asked nothing");
   row.exchange = 0;
   note_exchange(row, result, now);
-  if (result.cause != Cause::Ok) {
+  if (result.wants_http1 && !row.no_http2) {
+    row.no_http2 = true;
+    if (row.traced) trace_hop_end(row, now);
+    begin_hop(row, now);
+  } else if (result.cause != Cause::Ok) {
     finish(row, result.cause, result.phase, result.detail, now);
   } else if (row.step.kind != RedirectStep::Kind::Judge) {
     take_step(row, now);
@@ -445,6 +477,7 @@ void LaneChecker::take_step(Row& row, SteadyTime now) {
   if (row.step.downgrade) row.result.warnings.add(Warning::RedirectDowngrade);
   row.at = std::move(row.step.next);
   row.method = std::move(row.step.method);
+  row.no_http2 = false;
   row.with_body = row.with_body && row.step.keeps_body;
   row.at_origin = row.step.at_origin;
   row.result.final_url = url_without_secrets(row.at.url());

@@ -45,6 +45,7 @@ struct ExchangeRequest {
   bool at_origin = true;  // The target has the origin of the check's URL: credentials may be sent.
   std::string cookies{};  // The value of the Cookie header; "": none is sent.
   bool trace = false;     // Keep the header lines.
+  bool no_http2 = false;  // Whatever the plan says.
 };
 
 enum class HeadAnswer : std::uint8_t { ReadBody, Enough };
@@ -57,6 +58,8 @@ struct ExchangeResult {
 
   bool head_complete = false;
   ResponseHead head;
+  // The server did nothing with our HTTP/2 stream and wants to be asked again: ask by HTTP/1.1.
+  bool wants_http1 = false;
   std::optional<BodyScan> body;  // When the body was wanted.
   bool body_cut = false;         // It went on beyond the cap, or beyond size_max.
   bool body_opaque = false;      // In a coding we do not know, so nothing was looked at.

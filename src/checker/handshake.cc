@@ -11,9 +11,22 @@
 #include <cstring>
 
 #include "checker/tls_trust.h"
-#include "core/ensure.h"
 
 namespace watchwheel::checker {
+namespace {
+
+// `value` is the alert's level and number. Up to TLS 1.2 a warning is a word by the way, like the unrecognized_name that some
+// servers answer any name with; TLS 1.3 has but two that are no error, and no levels. Until the server has chosen a version it
+// has chosen no cipher either, and a warning may be one of TLS 1.2.
+bool is_refusal(const SSL* session, int value) {
+  const int number = value & 0xff;
+  if (number == SSL_AD_CLOSE_NOTIFY || number == SSL_AD_USER_CANCELLED) return false;
+  const bool is_13 =
+      SSL_get_current_cipher(session) != nullptr && SSL_version(session) >= TLS1_3_VERSION;
+  return is_13 || (value >> 8) == SSL3_AL_FATAL;
+}
+
+}  // namespace
 
 void Handshake::begin(const ProbePlan& plan, std::string_view host,
                       const std::optional<IpAddress>& literal, bool at_origin) {
@@ -26,9 +39,11 @@ void Handshake::begin(const ProbePlan& plan, std::string_view host,
 
 core::Result<void> Handshake::install(ssl_ctx_st* context) {
   TrustStore& trust = *seen_.plan->trust;
-  if (auto installed = trust.install(context, host_.now(), host_.wall()); !installed) {
-    seen_.problem = installed.error().message;
-    return installed;
+  if (seen_.plan->options.tls_verify) {
+    if (auto installed = trust.install(context, host_.now(), host_.wall()); !installed) {
+      seen_.problem = installed.error().message;
+      return installed;
+    }
   }
   seen_.trust_generation = trust.generation();
   seen_.security_level = SSL_CTX_get_security_level(context);
@@ -36,6 +51,8 @@ core::Result<void> Handshake::install(ssl_ctx_st* context) {
   SSL_CTX_set_cert_cb(context, &Handshake::on_certificate_asked, this);
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_info_callback(context, &Handshake::on_state);
+  // While it waits for the answer a session needs no buffers; they are two of 16 KiB.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   if (seen_.at_origin && seen_.plan->client && !seen_.plan->client->install(context)) {
     seen_.problem = "no memory for the client certificate";
     return core::Error{core::ErrorKind::Unavailable, seen_.problem};
@@ -47,7 +64,8 @@ core::Result<void> Handshake::install(ssl_ctx_st* context) {
 }
 
 CertProblem Handshake::certificate() const {
-  if (seen_.plan == nullptr || !seen_.plan->options.tls_verify) return {};
+  if (!seen_.client_problem.empty()) return {core::Cause::LocalResources, seen_.client_problem};
+  if (seen_.plan == nullptr) return {};
   return judge_certificate(seen_.certificate, seen_.facts.get(), seen_.host, host_.wall());
 }
 
@@ -81,26 +99,30 @@ CertVerdict Handshake::verify(x509_store_ctx_st* context, const PresentedChain& 
   const core::WallTime now = host_.wall();
   X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
   X509_VERIFY_PARAM_set_auth_level(rules, seen_.security_level);
-  const Digest hash = hash_with_rules(context, chain.together);
+  const std::optional<Digest> hash = hash_with_rules(context, chain.together);
   X509_VERIFY_PARAM_set_time(
       rules, std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count());
 
   X509* leaf = chain.certificates.front();
   CertVerdict verdict;
-  if (trust.knows(hash, now) && is_within_dates(leaf, now)) {
+  if (hash && trust.knows(*hash, now) && is_within_dates(leaf, now)) {
     verdict.seen = true;
     verdict.presented = static_cast<int>(chain.certificates.size());
   } else {
     verdict = examine_chain(context);
-    if (verdict.chain_good()) trust.remember(hash, now, end_of_chain(context));
+    if (hash && verdict.chain_good()) trust.remember(*hash, now, end_of_chain(context));
   }
-  verdict.wrong_host = !is_for_host(leaf, seen_.host, seen_.literal ? &*seen_.literal : nullptr);
+  const std::optional<bool> fits =
+      is_for_host(leaf, seen_.host, seen_.literal ? &*seen_.literal : nullptr);
+  if (!fits) verdict.trust_error = X509_V_ERR_OUT_OF_MEM;
+  verdict.wrong_host = fits == false;
   return verdict;
 }
 
 // All that the walk over a chain depends on, but the time: the certificates, whom we trust, and what is asked of them. The
 // purpose is always that of a TLS server, as TLS clients ask.
-Digest Handshake::hash_with_rules(x509_store_ctx_st* context, const Digest& chain) const {
+std::optional<Digest> Handshake::hash_with_rules(x509_store_ctx_st* context,
+                                                 const Digest& chain) const {
   const X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
   const std::array<std::uint64_t, 4> also{
       seen_.trust_generation, X509_VERIFY_PARAM_get_flags(rules),
@@ -110,15 +132,18 @@ Digest Handshake::hash_with_rules(x509_store_ctx_st* context, const Digest& chai
   std::memcpy(all.data(), chain.data(), sizeof chain);
   std::memcpy(all.data() + sizeof chain, also.data(), sizeof also);
   Digest hash{};
-  ENSURE(
-      EVP_Q_digest(nullptr, "SHA256", nullptr, all.data(), all.size(), hash.data(), nullptr) == 1,
-      "SHA-256 cannot be had");
+  if (EVP_Q_digest(nullptr, "SHA256", nullptr, all.data(), all.size(), hash.data(), nullptr) != 1)
+    return std::nullopt;
   return hash;
 }
 
 int Handshake::on_certificate_asked(ssl_st* /*session*/, void* self) noexcept {
-  static_cast<Handshake*>(self)->seen_.asked = true;
-  return 1;
+  Handshake& handshake = *static_cast<Handshake*>(self);
+  Seen& seen = handshake.seen_;
+  seen.asked = true;
+  if (seen.at_origin && seen.plan->client)
+    seen.client_problem = seen.plan->client->ended(handshake.host_.wall());
+  return seen.client_problem.empty() ? 1 : 0;
 }
 
 void Handshake::on_state(const ssl_st* session, int where, int value) noexcept {
@@ -132,7 +157,7 @@ void Handshake::on_state(const ssl_st* session, int where, int value) noexcept {
     SSL_get0_alpn_selected(session, &protocol, &size);
     seen.http2 = size == 2 && protocol[0] == 'h' && protocol[1] == '2';
   }
-  if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && (value & 0xff) != SSL_AD_CLOSE_NOTIFY)
+  if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && is_refusal(session, value))
     seen.alert = value & 0xff;
 }
 

@@ -61,7 +61,7 @@ class Handshake {
     if (!seen_.plan->client) return ClientAsked::Unanswered;
     return seen_.at_origin ? ClientAsked::Answered : ClientAsked::Withheld;
   }
-  // What is wrong with the certificate, if the plan asks for that.
+  // What is wrong with the certificate, where the plan asks for that; LocalResources for what is wrong with us.
   [[nodiscard]] CertProblem certificate() const;
 
  private:
@@ -79,11 +79,14 @@ class Handshake {
     int security_level = 0;              // Of the context, before tls_min lowered it.
     std::uint64_t trust_generation = 0;  // Of the store that the context has.
     std::string problem;
+    std::string client_problem;  // Why our certificate could not be shown to a server that asked.
   };
 
   [[nodiscard]] bool accept_certificate(x509_store_ctx_st* context);
   [[nodiscard]] CertVerdict verify(x509_store_ctx_st* context, const PresentedChain& chain);
-  [[nodiscard]] Digest hash_with_rules(x509_store_ctx_st* context, const Digest& chain) const;
+  // Nothing: it cannot be reckoned, so the chain is not known.
+  [[nodiscard]] std::optional<Digest> hash_with_rules(x509_store_ctx_st* context,
+                                                      const Digest& chain) const;
   static int on_certificate_asked(ssl_st* session, void* self) noexcept;
   static int on_certificate(x509_store_ctx_st* context, void* self) noexcept;
   static void on_state(const ssl_st* session, int where, int value) noexcept;

@@ -11,7 +11,8 @@
 // take without a word: a false alarm costs more than a miss. Decided so:
 //
 // refused   Content-Length that is no number, too large for one, or several that differ (RFC 9112, 6.3: an error that
-//           cannot be recovered from) - unless the body is chunked, where lengths count for nothing.
+//           cannot be recovered from) - unless the body is chunked, where lengths count for nothing (but libcurl refuses one that is
+//           no number or too large even there).
 //           Transfer-Encoding other than chunked and identity: nobody asked for it, so nobody can undo it.
 //           Space before the colon of these two, or either of them folded: readers disagree where the body ends.
 //           101 Switching Protocols: nobody asked for that. More than kInterimMax interim responses. Header without end.

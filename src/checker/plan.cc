@@ -62,6 +62,25 @@ bool has_header(const core::CheckOptions& options, std::string_view name) {
                      [&](const core::Header& header) { return lower(header.name) == name; });
 }
 
+// Headers that say how we ask, and nothing of who asks whom: they may go wherever a redirect leads. What any other holds, nobody
+// but its author knows; and a Host header belongs to the site it was written for.
+bool is_for_anybody(std::string_view name) {
+  static constexpr std::array<std::string_view, 20> kNames{"accept",           "accept-charset",
+                                                           "accept-encoding",  "accept-language",
+                                                           "cache-control",    "connection",
+                                                           "content-encoding", "content-language",
+                                                           "content-type",     "dnt",
+                                                           "expect",           "if-modified-since",
+                                                           "if-none-match",    "pragma",
+                                                           "priority",         "range",
+                                                           "save-data",        "te",
+                                                           "user-agent",       "x-requested-with"};
+  const std::string plain = lower(name);
+  return std::find(kNames.begin(), kNames.end(), plain) != kNames.end() ||
+         plain == "upgrade-insecure-requests" || plain.starts_with("sec-fetch-") ||
+         plain.starts_with("sec-ch-ua");
+}
+
 core::Result<HeaderList> make_headers(const core::CheckOptions& options, const PlanGround& ground,
                                       const std::string& bearer, bool at_origin) {
   HeaderListBuilder list;
@@ -73,8 +92,7 @@ core::Result<HeaderList> make_headers(const core::CheckOptions& options, const P
   if (at_origin && !bearer.empty()) list.add("Authorization", "Bearer " + bearer);
   for (const core::Header& header : options.headers) {
     if (lower(header.name) == "cookie") continue;  // ProbePlan::cookies.
-    // A Host header belongs to the site it was written for, as credentials do.
-    if (!at_origin && (is_credential_header(header.name) || lower(header.name) == "host")) continue;
+    if (!at_origin && !is_for_anybody(header.name)) continue;
     list.add(header.name, header.value);
   }
   if (list.failed()) return Error{ErrorKind::Unavailable, "no memory for request headers"};
@@ -130,6 +148,17 @@ core::Result<void> read_secrets(ProbePlan& plan, std::string& bearer) {
   return {};
 }
 
+// Names that lead nowhere are left out: who reads them says so.
+std::vector<std::string> files_of(const core::CheckOptions& options) {
+  std::vector<std::string> files;
+  for (const std::string* name : {&options.auth_password_file, &options.bearer_token_file,
+                                  &options.client_cert_file, &options.client_key_file}) {
+    if (name->empty()) continue;
+    if (auto path = secret_path(*name)) files.push_back(std::move(*path));
+  }
+  return files;
+}
+
 core::Result<HttpVersion> parse_http_version(std::string_view text) {
   constexpr std::array<std::string_view, 3> kNames{"1.0", "1.1", "2"};
   for (std::size_t i = 0; i < kNames.size(); ++i) {
@@ -169,17 +198,25 @@ void SlistDeleter::operator()(curl_slist* list) const {
 }
 
 bool is_credential_header(std::string_view name) {
-  static constexpr std::array<std::string_view, 7> kSigns{"auth",     "cookie",  "token", "secret",
-                                                          "password", "api-key", "apikey"};
+  static constexpr std::array<std::string_view, 10> kSigns{
+      "auth", "cookie", "token", "secret", "passw", "key", "session", "credential", "jwt", "sig"};
   const std::string plain = lower(name);
   return std::any_of(kSigns.begin(), kSigns.end(),
                      [&](std::string_view sign) { return plain.find(sign) != std::string::npos; });
 }
 
+FileStamp stamp_of(const std::vector<std::string>& files) {
+  FileStamp stamp;
+  for (const std::string& file : files) stamp.add(file);
+  return stamp;
+}
+
 core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& options,
-                                                   const PlanGround& ground) {
+                                                   const PlanGround& ground, core::WallTime now) {
   auto plan = std::make_shared<ProbePlan>();
   plan->options = options;
+  plan->files = files_of(options);
+  plan->renewal.stamp = stamp_of(plan->files).text;  // Before they are read: a later change shows.
   if (auto fit = check_headers(options, ground); !fit) return fit.error();
   if (auto fit = parse_addresses(*plan, ground); !fit) return fit.error();
 
@@ -195,7 +232,7 @@ core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& opt
     plan->trust = std::move(*trust);
   }
   if (!options.client_cert_file.empty()) {
-    auto client = ClientCertificate::load(options.client_cert_file, options.client_key_file);
+    auto client = ClientCertificate::load(options.client_cert_file, options.client_key_file, now);
     if (!client) return client.error();
     plan->client = std::move(*client);
   }

@@ -81,6 +81,8 @@ RedirectStep decide_redirect(const core::CheckOptions& options, const Hop& hop, 
                 "redirect to another scheme than http and https: " + scheme);
   }
   core::Result<Target> next = follow(hop.at, location);
+  if (!next && next.error().kind == core::ErrorKind::Unavailable)
+    return fail(Cause::LocalResources, next.error().message);
   if (!next)
     return fail(Cause::RedirectInvalid,
                 "redirect to an unusable location: " + next.error().message);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/secret_file.h - a secret that an option names by a file: where the file is, and what it holds.
 //
-// Thread   any; it reads a file, so not while checks wait: when a plan is made.
+// Thread   any. It reads a file, which checks that are under way wait for on a lane's thread: when a plan is made, and when the
+//          file has changed (plan.h).
 // Bounded  kSecretBytesMax; only regular files are read, so nothing is waited for.
 // Fails    Invalid, naming the file and never its content.
 //

@@ -25,7 +25,9 @@ struct Stats {
   core::Counter tls_chain_hits;  // Handshakes whose certificate chain was verified before, and those for which it had to be.
   core::Counter tls_chain_misses;
   core::Gauge tls_chain_entries;
-  core::Counter trust_reloads;  // Times a store of trusted certificates had changed on disk and was read, or could not be.
+  // Times a store of trusted certificates, or the secrets and client certificate of a plan, had changed on disk and were read
+  // again, or could not be.
+  core::Counter trust_reloads;
   core::Counter trust_reload_failures;
   core::Gauge in_flight;
   core::Gauge judging;             // Answers away at the judge's thread.

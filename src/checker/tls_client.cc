@@ -18,6 +18,8 @@
 
 #include "checker/safe_text.h"
 #include "checker/secret_file.h"
+#include "checker/tls_facts.h"
+#include "core/units.h"
 
 namespace watchwheel::checker {
 namespace {
@@ -96,11 +98,18 @@ int refuse_password(char* /*into*/, int /*size*/, int /*writing*/, void* asked) 
   return -1;
 }
 
+std::string ended_text(const std::string& path, core::WallTime ends, core::WallTime now) {
+  return "the certificate in " + path + " expired " + core::humanize(now - ends) + " ago (" +
+         core::to_iso8601(ends) + ")";
+}
+
 }  // namespace
 
 struct ClientCertificate::Parts {
   std::vector<CertificateRef> chain;  // Ours first.
   KeyRef key;
+  core::WallTime ends = core::kNoWallTime;
+  std::string path;  // As it is shown.
 
   [[nodiscard]] bool install(SSL_CTX* context) const {
     bool good = SSL_CTX_use_certificate(context, chain.front().get()) == 1;
@@ -114,7 +123,7 @@ ClientCertificate::ClientCertificate(std::unique_ptr<Parts> parts) : parts_(std:
 ClientCertificate::~ClientCertificate() = default;
 
 core::Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::load(
-    const std::string& cert_file, const std::string& key_file) {
+    const std::string& cert_file, const std::string& key_file, core::WallTime now) {
   constexpr std::string_view kCert = "client_cert_file";
   const std::string_view key_option = key_file.empty() ? kCert : "client_key_file";
   auto parts = std::make_unique<Parts>();
@@ -151,6 +160,9 @@ core::Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::load(
     return invalid(key_option, "the private key in " + key_path +
                                    " is not that of the certificate in " + cert_path);
   }
+  parts->ends = to_wall(X509_get0_notAfter(parts->chain.front().get()));
+  if (parts->ends <= now) return invalid(kCert, ended_text(cert_path, parts->ends, now));
+  parts->path = cert_path;
   const ContextRef trial(SSL_CTX_new(TLS_client_method()));
   if (!trial || !parts->install(trial.get())) {
     return invalid(kCert, "OpenSSL does not take the certificate in " + cert_path +
@@ -158,6 +170,11 @@ core::Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::load(
   }
   ERR_clear_error();  // The end of a PEM file is one.
   return std::shared_ptr<const ClientCertificate>(new ClientCertificate(std::move(parts)));
+}
+
+std::string ClientCertificate::ended(core::WallTime now) const {
+  return parts_->ends <= now ? "client_cert_file: " + ended_text(parts_->path, parts_->ends, now)
+                             : "";
 }
 
 bool ClientCertificate::install(ssl_ctx_st* context) const {

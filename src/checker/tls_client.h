@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/tls_client.h - our own certificate, for servers that ask for one.
 //
-// Owns     the certificate, its chain and its private key: read once, shared by all handshakes of the sites that name them.
-// Thread   the lane's. Reads files, so not while checks wait: when a plan is made.
+// Owns     the certificate, its chain and its private key: read once for each plan that names them, and again when the files have
+//          changed (plan.h); shared by all handshakes of that plan.
+// Thread   the lane's. Reads files, which checks that are under way wait for: when a plan is made.
 // Bounded  kClientFileBytesMax a file; only regular files are read.
 // Fails    Invalid, naming the option and the file, and nothing that is in it.
 #pragma once
@@ -11,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "core/clock.h"
 #include "core/pinned.h"
 #include "core/result.h"
 
@@ -28,11 +30,13 @@ class ClientCertificate : core::Pinned {
  public:
   // PEM: the certificate first, then its chain; the key in `key_file`, or in `cert_file` too when that is "". A name without '/'
   // is a systemd credential (secret_file.h). Refused: what cannot be read, an encrypted key (nobody is there to type its
-  // password), a key of another certificate, one too weak for this machine's OpenSSL.
+  // password), a key of another certificate, one too weak for this machine's OpenSSL, one that has ended by `now`.
   [[nodiscard]] static core::Result<std::shared_ptr<const ClientCertificate>> load(
-      const std::string& cert_file, const std::string& key_file);
+      const std::string& cert_file, const std::string& key_file, core::WallTime now);
   ~ClientCertificate();
 
+  // Why it cannot be shown at `now`: it has ended; "" when it can. Not of its chain.
+  [[nodiscard]] std::string ended(core::WallTime now) const;
   // False: no memory.
   [[nodiscard]] bool install(ssl_ctx_st* context) const;
 

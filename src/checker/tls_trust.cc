@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/tls_trust.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <vector>
+
+#include "checker/file_stamp.h"
 
 namespace watchwheel::checker {
 namespace {
@@ -22,40 +26,27 @@ constexpr std::size_t kDirectoryEntriesMax = 10'000;
 // Without any certificate every https check is ours to answer for, so we do not wait a minute for some to appear.
 constexpr core::Duration kLookForTheFirst = std::chrono::seconds{1};
 
-// What tells one content of a file from another without reading it.
-struct Stamp {
-  std::string text;
-  core::WallTime newest = core::kNoWallTime;  // The latest change of any.
-
-  void add(const std::string& path) {
-    struct stat facts {};
-    if (::stat(path.c_str(), &facts) != 0) {
-      text += "-;";
-      return;
-    }
-    const auto part = [&](auto number) { text += std::to_string(number) + ","; };
-    part(facts.st_dev);
-    part(facts.st_ino);
-    part(facts.st_size);
-    part(facts.st_mtim.tv_sec);
-    part(facts.st_mtim.tv_nsec);
-    part(facts.st_ctim.tv_sec);
-    part(facts.st_ctim.tv_nsec);
-    text += ";";
-    newest = std::max(newest, core::WallTime{std::chrono::seconds{facts.st_mtim.tv_sec} +
-                                             std::chrono::nanoseconds{facts.st_mtim.tv_nsec}});
-  }
-};
-
 bool load_file(X509_STORE* store, const std::string& path) {
   const bool loaded = X509_STORE_load_file(store, path.c_str()) == 1;
   ERR_clear_error();
   return loaded;
 }
 
+// The stores of machines have less than 1 MiB; what is longer than this is something else.
+constexpr std::uintmax_t kTrustFileBytesMax = 16 * 1024 * 1024;
+
 bool is_file(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::is_regular_file(path, ignored);
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) &&
+         std::filesystem::file_size(path, error) <= kTrustFileBytesMax && !error;
+}
+
+// It is there, but cannot be opened: what may stand in it is not known. A link that leads nowhere holds nothing.
+bool is_closed_to_us(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd == -1) return errno != ENOENT && errno != ELOOP;
+  ::close(fd);
+  return false;
 }
 
 std::vector<std::string> files_in(const std::string& directory) {
@@ -77,7 +68,7 @@ std::vector<std::string> files_in(const std::string& directory) {
 class TrustSource : core::Pinned {
  public:
   virtual ~TrustSource() = default;
-  [[nodiscard]] virtual Stamp look() const = 0;
+  [[nodiscard]] virtual FileStamp look() const = 0;
   // False when there is no certificate, or a file with some cannot be read.
   [[nodiscard]] virtual bool load(X509_STORE* store) const = 0;
 };
@@ -87,8 +78,8 @@ namespace {
 class FileSource final : public TrustSource {
  public:
   explicit FileSource(std::string path) : path_(std::move(path)) {}
-  [[nodiscard]] Stamp look() const override {
-    Stamp stamp;
+  [[nodiscard]] FileStamp look() const override {
+    FileStamp stamp;
     stamp.add(path_);
     return stamp;
   }
@@ -111,8 +102,8 @@ class SystemSource final : public TrustSource {
   SystemSource() : files_(candidates()) {
     if (files_.size() > 1) directory_ = X509_get_default_cert_dir();
   }
-  [[nodiscard]] Stamp look() const override {
-    Stamp stamp;
+  [[nodiscard]] FileStamp look() const override {
+    FileStamp stamp;
     for (const std::string& file : files_) stamp.add(file);
     if (uses_directory()) {
       for (const std::string& file : files_in(directory_)) stamp.add(file);
@@ -123,7 +114,10 @@ class SystemSource final : public TrustSource {
     for (const std::string& file : files_) {
       if (is_file(file) && load_file(store, file)) return true;
     }
-    for (const std::string& file : files_in(directory_)) (void)load_file(store, file);
+    for (const std::string& file : files_in(directory_)) {
+      if (is_closed_to_us(file)) return false;
+      if (is_file(file)) (void)load_file(store, file);  // Others than certificates stand there too.
+    }
     return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
   }
 
@@ -189,7 +183,7 @@ TrustStore::~TrustStore() = default;
 // True: what was there before it was read is there still, and is in force. The chains of the store before are known no more:
 // the generation is part of their hashes.
 bool TrustStore::load() {
-  Stamp before = source_->look();
+  FileStamp before = source_->look();
   Loaded loaded(X509_STORE_new());
   if (!loaded || !source_->load(loaded.get())) return false;
   if (store_ && source_->look().text != before.text) return false;
@@ -200,13 +194,14 @@ bool TrustStore::load() {
 }
 
 void TrustStore::look_again(core::SteadyTime now, core::WallTime wall) {
-  if (look_at_ == core::kNoSteadyTime) look_at_ = now + kLookEvery;  // Loaded when it was made.
+  if (look_at_ == core::kNoSteadyTime)
+    look_at_ = now + FileStamp::kLookEvery;  // Loaded when it was made.
   if (now < look_at_) return;
-  look_at_ = now + kLookEvery;
-  const Stamp stamp = source_->look();
+  look_at_ = now + FileStamp::kLookEvery;
+  const FileStamp stamp = source_->look();
   if (stamp.text == stamp_) return;
-  if (wall - stamp.newest < kQuiet && stamp.newest - wall < kQuiet) {
-    look_at_ = now + kQuiet;
+  if (!stamp.is_quiet(wall)) {
+    look_at_ = now + FileStamp::kQuiet;
     return;
   }
   const bool loaded = load();
@@ -219,7 +214,7 @@ core::Result<void> TrustStore::install(ssl_ctx_st* context, core::SteadyTime now
   if (store_) {
     look_again(now, wall);
   } else if (look_at_ == core::kNoSteadyTime || now >= look_at_) {
-    look_at_ = now + (load() ? kLookEvery : kLookForTheFirst);
+    look_at_ = now + (load() ? FileStamp::kLookEvery : kLookForTheFirst);
   }
   if (!store_) {
     return core::Error{core::ErrorKind::Unavailable,

@@ -3,10 +3,10 @@
 //
 // TrustStores  the stores of one lane, each loaded once however many sites use it: loading one for each handshake was measured at
 //              58 ms of CPU. With them the chains that were verified, for all stores together (tls_chain_cache.h).
-// TrustStore   one of them: the machine's, or one file's. It is read again when it has changed on disk.
+// TrustStore   one of them: the machine's, or one file's. It is read again when it has changed on disk (file_stamp.h).
 //
 // Thread   the lane's.
-// Bounded  one store for each file named by plans that live; verified chains by `chains_max`.
+// Bounded  one store for each file named by plans that live, each file at most 16 MiB; verified chains by `chains_max`.
 // Time     steady time for how often the disk is looked at, wall time against the ages of files; both passed in.
 // Fails    as values. Once loaded, a store that cannot be read any more stays as it was: sites are not untrusted because a file
 //          of ours is away. That is counted: Stats::trust_reload_failures.
@@ -56,11 +56,6 @@ class TrustSource;
 
 class TrustStore : core::Pinned {
  public:
-  // How often it is looked at whether the certificates on disk have changed.
-  static constexpr core::Duration kLookEvery = std::chrono::minutes{1};
-  // What was written less than this ago may be written still: half a file would be half the trust.
-  static constexpr core::Duration kQuiet = std::chrono::seconds{2};
-
   ~TrustStore();
 
   // Gives `context` the certificates. Unavailable when the machine has none that can be read.

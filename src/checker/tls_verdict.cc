@@ -225,11 +225,14 @@ core::WallTime end_of_chain(x509_store_ctx_st* context) {
   return sk_X509_num(chain) > 0 ? end : core::kNoWallTime;
 }
 
-bool is_for_host(x509_st* leaf, std::string_view host, const IpAddress* literal) {
-  if (literal != nullptr)
-    return X509_check_ip(leaf, literal->bytes.data(), literal->v6 ? 16 : 4, 0) == 1;
-  return X509_check_host(leaf, host.data(), host.size(), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
-                         nullptr) == 1;
+std::optional<bool> is_for_host(x509_st* leaf, std::string_view host, const IpAddress* literal) {
+  constexpr unsigned kRules =
+      X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+  const int fits = literal != nullptr
+                       ? X509_check_ip(leaf, literal->bytes.data(), literal->v6 ? 16 : 4, 0)
+                       : X509_check_host(leaf, host.data(), host.size(), kRules, nullptr);
+  if (fits == -1) return std::nullopt;
+  return fits == 1;
 }
 
 bool is_within_dates(x509_st* leaf, core::WallTime now) {

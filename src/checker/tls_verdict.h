@@ -7,6 +7,7 @@
 // Pure but for the context it is given; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -48,8 +49,9 @@ struct CertVerdict {
 // When the first certificate of the chain that was just walked ends, trust anchor included.
 [[nodiscard]] core::WallTime end_of_chain(x509_store_ctx_st* context);
 
-// Whether the certificate is for this name, or for the address when the URL has one.
-[[nodiscard]] bool is_for_host(x509_st* leaf, std::string_view host, const IpAddress* literal);
+// Whether the certificate is for this name, or for the address when the URL has one. Wildcards stand for a whole label, as
+// browsers have it. Nothing: it could not be looked at.
+[[nodiscard]] std::optional<bool> is_for_host(x509_st* leaf, std::string_view host, const IpAddress* literal);
 [[nodiscard]] bool is_within_dates(x509_st* leaf, core::WallTime now);
 
 struct CertProblem {

@@ -122,12 +122,15 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   const bool log_in = request.at_origin && !(user.empty() && password.empty());
   return set(easy, CURLOPT_URL, target.url().c_str()) && set_form(request) &&
          set_tracing(request.trace) &&
+  const HttpVersion version = request.no_http2 && request.plan->http == HttpVersion::V2
+                                  ? HttpVersion::V1_1
+                                  : request.plan->http;
          set(easy, CURLOPT_HTTPHEADER,
              (request.at_origin ? request.plan->headers : request.plan->headers_elsewhere).get()) &&
          set(easy, CURLOPT_USERNAME, log_in ? user.c_str() : nullptr) &&
          set(easy, CURLOPT_PASSWORD, log_in ? password.c_str() : nullptr) &&
          set(easy, CURLOPT_COOKIE, request.cookies.empty() ? nullptr : request.cookies.c_str()) &&
-         set(easy, CURLOPT_HTTP_VERSION, curl_http_version(request.plan->http, target.tls)) &&
+         set(easy, CURLOPT_HTTP_VERSION, curl_http_version(version, target.tls)) &&
          set(easy, CURLOPT_SSLVERSION, curl_tls_version(request.plan->tls_min));
 }
 
@@ -186,7 +189,7 @@ TransferEnd Transfer::describe_end(CURLcode code) const {
   end.error_text = !handshake_.problem().empty() ? std::string_view(handshake_.problem())
                    : error_[0] != '\0'           ? std::string_view(error_.data())
                                                  : std::string_view(curl_easy_strerror(code));
-  // libcurl keeps the number of an earlier check's error; it is this one's when the text speaks of it.
+  // libcurl keeps the number of any call that failed, also one that it got over; it is the end's when the text speaks of it.
   long os_errno = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_errno);
   if (os_errno != 0 && end.error_text.find(std::generic_category().message(
@@ -257,8 +260,11 @@ std::optional<Verdict> Transfer::judge_stop() const {
 ExchangeResult Transfer::finish(CURLcode code) {
   Verdict verdict = judge_stop().value_or(Verdict{});
   if (seen_.stop == Stop::None) {
-    verdict = judge_end(describe_end(code));
+    const TransferEnd end = describe_end(code);
+    verdict = judge_end(end);
+    wants_http1 = is_refused_stream(end);
     if (verdict.cause == Cause::Ok && seen_.decoder && !seen_.decoder->finished()) {
+  bool wants_http1 = false;
       verdict = {Cause::BodyTruncated, core::Phase::Body,
                  "the compressed body ends in the middle, after " +
                      std::to_string(seen_.body->bytes()) + " bytes decoded"};
@@ -268,6 +274,7 @@ ExchangeResult Transfer::finish(CURLcode code) {
   result.cause = verdict.cause;
   result.phase = verdict.phase;
   result.detail = std::move(verdict.detail);
+  result.wants_http1 = wants_http1;
   return result;
 }
 

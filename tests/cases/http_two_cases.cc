@@ -12,7 +12,8 @@ using core::Cause;
 using core::Phase;
 using std::chrono::milliseconds;
 
-constexpr std::uint32_t kNoError = 0, kProtocolError = 1, kInternalError = 2, kRefusedStream = 7;
+constexpr std::uint32_t kNoError = 0, kProtocolError = 1, kInternalError = 2, kRefusedStream = 7,
+                        kHttp11Required = 13;
 
 // Each case has a server of its own: all requests of HTTP/2 look alike before they are decoded.
 class TwoCases final : public HttpPart {
@@ -91,7 +92,22 @@ class TwoCases final : public HttpPart {
 
   void add_heads() {
     fails(answers("status", h2_head(503, {}, true)), Cause::HttpStatus, Phase::FirstByte, "503");
-    fails(answers("refused", h2_reset(kRefusedStream)), Cause::HttpClosed, Phase::FirstByte);
+    // A server that did nothing with the stream is asked once more, by HTTP/1.1, and that answer counts.
+    for (const auto& [name, error] :
+         {std::pair{"refused", kRefusedStream}, std::pair{"wants-http1", kHttp11Required}}) {
+      const auto resets = [&, error = error](Script again) -> FaultServer& {
+        FaultServer& one = server("h2");
+        one.on("*", {send(h2_hello() + h2_reset(error)), hold()});
+        one.on("/x", "GET /x HTTP/1.1\r\n", std::move(again));
+        return one;
+      };
+      const std::string prefix = "h2-" + std::string(name);
+      ask(prefix + "-then-fine", resets(ok("hello")).url("/x"), two({{"keyword", "hello"}}));
+      fails(ask(prefix + "-then-503", resets(status(503, "Away")).url("/x"), two()),
+            Cause::HttpStatus, Phase::FirstByte, "503");
+      fails(ask(prefix + "-then-nothing", resets({close()}).url("/x"), two()), Cause::HttpClosed,
+            Phase::FirstByte);
+    }
     fails(answers("reset-before-the-head", h2_reset(kInternalError)), Cause::HttpClosed,
           Phase::FirstByte);
     fails(answers("goodbye-before-the-head", h2_goaway(0, kNoError), close()), Cause::HttpClosed,

@@ -219,6 +219,7 @@ int on_name(SSL* session, int* alert, void* manners) {
   const auto known = tls.by_name.find(std::string_view(name == nullptr ? "" : name));
   *alert = SSL_AD_UNRECOGNIZED_NAME;
   if (name != nullptr && tls.refuses_names) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  if (name != nullptr && tls.warns_of_names) return SSL_TLSEXT_ERR_ALERT_WARNING;
   if (known == tls.by_name.end())
     return tls.refuses_other_names ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
   SSL_certs_clear(session);
@@ -269,7 +270,7 @@ Context make_context(const TlsOptions& tls) {
   }
   if (tls.wants_client_certificate) ask_for_certificate(context, tls);
   if (!tls.alpn.empty()) SSL_CTX_set_alpn_select_cb(context, &choose_protocol, &manners->tls.alpn);
-  if (tls.refuses_names || tls.refuses_other_names || !tls.by_name.empty()) {
+  if (tls.refuses_names || tls.warns_of_names || tls.refuses_other_names || !tls.by_name.empty()) {
     // The macro for it casts in C's way.
     SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
                           reinterpret_cast<void (*)()>(&on_name));

@@ -70,6 +70,7 @@ struct TlsOptions {
   // Who must have issued the client's certificate; null: it is asked for, and no one is good enough.
   std::shared_ptr<x509_st> client_authority{};
   bool refuses_names = false;  // Answers the client's server name with the alert unrecognized_name.
+  bool warns_of_names = false;  // The same as a warning, up to TLS 1.2, and goes on.
   std::string alpn{};          // The one protocol it agrees to ("h2"); "": knows nothing of ALPN.
   // By the client's server name; `certificate` for all others, and for clients that send none.
   std::map<std::string, Certificate, std::less<>> by_name{};

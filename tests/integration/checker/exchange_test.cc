@@ -50,7 +50,8 @@ class ExchangeTest : public ::testing::Test, public ExchangeHandler {
   ExchangeTest() {
     core::CheckOptions options;
     plan = *make_plan(options,
-                      {.user_agent = "test", .allow = {}, .trust = std::make_shared<TrustStores>()});
+                      {.user_agent = "test", .allow = {}, .trust = std::make_shared<TrustStores>()},
+                      clock.wall());
     exchange = Exchange::make(8, reactor, clock, bodies);
   }
 

@@ -2,8 +2,10 @@
 // What the table of cases cannot say of HTTP: what goes over the wire, what one check leaves for the next, and where the time went.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "support/certs.h"
@@ -126,6 +128,86 @@ TEST_F(CheckerHttp, RedirectsToAnInternationalName) {
                               "\r\nSet-Cookie: a=b; Domain=shop.example\r\n"));
   EXPECT_EQ(driver.check(server.url("/up", "www.shop.example")).cause, Cause::Ok);
   EXPECT_THAT(server.last_request(), HasSubstr("Cookie: a=b"));
+}
+
+// Goal: secrets are rotated on disk while the daemon runs. Each file is looked at once a minute; one that is unfit changes nothing.
+TEST_F(CheckerHttp, ASecretThatChangedIsSentWithinAMinute) {
+  server.on("/", "Authorization: Bearer new", ok("hello"));
+  server.on("/", status(401, "Unauthorized"));
+  options.bearer_token_file = files.write("token", "old");
+  EXPECT_EQ(driver.check(server.url("/"), options).cause, Cause::HttpStatus);
+  files.write("token", "newer");
+  EXPECT_EQ(driver.check(server.url("/"), options).cause, Cause::HttpStatus);
+  driver.move_on(61s);
+  EXPECT_EQ(driver.check(server.url("/"), options).cause, Cause::Ok);
+  EXPECT_EQ(driver.checker().stats().trust_reloads.value(), 1U);
+  files.write("token", "two\nlines\n");
+  driver.move_on(61s);
+  EXPECT_EQ(driver.check(server.url("/"), options).cause, Cause::Ok);
+  EXPECT_EQ(driver.checker().stats().trust_reload_failures.value(), 1U);
+  files.write("token", "new again");
+  driver.move_on(61s);
+  EXPECT_EQ(driver.check(server.url("/"), options).cause, Cause::Ok);
+  EXPECT_THAT(server.last_request(), HasSubstr("Bearer new again\r\n"));
+}
+
+// Goal: our own certificate that has ended is told as ours, and one that has taken its place is used.
+TEST_F(CheckerHttp, AClientCertificateThatEndedIsOurTroubleUntilItIsRenewed) {
+  Authority root("root"), clients("clients");
+  FaultServer asks(TlsOptions{.certificate = root.issue({.ips = {"127.0.0.1"}}),
+                              .wants_client_certificate = true,
+                              .client_authority = clients.certificate()});
+  asks.otherwise(ok("hello"));
+  FaultServer asks_not(TlsOptions{.certificate = root.issue({.ips = {"127.0.0.1"}})});
+  asks_not.otherwise(ok("hello"));
+  const auto write = [&](const Certificate& ours) {
+    write_pem(ours, options.client_cert_file);
+    write_key(ours, options.client_key_file);
+  };
+  options.ca_file = root.ca_file();
+  options.client_cert_file = files.file("client.pem");
+  options.client_key_file = files.file("client.key");
+  write(clients.issue({.common_name = "monitor", .valid_for = 1h}));
+  core::ProbeResult result = driver.check(asks.url("/"), options);
+  EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
+  driver.move_on(2h);
+  result = driver.check(asks.url("/"), options);
+  EXPECT_EQ(result.cause, Cause::LocalResources);
+  EXPECT_THAT(result.detail, AllOf(HasSubstr("client_cert_file"), HasSubstr("expired")));
+  EXPECT_EQ(driver.check(asks_not.url("/"), options).cause, Cause::Ok);
+  write(clients.issue({.common_name = "monitor"}));
+  driver.move_on(61s);
+  result = driver.check(asks.url("/"), options);
+  EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
+}
+
+// Goal: who asks for no trust needs none. Method: a machine without trusted certificates.
+TEST_F(CheckerHttp, WithoutVerifyingNoTrustIsNeeded) {
+  ASSERT_EQ(::setenv("SSL_CERT_FILE", "/nonexistent", 1), 0);  // NOLINT(concurrency-mt-unsafe)
+  CheckerDriver bare(loopback_settings({dns.endpoint()}));
+  FaultServer secure(TlsOptions{.certificate = self_signed({.ips = {"127.0.0.1"}})});
+  secure.otherwise(ok("hello"));
+  EXPECT_EQ(bare.check(secure.url("/"), options).cause, Cause::LocalResources);
+  options.tls_verify = false;
+  const core::ProbeResult result = bare.check(secure.url("/"), options);
+  ASSERT_EQ(::unsetenv("SSL_CERT_FILE"), 0);  // NOLINT(concurrency-mt-unsafe)
+  EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
+}
+
+// Goal: a warning before the handshake's good end is not what ended the connection afterwards.
+TEST_F(CheckerHttp, AWarningOfTheServersIsNoRefusal) {
+  Authority root("root");
+  dns.a("shop.example", {"127.0.0.1"});
+  FaultServer warns(TlsOptions{.certificate = root.issue({.dns_names = {"shop.example"}}),
+                               .version_max = TLS1_2_VERSION,
+                               .warns_of_names = true});
+  warns.on("/", ok("hello"));
+  warns.on("/closes", {});
+  options.ca_file = root.ca_file();
+  core::ProbeResult result = driver.check(warns.url("/", "shop.example"), options);
+  EXPECT_EQ(result.cause, Cause::Ok) << result.detail;
+  result = driver.check(warns.url("/closes", "shop.example"), options);
+  EXPECT_EQ(result.cause, Cause::HttpClosed) << result.detail;
 }
 
 // Goal: with HTTP/2 too, every check has a connection of its own, also two at the same time.

@@ -40,7 +40,7 @@ class ClientCertificateTest : public ::testing::Test {
   }
   // Why it is refused; "" when it is not.
   static std::string problem(const std::string& cert_file, const std::string& key_file) {
-    const auto loaded = ClientCertificate::load(cert_file, key_file);
+    const auto loaded = ClientCertificate::load(cert_file, key_file, core::SystemClock{}.wall());
     if (loaded) return "";
     EXPECT_EQ(loaded.error().kind, core::ErrorKind::Invalid);
     EXPECT_THAT(loaded.error().message, Not(HasSubstr("BEGIN")));
@@ -54,7 +54,7 @@ class ClientCertificateTest : public ::testing::Test {
 };
 
 TEST_F(ClientCertificateTest, IsReadWithItsChainAndInstalled) {
-  const auto loaded = ClientCertificate::load(cert, key);
+  const auto loaded = ClientCertificate::load(cert, key, core::SystemClock{}.wall());
   ASSERT_TRUE(loaded) << loaded.error().message;
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()),
                                                                   &SSL_CTX_free);
@@ -63,6 +63,20 @@ TEST_F(ClientCertificateTest, IsReadWithItsChainAndInstalled) {
   STACK_OF(X509)* chain = nullptr;
   SSL_CTX_get0_chain_certs(context.get(), &chain);
   EXPECT_EQ(sk_X509_num(chain), static_cast<int>(ours.chain.size()) - 1);
+}
+
+TEST_F(ClientCertificateTest, IsRefusedAfterItsEndAndSaysSoLater) {
+  const core::WallTime now = core::SystemClock{}.wall();
+  const Certificate brief = root.issue({.valid_for = std::chrono::hours{1}});
+  write_pem(brief, cert);
+  write_key(brief, key);
+  const auto loaded = ClientCertificate::load(cert, key, now);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ((*loaded)->ended(now), "");
+  EXPECT_THAT((*loaded)->ended(now + std::chrono::hours{2}), HasSubstr("expired"));
+  const auto late = ClientCertificate::load(cert, key, now + std::chrono::hours{2});
+  ASSERT_FALSE(late);
+  EXPECT_THAT(late.error().message, AllOf(StartsWith("client_cert_file: "), HasSubstr("expired")));
 }
 
 TEST_F(ClientCertificateTest, KeyMayStandInTheSameFile) {
