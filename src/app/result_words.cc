@@ -21,7 +21,7 @@ constexpr std::array<Words, core::kCauseCount> kCauseWords{{
     {Cause::DnsNxdomain, "the name does not exist"},
     {Cause::DnsNoAddress, "the name has no address of the wanted family"},
     {Cause::DnsServfail, "the name's servers fail to answer"},
-    {Cause::DnsRefused, "the name's servers refuse to answer"},
+    {Cause::DnsRefused, "the resolver refuses to answer for this name"},
     {Cause::DnsTimeout, "the name's servers do not answer in time"},
     {Cause::DnsMalformed, "the name's servers answer what cannot be read"},
     {Cause::ConnectRefused, "nobody listens: the connection was refused"},
@@ -55,9 +55,9 @@ constexpr std::array<Words, core::kCauseCount> kCauseWords{{
     {Cause::AddressBlocked, "the address guard lets no address of it through"},
     {Cause::TargetInvalid, "the URL cannot be asked"},
     {Cause::LocalOverload, "this machine was too busy for the check"},
-    {Cause::LocalResources, "this machine lacks descriptors, ports or memory"},
+    {Cause::LocalResources, "this machine had not the means to find out"},
     {Cause::LocalNetwork, "this machine has no network or no route"},
-    {Cause::ResolverUnreachable, "no resolver answers anything"},
+    {Cause::ResolverUnreachable, "no resolver gives an answer that can be heard"},
     {Cause::Cancelled, "the check was cancelled"},
 }};
 

@@ -283,8 +283,13 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
   // What the time being up means for a request that still waits.
   [[nodiscard]] Cause cause_of_silence(const Request& request) const {
     Cause worst = Cause::DnsTimeout;
+    for (const auto& fact : request.facts) {
+      if (!fact) continue;
+      if (fact->cause == Cause::Ok) return Cause::LocalOverload;
+      if (core::outcome_of(fact->cause) == core::Outcome::NotMeasured) return fact->cause;
+    }
     for (const bool v6 : kFamilies) {
-      if (request.facts[v6]) continue;
+      if (!wants(request.family, v6) || request.facts[v6]) continue;
       const auto cause = lookups_->cause_of_silence({request.key.set, v6, request.key.host});
       if (cause == Cause::LocalOverload) return *cause;
       if (cause == Cause::ResolverUnreachable) worst = *cause;

@@ -15,11 +15,12 @@
 //          resolver from a dead name), never the one for the other.
 //
 // What is said of a name: NXDOMAIN is dns_nxdomain; an empty answer dns_no_address; REFUSED and a referral to other servers
-// dns_refused; SERVFAIL (what a validating resolver says of broken DNSSEC), FORMERR, NOTIMP and the other codes dns_servfail,
-// by their own name in the detail; what does not add up, aliases in a circle or more than 16 of them dns_malformed; silence
-// about this name dns_timeout. Truncated, and then nothing or a refusal over TCP: resolver_unreachable. Answers to other
-// questions, with other ids or from elsewhere are left aside. An answer that ends at an alias without a word about its target
-// is followed by asking for the target.
+// dns_refused, from a server that resolves for us at all (it is asked ". NS"; a server that refuses that too refuses us, and is
+// resolver_unreachable); SERVFAIL (what a validating resolver says of broken DNSSEC), FORMERR, NOTIMP and the other codes
+// dns_servfail, by their own name in the detail; what does not add up, aliases in a circle or more than 16 of them
+// dns_malformed; silence about this name dns_timeout. Truncated, and then nothing or a refusal over TCP: resolver_unreachable,
+// unless another server knows the name. Answers to other questions, with other ids or from elsewhere are left aside. An answer
+// that ends at an alias without a word about its target is followed by asking for the target.
 //
 // Both families are asked for, where both may be used: addresses of either are enough, whatever became of the other. With
 // none, the failure that says most is told: NXDOMAIN (but for NXDOMAIN beside "no such address": the name exists then), ours,
@@ -82,8 +83,8 @@ class Resolver : core::Pinned {
                                      ResolveHandler& handler, std::uint64_t tag, Resolution& now_known) = 0;
   // The asker is gone, or out of time: its on_resolved will not come. The query itself goes on, for the cache.
   // Returns what may be said of the name if time is up now: DnsTimeout when its servers answered something since they were
-  // asked, ResolverUnreachable when they did not, LocalOverload when they have not been asked yet; Cancelled when there is no
-  // such asker.
+  // asked, ResolverUnreachable when they did not, LocalOverload when they have not been asked yet or there are addresses already;
+  // what was found of the other family when that is our trouble. Cancelled when there is no such asker.
   virtual core::Cause cancel(std::string_view host, core::IpFamily family, ServerSetId servers, std::uint64_t tag) = 0;
 };
 

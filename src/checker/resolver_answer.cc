@@ -252,4 +252,23 @@ DnsAnswer parse_answer(std::span<const std::uint8_t> message, std::string_view h
   return without_addresses(std::move(answer), *chain, records, read_authority(reader, authorities));
 }
 
+bool shows_service(std::span<const std::uint8_t> message) {
+  if (message.size() < kHeaderBytes) return false;
+  Reader reader(message);
+  reader.skip(2);
+  const unsigned flags = *reader.u16();
+  const unsigned questions = *reader.u16();
+  const unsigned answers = *reader.u16();
+  const unsigned authorities = *reader.u16();
+  reader.skip(2);
+  const unsigned rcode = flags & 0xfU;
+  if ((flags & 0x8000U) == 0 || (rcode != 0 && rcode != 3)) return false;
+  if (rcode == 3 || answers > 0) return true;
+  for (unsigned i = 0; i < questions; ++i) {
+    if (!reader.name() || !reader.has(4)) return false;
+    reader.skip(4);
+  }
+  return authorities == 0 || read_authority(reader, authorities).soa;
+}
+
 }  // namespace watchwheel::checker

@@ -40,4 +40,8 @@ struct DnsAnswer {
 [[nodiscard]] DnsAnswer parse_answer(std::span<const std::uint8_t> message, std::string_view host,
                                      bool v6);
 
+// Whether an answer to ". NS" shows that the server resolves names for us: it says that there is something, or nothing.
+// A refusal, a failure and a referral show nothing.
+[[nodiscard]] bool shows_service(std::span<const std::uint8_t> message);
+
 }  // namespace watchwheel::checker

@@ -7,6 +7,11 @@
 // An answer that ends at an alias and says nothing about its target (a server that only knows its own zones) is followed by
 // asking for the target, from the first server on, within the same 3 s. Aliases of all answers together are at most
 // kAliasesMax.
+//
+// A refusal. A resolver whose access list leaves us out says REFUSED to everything, and one that stopped resolving refers us to
+// others: neither is about the name. So a server that refuses is asked ". NS" as well. Only when it answers that, or has answered
+// an earlier part of this very chain, is its refusal the name's failure; else it is a server that nothing can be heard from. The
+// verdict is waited for only when nothing else decides, and 500 ms at most.
 #include "checker/resolver_lookups.h"
 
 #include <algorithm>
@@ -64,6 +69,13 @@ struct Try {
   Upstream::QueryId query = 0;
 };
 
+struct Refusal {
+  std::uint32_t server = 0;
+  core::SteadyTime at;
+  bool is_of_the_name = false;  // It served us within this lookup.
+  DnsFact fact;
+};
+
 struct Lookup {
   LookupKey key;
   std::string name;         // That is asked for: the key's, or where its aliases lead.
@@ -76,27 +88,38 @@ struct Lookup {
   std::uint32_t waiting_for = 0;  // The server of the newest try.
   bool waiting = false;           // For that try.
   bool queued = false;
+  std::uint32_t queued_at = 0;  // The server that had no room.
   core::SteadyTime created;
   core::SteadyTime asked = core::kNoSteadyTime;  // First.
   core::SteadyTime try_started;
   TimerId timer = 0;
   DnsFact failure{Cause::DnsTimeout,
                   {},
-                  {}};      // The worst that a server said so far; DnsTimeout: none said anything.
-  QueryError socket_error;  // The newest.
+                  {}};  // The worst that a server said so far; DnsTimeout: none said anything.
+  std::vector<Refusal> refusals;
+  std::vector<std::uint32_t> served_by;  // Servers that answered an earlier part of the chain.
+  core::SteadyTime settle_until = core::kNoSteadyTime;  // Waits for what ". NS" says of `refusals`.
+  QueryError socket_error;  // The one that says most, the newest of those.
   bool out_of_resources = false;
+  bool truncated = false;  // A server knows the name, and we cannot hear it for want of TCP.
 };
+
+// Of two socket errors the one to tell.
+int rank_of(QueryError error) {
+  if (is_resource_error(error.number)) return 3;
+  if (error.tcp) return 2;
+  return error.number != 0 ? 1 : 0;
+}
 
 struct ServerState {
   std::unique_ptr<Upstream> upstream;
-  std::vector<std::uint32_t> sets;  // That have it.
   core::SteadyTime suspect_until = core::kNoSteadyTime;
+  std::deque<std::uint64_t> queue;  // Lookups that wait for room at it.
 };
 
 struct ServerSet {
   std::vector<Endpoint> endpoints;
   std::vector<std::uint32_t> servers;
-  std::deque<std::uint64_t> queue;  // Lookups that wait for room.
 };
 
 class ServerLookups final : public Lookups, private AnswerHandler, private TimerHandler {
@@ -128,7 +151,6 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
       const std::uint32_t server = server_of(endpoint);
       if (std::find(set.servers.begin(), set.servers.end(), server) != set.servers.end()) continue;
       set.servers.push_back(server);
-      servers_[server].sets.push_back(id);
     }
     sets_.push_back(std::move(set));
     return id;
@@ -156,7 +178,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     if (flight == flights_.end()) return std::nullopt;
     const Lookup& lookup = lookups_.at(flight->second);
     if (lookup.asked == core::kNoSteadyTime) return Cause::LocalOverload;
-    const bool says_nothing = waits_for_tcp(lookup) || !servers_live(lookup);
+    const bool says_nothing = lookup.truncated || waits_for_tcp(lookup) || !servers_live(lookup);
     return says_nothing ? Cause::ResolverUnreachable : Cause::DnsTimeout;
   }
 
@@ -174,7 +196,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     }
     const auto number = static_cast<std::uint32_t>(servers_.size());
     servers_.push_back(
-        {Upstream::make(endpoint, number, reactor_, *this), {}, core::kNoSteadyTime});
+        {Upstream::make(endpoint, number, reactor_, *this), core::kNoSteadyTime, {}});
     return number;
   }
 
@@ -218,7 +240,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
       if (lookup.gave_up[at]) {
         ++lookup.tries;
       } else if (!try_server(id, lookup, at, now)) {
-        wait_for_room(id, lookup);
+        wait_for_room(id, lookup, lookup.order[at]);
       }
     }
   }
@@ -246,10 +268,11 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     return true;
   }
 
-  void wait_for_room(std::uint64_t id, Lookup& lookup) {
+  void wait_for_room(std::uint64_t id, Lookup& lookup, std::uint32_t server) {
     lookup.queued = true;
+    lookup.queued_at = server;
     ++waiting_;
-    sets_[lookup.key.set].queue.push_back(id);
+    servers_[server].queue.push_back(id);
     reactor_.disarm(lookup.timer);
     const auto since = lookup.asked == core::kNoSteadyTime ? lookup.created : lookup.asked;
     lookup.timer = reactor_.arm(since + kDecideAfter, *this, id);
@@ -259,28 +282,25 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     if (!lookup.queued) return;
     lookup.queued = false;
     --waiting_;
-    auto& queue = sets_[lookup.key.set].queue;
+    auto& queue = servers_[lookup.queued_at].queue;
     queue.erase(std::find(queue.begin(), queue.end(), id));
   }
 
   // A place became free at `server`.
   void pump(std::uint32_t server, core::SteadyTime now) {
-    for (const std::uint32_t set : servers_[server].sets) {
-      auto& queue = sets_[set].queue;
-      // Each is looked at once: one that finds no room goes back to the end.
-      for (std::size_t left = queue.size(); left > 0 && !queue.empty(); --left) {
-        const std::uint64_t id = queue.front();
-        Lookup& lookup = lookups_.at(id);
-        leave_queue(id, lookup);
-        advance(id, now);
-        const auto after = lookups_.find(id);
-        if (after != lookups_.end() && after->second.queued) {
-          // Still no room: first again, for the order of waiting, and the rest need not be tried.
-          queue.pop_back();
-          queue.push_front(id);
-          break;
-        }
-      }
+    // Each is looked at once, and what follows from one may add servers: nothing is held across it.
+    for (std::size_t left = servers_[server].queue.size(); left > 0; --left) {
+      if (servers_[server].queue.empty()) return;
+      const std::uint64_t id = servers_[server].queue.front();
+      leave_queue(id, lookups_.at(id));
+      advance(id, now);
+      const auto after = lookups_.find(id);
+      if (after == lookups_.end() || !after->second.queued || after->second.queued_at != server)
+        continue;
+      // Still no room: first again, for the order of waiting, and the rest need not be tried.
+      servers_[server].queue.pop_back();
+      servers_[server].queue.push_front(id);
+      return;
     }
   }
 
@@ -298,6 +318,10 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
       }
       return;
     }
+    if (lookup.settle_until != core::kNoSteadyTime) {
+      tell_failure(id, lookup, now);
+      return;
+    }
     count(DnsQueryResult::Timeout);
     const std::uint32_t server = lookup.waiting_for;
     ServerState& state = servers_[server];
@@ -309,11 +333,28 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     pump(server, now);
   }
 
-  void on_answer(std::uint64_t tag, std::uint32_t server, std::span<const std::uint8_t> message,
-                 QueryError error, core::SteadyTime now) noexcept override {
+  void on_answer(std::uint64_t tag, std::uint32_t server, Upstream::QueryId query,
+                 std::span<const std::uint8_t> message, QueryError error,
+                 core::SteadyTime now) noexcept override {
     const auto found = lookups_.find(tag);
-    if (found != lookups_.end()) take_answer(tag, found->second, server, message, error, now);
+    // A socket that fails says nothing about a question that was given up, or asked before an alias was followed.
+    if (found != lookups_.end() && (!message.empty() || is_open(found->second, query)))
+      take_answer(tag, found->second, server, message, error, now);
     pump(server, now);
+  }
+
+  static bool is_open(const Lookup& lookup, Upstream::QueryId query) {
+    return std::any_of(lookup.open.begin(), lookup.open.end(),
+                       [query](const Try& open) { return open.query == query; });
+  }
+
+  // What became of a question for life: those that wait for it look again.
+  void on_life(std::uint32_t, core::SteadyTime now) noexcept override {
+    for (const std::uint64_t id : std::exchange(settling_, {})) {
+      const auto found = lookups_.find(id);
+      if (found == lookups_.end() || found->second.settle_until == core::kNoSteadyTime) continue;
+      finish_failed(id, found->second, now);
+    }
   }
 
   void take_answer(std::uint64_t id, Lookup& lookup, std::uint32_t server,
@@ -339,6 +380,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     if (lookup.aliases > kAliasesMax) {
       answer = {DnsQueryResult::Malformed, {}, 0, "aliases that go in a circle"};
     } else if (!answer.alias_of.empty()) {
+      lookup.served_by.push_back(server);
       follow(id, lookup, std::move(answer.alias_of), now);
       return;
     }
@@ -353,12 +395,45 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
       finish(id, std::move(fact), lookup.ttl_s, now);
       return;
     }
-    if (lookup.failure.cause == Cause::DnsTimeout ||
-        weight_of(fact.cause) > weight_of(lookup.failure.cause)) {
-      lookup.failure = std::move(fact);
+    if (fact.cause == Cause::DnsRefused) {
+      take_refusal(lookup, server, std::move(fact), now);
+    } else {
+      take_failure(lookup, std::move(fact));
     }
     give_up_on(lookup, server);
     advance(id, now);
+  }
+
+  static void take_failure(Lookup& lookup, DnsFact fact) {
+    if (lookup.failure.cause != Cause::DnsTimeout &&
+        weight_of(fact.cause) <= weight_of(lookup.failure.cause))
+      return;
+    lookup.failure = std::move(fact);
+  }
+
+  void take_refusal(Lookup& lookup, std::uint32_t server, DnsFact fact, core::SteadyTime now) {
+    const bool served = std::find(lookup.served_by.begin(), lookup.served_by.end(), server) !=
+                        lookup.served_by.end();
+    if (!served) servers_[server].upstream->ask_for_service(now);
+    lookup.refusals.push_back({server, now, served, std::move(fact)});
+  }
+
+  [[nodiscard]] bool is_of_the_name(const Refusal& refusal) const {
+    return refusal.is_of_the_name || servers_[refusal.server].upstream->served() >= refusal.at;
+  }
+
+  // Would what ". NS" says of a refusal decide, and may it still come?
+  [[nodiscard]] bool waits_for_life(const Lookup& lookup, core::SteadyTime now) const {
+    if (lookup.out_of_resources || lookup.truncated || waits_for_tcp(lookup)) return false;
+    if (weight_of(lookup.failure.cause) > weight_of(Cause::DnsRefused)) return false;
+    if (now >= lookup.asked + kDecideAfter) return false;
+    const auto& refusals = lookup.refusals;
+    if (std::any_of(refusals.begin(), refusals.end(),
+                    [this](const Refusal& refusal) { return is_of_the_name(refusal); }))
+      return false;
+    return std::any_of(refusals.begin(), refusals.end(), [this](const Refusal& refusal) {
+      return servers_[refusal.server].upstream->is_asked_for_life();
+    });
   }
 
   // Begins again with another name.
@@ -368,6 +443,9 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     lookup.name = std::move(name);
     lookup.gave_up.assign(lookup.order.size(), false);
     lookup.failure = {Cause::DnsTimeout, {}, {}};
+    lookup.refusals.clear();
+    lookup.truncated = false;
+    lookup.settle_until = core::kNoSteadyTime;
     lookup.tries = 0;
     lookup.waiting = false;
     advance(id, now);
@@ -380,15 +458,34 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
 
   void note_socket_error(Lookup& lookup, std::uint32_t server, QueryError error) {
     count(DnsQueryResult::Unreachable);
-    lookup.socket_error = error;
+    if (rank_of(error) >= rank_of(lookup.socket_error)) lookup.socket_error = error;
+    lookup.truncated = lookup.truncated || error.tcp;
     lookup.out_of_resources = lookup.out_of_resources || is_resource_error(error.number);
     give_up_on(lookup, server);
   }
 
   void finish_failed(std::uint64_t id, Lookup& lookup, core::SteadyTime now) {
+    if (!waits_for_life(lookup, now)) {
+      tell_failure(id, lookup, now);
+      return;
+    }
+    if (std::find(settling_.begin(), settling_.end(), id) == settling_.end())
+      settling_.push_back(id);
+    if (lookup.settle_until != core::kNoSteadyTime) return;
+    lookup.settle_until = std::min(now + kFirstTry, lookup.asked + kDecideAfter);
+    reactor_.disarm(lookup.timer);
+    lookup.timer = reactor_.arm(lookup.settle_until, *this, id);
+  }
+
+  void tell_failure(std::uint64_t id, Lookup& lookup, core::SteadyTime now) {
+    for (Refusal& refusal : lookup.refusals) {
+      if (is_of_the_name(refusal)) take_failure(lookup, std::move(refusal.fact));
+    }
     DnsFact fact = std::move(lookup.failure);
-    // A server that we could not ask for want of descriptors might have said something else.
-    if (fact.cause == Cause::DnsTimeout || lookup.out_of_resources) fact = silence(lookup);
+    lookup.truncated = lookup.truncated || waits_for_tcp(lookup);
+    // A server that we could not ask, for want of descriptors or of TCP, might have said something else.
+    if (fact.cause == Cause::DnsTimeout || lookup.out_of_resources || lookup.truncated)
+      fact = silence(lookup);
     finish(id, std::move(fact), 0, now);
   }
 
@@ -412,8 +509,15 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
               {},
               "the answer is too long for UDP, and none came over TCP within 3 s from " + who};
     }
+    if (lookup.truncated)
+      return {Cause::ResolverUnreachable, {}, who + text_of(lookup.socket_error)};
     if (servers_live(lookup)) {
       return {Cause::DnsTimeout, {}, "no answer about this name within 3 s from " + who};
+    }
+    if (!lookup.refusals.empty()) {
+      return {Cause::ResolverUnreachable,
+              {},
+              lookup.refusals.back().fact.detail + ", and resolves no other name for us either"};
     }
     if (lookup.socket_error.number != 0) {
       return {Cause::ResolverUnreachable, {}, who + text_of(lookup.socket_error)};
@@ -431,6 +535,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     reactor_.disarm(lookup.timer);
     lookups_.erase(id);
     flights_.erase(lookup.key);
+    if (lookup.settle_until != core::kNoSteadyTime) std::erase(settling_, id);
     for (const Try& open : lookup.open) servers_[open.server].upstream->set_aside(open.query);
     handler_.on_looked_up(lookup.key, std::move(fact), ttl_s, now);
   }
@@ -445,6 +550,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
   std::vector<ServerSet> sets_;
   std::unordered_map<std::uint64_t, Lookup> lookups_;
   std::unordered_map<LookupKey, std::uint64_t, LookupKeyHash> flights_;  // To `lookups_`.
+  std::vector<std::uint64_t> settling_;  // Lookups that only wait for what ". NS" says.
   std::uint64_t last_id_ = 0;
   std::size_t waiting_ = 0;  // Lookups in queues.
 };

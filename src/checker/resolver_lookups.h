@@ -8,7 +8,8 @@
 //          resolver_upstream.h, lookups beyond them wait in queues of at most `waiting_max` in all:
 //          full() then, and who starts more breaks the bound.
 // Time     round by round each server of the set is asked; a try is waited for 500 ms in the first
-//          round, twice that in the next, until 3 s have passed.
+//          round, twice that in the next, until 3 s have passed. Whether a refusal is about the name
+//          or about us is waited for 500 ms.
 // Fails    as the cause of what was found (see resolver.h).
 #pragma once
 

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "checker/resolver_answer.h"
 #include "core/ensure.h"
 
 namespace watchwheel::checker {
@@ -91,6 +92,8 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
 
   [[nodiscard]] const Endpoint& endpoint() const override { return server_; }
   [[nodiscard]] core::SteadyTime heard() const override { return heard_; }
+  [[nodiscard]] core::SteadyTime served() const override { return served_; }
+  [[nodiscard]] bool is_asked_for_life() const override { return life_open_ > 0; }
 
   Sent send(const std::string& name, DnsType type, std::uint64_t tag,
             core::SteadyTime now) override {
@@ -111,17 +114,31 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   }
 
   void ask_for_life(core::SteadyTime now) override {
+    if (!life_asked_lately(now)) ask_life(now);
+  }
+
+  void ask_for_service(core::SteadyTime now) override {
+    // One that was asked long ago and is silent may have been lost.
+    if (life_open_ == 0 || !life_asked_lately(now)) ask_life(now);
+  }
+
+ private:
+  // ---- signs of life
+
+  [[nodiscard]] bool life_asked_lately(core::SteadyTime now) const {
+    return life_asked_ != core::kNoSteadyTime && now - life_asked_ < kLifeSignEvery;
+  }
+
+  void ask_life(core::SteadyTime now) {
     now_ = now;
-    if (life_asked_ != core::kNoSteadyTime && now - life_asked_ < kLifeSignEvery) return;
     if (channels_.empty()) return;  // Nothing was asked, so nothing is silent.
     Channel* channel = roomiest();
     if (channel == nullptr) channel = udp_channel_in_use();
     if (channel == nullptr) return;
     life_asked_ = now;
-    ask(*channel, ".", DnsType::Ns, 0, false);
+    if (ask(*channel, ".", DnsType::Ns, 0, false).query != 0) ++life_open_;
   }
 
- private:
   // ---- channels
 
   static bool takes_udp(const Channel& channel) { return !channel.tcp && !channel.worn; }
@@ -199,8 +216,8 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   // With as many worn ones as may be, it goes on: an answer is worth more than a fresh port.
   void wear(Channel& channel) {
     if (channel.tcp || ++channel.asked < kQueriesPerSocket) return;
-    const auto worn =
-        std::count_if(channels_.begin(), channels_.end(), [](const auto& c) { return c->worn; });
+    const auto worn = std::count_if(channels_.begin(), channels_.end(),
+                                    [](const auto& c) { return c->worn && !c->tcp; });
     channel.worn = static_cast<std::size_t>(worn) < kWornMax;
   }
 
@@ -285,21 +302,27 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
     if (!answer.empty()) learn_of_edns(query);
     const std::uint64_t tag = query.tag;
     const bool counts = query.counts;
+    const QueryId id = query.id;
     QueryError error{query.channel->last_error, query.channel->tcp};
     end(query);
-    if (closing_ || !counts) return;
-    if (!answer.empty()) {
-      handler_.on_answer(tag, number_, answer, {}, now_);
+    if (closing_) return;
+    if (!counts) {
+      --life_open_;
+      if (shows_service(answer)) served_ = now_;
+      handler_.on_life(number_, now_);
+    } else if (!answer.empty()) {
+      handler_.on_answer(tag, number_, id, answer, {}, now_);
     } else if (status != ARES_ETIMEOUT) {
       if (error.number == 0) error.number = ECONNREFUSED;
-      handler_.on_answer(tag, number_, {}, error, now_);
+      handler_.on_answer(tag, number_, id, {}, error, now_);
     }
   }
 
   // Something on the way may drop what it does not know. A sign of life is asked for without EDNS: when that is answered and no
-  // question with it ever was, the rest go without.
+  // question with it ever was, the rest go without: until one is answered late. (Where c-ares cuts it has asked again itself, so
+  // that nobody can tell which of the two the answer is for.)
   void learn_of_edns(const Query& answered) {
-    if (answered.edns) edns_answered_ = true;
+    if (answered.edns && !answered.channel->cuts) edns_ = edns_answered_ = true;
     if (!answered.counts && !edns_answered_) edns_ = false;
   }
 
@@ -325,8 +348,9 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
       leave_channel(query);
     }
     const std::uint64_t tag = query.tag;
-    queries_.erase(query.id);
-    handler_.on_answer(tag, number_, {}, error, now_);
+    const QueryId id = query.id;
+    queries_.erase(id);
+    handler_.on_answer(tag, number_, id, {}, error, now_);
     return true;
   }
 
@@ -460,6 +484,8 @@ class AresUpstream final : public Upstream, private IoHandler, private TimerHand
   TimerId sweep_ = 0;
   core::SteadyTime now_ = core::kNoSteadyTime;  // Of the call that is under way.
   core::SteadyTime heard_ = core::kNoSteadyTime;
+  core::SteadyTime served_ = core::kNoSteadyTime;
+  std::size_t life_open_ = 0;  // Questions for life under way.
   core::SteadyTime life_asked_ = core::kNoSteadyTime;
   bool make_failed_ = false;
   bool closing_ = false;

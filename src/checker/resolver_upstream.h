@@ -21,7 +21,8 @@
 // what comes from elsewhere. An answer with another id or question is dropped by c-ares and the right one still waited for.
 //
 // Size. Questions say that 1232 bytes are taken (EDNS, RFC 6891; the size that is not fragmented). A server that answers FORMERR
-// or NOTIMP, or that is silent to all such questions and not to one without, is asked without it from then on.
+// or NOTIMP, or that is silent to all such questions and not to one without, is asked without it, until one of them is answered
+// after all (it was only slow).
 //
 // Truncation. The question is asked again over TCP, where it stays: over_tcp() tells it, because a server that truncates and then
 // is silent or refuses over TCP says nothing about the name. With kTcpMax under way the query fails with EAGAIN.
@@ -47,10 +48,13 @@ struct QueryError {
 class AnswerHandler {
  public:
   virtual ~AnswerHandler() = default;
-  // The message that `server` sent; or, when `message` is empty, what its socket failed with. Never from inside send().
-  virtual void on_answer(std::uint64_t tag, std::uint32_t server,
+  // The message that `server` sent to `query`; or, when `message` is empty, what its socket failed with. Never from inside
+  // send().
+  virtual void on_answer(std::uint64_t tag, std::uint32_t server, std::uint64_t query,
                          std::span<const std::uint8_t> message, QueryError error,
                          core::SteadyTime now) noexcept = 0;
+  // A question for life has ended, answered or not.
+  virtual void on_life(std::uint32_t server, core::SteadyTime now) noexcept = 0;
 };
 
 class Upstream : core::Pinned {
@@ -83,11 +87,17 @@ class Upstream : core::Pinned {
   virtual void set_aside(QueryId query) = 0;
   // It was answered with "truncated" and waits for the answer over TCP.
   [[nodiscard]] virtual bool over_tcp(QueryId query) const = 0;
-  // Asks ". NS", whose answer only counts for heard(): at most once a second.
+  // Asks ". NS", whose answer only counts for heard() and served(): at most once a second.
   virtual void ask_for_life(core::SteadyTime now) = 0;
+  // The same, at once unless such a question is under way.
+  virtual void ask_for_service(core::SteadyTime now) = 0;
+  // A question for life is under way.
+  [[nodiscard]] virtual bool is_asked_for_life() const = 0;
 
   // When something, whatever it was, last came from the server; kNoSteadyTime when nothing did.
   [[nodiscard]] virtual core::SteadyTime heard() const = 0;
+  // When it last answered ". NS" as a server does that resolves names for us; kNoSteadyTime when it never did.
+  [[nodiscard]] virtual core::SteadyTime served() const = 0;
 };
 
 }  // namespace watchwheel::checker

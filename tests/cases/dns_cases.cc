@@ -27,6 +27,8 @@ class DnsCases : public CaseArea {
     second_.otherwise({.addresses = {"127.0.0.1"}});
     broken_.otherwise({.kind = Kind::Servfail});
     refusing_.otherwise({.kind = Kind::Refused});
+    refusing_.script(".", Type::Ns, {{.kind = Kind::Refused}});
+    refusing_.script("refused-behind-an-alias.example", Type::A, {{.cname = "target.example"}});
     dead_.silence(true);
     v6_dns_.a("asked-over-ipv6.example", {"127.0.0.1"});
     no_tcp_.script("no-tcp.example", Type::A, {{.kind = Kind::Truncated}});
@@ -246,6 +248,20 @@ class DnsCases : public CaseArea {
     add_by("one-resolver-refusing", refusing_.endpoint() + "\n" + good);
     add_by("one-refuses-one-is-broken", refusing_.endpoint() + "\n" + broken_.endpoint(),
            Cause::DnsServfail);
+    // A resolver that refuses us says nothing of names: of the alias' target it does, for it has answered the alias.
+    add_by("resolver-refuses-us", refusing_.endpoint(), Cause::ResolverUnreachable,
+           "no other name");
+    add_by("refused-behind-an-alias", refusing_.endpoint(), Cause::DnsRefused, "target.example")
+        .options.emplace_back("ip", "4");
+    add_by("one-refuses-us-one-is-closed", refusing_.endpoint() + "\n" + kNobody,
+           Cause::ResolverUnreachable);
+    no_tcp_.script("no-tcp-beside-a-refusal.example", Type::A, {{.kind = Kind::Truncated}});
+    no_tcp_.script("no-tcp-beside-servfail.example", Type::A, {{.kind = Kind::Truncated}});
+    for (const auto& [name, other] :
+         {std::pair{"no-tcp-beside-a-refusal", &refusing_}, {"no-tcp-beside-servfail", &broken_}}) {
+      add_by(name, no_tcp_.endpoint() + "\n" + other->endpoint(), Cause::ResolverUnreachable, "TCP")
+          .options.emplace_back("ip", "4");
+    }
     CheckCase& dead = add_by("resolver-dead", dead_.endpoint(), Cause::ResolverUnreachable);
     in_a_second(dead);
     add_by("resolver-closed", kNobody, Cause::ResolverUnreachable, "refused");

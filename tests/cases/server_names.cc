@@ -185,11 +185,12 @@ class NameServerCases : public CaseArea {
     bad("knot_nxdomain", "nobody.zone.test", Cause::DnsNxdomain);
     bad("knot_nodata", "text.zone.test", Cause::DnsNoAddress);
     bad("knot_no_ipv4", "six.zone.test", Cause::DnsNoAddress, {{"ip", "4"}});
-    bad("knot_not_its_zone", "www.other.test", Cause::DnsRefused);
+    // A name server that resolves nothing else for us says nothing of a name that is not its own.
+    bad("knot_not_its_zone", "www.other.test", Cause::ResolverUnreachable);
     bad("knot_cname_loop", "loop.zone.test", Cause::DnsMalformed);
-    // Only a server for its own zones: it says nothing of others.
+    // But this name is its own.
     bad("knot_cname_elsewhere", "out.zone.test", Cause::DnsRefused);
-    bad("knot_delegates", "www.sub.zone.test", Cause::DnsRefused);
+    bad("knot_delegates", "www.sub.zone.test", Cause::ResolverUnreachable);
     all.push_back(failing("knot_private_address", url("inside.zone.test"), Cause::AddressBlocked,
                           Phase::Connect, by(resolver)));
   }

@@ -405,6 +405,120 @@ TEST_F(ResolverTest, AnAskerOutOfTimeBehindTruncationBlamesTheResolver) {
   EXPECT_EQ(resolver->cancel("long.example", IpFamily::V4, 0, 1), Cause::ResolverUnreachable);
 }
 
+// Goal: we are not heard over TCP, and what another server fails with makes that no less ours.
+TEST_F(ResolverTest, TruncatedAndTcpRefusedStaysOursWhateverTheNextServerFailsWith) {
+  using Kind = FakeDns::Kind;
+  for (const Kind kind : {Kind::Servfail, Kind::Refused, Kind::Malformed, Kind::Silence}) {
+    FakeDns no_tcp(FakeDns::Options{.tcp = false});
+    no_tcp.script("long.example", FakeDns::Type::A, {{.kind = Kind::Truncated}});
+    dns.fail("long.example", kind);
+    start(10, {no_tcp.endpoint(), dns.endpoint()});
+    const Resolution resolution = resolve("long.example", IpFamily::V4);
+    EXPECT_EQ(resolution.cause, Cause::ResolverUnreachable) << resolution.detail;
+    EXPECT_THAT(resolution.detail, HasSubstr("over TCP"));
+    resolver.reset();
+  }
+}
+
+TEST_F(ResolverTest, TruncatedAndSilentOverTcpStaysOursWhateverTheNextServerFailsWith) {
+  FakeDns second;
+  second.fail("long.example", FakeDns::Kind::Servfail);
+  dns.script("long.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::TruncatedTcpSilent}});
+  start(10, {dns.endpoint(), second.endpoint()});
+  EXPECT_EQ(resolve("long.example", IpFamily::V4).cause, Cause::ResolverUnreachable);
+}
+
+// Goal: what is known of one family counts when time is up before the other one. Method: one is our trouble at once, the other
+// silent, from a server that lives.
+TEST_F(ResolverTest, AnAskerOutOfTimeHearsOfTheTroubleWithTheOtherFamily) {
+  FakeDns no_tcp(FakeDns::Options{.tcp = false});
+  no_tcp.script("long.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::Truncated}});
+  no_tcp.script("long.example", FakeDns::Type::Aaaa, {{.kind = FakeDns::Kind::Silence}});
+  start(4, {no_tcp.endpoint()});
+  Resolution known;
+  ASSERT_FALSE(ask("long.example", IpFamily::Any, 1, known));
+  loop->run_for(1s);
+  ASSERT_FALSE(told.contains(1));
+  EXPECT_EQ(resolver->cancel("long.example", IpFamily::Any, 0, 1), Cause::ResolverUnreachable);
+}
+
+TEST_F(ResolverTest, AnAskerOutOfTimeInTheGraceIsNotToldThatTheNameIsSilent) {
+  dns.a("shop.example", {"192.0.2.1"});
+  dns.script("shop.example", FakeDns::Type::Aaaa, {{.kind = FakeDns::Kind::Silence}});
+  start();
+  Resolution known;
+  ASSERT_FALSE(ask("shop.example", IpFamily::Any, 1, known));
+  ASSERT_TRUE(loop->run_until([&] { return count(DnsQueryResult::Ok) == 1; }));
+  if (told.contains(1)) GTEST_SKIP() << "the machine was too slow to look within 50 ms";
+  EXPECT_EQ(resolver->cancel("shop.example", IpFamily::Any, 0, 1), Cause::LocalOverload);
+}
+
+// Goal: a resolver whose access list leaves us out says nothing about names. Method: it refuses ". NS" as well.
+TEST_F(ResolverTest, AResolverThatRefusesUsIsOurTrouble) {
+  using Kind = FakeDns::Kind;
+  start();
+  dns.a("shop.example", {"192.0.2.1"});
+  EXPECT_EQ(resolve("shop.example", IpFamily::V4).cause, Cause::Ok);  // Before the list changed.
+  for (const Kind kind : {Kind::Refused, Kind::Referral}) {
+    dns.script(".", FakeDns::Type::Ns, {{.kind = kind}});
+    dns.fail("bad.example", kind);
+    const Resolution resolution = resolve("bad.example");
+    EXPECT_EQ(resolution.cause, Cause::ResolverUnreachable) << resolution.detail;
+    EXPECT_THAT(resolution.detail, HasSubstr("no other name for us"));
+    EXPECT_FALSE(resolution.cached);
+    EXPECT_LT(told_at - asked_at, 450ms);
+    loop->skip(2s);  // A bad moment is kept for one.
+  }
+  // And it ends when it resolves for us again.
+  dns.script(".", FakeDns::Type::Ns, {{.kind = Kind::Nodata}});
+  dns.fail("bad.example", Kind::Refused);
+  const Resolution again = resolve("bad.example", IpFamily::V4);
+  EXPECT_EQ(again.cause, Cause::DnsRefused) << again.detail;
+}
+
+// Goal: with the good resolver of two dead, the other one's refusals are not the names' failures. Time runs tenfold.
+TEST_F(ResolverTest, ARefusingResolverBesideADeadOneIsOurTrouble) {
+  FakeDns refusing;
+  refusing.otherwise({.kind = FakeDns::Kind::Refused});
+  refusing.script(".", FakeDns::Type::Ns, {{.kind = FakeDns::Kind::Refused}});
+  dns.silence(true);
+  start(10, {refusing.endpoint(), dns.endpoint()});
+  const Resolution resolution = resolve("shop.example");
+  EXPECT_EQ(resolution.cause, Cause::ResolverUnreachable) << resolution.detail;
+}
+
+// A server that keeps silent to ". NS" costs half a second and shows nothing.
+TEST_F(ResolverTest, ARefusalWithoutAVerdictIsOurTroubleAfterHalfASecond) {
+  dns.fail("bad.example", FakeDns::Kind::Refused);
+  dns.script(".", FakeDns::Type::Ns, {{.kind = FakeDns::Kind::Silence}});
+  start();
+  const Resolution resolution = resolve("bad.example", IpFamily::V4);
+  EXPECT_EQ(resolution.cause, Cause::ResolverUnreachable) << resolution.detail;
+  EXPECT_GE(told_at - asked_at, 500ms);
+  EXPECT_LT(told_at - asked_at, 2s);
+}
+
+// A server that answered for the alias does not refuse us when it refuses its target.
+TEST_F(ResolverTest, ARefusalBehindAnAliasThatItAnsweredIsTheNames) {
+  dns.script(".", FakeDns::Type::Ns, {{.kind = FakeDns::Kind::Refused}});
+  dns.script("www.example", FakeDns::Type::A, {{.addresses = {}, .cname = "b.example"}});
+  dns.fail("b.example", FakeDns::Kind::Refused);
+  start();
+  const Resolution resolution = resolve("www.example", IpFamily::V4);
+  EXPECT_EQ(resolution.cause, Cause::DnsRefused) << resolution.detail;
+  EXPECT_THAT(resolution.detail, HasSubstr("b.example"));
+}
+
+// Goal: one slow answer does not cost a server EDNS for ever. Method: its first answer comes after a sign of life without EDNS.
+TEST_F(ResolverTest, ASlowFirstAnswerGivesEdnsBack) {
+  dns.script("slow.example", FakeDns::Type::A, {{.addresses = {"192.0.2.1"}, .delay = 800ms}});
+  dns.a("next.example", {"192.0.2.2"});
+  start();
+  EXPECT_EQ(resolve("slow.example", IpFamily::V4).cause, Cause::Ok);
+  EXPECT_EQ(resolve("next.example", IpFamily::V4).cause, Cause::Ok);
+  EXPECT_EQ(dns.seen().back().edns_bytes, 1232);
+}
+
 TEST_F(ResolverTest, TheNameServerMayBeAnIpv6Address) {
   FakeDns six(FakeDns::Options{.address = "::1"});
   six.a("shop.example", {"192.0.2.1"});

@@ -141,6 +141,25 @@ TEST(DnsAnswer, AReferralIsARefusal) {
   EXPECT_THAT(answer.said, HasSubstr("other servers"));
 }
 
+// Goal: who refuses, fails or refers shows no service, and who says that there is something or nothing does.
+TEST(DnsAnswer, ServiceIsShownByContent) {
+  const auto root = [](unsigned answers, unsigned flags, unsigned authorities) {
+    Message message(answers, flags, 1, authorities);
+    message.name("").u16(2).u16(1);
+    return message;
+  };
+  EXPECT_TRUE(shows_service(root(1, 0x8180, 0).authority(2).bytes));
+  EXPECT_TRUE(shows_service(root(0, 0x8180, 0).bytes));
+  EXPECT_TRUE(shows_service(root(0, 0x8180, 1).authority(6).bytes));
+  EXPECT_TRUE(shows_service(root(0, 0x8183, 0).bytes));
+  EXPECT_FALSE(shows_service(root(0, 0x8180, 1).authority(2).bytes)) << "a referral";
+  EXPECT_FALSE(shows_service(root(0, 0x8180, 1).bytes)) << "cut off";
+  for (const unsigned rcode : {1U, 2U, 4U, 5U, 9U})
+    EXPECT_FALSE(shows_service(root(0, 0x8180 | rcode, 0).bytes)) << rcode;
+  EXPECT_FALSE(shows_service(root(1, 0x0100, 0).authority(2).bytes)) << "a question";
+  EXPECT_FALSE(shows_service({}));
+}
+
 TEST(DnsAnswer, AnAnswerToAnotherQuestionIsNone) {
   EXPECT_TRUE(parse(Message(1).question("other.example").a("", "192.0.2.1")).other_question);
   EXPECT_TRUE(parse(Message(1).question("shop.example", 28).a("", "192.0.2.1")).other_question);
@@ -301,6 +320,7 @@ TEST(DnsAnswer, BearsDamage) {
       damaged[random() % damaged.size()] = static_cast<std::uint8_t>(random());
     const auto answer = parse_answer(damaged, "shop.example", round % 2 == 0);
     EXPECT_EQ(answer.result == DnsQueryResult::Ok, !answer.addresses.empty());
+    (void)shows_service(damaged);
   }
 }
 
