@@ -37,6 +37,7 @@ struct Failure {
   core::Cause cause = core::Cause::Ok;  // Ok: none so far.
   int error = 0;
   Endpoint endpoint;
+  core::Duration after{};  // From its own connect.
 };
 
 int weight(core::Cause cause) {
@@ -295,7 +296,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     const int fd = ::socket(endpoint.ip.v6 ? AF_INET6 : AF_INET,
                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
     if (fd < 0) {
-      note(row, cause_of_error_at_once(errno), errno, endpoint);
+      note(row, {cause_of_error_at_once(errno), errno, endpoint});
       return false;
     }
     // For TLS: without it the last handshake flight and the request wait for each other's acknowledgement.
@@ -310,13 +311,13 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       return true;
     }
     if (errno != EINPROGRESS && errno != EINTR) {
-      note(row, cause_of_error_at_once(errno), errno, endpoint);
+      note(row, {cause_of_error_at_once(errno), errno, endpoint});
       ::close(fd);
       return false;
     }
     const auto watched = reactor_.watch(fd, EPOLLOUT, *this, id_of(index));
     if (!watched) {
-      note(row, core::Cause::LocalResources, ENOSPC, endpoint);
+      note(row, {core::Cause::LocalResources, ENOSPC, endpoint});
       ::close(fd);
       return false;
     }
@@ -327,10 +328,20 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     return true;
   }
 
-  static void note(Row& row, core::Cause cause, int error, const Endpoint& endpoint) {
-    if (cause == core::Cause::ConnectTimeout) row.silent[endpoint.ip.v6] = true;
-    if (row.tries) end_try(row, endpoint.ip, words_for(cause, error));
-    if (weight(cause) > weight(row.told.cause)) row.told = {cause, error, endpoint};
+  static void note(Row& row, const Failure& failure) {
+    const Endpoint& endpoint = failure.endpoint;
+    if (failure.cause == core::Cause::ConnectTimeout) row.silent[endpoint.ip.v6] = true;
+    if (row.tries) end_try(row, endpoint.ip, words_for(failure.cause, failure.error));
+    const int more = weight(failure.cause) - weight(row.told.cause);
+    // Of the silent ones the one that had most time.
+    const bool longer =
+        failure.cause == core::Cause::ConnectTimeout && failure.after > row.told.after;
+    if (more > 0 || (more == 0 && longer)) row.told = failure;
+  }
+
+  // A late loop is no reason to speak of more time than there was.
+  static core::Duration waited(const Row& row, const Attempt& attempt, core::SteadyTime now) {
+    return std::min(now, row.deadline) - attempt.started;
   }
 
   // ---- events
@@ -346,19 +357,19 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     Row* row = row_of(tag);
     if (row == nullptr || row->connected >= 0) return;
     for (Attempt& attempt : row->attempts) {
-      if (attempt.fd == fd) settle(*row, attempt);
+      if (attempt.fd == fd) settle(*row, attempt, now);
     }
     go_on(*row, now);
   }
 
   // Reads what became of an attempt that the kernel says is over.
-  void settle(Row& row, Attempt& attempt) {
+  void settle(Row& row, Attempt& attempt, core::SteadyTime now) {
     int error = 0;
     socklen_t length = sizeof error;
     if (::getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
     if (error != 0) {
       const core::Cause cause = cause_of_error_later(error, attempt.fd);
-      note(row, cause, error, attempt.endpoint);
+      note(row, {cause, error, attempt.endpoint, waited(row, attempt, now)});
       if (cause == core::Cause::LocalNetwork) {
         row.cut_off[attempt.endpoint.ip.v6] = {cause, error, attempt.endpoint};
       }
@@ -386,7 +397,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     }
     if (!has_place(*row) && now >= oldest(*row).started + row->share) {
       Attempt& slow = oldest(*row);
-      note(*row, core::Cause::ConnectTimeout, ETIMEDOUT, slow.endpoint);
+      note(*row, {core::Cause::ConnectTimeout, ETIMEDOUT, slow.endpoint, waited(*row, slow, now)});
       drop(*row, slow);
     }
     const std::size_t index = static_cast<std::size_t>(row - rows_.data());
@@ -404,9 +415,10 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       if (attempt.fd < 0 || row.connected >= 0) continue;
       pollfd ready{attempt.fd, POLLOUT, 0};
       if (::poll(&ready, 1, 0) > 0) {
-        settle(row, attempt);
+        settle(row, attempt, now);
       } else {
-        note(row, core::Cause::ConnectTimeout, ETIMEDOUT, attempt.endpoint);
+        note(row,
+             {core::Cause::ConnectTimeout, ETIMEDOUT, attempt.endpoint, waited(row, attempt, now)});
       }
     }
     row.next = row.addresses.size();
@@ -475,8 +487,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     text += cause == core::Cause::ConnectTimeout
                 ? "no answer within " +
                       std::to_string(
-                          core::duration_cast<std::chrono::milliseconds>(row.deadline - row.started)
-                              .count()) +
+                          core::duration_cast<std::chrono::milliseconds>(row.told.after).count()) +
                       " ms"
                 : std::string(std::strerror(row.told.error));
     if (row.tried > 1) text += " (" + std::to_string(row.tried) + " addresses tried)";

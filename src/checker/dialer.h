@@ -12,7 +12,8 @@
 // Fails    as a cause: connect_* for what the network said, address_blocked when the guard lets no
 //          address through, local_resources when we have no descriptor, port or memory,
 //          local_network when we have no route or address at all, or when it is our own kernel that
-//          calls the address unreachable because our gateway or link is dead. With one address that
+//          calls the address unreachable because our gateway is dead; of an address on our own link,
+//          where no gateway is needed, that word is connect_unreachable. With one address that
 //          speaks about the site and one that speaks about us, the site's is told.
 #pragma once
 

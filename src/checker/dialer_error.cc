@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/dialer_error.h"
 
+#include <ifaddrs.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <optional>
@@ -72,11 +75,36 @@ std::optional<Said> who_said(int fd) {
   return std::nullopt;
 }
 
-// Our own kernel, about an address that is not ours.
+std::optional<IpAddress> ip_of(const sockaddr* address) {
+  if (address == nullptr) return std::nullopt;
+  const bool v4 = address->sa_family == AF_INET;
+  if (!v4 && address->sa_family != AF_INET6) return std::nullopt;
+  const auto endpoint = from_sockaddr(address, v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+  return endpoint ? std::optional(endpoint->ip) : std::nullopt;
+}
+
+// Within the network of one of our interfaces: reached without a gateway.
+bool is_on_own_link(const IpAddress& ip) {
+  ifaddrs* all = nullptr;
+  if (::getifaddrs(&all) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* one = all; one != nullptr && !found; one = one->ifa_next) {
+    const auto own = ip_of(one->ifa_addr);
+    const auto mask = ip_of(one->ifa_netmask);
+    if (!own || !mask || own->v6 != ip.v6) continue;
+    int bits = 0;
+    for (const std::uint8_t byte : mask->bytes) bits += std::popcount(byte);
+    found = Cidr{*own, static_cast<std::uint8_t>(bits)}.contains(ip);
+  }
+  ::freeifaddrs(all);
+  return found;
+}
+
+// Our own kernel, about an address that is not ours and that a gateway is needed for.
 bool we_said_it(int fd) {
   const auto said = who_said(fd);
   const auto own = address_of(fd, &::getsockname);
-  return said && own && said->by == *own && said->about != *own;
+  return said && own && said->by == *own && said->about != *own && !is_on_own_link(said->about);
 }
 
 }  // namespace

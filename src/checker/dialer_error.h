@@ -6,7 +6,8 @@
 //
 // EHOSTUNREACH can be the word of a router on the way, which is about the site, or of our own kernel when our gateway answers no
 // ARP, which is about us: the kernel then sends itself an ICMP message. The error number is the same. With IP_RECVERR the socket
-// keeps who sent the message. It must not stay on: a connection that stands would break at the first such message instead of
+// keeps who sent the message. Of a target on one of our own links our kernel's word is about the target: no gateway stands
+// between. It must not stay on: a connection that stands would break at the first such message instead of
 // waiting for the path to come back.
 #pragma once
 

@@ -210,6 +210,24 @@ TEST_F(DialerTest, SilenceIsATimeoutAtTheDeadline) {
   EXPECT_THAT(result.detail, HasSubstr("300 ms"));
 }
 
+// Goal: the time that is told is the one the address had. Method: three silent ones, of which each gets a part.
+TEST_F(DialerTest, TheTimeThatIsToldIsTheAddresss) {
+  std::vector<std::unique_ptr<Port>> silent;
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 3; ++i) {
+    addresses.push_back("127.0.0." + std::to_string(i));
+    silent.push_back(std::make_unique<Port>(addresses.back(), Port::Kind::Silent,
+                                            silent.empty() ? 0 : silent[0]->number()));
+  }
+  start();
+  const Dialed& result = dialed(addresses, silent[0]->number(), 1200ms);
+  EXPECT_EQ(result.cause, Cause::ConnectTimeout);
+  EXPECT_THAT(result.detail, HasSubstr("3 addresses"));
+  const auto at = result.detail.find("within ");
+  ASSERT_NE(at, std::string::npos) << result.detail;
+  EXPECT_LT(std::stoi(result.detail.substr(at + 7)), 1100) << result.detail;
+}
+
 TEST_F(DialerTest, ASilentAddressDelaysTheGoodOneByAHeadStart) {
   const Port port("127.0.0.2", Port::Kind::Listening);
   const Port silent("127.0.0.1", Port::Kind::Silent, port.number());
@@ -549,12 +567,13 @@ TEST_F(DialerInOwnNetwork, WhatTheRouterSwallowsIsATimeout) {
   });
 }
 
-TEST_F(DialerInOwnNetwork, ADeadNeighbourIsOurNetwork) {
+// Who is asked on our own link and answers no ARP is dead: otherwise nothing there could ever be down.
+TEST_F(DialerInOwnNetwork, ADeadHostOnOurLinkIsUnreachable) {
   behind_a_router({}, [&] {
     for (const char* address : {"192.0.2.77", "2001:db8::77"}) {
       const Dialed& result = dialed({address}, 80);
-      EXPECT_EQ(result.cause, Cause::LocalNetwork) << address << ": " << result.detail;
-      EXPECT_THAT(result.detail, HasSubstr("our own network"));
+      EXPECT_EQ(result.cause, Cause::ConnectUnreachable) << address << ": " << result.detail;
+      EXPECT_THAT(result.detail, HasSubstr("No route to host"));
       EXPECT_LT(result.took, 4s);
     }
   });
@@ -563,7 +582,13 @@ TEST_F(DialerInOwnNetwork, ADeadNeighbourIsOurNetwork) {
 TEST_F(DialerInOwnNetwork, ADeadGatewayIsOurNetworkAndExplainsSilence) {
   behind_a_router({}, [&] {
     run("ip route replace default via 192.0.2.99");
-    EXPECT_EQ(dialed({"198.51.100.7"}, 80).cause, Cause::LocalNetwork);
+    run("ip -6 route replace default via 2001:db8::99");
+    for (const char* address : {"198.51.100.7", "2001:db8:1::7"}) {
+      const Dialed& gone = dialed({address}, 80);
+      EXPECT_EQ(gone.cause, Cause::LocalNetwork) << address << ": " << gone.detail;
+      EXPECT_THAT(gone.detail, HasSubstr("our own network"));
+      EXPECT_LT(gone.took, 4s);
+    }
     // Eight addresses in two places: the first ones are dropped as silent before the kernel has given up.
     std::ofstream("/proc/sys/net/ipv4/neigh/near/retrans_time_ms") << "400";
     run("ip neighbour flush dev near");
