@@ -52,10 +52,55 @@ bool too_long(const ProbePlan& plan, const ExchangeResult& result) {
   return result.body->bytes() > most || (result.body_cut && result.body->bytes() >= most);
 }
 
+// ---- work ----
+
+// A JSON document costs about as much a byte as this many steps of an expression.
+constexpr std::uint64_t kJsonSteps = 15;
+constexpr std::string_view kNotInTime =
+    "the answer came, but its expressions and JSON were not judged in time";
+
+bool is_over(const Enough& enough) {
+  return enough && enough();
+}
+
+Verdict unmeasured(std::string why) {
+  return {Cause::LocalResources, Phase::Content, std::move(why)};
+}
+
+std::uint64_t header_work(const ProbePlan& plan, const ExchangeResult& result) {
+  std::uint64_t work = 0;
+  for (const HeaderRule& rule : plan.content.headers) {
+    if (!rule.expression) continue;
+    for (const core::Header& line : result.head.asked)
+      work += rule.expression->steps() * line.value.size();
+  }
+  return work;
+}
+
+std::uint64_t body_work(const ProbePlan& plan, const ExchangeResult& result) {
+  if (!result.body) return 0;
+  std::uint64_t steps = 0;
+  for (const Expression& one : plan.content.body_match) steps += one.steps();
+  for (const Expression& one : plan.content.body_not_match) steps += one.steps();
+  return steps * result.body->text().size();
+}
+
+// The limit is ours; who set the expressions can keep within it.
+std::string too_much(std::string_view what, std::uint64_t work) {
+  return "the expressions for the " + std::string(what) +
+         " are too much work: " + std::to_string(work) + " steps at worst, and " +
+         std::to_string(kJudgedWorkMax) +
+         " are the most; set a smaller max_body or simpler expressions";
+}
+
 // ---- one thing each: what is wrong, or nothing ----
 
-std::optional<Verdict> header_problem(const ProbePlan& plan, const ExchangeResult& result) {
+std::optional<Verdict> header_problem(const ProbePlan& plan, const ExchangeResult& result,
+                                      const Enough& enough) {
+  const std::uint64_t work = header_work(plan, result);
+  if (work > kJudgedWorkMax) return unmeasured(too_much("header lines", work));
   for (const HeaderRule& rule : plan.content.headers) {
+    if (is_over(enough)) return unmeasured(std::string(kNotInTime));
     HeaderAnswer answer = judge_header(rule, result.head.asked);
     if (!answer.holds) return Verdict{Cause::ContentHeader, Phase::Content, std::move(answer.what)};
   }
@@ -93,15 +138,33 @@ std::optional<Verdict> keyword_problem(const ProbePlan& plan, const ExchangeResu
   return std::nullopt;
 }
 
-std::optional<Verdict> expression_problem(const ProbePlan& plan, const ExchangeResult& result) {
+// Where the body goes on, an assertion of its end is made true by our cut, and false where the end would have been.
+bool fooled_by_cut(const Expression& expression, const ExchangeResult& result) {
+  return result.body_cut && expression.asks_end() &&
+         !expression.matches_before_end(result.body->text());
+}
+
+std::string cut_sentence(const Expression& expression) {
+  return "the body goes on beyond max_body, so it cannot be said whether the expression " +
+         quoted(expression.text()) + ", which asks for its end, matches";
+}
+
+std::optional<Verdict> expression_problem(const ProbePlan& plan, const ExchangeResult& result,
+                                          const Enough& enough) {
   const std::string_view text = result.body->text();
+  const std::uint64_t work = body_work(plan, result);
+  if (work > kJudgedWorkMax) return unmeasured(too_much("body", work));
   for (const Expression& expression : plan.content.body_not_match) {
+    if (is_over(enough)) return unmeasured(std::string(kNotInTime));
     if (!expression.matches(text)) continue;
+    if (fooled_by_cut(expression, result)) return unmeasured(cut_sentence(expression));
     return Verdict{Cause::KeywordForbidden, Phase::Content,
                    "the body matches the forbidden expression " + quoted(expression.text()) + " " +
                        at_byte(*result.body, expression.find(text))};
   }
   for (const Expression& expression : plan.content.body_match) {
+    if (is_over(enough)) return unmeasured(std::string(kNotInTime));
+    if (fooled_by_cut(expression, result)) return unmeasured(cut_sentence(expression));
     if (expression.matches(text)) continue;
     return Verdict{
         Cause::KeywordMissing, Phase::Content,
@@ -110,8 +173,10 @@ std::optional<Verdict> expression_problem(const ProbePlan& plan, const ExchangeR
   return std::nullopt;
 }
 
-std::optional<Verdict> json_verdict(const ProbePlan& plan, const ExchangeResult& result) {
+std::optional<Verdict> json_verdict(const ProbePlan& plan, const ExchangeResult& result,
+                                    const Enough& enough) {
   if (plan.content.json.empty()) return std::nullopt;
+  if (is_over(enough)) return unmeasured(std::string(kNotInTime));
   for (JsonAnswer& answer : judge_json(plan.content.json, result.body->text(), result.body_cut)) {
     if (answer.holds) continue;
     return Verdict{answer.measured ? Cause::ContentJson : Cause::LocalResources, Phase::Content,
@@ -155,12 +220,20 @@ Verdict no_room(const ExchangeResult& result) {
 
 class Findings {
  public:
-  Findings(const ProbePlan& plan, const ExchangeResult& result) : plan_(plan), result_(result) {}
+  Findings(const ProbePlan& plan, const ExchangeResult& result, const Enough& enough)
+      : plan_(plan), result_(result), enough_(enough) {}
 
   std::vector<std::string> take() { return std::move(all_); }
   void headers() {
-    for (const HeaderRule& rule : plan_.content.headers)
+    const std::uint64_t work = header_work(plan_, result_);
+    if (work > kJudgedWorkMax) {
+      all_.push_back(too_much("header lines", work));
+      return;
+    }
+    for (const HeaderRule& rule : plan_.content.headers) {
+      if (out_of_time()) return;
       all_.push_back(judge_header(rule, result_.head.asked).what);
+    }
   }
   void body() {
     charset();
@@ -196,9 +269,26 @@ class Findings {
     for (std::size_t i = 0; i < rules.keyword.size(); ++i)
       all_.push_back(keyword_sentence(result_, i, rules.keyword[i]));
   }
+  // Says so once; what is left is left out.
+  bool out_of_time() {
+    if (!over_ && is_over(enough_)) {
+      over_ = true;
+      all_.emplace_back(kNotInTime);
+    }
+    return over_;
+  }
   void expressions() {
     const std::string_view text = result_.body->text();
+    if (const std::uint64_t work = body_work(plan_, result_); work > kJudgedWorkMax) {
+      all_.push_back(too_much("body", work));
+      return;
+    }
     const auto add = [&](const Expression& expression, const char* kind) {
+      if (out_of_time()) return;
+      if (fooled_by_cut(expression, result_)) {
+        all_.push_back(cut_sentence(expression));
+        return;
+      }
       const std::string name = kind + quoted(expression.text());
       if (expression.matches(text)) {
         all_.push_back(name + " matches the body, " +
@@ -211,7 +301,7 @@ class Findings {
     for (const Expression& e : plan_.content.body_match) add(e, "the expression ");
   }
   void json() {
-    if (plan_.content.json.empty()) return;
+    if (plan_.content.json.empty() || out_of_time()) return;
     for (JsonAnswer& answer :
          judge_json(plan_.content.json, result_.body->text(), result_.body_cut))
       all_.push_back(std::move(answer.what));
@@ -227,21 +317,22 @@ class Findings {
 
   const ProbePlan& plan_;
   const ExchangeResult& result_;
+  const Enough& enough_;
+  bool over_ = false;
   std::vector<std::string> all_;
 };
 
-// Steps of expressions' programs times bytes: 10 ms at worst.
+// 10 ms at worst.
 constexpr std::uint64_t kQuickWork = 1'000'000;
-constexpr std::size_t kQuickJsonBytes = 64 * 1024;
 
 constexpr std::string_view kOpaque =
     "the body is in a content coding we do not know, so nothing can be found in it";
 
 }  // namespace
 
-Verdict judge_content(const ProbePlan& plan, std::string_view method,
-                      const ExchangeResult& result) {
-  if (auto problem = header_problem(plan, result)) return *std::move(problem);
+Verdict judge_content(const ProbePlan& plan, std::string_view method, const ExchangeResult& result,
+                      const Enough& enough) {
+  if (auto problem = header_problem(plan, result, enough)) return *std::move(problem);
   if (method == "HEAD" || !result.body) return {};
   if (result.body_opaque) {
     if (!reads_body(plan)) return {};
@@ -253,8 +344,8 @@ Verdict judge_content(const ProbePlan& plan, std::string_view method,
   if (auto problem = keyword_problem(plan, result)) return *std::move(problem);
   if (plan.content.judge_text()) {
     if (result.body->not_kept()) return no_room(result);
-    if (auto problem = expression_problem(plan, result)) return *std::move(problem);
-    if (auto problem = json_verdict(plan, result)) return *std::move(problem);
+    if (auto problem = expression_problem(plan, result, enough)) return *std::move(problem);
+    if (auto problem = json_verdict(plan, result, enough)) return *std::move(problem);
   }
   if (auto problem = size_problem(plan, result)) return *std::move(problem);
   if (auto match = error_page(plan, result))
@@ -262,26 +353,22 @@ Verdict judge_content(const ProbePlan& plan, std::string_view method,
   return {};
 }
 
+std::uint64_t content_work(const ProbePlan& plan, const ExchangeResult& result) {
+  const std::uint64_t header = header_work(plan, result);
+  if (header > kJudgedWorkMax) return 0;
+  const std::uint64_t body = body_work(plan, result);
+  if (body > kJudgedWorkMax) return header;
+  const bool json = result.body && !plan.content.json.empty();
+  return header + body + (json ? kJsonSteps * result.body->text().size() : 0);
+}
+
 bool judged_quickly(const ProbePlan& plan, const ExchangeResult& result) {
-  std::uint64_t work = 0;
-  for (const HeaderRule& rule : plan.content.headers) {
-    if (!rule.expression) continue;
-    for (const core::Header& line : result.head.asked)
-      work += rule.expression->steps() * line.value.size();
-  }
-  if (result.body) {
-    const std::size_t size = result.body->text().size();
-    if (!plan.content.json.empty() && size > kQuickJsonBytes) return false;
-    for (const Expression& expression : plan.content.body_match) work += expression.steps() * size;
-    for (const Expression& expression : plan.content.body_not_match)
-      work += expression.steps() * size;
-  }
-  return work <= kQuickWork;
+  return content_work(plan, result) <= kQuickWork;
 }
 
 std::vector<std::string> content_findings(const ProbePlan& plan, std::string_view method,
-                                          const ExchangeResult& result) {
-  Findings findings(plan, result);
+                                          const ExchangeResult& result, const Enough& enough) {
+  Findings findings(plan, result, enough);
   if (!result.head_complete) return {};
   findings.headers();
   if (method == "HEAD" || !result.body || result.cause != Cause::Ok) return findings.take();

@@ -150,8 +150,35 @@ std::optional<std::size_t> Expression::find(std::string_view text) const {
   return static_cast<std::size_t>(found.data() - text.data());
 }
 
+bool Expression::matches_before_end(std::string_view text) const {
+  re2::StringPiece found;
+  return compiled_->Match({text.data(), text.size()}, 0, text.size(), re2::RE2::UNANCHORED, &found,
+                          1) &&
+         found.data() + found.size() < text.data() + text.size();
+}
+
 const std::string& Expression::text() const {
   return compiled_->pattern();
+}
+
+bool Expression::asks_end() const {
+  const std::string& pattern = text();
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      if (++i < pattern.size() && pattern[i] == 'z') return true;
+    } else if (in_class) {
+      in_class = pattern[i] != ']';
+    } else if (pattern[i] == '[') {
+      in_class = true;
+      // Right behind its begin a bracket is a member.
+      if (pattern.compare(i + 1, 1, "^") == 0) ++i;
+      if (pattern.compare(i + 1, 1, "]") == 0) ++i;
+    } else if (pattern[i] == '$') {
+      return true;
+    }
+  }
+  return false;
 }
 
 std::uint64_t Expression::steps() const {

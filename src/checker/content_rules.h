@@ -43,7 +43,11 @@ class Expression {
   [[nodiscard]] bool matches(std::string_view text) const;
   // The offset of the first match. Dearer than matches().
   [[nodiscard]] std::optional<std::size_t> find(std::string_view text) const;
+  // The first match ends before `text` does. As dear as find().
+  [[nodiscard]] bool matches_before_end(std::string_view text) const;
   [[nodiscard]] const std::string& text() const;
+  // It has an assertion of the text's end ($, \z) somewhere: on the begin of a text it may say something else than on the whole.
+  [[nodiscard]] bool asks_end() const;
   // Of its program: the time it takes is, at worst, this times the text.
   [[nodiscard]] std::uint64_t steps() const;
 

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -20,6 +21,7 @@ JudgeThread::JudgeThread(std::size_t jobs_max, Reactor& reactor, const core::Clo
 
 JudgeThread::~JudgeThread() {
   if (thread_.joinable()) {
+    forget();
     stopping_.store(true);
     waiting_.release();
     thread_.join();
@@ -32,6 +34,9 @@ JudgeThread::~JudgeThread() {
 bool JudgeThread::offer(std::unique_ptr<JudgeJob> job) {
   if (away_ >= todo_.capacity() || !start()) return false;
   ++away_;
+  plans_away_.insert(job->plan.get());
+  job->work = content_work(*job->plan, job->result);
+  job->number = ++offered_;
   const bool offered = todo_.offer(std::move(job));
   ENSURE(offered, "a ring is full that has a seat for each job");
   waiting_.release();
@@ -61,23 +66,44 @@ void JudgeThread::work() noexcept {
   for (;;) {
     waiting_.acquire();
     if (stopping_.load()) return;
-    std::unique_ptr<JudgeJob> job;
-    const bool taken = todo_.take(job);
-    ENSURE(taken, "the judge was woken without a job");
-    if (clock_.steady() < job->deadline) {
-      job->verdict = judge_content(*job->plan, job->method, job->result);
-      if (job->wants_findings)
-        job->findings = content_findings(*job->plan, job->method, job->result);
-    } else {
-      job->verdict = {core::Cause::LocalResources, core::Phase::Content,
-                      "the judging of content is behind"};
-    }
+    std::unique_ptr<JudgeJob> job = next();
+    // A forgotten job needs no look at the clock.
+    const Enough enough = [this, &job] {
+      return forgotten(*job) || clock_.steady() >= job->deadline;
+    };
+    job->verdict = judge_content(*job->plan, job->method, job->result, enough);
+    if (job->wants_findings)
+      job->findings = content_findings(*job->plan, job->method, job->result, enough);
     const bool given = done_.offer(std::move(job));
     ENSURE(given, "a ring is full that has a seat for each job");
     const std::uint64_t one = 1;
     // It can only fail when the counter is full, and then the lane is awake.
     [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
   }
+}
+
+// One is there: each was announced. Those that nobody waits for come first, for what they keep.
+std::unique_ptr<JudgeJob> JudgeThread::next() {
+  std::unique_ptr<JudgeJob> job;
+  while (todo_.take(job)) waiting_jobs_.push_back(std::move(job));
+  ENSURE(!waiting_jobs_.empty(), "the judge was woken without a job");
+  const auto rank = [this, now = clock_.steady()](const std::unique_ptr<JudgeJob>& one) {
+    return std::pair(over(*one, now) ? 0 : one->work, one->number);
+  };
+  const auto least =
+      std::min_element(waiting_jobs_.begin(), waiting_jobs_.end(),
+                       [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  job = std::move(*least);
+  waiting_jobs_.erase(least);
+  return job;
+}
+
+bool JudgeThread::forgotten(const JudgeJob& job) const {
+  return job.number <= forgotten_.load();
+}
+
+bool JudgeThread::over(const JudgeJob& job, core::SteadyTime now) const {
+  return forgotten(job) || now >= job.deadline;
 }
 
 void JudgeThread::on_io(int fd, std::uint32_t /*events*/, std::uint64_t /*tag*/,
@@ -87,6 +113,7 @@ void JudgeThread::on_io(int fd, std::uint32_t /*events*/, std::uint64_t /*tag*/,
   std::unique_ptr<JudgeJob> job;
   while (done_.take(job)) {
     --away_;
+    plans_away_.erase(plans_away_.find(job->plan.get()));
     handler_.on_judged(*job, now);
     job.reset();
   }

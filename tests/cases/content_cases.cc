@@ -212,9 +212,16 @@ class ContentCases : public CaseArea {
         {{"body_match", "^Orders: 42$"}});
     add("expression_in_gzip", gzipped(page), {{"body_match", "Orders: 42"}});
     add("expression_empty_body", ok(""), {{"body_match", "^$"}});
-    add("expression_beyond_max_body", ok(std::string(3000, 'x') + "end"),
-        {{"body_match", "end$"}, {"max_body", "1KiB"}}, Cause::KeywordMissing,
-        "the first 1024 bytes of the body, which goes on");
+    const std::string goes_on = std::string(3000, 'x') + "end";
+    add("expression_beyond_max_body", ok(goes_on), {{"body_match", "end"}, {"max_body", "1KiB"}},
+        Cause::KeywordMissing, "the first 1024 bytes of the body, which goes on");
+    // What was read has an end that is not the body's.
+    add("expression_of_an_end_beyond_max_body", ok(goes_on),
+        {{"body_match", "end$"}, {"max_body", "1KiB"}}, Cause::LocalResources,
+        "goes on beyond max_body");
+    add("expression_forbidden_at_our_cut", ok(goes_on),
+        {{"body_not_match", "x$"}, {"max_body", "1KiB"}}, Cause::LocalResources,
+        "goes on beyond max_body");
   }
 
   // Beyond what the lane judges by itself.
@@ -227,6 +234,8 @@ class ContentCases : public CaseArea {
     add("expression_forbidden_in_long_page", ok(page + "Fatal error"),
         {{"body_not_match", "(?i)fatal +error"}}, Cause::KeywordForbidden,
         "at byte " + std::to_string(page.size()));
+    add("expressions_that_are_too_much_work", ok(page), {{"body_match", "<p>[a-z]{1,900}x"}},
+        Cause::LocalResources, "set a smaller max_body or simpler expressions");
     std::string list = "{\"list\":[0";
     while (list.size() < 300'000) list += ",{\"a\":[1,2,3]}";
     add("json_long", ok(list + "],\"end\":1}", kJson), {{"json_equals", "/end == 1"}});

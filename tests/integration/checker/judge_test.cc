@@ -27,6 +27,34 @@ std::string hard_text(std::size_t bytes) {
   return text;
 }
 
+// One row, so whatever comes next is in the place of what ended.
+checker::Settings one_row() {
+  checker::Settings settings = loopback_settings();
+  settings.limits.in_flight_max = 1;
+  return settings;
+}
+
+std::size_t judging(CheckerDriver& driver) {
+  return static_cast<std::size_t>(driver.checker().stats().judging.value());
+}
+
+// Starts a check that waits, and turns until the verdict of the one before has come. It must find nobody.
+void expect_verdict_finds_nobody(CheckerDriver& driver, const std::string& waits) {
+  ASSERT_EQ(judging(driver), 1U);
+  constexpr checker::ProbeToken kNext = 77;
+  core::CheckOptions options;
+  options.timeout = 60s;
+  ASSERT_EQ(driver.start(kNext, waits, options), checker::Start::Started);
+  const core::SteadyTime until = driver.now() + 50s;
+  while (judging(driver) > 0 && driver.now() < until) driver.turn_once(100ms);
+  ASSERT_EQ(judging(driver), 0U);
+  EXPECT_TRUE(driver.results_of(kNext).empty());
+  EXPECT_EQ(driver.checker().in_flight(), 1U);
+  driver.checker().cancel_all(driver.now());
+  ASSERT_EQ(driver.results_of(kNext).size(), 1U);
+  EXPECT_EQ(driver.results_of(kNext)[0].cause, Cause::Cancelled);
+}
+
 // Goal: a page that takes long to judge holds no other check. Method: ask it, and a plain one all the while.
 TEST(JudgeThread, AHardExpressionHoldsNoOtherCheck) {
   FaultServer server;
@@ -57,8 +85,8 @@ TEST(JudgeThread, AHardExpressionHoldsNoOtherCheck) {
 TEST(JudgeThread, WhatIsNotJudgedInTimeIsNotMeasured) {
   FaultServer server;
   server.on("/hard", ok(hard_text(kHardBytes)));
-  server.on("/plain", ok("hello"));
-  CheckerDriver driver;
+  server.on("/waits", {hold()});
+  CheckerDriver driver(one_row());
   core::CheckOptions hard;
   hard.timeout = 300ms;
   hard.connect_timeout = 200ms;
@@ -70,24 +98,39 @@ TEST(JudgeThread, WhatIsNotJudgedInTimeIsNotMeasured) {
   EXPECT_THAT(result.detail, HasSubstr("not judged in time"));
   EXPECT_EQ(result.http_status, 200);
   EXPECT_LT(driver.now() - from, 20s);
-  // Its verdict comes later and finds nobody; the next check of the same row is not touched by it.
-  EXPECT_EQ(driver.check(server.url("/plain")).cause, Cause::Ok);
+  expect_verdict_finds_nobody(driver, server.url("/waits"));
 }
 
 TEST(JudgeThread, ACancelledCheckIsForgotten) {
   FaultServer server;
   server.on("/hard", ok(hard_text(kHardBytes)));
-  CheckerDriver driver;
+  server.on("/waits", {hold()});
+  CheckerDriver driver(one_row());
   core::CheckOptions hard;
   hard.timeout = 30s;
   hard.body_match = {kHard};
   ASSERT_EQ(driver.start(1, server.url("/hard"), hard), checker::Start::Started);
-  while (server.finished() == 0) driver.turn_once(10ms);
-  for (int i = 0; i < 5; ++i) driver.turn_once(1ms);
+  const core::SteadyTime until = driver.now() + 25s;
+  while (judging(driver) == 0 && driver.now() < until) driver.turn_once(10ms);
   driver.checker().cancel_all(driver.now());
   ASSERT_TRUE(driver.run(1, 30s));
   EXPECT_EQ(driver.results_of(1).at(0).cause, Cause::Cancelled);
   EXPECT_EQ(driver.checker().in_flight(), 0U);
+  expect_verdict_finds_nobody(driver, server.url("/waits"));
+}
+
+// Goal: what nobody can judge in time is said at once, and a stop waits for no more than the expression under way.
+TEST(JudgeThread, WhatIsTooMuchWorkIsSaidAtOnce) {
+  FaultServer server;
+  server.on("/hard", ok(hard_text(1'000'000)));
+  CheckerDriver driver;
+  core::CheckOptions hard;
+  hard.timeout = 60s;
+  hard.body_match = {"a[ab]{900}c", "a[ab]{900}d", "a[ab]{900}e"};
+  const core::ProbeResult result = driver.check(server.url("/hard"), hard);
+  EXPECT_EQ(result.cause, Cause::LocalResources) << result.detail;
+  EXPECT_THAT(result.detail, HasSubstr("set a smaller max_body or simpler expressions"));
+  EXPECT_EQ(judging(driver), 0U);
 }
 
 }  // namespace

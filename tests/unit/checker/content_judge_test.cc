@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "checker/plan.h"
 
 namespace watchwheel::checker {
@@ -46,7 +48,7 @@ class ContentJudge : public ::testing::Test {
                                                              : core::Phase::Content);
   }
   core::CheckOptions options;
-  BodyMeans means{{}, KeptBytes{100'000}};
+  BodyMeans means{{}, KeptBytes{200'000}};
   ProbePlan plan;
   ExchangeResult result;
 };
@@ -126,7 +128,7 @@ TEST_F(ContentJudge, PlacesInAConvertedBodySaySo) {
 TEST_F(ContentJudge, WhatWeCouldNotKeepOrReadIsNotMeasured) {
   options.body_match = {"x"};
   make();
-  answer(std::string(200'000, 'y'));
+  answer(std::string(300'000, 'y'));
   expect(Cause::LocalResources, "too many bodies are kept");
   options.body_match.clear();
   options.json_equals = {" == 1"};
@@ -194,6 +196,96 @@ TEST_F(ContentJudge, LongHeaderLinesAreNotForTheLaneEither) {
   EXPECT_TRUE(judged_quickly(plan, result));
   result.head.asked = {{"X-A", std::string(60'000, 'a')}};
   EXPECT_FALSE(judged_quickly(plan, result));
+}
+
+TEST_F(ContentJudge, WorkHasALimitThatIsOursAndSaysSo) {
+  options.body_match = {"[a-z]{1,900}x"};
+  make();
+  answer(std::string(30'000, 'y'));
+  EXPECT_LE(content_work(plan, result), kJudgedWorkMax);
+  expect(Cause::KeywordMissing, "does not match");
+  options.body_not_match = {"[a-c]{1,900}x"};
+  make();
+  BodyMeans large{{}, KeptBytes{4'000'000}};
+  const auto long_answer = [&](std::size_t bytes) {
+    result.body.emplace(plan.body_rules, &large, "");
+    result.body->feed(std::string(bytes, 'y'));
+    result.body->finish();
+  };
+  long_answer(1'000'000);
+  expect(Cause::LocalResources, "set a smaller max_body or simpler expressions");
+  // It is said at once, by the lane.
+  EXPECT_TRUE(judged_quickly(plan, result));
+  EXPECT_THAT(content_findings(plan, "GET", result),
+              ::testing::Contains(HasSubstr("too much work")));
+  // What is wrong before it is told all the same.
+  options.keyword = {"good"};
+  make();
+  long_answer(1'000'000);
+  expect(Cause::KeywordMissing, "\"good\"");
+  result.body.reset();
+}
+
+TEST_F(ContentJudge, HeaderLinesHaveTheSameLimit) {
+  options.expect_header = {"X-A ~ [a-z]{1,900}x"};
+  make();
+  answer("");
+  result.head.asked = std::vector<core::Header>(4, {"X-A", std::string(60'000, 'a')});
+  result.head.asked.resize(40, result.head.asked[0]);
+  EXPECT_TRUE(judged_quickly(plan, result));
+  expect(Cause::LocalResources, "header lines are too much work");
+  EXPECT_THAT(content_findings(plan, "HEAD", result), ElementsAre(HasSubstr("too much work")));
+}
+
+// Goal: between any two expressions somebody can end it. Method: allow one more look each time.
+TEST_F(ContentJudge, StopsBetweenAnyTwoThings) {
+  options.expect_header = {"X-A"};
+  options.body_not_match = {"b1", "b2"};
+  options.body_match = {"m"};
+  options.json_equals = {" == [\"m\"]"};
+  make();
+  answer("[\"m\"]");
+  result.head.asked = {{"X-A", "1"}};
+  for (int allowed = 0; allowed <= 5; ++allowed) {
+    int left = allowed;
+    const Enough enough = [&left] { return left-- == 0; };
+    const Verdict verdict = judge_content(plan, "GET", result, enough);
+    EXPECT_EQ(verdict.cause, allowed < 5 ? Cause::LocalResources : Cause::Ok) << allowed;
+    EXPECT_THAT(verdict.detail, HasSubstr(allowed < 5 ? "not judged in time" : ""));
+  }
+  const auto findings = content_findings(plan, "GET", result, [] { return true; });
+  EXPECT_EQ(std::count_if(findings.begin(), findings.end(),
+                          [](const std::string& line) {
+                            return line.find("not judged in time") != std::string::npos;
+                          }),
+            1);
+}
+
+// The end of what was read is not the body's.
+TEST_F(ContentJudge, ACutMakesNoEnd) {
+  const auto judged = [&](const char* option, const char* expression, bool cut) {
+    options = {};
+    EXPECT_TRUE(core::apply_option(options, option, expression));
+    make();
+    answer("one\ntwo", cut);
+    return judge_content(plan, "GET", result).cause;
+  };
+  for (const char* expression : {"two$", "two\\z", "(?m)^two$", "(one|two)$"}) {
+    EXPECT_EQ(judged("body_not_match", expression, false), Cause::KeywordForbidden);
+    EXPECT_EQ(judged("body_not_match", expression, true), Cause::LocalResources) << expression;
+    EXPECT_EQ(judged("body_match", expression, false), Cause::Ok) << expression;
+    EXPECT_EQ(judged("body_match", expression, true), Cause::LocalResources) << expression;
+  }
+  EXPECT_EQ(judged("body_match", "three$", false), Cause::KeywordMissing);
+  EXPECT_EQ(judged("body_match", "three$", true), Cause::LocalResources);
+  // Certain, whatever follows.
+  EXPECT_EQ(judged("body_match", "(?m)^one$", true), Cause::Ok);
+  EXPECT_EQ(judged("body_not_match", "(?m)^one$", true), Cause::KeywordForbidden);
+  EXPECT_EQ(judged("body_not_match", "two", true), Cause::KeywordForbidden);
+  EXPECT_EQ(judged("body_not_match", "three$", true), Cause::Ok);
+  // Looked for in what was read, like a text.
+  EXPECT_EQ(judged("body_match", "three", true), Cause::KeywordMissing);
+  EXPECT_EQ(judged("body_match", "three[$]|\\$|[]$]", true), Cause::KeywordMissing);
 }
 
 // ---- findings ----
