@@ -65,9 +65,9 @@ struct Row {
   Target first;         // Of the URL asked for.
   Target at;            // Of this hop.
   std::string method;
-  bool no_http2 = false;                 // This hop's server does not want it.
   bool with_body = false;
   bool at_origin = true;
+  bool no_http2 = false;                 // This hop's server does not want it.
   RedirectStep step;                     // Decided at the response header, done at its end.
   std::unique_ptr<RedirectTrail> trail;  // From the first redirect on.
   SteadyTime deadline;
@@ -133,10 +133,10 @@ class LaneChecker final : public Checker,
   HeadAnswer on_head(std::uint64_t tag, const ResponseHead& head) noexcept override;
   void on_exchanged(std::uint64_t tag, ExchangeResult&& result, SteadyTime now) noexcept override;
   void on_judged(const JudgeJob& job, SteadyTime now) noexcept override;
-  [[nodiscard]] PlanRef in_force(const PlanRef& plan, SteadyTime now);
-  void renew(const ProbePlan& plan, SteadyTime now);
   void on_timer(std::uint64_t tag, SteadyTime now) noexcept override;
 
+  [[nodiscard]] PlanRef in_force(const PlanRef& plan, SteadyTime now);
+  void renew(const ProbePlan& plan, SteadyTime now);
   void begin_hop(Row& row, SteadyTime now);
   static void trace_hop_begin(Row& row, SteadyTime now);
   static void trace_hop_end(Row& row, SteadyTime now);
@@ -217,6 +217,8 @@ core::Result<PlanRef> LaneChecker::prepare(const core::CheckOptions& options) {
   }
   if (trace_) warm_up(**plan, clock_);
   return PlanRef(std::move(*plan));
+}
+
 // By what its files hold now.
 PlanRef LaneChecker::in_force(const PlanRef& plan, SteadyTime now) {
   if (plan->files.empty()) return plan;
@@ -240,8 +242,6 @@ void LaneChecker::renew(const ProbePlan& plan, SteadyTime now) {
   renewal.successor = std::move(*made);
 }
 
-}
-
 // ---- one probe, from start to finish ----
 
 Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& plan,
@@ -257,9 +257,9 @@ Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& 
   row.token = token;
   row.plan = in_force(plan, now);
   row.method = plan->options.method;
-  row.no_http2 = false;
   row.with_body = true;
   row.at_origin = true;
+  row.no_http2 = false;
   row.deadline = now + plan->options.timeout;
   row.stage_since = now;
   row.result = core::ProbeResult{};
@@ -477,9 +477,9 @@ void LaneChecker::take_step(Row& row, SteadyTime now) {
   if (row.step.downgrade) row.result.warnings.add(Warning::RedirectDowngrade);
   row.at = std::move(row.step.next);
   row.method = std::move(row.step.method);
-  row.no_http2 = false;
   row.with_body = row.with_body && row.step.keeps_body;
   row.at_origin = row.step.at_origin;
+  row.no_http2 = false;
   row.result.final_url = url_without_secrets(row.at.url());
   if (row.traced) trace_hop_end(row, now);
   row.result.http_status = 0;
@@ -496,7 +496,7 @@ void LaneChecker::judge_response(Row& row, ExchangeResult&& result, SteadyTime n
   stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
   if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
   result.home_page = row.method == "GET" && row.at.path == "/" && result.head.status == 200;
-  if (!judge_->has(*row.plan) && judged_quickly(*row.plan, result)) {
+  if (judged_quickly(*row.plan, result)) {
     if (row.traced) row.traced->trace.findings = content_findings(*row.plan, row.method, result);
     const Verdict verdict = judge_content(*row.plan, row.method, result);
     finish(row, verdict.cause, verdict.phase, verdict.detail, now);
@@ -591,7 +591,6 @@ void LaneChecker::expire_dialing(Row& row, std::uint64_t tag, SteadyTime now) {
 void LaneChecker::cancel_all(SteadyTime now) {
   owner_.ensure_here();
   now_ = now;
-  judge_->forget();
   for (Row& row : rows_) {
     if (row.state == State::Free) continue;
     const Phase phase = phase_of(row.state);

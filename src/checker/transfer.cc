@@ -119,12 +119,12 @@ bool Transfer::prepare(const ExchangeRequest& request, ExchangeHandler& handler,
   const std::optional<Login>& login = request.plan->login;
   const std::string& user = login ? login->user : target.user;
   const std::string& password = login ? login->password : target.password;
-  const bool log_in = request.at_origin && !(user.empty() && password.empty());
-  return set(easy, CURLOPT_URL, target.url().c_str()) && set_form(request) &&
-         set_tracing(request.trace) &&
   const HttpVersion version = request.no_http2 && request.plan->http == HttpVersion::V2
                                   ? HttpVersion::V1_1
                                   : request.plan->http;
+  const bool log_in = request.at_origin && !(user.empty() && password.empty());
+  return set(easy, CURLOPT_URL, target.url().c_str()) && set_form(request) &&
+         set_tracing(request.trace) &&
          set(easy, CURLOPT_HTTPHEADER,
              (request.at_origin ? request.plan->headers : request.plan->headers_elsewhere).get()) &&
          set(easy, CURLOPT_USERNAME, log_in ? user.c_str() : nullptr) &&
@@ -259,22 +259,22 @@ std::optional<Verdict> Transfer::judge_stop() const {
 
 ExchangeResult Transfer::finish(CURLcode code) {
   Verdict verdict = judge_stop().value_or(Verdict{});
+  bool wants_http1 = false;
   if (seen_.stop == Stop::None) {
     const TransferEnd end = describe_end(code);
     verdict = judge_end(end);
     wants_http1 = is_refused_stream(end);
     if (verdict.cause == Cause::Ok && seen_.decoder && !seen_.decoder->finished()) {
-  bool wants_http1 = false;
       verdict = {Cause::BodyTruncated, core::Phase::Body,
                  "the compressed body ends in the middle, after " +
                      std::to_string(seen_.body->bytes()) + " bytes decoded"};
     }
   }
   ExchangeResult result = facts_so_far();
+  result.wants_http1 = wants_http1;
   result.cause = verdict.cause;
   result.phase = verdict.phase;
   result.detail = std::move(verdict.detail);
-  result.wants_http1 = wants_http1;
   return result;
 }
 
