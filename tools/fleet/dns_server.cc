@@ -79,6 +79,8 @@ DnsSaying DnsServer::say(const DnsQuery& query, Time now) noexcept {
   DnsSaying saying;
   saying.ttl_s = ttl_s_;
   if (const auto site = map_.by_name(query.name())) return say_for_site(*site, query, now);
+  // The root: whoever was refused asks for it, to tell a resolver that refuses one name from one that refuses everything.
+  if (query.name().empty()) return saying;
   ++counts_.foreign;
   if (!map_.is_below_domain(query.name()))
     saying.code = DnsCode::Refused;

@@ -136,6 +136,7 @@ TEST_F(FleetServes, FaultsInDns) {
   EXPECT_EQ(ask_dns_tcp(fleet_->dns_port(), fleet_->map().name(20)).last_address(), own);
   EXPECT_EQ(ask_dns(fleet_->dns_port(), "www.fleet.test").code, 3);
   EXPECT_EQ(ask_dns(fleet_->dns_port(), "s1.elsewhere.test").code, 5);
+  EXPECT_EQ(ask_dns(fleet_->dns_port(), "").code, 0) << "it serves us";
   fault("nxdomain", 20);
   EXPECT_EQ(fleet_.resolve(20).code, 3);
   fault("nodata", 20);
