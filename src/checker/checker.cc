@@ -496,7 +496,7 @@ void LaneChecker::judge_response(Row& row, ExchangeResult&& result, SteadyTime n
   stats_.kept_body_bytes.set(static_cast<double>(bodies_.kept.used()));
   if (result.body && result.body->not_kept()) stats_.bodies_not_kept.add();
   result.home_page = row.method == "GET" && row.at.path == "/" && result.head.status == 200;
-  if (judged_quickly(*row.plan, result)) {
+  if (!judge_->has(*row.plan) && judged_quickly(*row.plan, result)) {
     if (row.traced) row.traced->trace.findings = content_findings(*row.plan, row.method, result);
     const Verdict verdict = judge_content(*row.plan, row.method, result);
     finish(row, verdict.cause, verdict.phase, verdict.detail, now);
@@ -591,6 +591,7 @@ void LaneChecker::expire_dialing(Row& row, std::uint64_t tag, SteadyTime now) {
 void LaneChecker::cancel_all(SteadyTime now) {
   owner_.ensure_here();
   now_ = now;
+  judge_->forget();
   for (Row& row : rows_) {
     if (row.state == State::Free) continue;
     const Phase phase = phase_of(row.state);
