@@ -38,8 +38,6 @@ constexpr std::size_t kDetailBytesMax = 512;
 constexpr std::size_t kJudgedMax = 1000;
 // After the deadline the dialer tells in the same turn what it came to; should it not, we do.
 constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
-// Dials that may hold two sockets, in a small table.
-constexpr std::size_t kPairsMin = 64;
 
 enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging, Judging };
 
@@ -191,7 +189,7 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
                                  servers, *reactor_, stats_);
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);
-  const std::size_t pairs_max = std::max(kPairsMin, rows_.size() / 4);
+  const std::size_t pairs_max = std::max<std::size_t>(1, rows_.size() / 4);
   dialer_ = Dialer::make(rows_.size(), pairs_max, *reactor_);
   exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_, trace_);
   JudgeHandler& judged = *this;
