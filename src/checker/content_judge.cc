@@ -204,7 +204,7 @@ std::optional<Verdict> size_problem(const ProbePlan& plan, const ExchangeResult&
 std::optional<std::string> error_page(const ProbePlan& plan, const ExchangeResult& result) {
   const auto page = result.body_cut ? std::nullopt : result.body->page();
   if (!page) return std::nullopt;
-  // Who asks for an expression, and finds it in an empty body, wants it so.
+  // Who asks for an expression, and finds it in an empty document, wants it so.
   return recognise_error_page({.content_type = result.head.content_type,
                                .body = *page,
                                .home_page = result.home_page && !plan.content.judge_text()});
