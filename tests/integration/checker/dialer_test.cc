@@ -19,6 +19,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <random>
 #include <thread>
 
 #include "net_loop.h"
@@ -46,11 +47,19 @@ class Port {
 
   Port(const std::string& address, Kind kind, std::uint16_t port = 0) {
     sockaddr_storage at{};
-    const socklen_t length = to_sockaddr({ip(address), port}, at);
-    fd_ = ::socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&at), length), 0) << address << " " << port;
+    // Below those that the kernel gives to connections: a second address must find the same number free.
+    static std::mt19937 random{std::random_device{}()};
+    std::uniform_int_distribution<std::uint16_t> numbers(20'000, 32'000);
+    for (int i = 0; i < (port == 0 ? 100 : 1); ++i) {
+      if (fd_ != -1) ::close(fd_);
+      const socklen_t length = to_sockaddr({ip(address), port == 0 ? numbers(random) : port}, at);
+      fd_ = ::socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      const int on = 1;
+      ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      bound_ = ::bind(fd_, reinterpret_cast<sockaddr*>(&at), length) == 0;
+      if (bound_) break;
+    }
+    EXPECT_TRUE(bound_) << address << " " << port;
     socklen_t got = sizeof at;
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at), &got);
     endpoint_ = *from_sockaddr(reinterpret_cast<sockaddr*>(&at), got);
@@ -85,6 +94,7 @@ class Port {
   }
 
   int fd_ = -1;
+  bool bound_ = false;
   Endpoint endpoint_;
   std::vector<int> fillers_;
 };
