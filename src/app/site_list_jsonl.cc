@@ -113,6 +113,8 @@ class JsonlReader final : public SiteReader {
       json = Json::parse(text, watch);
     } catch (const Json::parse_error& error) {
       return problem(row, error.byte, "not a JSON object on one line; " + remedy(text));
+    } catch (const Json::out_of_range&) {
+      return problem(row, 0, "a number in it is larger than any computer keeps; correct it");
     }
     if (!json.is_object()) return problem(row, 1, "this is JSON but no object; " + remedy(text));
     if (!twice.empty())

@@ -311,6 +311,12 @@ void Decoders::Decoder::make_table() {
   }
 }
 
+// iconv leaves the bad character as the next one. glibc 2.36 has already stepped over this one, a pair that UHC got late; to skip
+// a byte more would take the first half of the character behind it.
+bool steps_over(const Charset& charset, std::string_view taken) {
+  return taken.ends_with("\xa2\xe8") && std::string_view(charset.iconv) == "UHC";
+}
+
 // Converts what it can and leaves the rest in `in`; `whole`: that rest, if any, is the begin of a character.
 std::size_t Decoders::Decoder::convert(std::string_view& in, char* out, std::size_t room,
                                        bool& whole) {
@@ -320,12 +326,15 @@ std::size_t Decoders::Decoder::convert(std::string_view& in, char* out, std::siz
   char* to = out;
   whole = false;
   for (;;) {
+    const std::string_view before(from, left);
     if (iconv(descriptor, &from, &left, &to, &room) != static_cast<std::size_t>(-1)) break;
-    if (errno != EILSEQ || left == 0) {
+    if (errno != EILSEQ) {
       whole = errno == EINVAL;
       break;
     }
-    const std::size_t skipped = std::min<std::size_t>(left, charset.unit);
+    const bool stepped_over = steps_over(charset, before.substr(0, before.size() - left));
+    const std::size_t skipped = stepped_over ? 0 : std::min<std::size_t>(left, charset.unit);
+    if (skipped == 0 && !stepped_over) break;
     from += skipped;
     left -= skipped;
     if (room < kReplacement.size()) break;

@@ -151,9 +151,14 @@ std::string converted_at_once(const char* charset, std::string_view text, std::s
   std::size_t left = in.size();
   char* to = out.data();
   std::size_t room = out.size();
-  while (left > 0 && iconv(descriptor, &from, &left, &to, &room) == static_cast<std::size_t>(-1)) {
+  while (left > 0) {
+    const std::string_view before(from, left);
+    if (iconv(descriptor, &from, &left, &to, &room) != static_cast<std::size_t>(-1)) break;
     const bool cut = errno == EINVAL;
-    const std::size_t skip = cut ? left : std::min(left, unit);
+    // glibc 2.36 names this pair bad and has already stepped over it.
+    const bool stepped_over = std::string_view(charset) == "UHC" &&
+                              before.substr(0, before.size() - left).ends_with("\xa2\xe8");
+    const std::size_t skip = cut ? left : stepped_over ? 0 : std::min(left, unit);
     from += skip;
     left -= skip;
     to = std::copy_n("\xef\xbf\xbd", 3, to);
@@ -191,7 +196,7 @@ TEST_F(BodyProperty, PiecesOfAPageAreTheCharactersOfTheWhole) {
     }
     scan.finish();
     ASSERT_EQ(scan.text(), converted_at_once(pair.iconv, body, pair.unit))
-        << "seed " << seed_ << ' ' << pair.label;
+        << "seed " << seed_ << ' ' << pair.label << ", " << testing::PrintToString(body);
   }
   EXPECT_EQ(means.kept.used(), 0U);
 }

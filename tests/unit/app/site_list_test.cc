@@ -247,6 +247,15 @@ TEST(SiteJsonl, EachBadLineHasItsPlaceAndLeavesItsNeighbours) {
   EXPECT_THAT(listed.problems, Contains(HasSubstr("s:12: error: longer than 512 KiB")));
 }
 
+TEST(SiteJsonl, ANumberBeyondAllNumbersCostsItsOwnLineOnly) {
+  const Listed listed = jsonl(
+      "9e2372220\n{\"url\":\"http://a.example/\",\"max_redirects\":1e999}\n"
+      "{\"url\":\"http://z.example/\"}\n");
+  EXPECT_THAT(urls(listed), ElementsAre("http://z.example/"));
+  EXPECT_THAT(listed.problems, Contains(HasSubstr("s:1: error: a number in it is larger")));
+  EXPECT_THAT(listed.problems, Contains(HasSubstr("s:2: error: a number in it is larger")));
+}
+
 // Goal: what is written is read back as the same record, in both formats. Method: a record that uses every column, with every
 // character that the formats treat specially.
 TEST(SiteList, WhatIsWrittenIsReadBack) {
