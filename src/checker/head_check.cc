@@ -62,6 +62,21 @@ std::optional<std::uint64_t> body_length(std::string_view text) {
   return value;
 }
 
+// "HTTP/1.1", in any case.
+bool is_version(std::string_view word) {
+  if (!same_name(word.substr(0, 5), "http/")) return false;
+  word.remove_prefix(5);
+  return word == "1.1" || word == "1.0" || word == "2" || word == "2.0";
+}
+
+// No number at all, or one that nothing can count.
+bool is_hopeless_length(std::string_view value) {
+  if (value.starts_with('+')) value.remove_prefix(1);
+  const std::size_t digits =
+      std::min(value.find_first_not_of("0123456789"), value.size());
+  return digits == 0 || !body_length(value.substr(0, digits));
+}
+
 }  // namespace
 
 HeadCheck::Name HeadCheck::known_name(std::string_view name) {
@@ -91,12 +106,21 @@ HeadCheck::Step HeadCheck::take(std::string_view line) {
     return bad("the response header is longer than " + std::to_string(kHeadBytesMax / 1024) +
                " KiB or " + std::to_string(kHeadLinesMax) + " lines");
   }
-  if (complete_) return Step::More;  // A trailer.
+  if (complete_) return take_trailer(line);
   if (!in_head_) return take_status_line(line);
   // Not trimmed: a line of spaces is a folded one.
   const std::string_view bare = without_line_end(line);
   if (bare.empty()) return end_of_head();
   return take_header(bare);
+}
+
+HeadCheck::Step HeadCheck::take_trailer(std::string_view line) {
+  const std::string_view bare = without_line_end(line);
+  if (bare.empty()) return Step::More;
+  if (bare.find('\0') != std::string_view::npos) return bad("a trailer holds a zero byte");
+  if (!is_blank(bare.front()) && bare.find(':') == std::string_view::npos)
+    return bad("a trailer has no colon");
+  return Step::More;
 }
 
 // "HTTP/1.1 503 Service Unavailable".
@@ -106,9 +130,12 @@ HeadCheck::Step HeadCheck::take_status_line(std::string_view line) {
   chunked_ = false;
   length_.reset();
   length_problem_.clear();
+  length_hopeless_ = false;
   coding_problem_.clear();
   head_ = ResponseHead{};
 
+  if (line.find('\0') != std::string_view::npos)
+    return bad("the status line holds a zero byte");
   line = trimmed(line);
   const std::size_t space = line.find(' ');
   std::string_view rest = space == std::string_view::npos ? "" : trimmed(line.substr(space));
@@ -119,6 +146,10 @@ HeadCheck::Step HeadCheck::take_status_line(std::string_view line) {
   if (problem != std::errc{} || stop != rest.data() + 3 || status < 100 || fourth_digit ||
       !same_name(line.substr(0, 4), "http")) {
     return bad("the answer does not begin with an HTTP status line");
+  }
+  if (!is_version(line.substr(0, space))) {
+    return bad("the answer has a version of HTTP that is none of 1.0, 1.1 and 2: \"" +
+               printable(line.substr(0, space), 16) + "\"");
   }
   head_.status = status;
   head_.version = printable(line.substr(0, space), 8);
@@ -141,6 +172,7 @@ HeadCheck::Step HeadCheck::take_header(std::string_view line) {
   if (line.find('\0') != std::string_view::npos)
     return bad("a line of the response header holds a zero byte");
   if (is_blank(line.front())) return take_fold(line);
+  if (line.front() == '\r') return bad("a line of the response header begins with a bare CR");
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return bad("a line of the response header has no colon");
   const std::string_view name = line.substr(0, colon);
@@ -182,6 +214,7 @@ HeadCheck::Step HeadCheck::take_header(std::string_view line) {
 }
 
 void HeadCheck::take_length(std::string_view value) {
+  length_hopeless_ = length_hopeless_ || is_hopeless_length(value);
   bool any = false;
   for_each_element(value, [&](std::string_view element) {
     any = true;
@@ -222,7 +255,7 @@ void HeadCheck::take_location(std::string_view value) {
 HeadCheck::Step HeadCheck::end_of_head() {
   in_head_ = false;
   if (!coding_problem_.empty()) return bad(coding_problem_);
-  if (!chunked_ && !length_problem_.empty()) return bad(length_problem_);
+  if (!length_problem_.empty() && (!chunked_ || length_hopeless_)) return bad(length_problem_);
   if (is_interim()) return Step::More;  // The real one follows.
   complete_ = true;
   return Step::Complete;

@@ -6,17 +6,19 @@
 //          a few short texts, and cookies only of redirects: at most kCookieLinesMax lines of kCookieBytesMax.
 // Fails    take() says Bad, problem() why. After that nothing more may be taken.
 //
-// libcurl reads the same lines and refuses some of them by itself (a version other than HTTP/1.0, 1.1, 2; a status that is not
-// three digits from 100; a line without a colon; a zero byte). This adds what it lets pass, and leaves alone what browsers
-// take without a word: a false alarm costs more than a miss. Decided so:
+// One set of rules for both exchanges. libcurl reads the same lines and refuses some of them by itself (a version other than
+// HTTP/1.0, 1.1, 2; a status that is not three digits from 100; a line without a colon; a zero byte; a Content-Length that is no
+// number or too large, beside chunked too): they are refused here as well. The rest is what it lets pass. What browsers take
+// without a word is left alone: a false alarm costs more than a miss. Decided so:
 //
 // refused   Content-Length that is no number, too large for one, or several that differ (RFC 9112, 6.3: an error that
-//           cannot be recovered from) - unless the body is chunked, where lengths count for nothing (but libcurl refuses one that is
-//           no number or too large even there).
+//           cannot be recovered from) - unless the body is chunked, where lengths count for nothing (but one that does not begin
+//           as a number, or is too large for one, is refused even there).
 //           Transfer-Encoding other than chunked and identity: nobody asked for it, so nobody can undo it.
 //           Space before the colon of these two, or either of them folded: readers disagree where the body ends.
 //           101 Switching Protocols: nobody asked for that. More than kInterimMax interim responses. Header without end.
-//           A header that begins with a folded line.
+//           A header that begins with a folded line. A line that begins with CR and is not empty: some readers end the header there.
+//           A trailer without a colon, or with a zero byte.
 // accepted  Content-Length beside chunked: Transfer-Encoding wins (RFC 9112, 6.3). It may be an attack on a proxy, but the page
 //           is served. The same Content-Length several times. Chunked in HTTP/1.0.
 //           Folded lines; lines that end in a bare LF; CR or other control characters in a value; bytes beyond ASCII; a name
@@ -73,8 +75,14 @@ class HeadCheck {
   [[nodiscard]] const ResponseHead& head() const { return head_; }
   [[nodiscard]] ResponseHead& head() { return head_; }
   [[nodiscard]] bool complete() const { return complete_; }
+  // Between a status line and the empty line that ends its header.
+  [[nodiscard]] bool in_head() const { return in_head_; }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] const std::string& problem() const { return problem_; }
+
+  // Where the body of the final response ends. Transfer-Encoding wins over any length.
+  [[nodiscard]] bool chunked() const { return chunked_; }
+  [[nodiscard]] std::optional<std::uint64_t> length() const { return length_; }
 
  private:
   enum class Name : std::uint8_t {
@@ -94,6 +102,7 @@ class HeadCheck {
   [[nodiscard]] Step take_status_line(std::string_view line);
   [[nodiscard]] Step take_header(std::string_view line);
   [[nodiscard]] Step take_fold(std::string_view line);
+  [[nodiscard]] Step take_trailer(std::string_view line);
   [[nodiscard]] Step end_of_head();
   void take_length(std::string_view value);
   void take_transfer_coding(std::string_view value);
@@ -110,7 +119,8 @@ class HeadCheck {
   bool last_asked_ = false;
   bool chunked_ = false;
   std::optional<std::uint64_t> length_;
-  std::string length_problem_;  // Counts only when the body is not chunked.
+  std::string length_problem_;  // Counts only when the body is not chunked,
+  bool length_hopeless_ = false;  // or when it is this bad.
   std::string coding_problem_;
   ResponseHead head_;
   std::string problem_;

@@ -168,7 +168,7 @@ TEST(HeadCheck, ReadsTheStatusLine) {
 TEST(HeadCheck, KeepsWhatTheFinalResponseSays) {
   HeadCheck check;
   EXPECT_EQ(read(check,
-                 "HTTP/1.1 103 Early Hints\r\nLocation: /hint\r\nContent-Length: x, y\r\n"
+                 "HTTP/1.1 103 Early Hints\r\nLocation: /hint\r\nContent-Length: 5, 6\r\n"
                  "Transfer-Encoding: chunked\r\n\r\n"
                  "HTTP/1.1 302 Found\r\nLocation:  /next \r\nContent-Type: text/html\r\n"
                  "Content-Encoding: gzip\r\ncontent-encoding: br\r\nSet-Cookie: a=b; Path=/\r\n"
