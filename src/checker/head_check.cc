@@ -72,8 +72,7 @@ bool is_version(std::string_view word) {
 // No number at all, or one that nothing can count.
 bool is_hopeless_length(std::string_view value) {
   if (value.starts_with('+')) value.remove_prefix(1);
-  const std::size_t digits =
-      std::min(value.find_first_not_of("0123456789"), value.size());
+  const std::size_t digits = std::min(value.find_first_not_of("0123456789"), value.size());
   return digits == 0 || !body_length(value.substr(0, digits));
 }
 
@@ -134,8 +133,7 @@ HeadCheck::Step HeadCheck::take_status_line(std::string_view line) {
   coding_problem_.clear();
   head_ = ResponseHead{};
 
-  if (line.find('\0') != std::string_view::npos)
-    return bad("the status line holds a zero byte");
+  if (line.find('\0') != std::string_view::npos) return bad("the status line holds a zero byte");
   line = trimmed(line);
   const std::size_t space = line.find(' ');
   std::string_view rest = space == std::string_view::npos ? "" : trimmed(line.substr(space));

@@ -54,7 +54,8 @@ struct ResponseHead {
   std::string content_encoding;   // All of them as one list, at most 128 bytes.
   // Values of Set-Cookie in their order, each at most kCookieBytesMax (longer ones are left out). Only of 3xx: nobody else asks again.
   std::vector<std::string> cookies;
-  std::vector<core::Header> asked;  // The lines whose names the check asks for, trimmed, in their order.
+  std::vector<core::Header>
+      asked;  // The lines whose names the check asks for, trimmed, in their order.
 };
 
 class HeadCheck {
@@ -119,7 +120,7 @@ class HeadCheck {
   bool last_asked_ = false;
   bool chunked_ = false;
   std::optional<std::uint64_t> length_;
-  std::string length_problem_;  // Counts only when the body is not chunked,
+  std::string length_problem_;    // Counts only when the body is not chunked,
   bool length_hopeless_ = false;  // or when it is this bad.
   std::string coding_problem_;
   ResponseHead head_;
