@@ -217,6 +217,7 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
   settings.admission.ephemeral_ports = share(machine_.ephemeral_ports.value);
   settings.admission.in_flight_max = share(config_.engine.in_flight_max);
   settings.jitter_seed = seed(number);
+  settings.clock = &clock_;
   return settings;
 }
 

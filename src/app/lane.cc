@@ -29,6 +29,8 @@ constexpr Duration kBigLag = 250ms;
 // One so long that servers may have hung up on us meanwhile.
 constexpr Duration kStall = 2s;
 constexpr Duration kSweepEvery = 20ms;
+// A slice takes a millisecond or two at most; a table of more rows than fifty of them is swept in more than a second.
+constexpr std::uint32_t kSweepSliceMax = 40'000;
 constexpr Duration kPrepareAgain = 60s;
 // How often facts that no shard has acknowledged are posted again: a shard may have set them aside.
 constexpr Duration kRepostEvery = 60s;
@@ -98,6 +100,7 @@ Lane::Lane(const LaneSettings& settings, LanePorts ports, SteadyTime now, WallTi
       admission_(settings.admission),
       scheduler_(std::make_unique<scheduler::Scheduler>(scheduler::Limits{}, sites_, now, wall)),
       attention_(settings.tuning.confirm, settings.jitter_seed),
+      budget_(settings.clock, kTurnShare),
       now_(now),
       wall_(wall) {
   ENSURE(!ports_.shards.empty() && ports_.inbox != nullptr && ports_.marks != nullptr,
@@ -130,6 +133,7 @@ void Lane::turn(SteadyTime now, WallTime wall) {
 }
 
 SteadyTime Lane::next_turn(SteadyTime now) const {
+  if (ports_.inbox->depth() > 0) return now;  // The last turn left some.
   const SteadyTime idle = now + kIdleWait;
   if (!admitting_) return idle;
   // When admission is full, the next result makes room; waking at the pacer's time would only spin.
@@ -141,8 +145,11 @@ SteadyTime Lane::next_turn(SteadyTime now) const {
 
 void Lane::take_messages() {
   LaneMessage message;
-  for (std::size_t i = 0; i < kMessagesPerTurn && ports_.inbox->take(message); ++i)
+  budget_.begin();
+  for (std::size_t i = 0; i < kMessagesPerTurn && !budget_.spent(); ++i) {
+    if (!ports_.inbox->take(message)) return;
     apply(std::move(message));
+  }
 }
 
 void Lane::apply(LaneMessage&& message) {
@@ -225,7 +232,7 @@ void Lane::put_paused(const LaneMessage& message) {
   if (message.open_event && !attention_.contains(message.id))
     attention_.restore(message.id, *message.open_event);
   remove(message.id, core::Presence::Paused);
-  paused_.insert(message.id);
+  paused_.try_emplace(message.id);
 }
 
 void Lane::remove(core::SiteId id, core::Presence presence) {
@@ -436,7 +443,7 @@ void Lane::sweep_slice() {
   if (last_sweep_ != core::kNoSteadyTime && now_ - last_sweep_ < kSweepEvery) return;
   last_sweep_ = now_;
   const std::uint32_t end = sites_.slots_end();
-  std::uint32_t budget = std::max<std::uint32_t>(20, end / 50);
+  std::uint32_t budget = std::clamp<std::uint32_t>(end / 50, 20, kSweepSliceMax);
   for (; budget > 0 && sweep_.at < end; --budget, ++sweep_.at) {
     if (sites_.contains(SiteSlot{sweep_.at})) sweep_row(SiteSlot{sweep_.at});
   }
@@ -502,9 +509,9 @@ void Lane::note_loop_lag(Duration lag, SteadyTime now) {
 
 scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions>& options,
                                   const std::string& problem) {
-  if (const auto known = plan_index_.find(options.get()); known != plan_index_.end()) {
-    ++plans_[known->second].sites;
-    return known->second;
+  if (const scheduler::PlanIndex* const known = plan_index_.find(options.get())) {
+    ++plans_[*known].sites;
+    return *known;
   }
   Plan plan{.options = options, .ready = nullptr, .problem = {}, .sites = 1};
   plan.problem = problem;
@@ -518,7 +525,7 @@ scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions
     free_plans_.pop_back();
     plans_[index] = std::move(plan);
   }
-  plan_index_.emplace(options.get(), index);
+  plan_index_.try_emplace(options.get(), index);
   return index;
 }
 
@@ -526,6 +533,7 @@ scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions
 void Lane::prepare(Plan& plan) {
   plan.tried = now_;
   auto ready = prober_->prepare(*plan.options);
+  (void)budget_.look();  // An expression may take milliseconds to compile: the clock is read after each.
   if (ready) {
     plan.ready = *std::move(ready);
     plan.problem.clear();

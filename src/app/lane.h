@@ -5,8 +5,8 @@
 // Owns     its sites' rows, their wheel, the interned check plans, what is known of the sites in
 //          trouble.
 // Thread   the lane's, for every call; stats() and the figures in it are for any thread.
-// Bounded  sites_max rows; one turn takes at most kMessagesPerTurn messages, kStartsPerTurn starts
-//          and a slice of the sweep.
+// Bounded  sites_max rows; one turn takes at most kMessagesPerTurn messages or as many as kTurnShare
+//          lets it, kStartsPerTurn starts and a slice of the sweep. No step of it is O(sites).
 // Time     both times are passed into turn(); results are handled at the time of the turn that
 //          brought them.
 // Fails    never blocks, never drops a fact: facts go to a mailbox with a seat for each site, a
@@ -20,15 +20,17 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
+#include <variant>
 #include <vector>
 
 #include "app/lane_ports.h"
+#include "app/turn_budget.h"
 #include "checker/prober.h"
 #include "core/owner.h"
+#include "core/segmented_map.h"
 #include "scheduler/admission.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/site_table.h"
@@ -42,6 +44,8 @@ struct LaneSettings {
   LaneTuning tuning;
   scheduler::AdmissionLimits admission;
   std::uint64_t jitter_seed = 0;
+  // For the share of a turn that what comes in may take; null: only its count is bounded.
+  const core::Clock* clock = nullptr;
 };
 
 // Written by the lane, read by any thread.
@@ -62,6 +66,7 @@ struct LaneStats {
   core::Counter certificates_changed;
   core::Counter marks_refused;
   core::Gauge loop_lag_s;               // Worst of the last ten seconds.
+  core::Histogram turns_took;           // Whole turns, the checker's part included.
   std::atomic<std::uint64_t> turns{0};  // For the watchdog: real progress.
   std::atomic<bool> loaded{false};
 };
@@ -70,6 +75,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
  public:
   static constexpr std::size_t kMessagesPerTurn = 512;
   static constexpr std::size_t kStartsPerTurn = 256;
+  // Of a turn, for messages and for notes.
+  static constexpr core::Duration kTurnShare = std::chrono::milliseconds{4};
 
   Lane(const LaneSettings& settings, LanePorts ports, core::SteadyTime now, core::WallTime wall);
   ~Lane() override;
@@ -89,6 +96,9 @@ class Lane final : public checker::ResultHandler, core::Pinned {
 
   // The loop that drives this lane woke this much later than it meant to, or its last turn took so long.
   void note_loop_lag(core::Duration lag, core::SteadyTime now);
+
+  // A whole turn of the loop that drives this lane took so long. After each.
+  void note_turn(core::Duration took) { stats_.turns_took.observe(took); }
 
   // No check is started any more; those in flight go on. For draining.
   void close_admission() { admitting_ = false; }
@@ -153,10 +163,11 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   sideeffects::Attention attention_;
   checker::Prober* prober_ = nullptr;
 
-  std::vector<Plan> plans_;
-  std::unordered_map<const core::CheckOptions*, scheduler::PlanIndex> plan_index_;
+  std::deque<Plan> plans_;  // A deque: thousands of plans are not moved for one more.
+  core::SegmentedMap<const core::CheckOptions*, scheduler::PlanIndex> plan_index_;
   std::vector<scheduler::PlanIndex> free_plans_;
-  std::unordered_set<core::SiteId> paused_;
+  core::SegmentedMap<core::SiteId, std::monostate> paused_;
+  TurnBudget budget_;
 
   core::SteadyTime now_;  // Of the current turn.
   core::WallTime wall_;

@@ -82,6 +82,7 @@ void LaneThread::Parts::loop() noexcept {
 
     const core::SteadyTime after = clock.steady();
     took = after - now;
+    lane.note_turn(took);
     core::SteadyTime next = std::max(lane.next_turn(after), after + kShortestWait);
     if (const auto deadline = checker->next_deadline()) {
       next = std::min(next, std::max(*deadline, after));

@@ -106,14 +106,20 @@ void add_schedule(Families& out, const Totals& totals) {
 }
 
 void add_threads_and_queues(Families& out, const Engine& engine, const DaemonFacts& facts) {
-  using http::by, http::counter, http::gauge;
+  using http::by, http::counter, http::gauge, http::histogram;
   Values lag;
+  core::HistogramReading turns;
   std::size_t number_of_lane = 0;
-  for (const LaneReading& lane : engine.lanes())
+  for (const LaneReading& lane : engine.lanes()) {
     lag.emplace_back("lane-" + std::to_string(number_of_lane++), lane.lane.loop_lag_s.value());
+    turns.merge(lane.lane.turns_took.read());
+  }
   out.push_back(gauge("watchwheel_loop_lag_seconds",
                       "How much later than it meant to a loop woke, worst of ten seconds.",
                       by("thread", lag)));
+  out.push_back(histogram("watchwheel_turn_seconds",
+                          "Turns of the lanes' loops: none of more than 20 ms is meant to be.",
+                          turns));
   Values depth;
   Values capacity;
   Values full;

@@ -16,12 +16,12 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/ensure.h"
 #include "core/pinned.h"
+#include "core/segmented_map.h"
 
 namespace watchwheel::core {
 
@@ -34,8 +34,8 @@ class Mailbox : Pinned {
   bool post(Key key, Value value) {
     const std::lock_guard lock(mutex_);
     const bool was_empty = order_.empty();
-    const auto [seat, is_new] = waiting_.try_emplace(key, Value{});
-    seat->second = std::move(value);
+    const auto [seat, is_new] = waiting_.try_emplace(key);
+    seat = std::move(value);
     if (is_new) {
       ENSURE(waiting_.size() <= seats_max_, "more keys are waiting than the mailbox has seats");
       order_.push_back(key);
@@ -50,10 +50,11 @@ class Mailbox : Pinned {
     const std::lock_guard lock(mutex_);
     std::size_t taken = 0;
     for (; taken < most && !order_.empty(); ++taken) {
-      const auto seat = waiting_.find(order_.front());
+      Value* const seat = waiting_.find(order_.front());
+      ENSURE(seat != nullptr, "a key in the order of a mailbox without a seat");
+      into.push_back(std::move(*seat));
+      waiting_.erase(order_.front());
       order_.pop_front();
-      into.push_back(std::move(seat->second));
-      waiting_.erase(seat);
     }
     return taken;
   }
@@ -82,7 +83,8 @@ class Mailbox : Pinned {
 
  private:
   mutable std::mutex mutex_;
-  std::unordered_map<Key, Value> waiting_;  // Guarded by mutex_.
+  // Guarded by mutex_. Segmented: who posts must not wait for the move of a million others.
+  SegmentedMap<Key, Value> waiting_;
   std::deque<Key> order_;                   // Guarded by mutex_. Every key of waiting_, once.
   std::size_t seats_max_;                   // Guarded by mutex_.
   std::uint64_t coalesced_ = 0;             // Guarded by mutex_.

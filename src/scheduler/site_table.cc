@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "core/ensure.h"
@@ -19,7 +20,11 @@ using core::SiteSlot;
 
 constexpr std::uint32_t kNone = UINT32_MAX;
 constexpr std::uint32_t kBlockRows = 4096;
-constexpr std::size_t kIndexMin = 64;
+// The index is as many small tables: one that doubles is a thousandth of the whole.
+constexpr std::size_t kIndexParts = 1024;
+constexpr std::size_t kPartMin = 8;
+// Rows looked at with each change while the URLs move. A million are through after 16,000 changes.
+constexpr std::uint32_t kMovedPerChange = 64;
 // Below this, unused URL bytes are not worth moving anything.
 constexpr std::size_t kWasteMin = std::size_t{1} << 20U;
 
@@ -50,9 +55,25 @@ struct SiteTable::Columns {
   std::uint32_t slots_end = 0;
   std::uint32_t free_head = kNone;
   std::size_t size = 0;
+  std::size_t moved_at_once_max = 0;
+
+  // While the URLs move, those of slots from `moved_below` on are in `leaving` still. One that all have left is given back a
+  // chunk at a time.
   std::unique_ptr<UrlStore> urls = std::make_unique<UrlStore>();
+  std::unique_ptr<UrlStore> leaving;
+  std::unique_ptr<UrlStore> left;
+  std::uint32_t moved_below = 0;
+
   // Open addressing with linear probing: slots, kNone where nothing is. A power of two, at most three quarters full.
-  std::vector<std::uint32_t> index = std::vector<std::uint32_t>(kIndexMin, kNone);
+  struct Part {
+    std::vector<std::uint32_t> places;
+    std::size_t size = 0;
+
+    [[nodiscard]] std::size_t next(std::size_t at) const { return (at + 1) & (places.size() - 1); }
+    [[nodiscard]] std::size_t home(std::uint64_t hash) const { return hash & (places.size() - 1); }
+  };
+  std::vector<Part> parts = std::vector<Part>(kIndexParts);
+  std::size_t places_total = 0;
 
   [[nodiscard]] Block& block(std::uint32_t slot) const { return *blocks[slot / kBlockRows]; }
   [[nodiscard]] bool taken(std::uint32_t slot) const {
@@ -61,10 +82,10 @@ struct SiteTable::Columns {
   [[nodiscard]] std::uint64_t id(std::uint32_t slot) const {
     return block(slot).id[slot % kBlockRows];
   }
-  [[nodiscard]] std::size_t home(std::uint64_t id_value) const {
-    return core::stable_hash(id_value) & (index.size() - 1);
+  // By the upper bits; the lower ones say where in the part.
+  [[nodiscard]] Part& part_of(std::uint64_t id_value) {
+    return parts[(core::stable_hash(id_value) >> 32U) % kIndexParts];
   }
-  [[nodiscard]] std::size_t next(std::size_t at) const { return (at + 1) & (index.size() - 1); }
 
   // The block of a slot that must be taken.
   [[nodiscard]] Block& of(SiteSlot site) const {
@@ -72,39 +93,52 @@ struct SiteTable::Columns {
     return block(site.value);
   }
 
-  [[nodiscard]] std::size_t position(
-      std::uint64_t id_value) const;  // Of the id, or of the empty place where it would be.
-  void index_grow();
+  [[nodiscard]] UrlStore& store_of(std::uint32_t slot) const {
+    return leaving && slot >= moved_below ? *leaving : *urls;
+  }
+
+  // Of the id, or of the empty place where it would be. The part has places.
+  [[nodiscard]] std::size_t position(const Part& part, std::uint64_t id_value) const;
+  void grow(Part& part);
   void index_remove(std::uint64_t id_value);
   [[nodiscard]] std::uint32_t take_slot();
-  void urls_rebuild_if_wasteful();
+  void after_change();
+  void move_urls();
+  void note_moved(std::size_t count) { moved_at_once_max = std::max(moved_at_once_max, count); }
 };
 
-std::size_t SiteTable::Columns::position(std::uint64_t id_value) const {
-  std::size_t at = home(id_value);
-  while (index[at] != kNone && id(index[at]) != id_value) at = next(at);
+std::size_t SiteTable::Columns::position(const Part& part, std::uint64_t id_value) const {
+  std::size_t at = part.home(core::stable_hash(id_value));
+  while (part.places[at] != kNone && id(part.places[at]) != id_value) at = part.next(at);
   return at;
 }
 
-void SiteTable::Columns::index_grow() {
-  index.assign(index.size() * 2, kNone);
-  for (std::uint32_t slot = 0; slot < slots_end; ++slot) {
-    if (taken(slot)) index[position(id(slot))] = slot;
+void SiteTable::Columns::grow(Part& part) {
+  const std::size_t wider = std::max(kPartMin, part.places.size() * 2);
+  places_total += wider - part.places.size();
+  const std::vector<std::uint32_t> before =
+      std::exchange(part.places, std::vector<std::uint32_t>(wider, kNone));
+  for (const std::uint32_t slot : before) {
+    if (slot != kNone) part.places[position(part, id(slot))] = slot;
   }
+  note_moved(part.size);
 }
 
 // Backward shift: the entries behind the hole move up until one stands at home, so that no tombstones pile up.
 void SiteTable::Columns::index_remove(std::uint64_t id_value) {
-  std::size_t hole = position(id_value);
-  for (std::size_t at = next(hole); index[at] != kNone; at = next(at)) {
-    const std::size_t wanted = home(id(index[at]));
-    const std::size_t mask = index.size() - 1;
+  Part& part = part_of(id_value);
+  std::vector<std::uint32_t>& places = part.places;
+  std::size_t hole = position(part, id_value);
+  for (std::size_t at = part.next(hole); places[at] != kNone; at = part.next(at)) {
+    const std::size_t wanted = part.home(core::stable_hash(id(places[at])));
+    const std::size_t mask = places.size() - 1;
     const bool may_move = ((at - wanted) & mask) >= ((at - hole) & mask);
     if (!may_move) continue;
-    index[hole] = index[at];
+    places[hole] = places[at];
     hole = at;
   }
-  index[hole] = kNone;
+  places[hole] = kNone;
+  --part.size;
 }
 
 std::uint32_t SiteTable::Columns::take_slot() {
@@ -117,16 +151,28 @@ std::uint32_t SiteTable::Columns::take_slot() {
   return slots_end++;
 }
 
-// Sites come and go for months: room that no later URL fits must not pile up.
-void SiteTable::Columns::urls_rebuild_if_wasteful() {
-  if (urls->wasted() < kWasteMin || urls->wasted() < urls->used()) return;
-  auto fresh = std::make_unique<UrlStore>();
-  for (std::uint32_t slot = 0; slot < slots_end; ++slot) {
-    if (!taken(slot)) continue;
-    UrlStore::Ref& ref = block(slot).url[slot % kBlockRows];
-    ref = fresh->put(urls->get(ref));
+// Sites come and go for months: room that no later URL fits must not pile up. All of them moved at once would hold the loop for
+// a tenth of a second at a million.
+void SiteTable::Columns::after_change() {
+  if (left && left->release_chunk()) left.reset();
+  if (leaving) {
+    move_urls();
+  } else if (urls->wasted() >= kWasteMin && urls->wasted() >= urls->used()) {
+    leaving = std::exchange(urls, std::make_unique<UrlStore>());
+    moved_below = 0;
   }
-  urls = std::move(fresh);
+}
+
+void SiteTable::Columns::move_urls() {
+  const std::uint32_t end = std::min(slots_end, moved_below + kMovedPerChange);
+  note_moved(end - moved_below);
+  for (; moved_below < end; ++moved_below) {
+    if (!taken(moved_below)) continue;
+    UrlStore::Ref& ref = block(moved_below).url[moved_below % kBlockRows];
+    ref = urls->put(leaving->get(ref));
+  }
+  if (moved_below < slots_end) return;
+  left = std::move(leaving);
 }
 
 SiteTable::SiteTable(std::size_t sites_max) : columns_(std::make_unique<Columns>()) {
@@ -139,25 +185,25 @@ SiteTable::~SiteTable() = default;
 SiteSlot SiteTable::add(SiteId id, std::string_view url, Duration interval, PlanIndex plan) {
   Columns& c = *columns_;
   if (c.size == c.sites_max || url.size() > core::kUrlBytesMax) return core::kNoSlot;
-  std::size_t at = c.position(id.value);
-  if (c.index[at] != kNone) return core::kNoSlot;
-  if ((c.size + 1) * 4 > c.index.size() * 3) {
-    c.index_grow();
-    at = c.position(id.value);
-  }
+  if (find(id) != core::kNoSlot) return core::kNoSlot;
+  Columns::Part& part = c.part_of(id.value);
+  if ((part.size + 1) * 4 > part.places.size() * 3) c.grow(part);
+  const std::size_t at = c.position(part, id.value);
   const std::uint32_t slot = c.take_slot();
   Block& block = c.block(slot);
   const std::size_t i = slot % kBlockRows;
   block.timing[i] = Timing{};
   block.row[i] = SiteRow{};
   block.id[i] = id.value;
-  block.url[i] = c.urls->put(url);
+  block.url[i] = c.store_of(slot).put(url);
   block.interval_ms[i] = whole_ms(interval);
   block.plan[i] = plan;
   ++block.generation[i];
   block.taken[i] = true;
-  c.index[at] = slot;
+  part.places[at] = slot;
+  ++part.size;
   ++c.size;
+  c.after_change();
   return SiteSlot{slot};
 }
 
@@ -168,16 +214,18 @@ void SiteTable::remove(SiteSlot site) {
   ENSURE(block.timing[i].place == Place::Nowhere,
          "a site leaves its scheduler before it leaves the table");
   c.index_remove(block.id[i]);
-  c.urls->drop(block.url[i]);
+  c.store_of(site.value).drop(block.url[i]);
   block.taken[i] = false;
   block.url[i] = c.free_head;
   c.free_head = site.value;
   --c.size;
-  c.urls_rebuild_if_wasteful();
+  c.after_change();
 }
 
 SiteSlot SiteTable::find(SiteId id) const {
-  const std::uint32_t slot = columns_->index[columns_->position(id.value)];
+  const Columns::Part& part = columns_->part_of(id.value);
+  if (part.size == 0) return core::kNoSlot;
+  const std::uint32_t slot = part.places[columns_->position(part, id.value)];
   return slot == kNone ? core::kNoSlot : SiteSlot{slot};
 }
 
@@ -194,7 +242,8 @@ SiteId SiteTable::id(SiteSlot site) const {
 }
 
 std::string_view SiteTable::url(SiteSlot site) const {
-  return columns_->urls->get(columns_->of(site).url[site.value % kBlockRows]);
+  const Columns& c = *columns_;
+  return c.store_of(site.value).get(c.of(site).url[site.value % kBlockRows]);
 }
 
 Duration SiteTable::interval(SiteSlot site) const {
@@ -206,11 +255,13 @@ PlanIndex SiteTable::plan(SiteSlot site) const {
 }
 
 void SiteTable::set_url(SiteSlot site, std::string_view url) {
-  UrlStore::Ref& ref = columns_->of(site).url[site.value % kBlockRows];
+  Columns& c = *columns_;
+  UrlStore::Ref& ref = c.of(site).url[site.value % kBlockRows];
+  UrlStore& store = c.store_of(site.value);
   const UrlStore::Ref before = ref;
-  ref = columns_->urls->put(url);  // First, because `url` may be a view of what is dropped.
-  columns_->urls->drop(before);
-  columns_->urls_rebuild_if_wasteful();
+  ref = store.put(url);  // First, because `url` may be a view of what is dropped.
+  store.drop(before);
+  c.after_change();
 }
 
 void SiteTable::set_interval(SiteSlot site, Duration interval) {
@@ -244,7 +295,12 @@ std::uint32_t SiteTable::slots_end() const {
 std::size_t SiteTable::bytes() const {
   const Columns& c = *columns_;
   return sizeof c + c.blocks.size() * sizeof(Block) + c.blocks.capacity() * sizeof(c.blocks[0]) +
-         c.index.capacity() * sizeof(c.index[0]) + c.urls->bytes();
+         c.parts.capacity() * sizeof(c.parts[0]) + c.places_total * sizeof(std::uint32_t) +
+         c.urls->bytes() + (c.leaving ? c.leaving->bytes() : 0) + (c.left ? c.left->bytes() : 0);
+}
+
+std::size_t SiteTable::moved_at_once_max() const {
+  return columns_->moved_at_once_max;
 }
 
 }  // namespace watchwheel::scheduler

@@ -9,8 +9,9 @@
 //          million sites with URLs of 50 bytes; bytes() tells, a test holds it to 256.
 // Fails    add() refuses when full, when the id is there already, and when the URL is longer than
 //          core::kUrlBytesMax.
-// Cost     O(1); the index doubles (10 ms at 1 million sites); removals and edits of URLs may move
-//          all URLs together once they have left as many bytes unused as are in use. Slots are
+// Cost     O(1), and no single call is O(sites): the index grows in 1024 parts, each at its own
+//          moment; once removals and edits of URLs have left as many bytes unused as are in use, the
+//          URLs move to fresh room, 64 rows with each further add, removal or edit. Slots are
 //          reused after removal, so whoever keeps one over a removal must compare the generation.
 //          References to rows stay valid until the site is removed; views of URLs only until the
 //          next add(), remove() or set_url().
@@ -79,6 +80,8 @@ class SiteTable : core::Pinned {
   // Slots given out so far lie below it: for walking the table, with contains().
   [[nodiscard]] std::uint32_t slots_end() const;
   [[nodiscard]] std::size_t bytes() const;  // Allocated, URLs and index included.
+  // The most entries and rows that one call has moved so far: what a turn of the loop waits for.
+  [[nodiscard]] std::size_t moved_at_once_max() const;
 
   // The scheduler's own columns, for the files of this room only.
   enum class Place : std::uint8_t { Nowhere, Wheel, Queue, HandedOut };

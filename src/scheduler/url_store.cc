@@ -44,6 +44,11 @@ std::size_t UrlStore::bytes() const {
          sizeof *this;
 }
 
+bool UrlStore::release_chunk() {
+  if (!chunks_.empty()) chunks_.pop_back();
+  return chunks_.empty();
+}
+
 UrlStore::Ref UrlStore::take_room(std::size_t units) {
   if (free_[units] != kNone) {
     const Ref ref = free_[units];

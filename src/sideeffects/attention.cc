@@ -71,18 +71,18 @@ void Attention::set_policy(core::ConfirmPolicy policy) {
 // ---- Results -----------------------------------------------------------------------------------
 
 Reaction Attention::on_result(SiteId site, const Seen& seen) {
-  auto it = troubles_.find(site);
+  Trouble* known = troubles_.find(site);
   if (seen.outcome == Outcome::NotMeasured) {
-    if (it == troubles_.end()) return {};
-    Reaction reaction = reaction_to(site, it->second);
+    if (known == nullptr) return {};
+    Reaction reaction = reaction_to(site, *known);
     reaction.post = false;  // We saw nothing, so there is nothing new to say.
     return reaction;
   }
-  if (it == troubles_.end()) {
+  if (known == nullptr) {
     if (seen.outcome == Outcome::Up) return {};
-    it = troubles_.try_emplace(site).first;
+    known = &troubles_.try_emplace(site).first;
   }
-  Trouble& trouble = it->second;
+  Trouble& trouble = *known;
   const View before = view(trouble);
   const WallTime at = whole_ms(seen.at);
   trouble.presence = Presence::Watched;
@@ -184,9 +184,9 @@ Reaction Attention::reaction_to(SiteId site, const Trouble& trouble) const {
 SiteFacts Attention::facts(SiteId site) {
   SiteFacts facts{
       .site = site, .seq = ++seq_, .presence = Presence::Watched, .at = kNoWallTime, .outages = {}};
-  const auto it = troubles_.find(site);
-  if (it == troubles_.end()) return facts;
-  Trouble& trouble = it->second;
+  Trouble* const known = troubles_.find(site);
+  if (known == nullptr) return facts;
+  Trouble& trouble = *known;
   facts.presence = trouble.presence;
   facts.at = trouble.at;
   for (Kept& kept : trouble.ended) {
@@ -215,7 +215,7 @@ SiteFacts Attention::removed(SiteId site, WallTime at) {
 }
 
 SiteFacts Attention::stop_looking(SiteId site, Presence presence, WallTime at) {
-  Trouble& trouble = troubles_.try_emplace(site).first->second;
+  Trouble& trouble = troubles_.try_emplace(site).first;
   const View before = view(trouble);
   trouble.presence = presence;
   trouble.at = whole_ms(at);
@@ -232,9 +232,9 @@ SiteFacts Attention::stop_looking(SiteId site, Presence presence, WallTime at) {
 // ---- What the shard answers ----------------------------------------------------------------------
 
 bool Attention::on_note(const SiteNote& note) {
-  const auto it = troubles_.find(note.site);
-  if (it == troubles_.end()) return true;
-  Trouble& trouble = it->second;
+  Trouble* const known = troubles_.find(note.site);
+  if (known == nullptr) return true;
+  Trouble& trouble = *known;
   trouble.heard_seq = std::max(trouble.heard_seq, note.seq);
   const View before = view(trouble);
   if (note.unknown_event) {
@@ -248,13 +248,13 @@ bool Attention::on_note(const SiteNote& note) {
   if (trouble.left_out && trouble.ended.size() < kOutagesWaitingMax) trouble.dirty = true;
   recount(before, view(trouble));
   if (!is_over(trouble, note)) return false;
-  troubles_.erase(it);
+  troubles_.erase(note.site);
   return true;
 }
 
 bool Attention::unacknowledged(SiteId site) const {
-  const auto it = troubles_.find(site);
-  return it != troubles_.end() && it->second.heard_seq < it->second.posted_seq;
+  const Trouble* const known = troubles_.find(site);
+  return known != nullptr && known->heard_seq < known->posted_seq;
 }
 
 bool Attention::is_over(const Trouble& trouble, const SiteNote& note) {
@@ -338,10 +338,10 @@ void Attention::make_own(Kept& kept) const {
 // ---- The rest ------------------------------------------------------------------------------------
 
 void Attention::restore(SiteId site, const OpenEvent& event) {
-  const auto [it, is_new] = troubles_.try_emplace(site);
+  const auto [trouble, is_new] = troubles_.try_emplace(site);
   if (!is_new) return;
-  open_stored(it->second, event);
-  recount(std::nullopt, view(it->second));
+  open_stored(trouble, event);
+  recount(std::nullopt, view(trouble));
 }
 
 void Attention::open_stored(Trouble& trouble, const OpenEvent& event) {
@@ -359,20 +359,20 @@ void Attention::open_stored(Trouble& trouble, const OpenEvent& event) {
 }
 
 bool Attention::wants_post(SiteId site) const {
-  const auto it = troubles_.find(site);
-  return it != troubles_.end() && it->second.dirty;
+  const Trouble* const known = troubles_.find(site);
+  return known != nullptr && known->dirty;
 }
 
 void Attention::forget(SiteId site) {
-  const auto it = troubles_.find(site);
-  if (it == troubles_.end()) return;
-  recount(view(it->second), std::nullopt);
-  troubles_.erase(it);
+  const Trouble* const known = troubles_.find(site);
+  if (known == nullptr) return;
+  recount(view(*known), std::nullopt);
+  troubles_.erase(site);
 }
 
 std::optional<SiteState> Attention::state_of(SiteId site) const {
-  const auto it = troubles_.find(site);
-  return it == troubles_.end() ? std::nullopt : view(it->second);
+  const Trouble* const known = troubles_.find(site);
+  return known == nullptr ? std::nullopt : view(*known);
 }
 
 Attention::View Attention::view(const Trouble& trouble) {
