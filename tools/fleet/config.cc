@@ -34,11 +34,17 @@ std::string problem_of(const Config& config) {
     return "--certs distinct serves at most " + std::to_string(kHttpsDistinctMax) +
            " HTTPS sites: use --certs shared";
   }
-  const std::uint64_t last = std::uint64_t{config.base} + addresses_in_use(config) - 1;
+  // Spread addresses lie below a prime, which is near (site_map.h).
+  const std::uint64_t last =
+      std::uint64_t{config.base} + addresses_in_use(config) - 1 + (config.spread ? 1000 : 0);
   if (!is_loopback(config.base) || last >= 0x7fffffffULL) {
     return "the addresses from " + to_text(config.base) +
            " on leave 127.0.0.0/8: lower --base or --addresses";
   }
+  if (config.spread && config.addresses != 0) {
+    return "--spread gives each site an address of its own: leave out --addresses";
+  }
+  if (config.list_from >= config.sites) return "--from must be below --sites";
   if (!is_domain(config.domain)) {
     return "--domain must be a lower-case name such as fleet.test";
   }
@@ -51,8 +57,9 @@ std::string problem_of(const Config& config) {
   }
   if (config.interval < std::chrono::milliseconds(100)) return "--interval must be at least 100ms";
   if (config.dns_ttl > std::chrono::hours(24)) return "--dns-ttl must not be above 1d";
-  if (config.connections_max < 16 || config.connections_max > 15'000) {
-    return "--connections must be 16 to 15000";
+  if (config.timeout > std::chrono::hours(1)) return "--timeout must not be above 1h";
+  if (config.connections_max < 16 || config.connections_max > kConnectionsMax) {
+    return "--connections must be 16 to " + std::to_string(kConnectionsMax);
   }
   if (config.tls_tickets > 8) return "--tls-tickets must be 0 to 8";
   if (!is_loopback(config.dns.address) || !is_loopback(config.control.address)) {

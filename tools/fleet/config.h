@@ -18,10 +18,14 @@ struct Config {
   std::uint32_t https = 0;           // Sites 0 to https-1 are served over TLS.
   std::uint32_t addresses = 0;       // 0: one for each site.
   std::uint32_t base = 0x7f400001U;  // 127.64.0.1
+  bool spread = false;               // Addresses all over 127.0.0.0/8 above base, not in a row.
   std::string domain = "fleet.test";
   std::uint16_t http_port = 18080;
   std::uint16_t https_port = 18443;
   Duration interval = std::chrono::seconds(10);  // What the engine is told; the observer's measure.
+  Duration timeout = std::chrono::seconds(10);   // Of a check: a wait above both is `expired`.
+  std::uint32_t list_from = 0;                   // The first site that `sites` lists,
+  bool list_interval = true;                     // and whether with an interval of its own.
   std::uint32_t body_bytes = 2048;
   Duration delay{0};
   Duration delay_jitter{0};  // Each answer waits delay plus an even share of 0 to this.
@@ -38,8 +42,9 @@ struct Config {
   Duration duration{0};  // 0: until told to stop.
 };
 
-inline constexpr std::uint32_t kSitesMax = 4'000'000;
-inline constexpr std::uint32_t kHttpsDistinctMax = 50'000;  // A leaf is about 5 KB of memory.
+inline constexpr std::uint32_t kSitesMax = 12'000'000;
+inline constexpr std::uint32_t kHttpsDistinctMax = 250'000;  // A leaf is about 5 KB of memory.
+inline constexpr std::uint32_t kConnectionsMax = 19'900;
 inline constexpr std::uint32_t kBodyBytesMin = 512;
 inline constexpr std::uint32_t kBodyBytesMax = 16U << 20U;
 inline constexpr Duration kDelayMax = std::chrono::seconds(25);  // Below the idle limit of 30 s.

@@ -12,7 +12,8 @@ namespace {
 constexpr std::string_view kSitesPath = "/sites/";
 constexpr std::string_view kDone = "{\"ok\":true}\n";
 constexpr std::array<std::string_view, 2> kGetPaths{"/report", "/faults"};
-constexpr std::array<std::string_view, 4> kPostPaths{"/observe/reset", "/fault", "/clear", "/stop"};
+constexpr std::array<std::string_view, 6> kPostPaths{"/observe/reset", "/observe/mark", "/fault",
+                                                     "/clear",         "/dns",          "/stop"};
 
 ControlAnswer refusal(int status, const std::string& problem) {
   return {status, error_json(problem)};
@@ -52,8 +53,8 @@ ControlAnswer Control::answer(std::string_view method, std::string_view target, 
   const bool is_post = contains(kPostPaths, path);
   if (!is_get && !is_post) {
     return refusal(404,
-                   "no such path: use /report, /faults, /sites/N, /observe/reset, /fault, "
-                   "/clear or /stop");
+                   "no such path: use /report, /faults, /sites/N, /observe/reset, /observe/mark, "
+                   "/fault, /clear, /dns or /stop");
   }
   if (method != (is_get ? "GET" : "POST")) {
     return refusal(405, std::string("wrong method: use ") + (is_get ? "GET" : "POST"));
@@ -75,10 +76,39 @@ ControlAnswer Control::get(std::string_view path, Time now) {
 ControlAnswer Control::post(std::string_view path, std::string_view query, Time now) {
   if (path == "/fault") return set_fault(query, now);
   if (path == "/clear") return clear(query);
+  if (path == "/observe/reset") return reset(query, now);
+  if (path == "/dns") return dns(query);
   if (path == "/stop")
     target_.stop();
   else
-    target_.reset_window(now);
+    target_.mark_phases();
+  return {200, std::string(kDone)};
+}
+
+ControlAnswer Control::reset(std::string_view query, Time now) {
+  Window window = observer_.window();
+  window.sites = {0, map_.sites() - 1};
+  if (const auto text = value_of(query, "interval")) {
+    const auto interval = parse_duration(*text);
+    if (!interval) return refusal(400, interval.problem);
+    if (*interval.value < std::chrono::milliseconds(100)) {
+      return refusal(400, "interval= must be at least 100ms");
+    }
+    window.interval = *interval.value;
+  }
+  if (const auto text = value_of(query, "sites")) {
+    const auto sites = parse_site_range(*text, map_.sites());
+    if (!sites) return refusal(400, sites.problem);
+    window.sites = *sites.value;
+  }
+  target_.reset_window(now, window);
+  return {200, std::string(kDone)};
+}
+
+ControlAnswer Control::dns(std::string_view query) {
+  const std::string_view wish = value_of(query, "answering").value_or("");
+  if (wish != "yes" && wish != "no") return refusal(400, "answering= must be yes or no");
+  target_.set_dns_answering(wish == "yes");
   return {200, std::string(kDone)};
 }
 

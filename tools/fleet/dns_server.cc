@@ -70,7 +70,8 @@ std::size_t DnsServer::answer(std::span<const std::uint8_t> message, Time now,
     ++counts_.unreadable;
     return 0;
   }
-  const DnsSaying saying = say(query, now);
+  DnsSaying saying = say(query, now);
+  saying.is_silent = saying.is_silent || !is_answering_;
   counts_.unanswered += saying.is_silent ? 1U : 0U;
   return write_dns_answer(message, query, saying, map_.domain(), out);
 }

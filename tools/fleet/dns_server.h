@@ -48,6 +48,10 @@ class DnsServer {
   [[nodiscard]] std::size_t answer(std::span<const std::uint8_t> message, Time now,
                                    std::span<std::uint8_t, kDnsMessageMax> out) noexcept;
 
+  // While off, no question gets an answer, whatever it asks for, over UDP and TCP.
+  void set_answering(bool on) noexcept { is_answering_ = on; }
+  [[nodiscard]] bool is_answering() const noexcept { return is_answering_; }
+
   [[nodiscard]] const DnsCounts& counts() const noexcept { return counts_; }
 
  private:
@@ -63,6 +67,7 @@ class DnsServer {
   const QuietPorts& quiet_;
   Observer& observer_;
   DnsCounts counts_;
+  bool is_answering_ = true;
   std::unique_ptr<Batch> batch_;
 };
 

@@ -49,7 +49,7 @@ Fleet::Fleet(const Config& config)
       start_(std::chrono::steady_clock::now()),
       map_(config_),
       board_(map_),
-      observer_(map_, board_, config_.interval, start_),
+      observer_(map_, board_, config_.interval, config_.timeout, start_),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (!epoll_ || !wake_) throw_errno("cannot make the event loop");
@@ -128,7 +128,7 @@ void Fleet::watch(int fd, std::uint64_t tag) {
 
 void Fleet::run() {
   // Making certificates took its time; the window begins when sites can be asked.
-  reset_window(std::chrono::steady_clock::now());
+  reset_window(std::chrono::steady_clock::now(), observer_.window());
   if (config_.duration > Duration{0}) end_ = std::chrono::steady_clock::now() + config_.duration;
   while (!is_stopping_) turn();
 }
@@ -180,8 +180,8 @@ void Fleet::stop() noexcept {
   is_stopping_ = true;
 }
 
-void Fleet::reset_window(Time now) {
-  observer_.reset(now);
+void Fleet::reset_window(Time now, const Window& window) {
+  observer_.reset(now, window);
   board_.begin_window();
   cpu_at_window_s_ = cpu_s(own_cost());
 }
@@ -189,8 +189,8 @@ void Fleet::reset_window(Time now) {
 std::string Fleet::report(Time now) {
   const Summary summary = observer_.summary(now);
   const OwnCost cost = own_cost();
-  return report_json({summary, server_->counts(), dns_->counts(), quiet_->refused_count(), cost,
-                      cpu_s(cost) - cpu_at_window_s_});
+  return report_json({summary, server_->counts(), dns_->counts(), dns_->is_answering(),
+                      quiet_->refused_count(), cost, cpu_s(cost) - cpu_at_window_s_});
 }
 
 std::string Fleet::ready_json() const {

@@ -48,7 +48,9 @@ class Fleet final : public ControlTarget {
 
   // For control and for the end of main; on the thread that runs.
   [[nodiscard]] std::string report(Time now) override;
-  void reset_window(Time now) override;
+  void reset_window(Time now, const Window& window) override;
+  void mark_phases() override { observer_.mark(); }
+  void set_dns_answering(bool on) override { dns_->set_answering(on); }
   void stop() noexcept override;
 
  private:

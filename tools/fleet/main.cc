@@ -38,11 +38,15 @@ void add_options(CLI::App& app, Config& config) {
       ->capture_default_str();
   app.add_option_function("--base", into(config.base, &parse_loopback),
                           "The first site's address (default 127.64.0.1)");
+  app.add_flag("--spread", config.spread,
+               "Addresses of their own all over 127.0.0.0/8 above the base, instead of in a row");
   app.add_option("--domain", config.domain, "Site i is s<i>.DOMAIN")->capture_default_str();
   app.add_option("--http-port", config.http_port, "0: any free")->capture_default_str();
   app.add_option("--https-port", config.https_port, "0: any free")->capture_default_str();
   app.add_option_function("--interval", into(config.interval, &parse_duration),
                           "What the engine is told, and the observer's measure (default 10s)");
+  app.add_option_function("--timeout", into(config.timeout, &parse_duration),
+                          "Of a check: a wait above interval and timeout is expired (default 10s)");
   app.add_option("--body-bytes", config.body_bytes, "Size of a page")->capture_default_str();
   app.add_option_function("--delay", into(config.delay, &parse_duration),
                           "Each answer waits this long (default 0)");
@@ -94,7 +98,8 @@ int list_sites(const Config& config, ListFormat format) {
   if (config.http_port == 0 || (config.https > 0 && config.https_port == 0)) {
     throw std::runtime_error("the list needs the real ports: take them from the line of `run`");
   }
-  write_site_list(SiteMap(config), config.interval, format, std::cout);
+  const Duration interval = config.list_interval ? config.interval : Duration{0};
+  write_site_list(SiteMap(config), {interval, config.list_from, format}, std::cout);
   return std::cout.flush() ? 0 : 3;
 }
 
@@ -131,6 +136,9 @@ int main(int argc, char** argv) {
   add_options(*run_command, config);
   CLI::App* sites_command = app.add_subcommand("sites", "Write the site list for import");
   add_options(*sites_command, config);
+  sites_command->add_option("--from", config.list_from, "The first site to list");
+  sites_command->add_flag("!--no-interval", config.list_interval,
+                          "Leave the interval to the engine's default");
   sites_command->add_option("--format", format, "csv or jsonl")
       ->transform(CLI::CheckedTransformer(std::map<std::string, ListFormat>{
           {"csv", ListFormat::Csv}, {"jsonl", ListFormat::Jsonl}}));

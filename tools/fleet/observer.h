@@ -8,7 +8,8 @@
 //
 // Owns     what is known of each site in the current measuring window.
 // Thread   the fleet's one thread.
-// Bounded  24 bytes a site; one histogram; a ring of kSeriesMax seconds.
+// Bounded  12 bytes a site, 4 more once mark() was called; one histogram; a ring of kSeriesMax
+//          seconds. A window may last 49 days.
 // Time     steady time, passed in.
 // Cost     asked: O(1), no memory. summary: O(sites).
 #pragma once
@@ -32,7 +33,7 @@ struct Spread {
 struct Summary {
   Duration window{0};
   Duration interval{0};
-  std::uint32_t sites = 0;
+  std::uint32_t sites = 0;          // That the window is about.
   std::uint32_t healthy_sites = 0;  // Never broken in the window.
   std::uint32_t broken_sites = 0;
   std::uint64_t requests = 0;  // Askings of every site.
@@ -40,10 +41,15 @@ struct Summary {
   double request_ratio = 0;      // healthy_requests / (healthy_sites * window / interval)
   std::uint32_t never_seen = 0;  // Healthy sites that were not asked at all,
   std::uint32_t stale = 0;  // or not for longer than interval + 1 s, edges of the window included.
+  std::uint32_t expired =
+      0;  // The same with interval + timeout: what was told of them grew too old.
   std::uint32_t worst_site = kNoSite;  // The healthy site with the longest wait.
   Spread
       gap;  // Between two askings of a site while it was never broken; max is over the edges too.
-  Spread age;  // How long ago each healthy site was asked, now.
+  Spread age;           // How long ago each healthy site was asked, now.
+  Spread longest_wait;  // Of each healthy site, edges included: how evenly they wait.
+  Spread phase_shift;   // See mark(); all 0 without it.
+  std::uint32_t phase_sites = 0;
   std::array<std::uint64_t, kFaultKinds> asked_by_kind{};
   std::uint32_t series_start_s = 0;   // Which second of the window the series begins with.
   std::vector<std::uint32_t> series;  // Askings in each second; the last one is under way.
@@ -56,6 +62,13 @@ struct SiteFacts {
   bool was_broken = false;
 };
 
+// What a window is about.
+struct Window {
+  Duration interval{0};
+  Duration timeout{0};
+  SiteRange sites;
+};
+
 class Observer {
  public:
   static constexpr std::uint32_t kSeriesMax = 3600;
@@ -63,31 +76,42 @@ class Observer {
   // Two queries for one site this close together are one asking: A and AAAA go out as a pair.
   static constexpr Duration kSameAsking = std::chrono::milliseconds(500);
 
-  Observer(const SiteMap& map, const FaultBoard& board, Duration interval, Time start);
+  // Of every site, at first.
+  Observer(const SiteMap& map, const FaultBoard& board, Duration interval, Duration timeout,
+           Time start);
 
   void asked(std::uint32_t site, Time now) noexcept;
   void asked_by_dns(std::uint32_t site, Time now) noexcept;
 
-  // Forgets everything and measures from `now`. The board's begin_window() belongs with it.
+  // Forgets everything but the marks and measures from `now`. The board's begin_window() belongs with
+  // it.
   void reset(Time now) noexcept;
+  void reset(Time now, const Window& window) noexcept;
+  [[nodiscard]] const Window& window() const noexcept { return window_; }
+
+  // Keeps when each site was last asked. Later summaries tell how far each healthy site's newest
+  // asking lies from that moment plus whole intervals: its phase has moved by so much.
+  void mark();
 
   [[nodiscard]] Summary summary(Time now) const;
   [[nodiscard]] SiteFacts site(std::uint32_t site, Time now) const noexcept;
 
  private:
   struct Site {
-    std::uint64_t last_us = 0;  // Since the window began; 0 stands for its beginning.
+    std::uint32_t last_ms = 0;  // Since the window began; 0 stands for its beginning.
     std::uint32_t asked = 0;
     std::uint32_t gap_ms_max = 0;
   };
-  [[nodiscard]] std::uint64_t since_start_us(Time now) const noexcept;
-  [[nodiscard]] std::uint32_t wait_ms(const Site& site, std::uint64_t now_us) const noexcept;
-  void count_second(std::uint64_t now_us) noexcept;
-  void fill_series(std::uint64_t now_us, Summary& out) const;
+  static constexpr std::uint32_t kNoMark = 0xffffffffU;
+  [[nodiscard]] std::uint32_t since_start_ms(Time now) const noexcept;
+  [[nodiscard]] static std::uint32_t wait_ms(const Site& site, std::uint32_t now_ms) noexcept;
+  void count_second(std::uint32_t now_ms) noexcept;
+  void fill_series(std::uint32_t now_ms, Summary& out) const;
+  void fill_phase_shift(Summary& out) const;
 
   const SiteMap& map_;
   const FaultBoard& board_;
-  Duration interval_;
+  Window window_;
   Time start_;
   std::vector<Site> sites_;
   Histogram gaps_;
@@ -95,6 +119,8 @@ class Observer {
   std::array<std::uint64_t, kFaultKinds> asked_by_kind_{};
   std::vector<std::uint32_t> seconds_;  // By second of the window, modulo kSeriesMax.
   std::uint64_t second_last_ = 0;
+  std::vector<std::uint32_t> marks_;  // By site, since marked_from_; empty without mark().
+  Time marked_from_;
 };
 
 }  // namespace watchwheel::fleet

@@ -24,6 +24,7 @@ struct ReportParts {
   const Summary& summary;
   const ServerCounts& server;
   const DnsCounts& dns;
+  bool dns_is_answering = true;
   std::uint64_t syn_refused = 0;
   OwnCost cost;
   double cpu_window_s = 0;  // Of this process, since the measuring window began.

@@ -25,6 +25,25 @@ std::string interval_text(Duration interval) {
   return std::to_string(ms / 1000) + "s";
 }
 
+constexpr std::uint32_t kAddressEnd = 0x7fffffffU;  // 127.255.255.255 is a broadcast.
+
+bool is_prime(std::uint32_t number) noexcept {
+  for (std::uint32_t i = 2; i * i <= number; ++i) {
+    if (number % i == 0) return false;
+  }
+  return number > 1;
+}
+
+// base^exponent modulo prime; with exponent prime - 2 the inverse of base.
+std::uint64_t power(std::uint64_t base, std::uint32_t exponent, std::uint32_t prime) noexcept {
+  std::uint64_t result = 1;
+  for (base %= prime; exponent > 0; exponent >>= 1U) {
+    if ((exponent & 1U) != 0) result = result * base % prime;
+    base = base * base % prime;
+  }
+  return result;
+}
+
 }  // namespace
 
 SiteMap::SiteMap(const Config& config)
@@ -34,7 +53,12 @@ SiteMap::SiteMap(const Config& config)
       base_(config.base),
       domain_(config.domain),
       http_port_(config.http_port),
-      https_port_(config.https_port) {}
+      https_port_(config.https_port) {
+  if (!config.spread) return;
+  prime_ = kAddressEnd - base_;
+  while (!is_prime(prime_)) --prime_;
+  inverse_ = power(kStride, prime_ - 2, prime_);
+}
 
 std::optional<std::uint32_t> SiteMap::by_name(std::string_view host) const noexcept {
   const std::size_t colon = host.rfind(':');
@@ -52,7 +76,9 @@ std::optional<std::uint32_t> SiteMap::by_name(std::string_view host) const noexc
 
 std::optional<std::uint32_t> SiteMap::by_address(std::uint32_t address) const noexcept {
   if (addresses_ != sites_ || !is_site_address(address)) return std::nullopt;
-  return address - base_;
+  if (prime_ == 0) return address - base_;
+  const auto site = static_cast<std::uint32_t>((address - base_) * inverse_ % prime_);
+  return site < sites_ ? std::optional(site) : std::nullopt;
 }
 
 bool SiteMap::is_below_domain(std::string_view name) const noexcept {
@@ -77,15 +103,16 @@ void SiteMap::set_ports(std::uint16_t http_port, std::uint16_t https_port) noexc
   https_port_ = https_port;
 }
 
-void write_site_list(const SiteMap& map, Duration interval, ListFormat format, std::ostream& out) {
-  const std::string every = interval_text(interval);
-  if (format == ListFormat::Csv) out << "url,interval,name\n";
-  for (std::uint32_t site = 0; site < map.sites(); ++site) {
+void write_site_list(const SiteMap& map, const SiteList& list, std::ostream& out) {
+  const std::string every = list.interval > Duration{0} ? interval_text(list.interval) : "";
+  const std::string json_every = every.empty() ? "" : R"("interval":")" + every + R"(",)";
+  if (list.format == ListFormat::Csv) out << "url,interval,name\n";
+  for (std::uint32_t site = list.from; site < map.sites(); ++site) {
     // Nothing in these three values ever needs quoting: digits, letters, dots, slashes.
-    if (format == ListFormat::Csv) {
+    if (list.format == ListFormat::Csv) {
       out << map.url(site) << ',' << every << ',' << map.name(site) << '\n';
     } else {
-      out << R"({"url":")" << map.url(site) << R"(","interval":")" << every << R"(","name":")"
+      out << R"({"url":")" << map.url(site) << R"(",)" << json_every << R"("name":")"
           << map.name(site) << "\"}\n";
     }
   }

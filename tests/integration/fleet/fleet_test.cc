@@ -192,6 +192,31 @@ TEST_F(FleetServes, ObserverCountsAndStartsAfresh) {
   EXPECT_EQ(seen["broken_sites"], 0);
 }
 
+TEST_F(FleetServes, WindowTakesAnotherIntervalAndSomeSites) {
+  ASSERT_TRUE(fleet_.control("POST", "/observe/reset?interval=5m&sites=12-13"));
+  static_cast<void>(fleet_.ask(12));
+  nlohmann::json seen = report();
+  EXPECT_EQ(seen["interval_s"], 300);
+  EXPECT_EQ(seen["sites"], 2);
+  EXPECT_EQ(seen["never_seen"], 1);
+  ASSERT_TRUE(fleet_.control("POST", "/observe/mark"));
+  ASSERT_TRUE(fleet_.control("POST", "/observe/reset"));
+  static_cast<void>(fleet_.ask(12));
+  seen = report();
+  EXPECT_EQ(seen["interval_s"], 300);  // It stays; the sites are all again.
+  EXPECT_EQ(seen["sites"], 40);
+  EXPECT_EQ(seen["phase_sites"], 1);
+}
+
+TEST_F(FleetServes, DeadNameServerSaysNothing) {
+  EXPECT_FALSE(fleet_.resolve(12).is_silent);
+  ASSERT_TRUE(fleet_.control("POST", "/dns?answering=no"));
+  EXPECT_FALSE(report()["dns"]["is_answering"]);
+  EXPECT_TRUE(fleet_.resolve(12).is_silent);
+  ASSERT_TRUE(fleet_.control("POST", "/dns?answering=yes"));
+  EXPECT_FALSE(fleet_.resolve(12).is_silent);
+}
+
 TEST_F(FleetServes, FaultEndsByItself) {
   ASSERT_TRUE(fleet_.control("POST", "/fault?kind=status_500&sites=12&for=300ms"));
   EXPECT_TRUE(fleet_.ask(12).text.starts_with("HTTP/1.1 500 "));
@@ -202,7 +227,8 @@ TEST_F(FleetServes, FaultEndsByItself) {
 TEST_F(FleetServes, ControlRefusesWithReasons) {
   for (const char* target : {"/fault?kind=nonsense&sites=1", "/fault?kind=reset&sites=40",
                              "/fault?kind=tls_alert&sites=20", "/fault?kind=reset&sites=1&for=x",
-                             "/clear?sites=9-1", "/nothing", "/report"}) {
+                             "/observe/reset?interval=x", "/observe/reset?sites=40",
+                             "/dns?answering=maybe", "/clear?sites=9-1", "/nothing", "/report"}) {
     const auto answer = fleet_.control("POST", target);
     EXPECT_FALSE(answer) << target;
     EXPECT_NE(answer.problem.find("{\"error\":"), std::string::npos) << answer.problem;

@@ -27,7 +27,7 @@ class FleetObserver : public ::testing::Test {
   Time start_{seconds(5000)};
   SiteMap map_{ten_sites()};
   FaultBoard board_{map_};
-  Observer observer_{map_, board_, seconds(10), start_};
+  Observer observer_{map_, board_, seconds(10), seconds(10), start_};
 };
 
 TEST_F(FleetObserver, PunctualEngineHasRatioOneAndNothingStale) {
@@ -103,6 +103,56 @@ TEST_F(FleetObserver, SeriesShowsBurstsAndKeepsTheLastHour) {
   EXPECT_EQ(summary.series_start_s, 401U);
   EXPECT_EQ(summary.series.back(), 1U);
   EXPECT_EQ(summary.series.front(), 0U);
+}
+
+// Goal: a window about some of the sites with another measure says nothing of the others.
+TEST_F(FleetObserver, WindowCanBeAboutSomeSitesWithAnotherInterval) {
+  observer_.reset(start_, {seconds(20), seconds(5), {2, 4}});
+  ask(2, 4, 5000, 20'000, 95'000);
+  ask(7, 7, 1000, 50'000, 60'000);
+  const Summary summary = observer_.summary(at(100'000));
+  EXPECT_EQ(summary.sites, 3U);
+  EXPECT_EQ(summary.healthy_sites, 3U);
+  EXPECT_EQ(summary.never_seen, 0U);
+  EXPECT_EQ(summary.healthy_requests, 15U);
+  EXPECT_EQ(summary.requests, 17U);
+  EXPECT_DOUBLE_EQ(summary.request_ratio, 1.0);
+  EXPECT_DOUBLE_EQ(summary.gap.max, 20.0);
+  EXPECT_DOUBLE_EQ(summary.longest_wait.max, 20.0);
+}
+
+TEST_F(FleetObserver, ExpiredIsLongerThanIntervalAndTimeout) {
+  ask(0, 8, 5000, 10'000, 95'000);
+  ask(9, 9, 5000, 10'000, 45'000);
+  ask(9, 9, 65'000, 10'000, 95'000);  // 20 s without: not above 10 s and 10 s.
+  Summary summary = observer_.summary(at(100'000));
+  EXPECT_EQ(summary.stale, 1U);
+  EXPECT_EQ(summary.expired, 0U);
+  EXPECT_NEAR(summary.longest_wait.p50, 10.0, 0.1);
+  EXPECT_DOUBLE_EQ(summary.longest_wait.max, 20.0);
+  ask(0, 8, 105'000, 10'000, 115'000);
+  ask(9, 9, 115'001, 1, 115'001);
+  summary = observer_.summary(at(116'000));
+  EXPECT_EQ(summary.expired, 1U);
+}
+
+// Goal: the shift is that of the phase, whatever stood still in between and whenever windows began.
+TEST_F(FleetObserver, PhaseShiftIsTheDistanceFromTheMarkPlusWholeIntervals) {
+  for (std::uint32_t site = 0; site < 9; ++site)
+    ask(site, site, 1000 + 500 * static_cast<int>(site), 10'000, 29'000);
+  observer_.mark();
+  EXPECT_EQ(observer_.summary(at(30'000)).phase_shift.max, 0.0);
+  observer_.reset(at(43'700));
+  for (std::uint32_t site = 0; site < 8;
+       ++site) {  // Nothing for two minutes, then where they were.
+    ask(site, site, 151'000 + 500 * static_cast<int>(site), 10'000, 169'000);
+  }
+  ask(8, 8, 163'200, 1, 163'200);  // It belongs at 165 s.
+  ask(9, 9, 164'000, 1, 164'000);  // Not asked before the mark: not among them.
+  const Summary summary = observer_.summary(at(170'000));
+  EXPECT_EQ(summary.phase_sites, 9U);
+  EXPECT_DOUBLE_EQ(summary.phase_shift.p50, 0.0);
+  EXPECT_DOUBLE_EQ(summary.phase_shift.max, 1.8);
 }
 
 TEST(FleetHistogram, PercentilesAreWithinOnePercentAbove) {

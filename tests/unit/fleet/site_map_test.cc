@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
 #include <sstream>
 
 namespace watchwheel::fleet {
@@ -46,17 +48,51 @@ TEST(FleetSiteMap, AddressTellsTheSiteOnlyWhenItHasOneOfItsOwn) {
 TEST(FleetSiteMap, ListHasOneLineASiteInBothFormats) {
   const SiteMap map(config_of(2, 1));
   std::ostringstream csv;
-  write_site_list(map, std::chrono::seconds(60), ListFormat::Csv, csv);
+  write_site_list(map, {std::chrono::seconds(60), 0, ListFormat::Csv}, csv);
   EXPECT_EQ(csv.str(),
             "url,interval,name\n"
             "https://s0.fleet.test:18443/,60s,s0.fleet.test\n"
             "http://s1.fleet.test:18080/,60s,s1.fleet.test\n");
   std::ostringstream jsonl;
-  write_site_list(map, std::chrono::milliseconds(1500), ListFormat::Jsonl, jsonl);
+  write_site_list(map, {std::chrono::milliseconds(1500), 0, ListFormat::Jsonl}, jsonl);
   EXPECT_NE(
       jsonl.str().find(
           R"({"url":"http://s1.fleet.test:18080/","interval":"1500ms","name":"s1.fleet.test"})"),
       std::string::npos);
+}
+
+TEST(FleetSiteMap, SpreadAddressesAreDistinctFarApartAndLeadBack) {
+  Config config = config_of(200'000, 0);
+  config.spread = true;
+  ASSERT_EQ(problem_of(config), "");
+  const SiteMap map(config);
+  std::set<std::uint32_t> addresses;
+  std::map<std::uint32_t, std::uint32_t>
+      networks;  // Of the first 60,000 sites, by their first 16 bits.
+  for (std::uint32_t site = 0; site < map.sites(); ++site) {
+    const std::uint32_t address = map.address(site);
+    ASSERT_TRUE(is_loopback(address) && map.is_site_address(address)) << site;
+    ASSERT_EQ(map.by_address(address), site);
+    addresses.insert(address);
+    if (site < 60'000) ++networks[address >> 16U];
+  }
+  EXPECT_EQ(addresses.size(), map.sites());
+  EXPECT_EQ(networks.size(), 192U);
+  for (const auto& [network, sites] : networks) EXPECT_NEAR(sites, 60'000 / 192, 10) << network;
+  EXPECT_FALSE(map.by_address(map.address(0) + 1));
+  config.addresses = 10;
+  EXPECT_NE(problem_of(config).find("--spread"), std::string::npos);
+}
+
+TEST(FleetSiteMap, ListCanBeginLaterAndLeaveTheIntervalOut) {
+  const SiteMap map(config_of(3, 0));
+  std::ostringstream csv;
+  write_site_list(map, {Duration{0}, 2, ListFormat::Csv}, csv);
+  EXPECT_EQ(csv.str(), "url,interval,name\nhttp://s2.fleet.test:18080/,,s2.fleet.test\n");
+  std::ostringstream jsonl;
+  write_site_list(map, {Duration{0}, 2, ListFormat::Jsonl}, jsonl);
+  EXPECT_EQ(jsonl.str(), R"({"url":"http://s2.fleet.test:18080/","name":"s2.fleet.test"})"
+                         "\n");
 }
 
 TEST(FleetConfig, RefusesWhatLeavesLoopback) {
