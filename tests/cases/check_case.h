@@ -30,6 +30,7 @@ struct CheckCase {
   std::uint16_t http_status = 0;           // 0: any.
   std::vector<core::Warning> warnings{};   // Exactly these.
   std::string not_through_daemon{};        // Why it cannot be asked there; "": it can.
+  std::string varies{};  // Why what the server sends is another thing each time; "": it is the same.
 };
 
 // What the options of every case stand on: a timeout of 3 s, else the product's defaults.

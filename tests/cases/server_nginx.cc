@@ -199,6 +199,7 @@ class NginxCases : public CaseArea {
     all.push_back(healthy("nginx_knows_our_agent", plain("/agent"), {{"keyword", "known"}}));
     all.push_back(healthy("nginx_status_module", plain("/status"),
                           {{"body_match", "Active connections: [0-9]+"}}));
+    all.back().varies = "it counts its requests";
     all.push_back(healthy("nginx_redirect_not_followed", plain("/old"),
                           {{"redirects", "none"}, {"expect_status", "301"}}));
     all.push_back(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every case of tests/cases through a checker, as strict as it is for a user: nothing is allowed that the case's own options do
-// not allow. Many at once, as in a lane.
+// not allow. Many at once, as in a lane, and each by both exchanges: the one that users get, and libcurl, which is the reference.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "cases/check_case.h"
-#include "support/checker_driver.h"
 #include "support/slow_build.h"
+#include "support/two_exchanges.h"
 
 namespace watchwheel::testing {
 
@@ -39,32 +39,15 @@ checker::Settings strict_settings() {
   return settings;
 }
 
-struct Answer {
-  core::ProbeResult result;
-  core::Duration took{};
-};
-
-// The answers to `cases`, in their order, at most `at_once` of them asked at a time.
-std::vector<Answer> ask(const std::vector<CheckCase>& cases, std::size_t at_once) {
-  CheckerDriver driver(strict_settings());
-  std::vector<Answer> answers(cases.size());
-  std::vector<core::SteadyTime> started(cases.size());
-  driver.hook = [&](checker::ProbeToken token, const core::ProbeResult& result) {
-    answers[token] = {result, driver.now() - started[token]};
-  };
-  for (std::size_t next = 0; next < cases.size(); ++next) {
-    while (next - driver.results() >= at_once) driver.turn_once(milliseconds{100});
-    const CheckCase& one = cases[next];
+// The answers to `cases` by both exchanges, in their order, at most `at_once` of them asked at a time.
+std::vector<BothAnswers> ask(const std::vector<CheckCase>& cases, std::size_t at_once) {
+  std::vector<Question> questions;
+  for (const CheckCase& one : cases) {
     const auto options = core::merge_options(case_defaults(), one.options);
-    if (!options) {
-      ADD_FAILURE() << one.name << ": options: " << options.error().message;
-      return answers;
-    }
-    started[next] = driver.now();
-    EXPECT_EQ(driver.start(next, one.url, *options), checker::Start::Started) << one.name;
+    EXPECT_TRUE(options) << one.name << ": options: " << options.error().message;
+    questions.push_back({one.url, *options});
   }
-  EXPECT_TRUE(driver.run(cases.size(), std::chrono::seconds{60})) << "results are missing";
-  return answers;
+  return TwoExchanges(strict_settings()).ask(questions, at_once);
 }
 
 long in_ms(core::Duration took) {
@@ -72,26 +55,42 @@ long in_ms(core::Duration took) {
 }
 
 // One line, or "" when the answer is right and came in time.
-std::string verdict(const CheckCase& one, const Answer& answer) {
-  std::string wrong = mismatch(one, answer.result);
-  if (answer.took > one.within * kSlowness) {
+std::string verdict(const CheckCase& one, const core::ProbeResult& answer) {
+  const core::Duration took = answer.timings.total;
+  std::string wrong = mismatch(one, answer);
+  if (took > one.within * kSlowness) {
     wrong += (wrong.empty() ? "" : "; ") + std::string("too late: ") +
-             std::to_string(in_ms(answer.took)) + " ms, at most " +
+             std::to_string(in_ms(took)) + " ms, at most " +
              std::to_string(one.within.count() * kSlowness);
   }
-  if (answer.took < one.at_least) {
+  if (took < one.at_least) {
     wrong += (wrong.empty() ? "" : "; ") + std::string("too soon: ") +
-             std::to_string(in_ms(answer.took)) + " ms, at least " +
+             std::to_string(in_ms(took)) + " ms, at least " +
              std::to_string(one.at_least.count());
   }
   if (wrong.empty()) return "";
   return one.name + ": expected " + describe(one) + "; " + wrong;
 }
 
+// Of both exchanges, and where they differ.
+std::string verdict(const CheckCase& one, const BothAnswers& answers) {
+  std::string wrong = verdict(one, answers.chosen);
+  if (const std::string by_curl = verdict(one, answers.curl); !by_curl.empty())
+    wrong += (wrong.empty() ? "by libcurl: " : "; by libcurl: ") + by_curl;
+  if (wrong.empty() && one.varies.empty()) {
+    if (const std::string how = difference(answers.curl, answers.chosen); !how.empty())
+      wrong = one.name + ": libcurl says " + how;
+  }
+  return wrong;
+}
+
 // The machine, not the checker, can make an answer late: then it is asked again with nothing beside it.
-bool is_only_late(const CheckCase& one, const Answer& answer) {
-  if (answer.result.cause == core::Cause::LocalOverload) return true;
-  return mismatch(one, answer.result).empty() && answer.took > one.within * kSlowness;
+bool is_only_late(const CheckCase& one, const core::ProbeResult& answer) {
+  if (answer.cause == core::Cause::LocalOverload) return true;
+  return mismatch(one, answer).empty() && answer.timings.total > one.within * kSlowness;
+}
+bool is_only_late(const CheckCase& one, const BothAnswers& answers) {
+  return is_only_late(one, answers.curl) || is_only_late(one, answers.chosen);
 }
 
 // For who looks for one case: WATCHWHEEL_CASE=loop asks only those with "loop" in their names.
@@ -104,11 +103,12 @@ std::vector<CheckCase> chosen(std::vector<CheckCase> cases) {
 
 class CaseTable : public ::testing::TestWithParam<NamedArea> {};
 
-// Goal: every case has the answer that is right, at its time, also while others are asked.
-TEST_P(CaseTable, EveryCaseHasItsAnswer) {
+// Goal: every case has the answer that is right, at its time, also while others are asked; and it is the same, to the last
+// byte that a user may see, whichever exchange asks.
+TEST_P(CaseTable, EveryCaseHasItsAnswerByBothExchanges) {
   const auto area = GetParam().make();
   const std::vector<CheckCase> cases = chosen(area->cases());
-  const std::vector<Answer> answers = ask(cases, kAtOnce);
+  const std::vector<BothAnswers> answers = ask(cases, kAtOnce);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     std::string wrong = verdict(cases[i], answers[i]);
     if (!wrong.empty() && is_only_late(cases[i], answers[i])) {
