@@ -463,6 +463,7 @@ void Lane::sweep_row(SiteSlot slot) {
     post(sites_.id(slot), attention_.facts(sites_.id(slot)));
   }
   sweep_.stale += row.stale ? 1 : 0;
+  if (age <= sites_.interval(slot)) ++sweep_.within_interval;
   sweep_.oldest = std::max(sweep_.oldest, age);
   SiteState state = SiteState::Up;
   if (!row.measured || row.stale) {
@@ -478,6 +479,7 @@ void Lane::publish_sweep() {
   for (std::size_t i = 0; i < core::kSiteStateCount; ++i)
     stats_.sites[i].set(static_cast<double>(sweep_.sites[i]));
   stats_.stale.set(static_cast<double>(sweep_.stale));
+  stats_.within_interval.set(static_cast<double>(sweep_.within_interval));
   stats_.oldest_age_s.set(core::to_seconds(sweep_.oldest));
   stats_.bytes.set(static_cast<double>(sites_.bytes()));
   stats_.incidents_seem_down.set(static_cast<double>(attention_.seem_down()));

@@ -54,6 +54,7 @@ struct LaneStats {
       results;  // Finished checks by cause, as judged here; Ok among them.
   std::array<core::Gauge, core::kSiteStateCount> sites;  // By state, as of the last whole sweep.
   core::Gauge stale;
+  core::Gauge within_interval;      // Active sites whose newest result is no older than their interval.
   core::Gauge oldest_age_s;         // Of the newest results of all active sites.
   core::Gauge bytes;                // Of the site table.
   core::Gauge incidents_seem_down;  // Open, as the lane sees them.
@@ -122,6 +123,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
     std::uint32_t at = 0;
     std::array<std::uint64_t, core::kSiteStateCount> sites{};
     std::uint64_t stale = 0;
+    std::uint64_t within_interval = 0;
     core::Duration oldest{};
   };
 

@@ -22,6 +22,7 @@
 #include "app/logging.h"
 #include "app/progress_watch.h"
 #include "app/rates.h"
+#include "app/recent.h"
 #include "app/service_notify.h"
 #include "app/status.h"
 #include "app/version.h"
@@ -95,6 +96,7 @@ class Daemon final : public http::EngineView {
   asio::steady_timer heartbeat_{io_};
   ProgressWatch progress_{kLanePatience};
   RecentRate checks_rate_;
+  RecentWindow recent_;
   core::SteadyTime last_rate_sample_ = core::kNoSteadyTime;
   core::SteadyTime last_watchdog_ = core::kNoSteadyTime;
   std::atomic<int> stuck_lane_{-1};  // Written by main, read by http; stands for itself.
@@ -192,6 +194,7 @@ void Daemon::beat() {
     last_rate_sample_ = now;
     checks_rate_.sample(checks_done(*engine_), now);
   }
+  if (recent_.due(now)) recent_.sample(counts_at(*engine_, now));
   if (!ready_.load() && engine_->loaded()) {
     ready_.store(true);
     log_.info("ready");
@@ -214,6 +217,7 @@ DaemonFacts Daemon::facts() {
   DaemonFacts facts = facts_;
   facts.log_lines_dropped = log_.dropped();
   facts.checks_per_second = checks_rate_.per_second();
+  facts.recent = recent_.view();
   facts.ready = ready_.load();
   return facts;
 }

@@ -6,6 +6,8 @@
 
 #include "app/feeder.h"
 #include "app/lane.h"
+#include "app/status_summary.h"
+#include "app/thread_times.h"
 #include "app/totals.h"
 #include "app/version.h"
 
@@ -27,18 +29,53 @@ ordered_json checks_json(const Totals& totals, const DaemonFacts& facts) {
   return json;
 }
 
-ordered_json lanes_json(const Engine& engine) {
+// Of the last minutes; since the start while there are none yet.
+ordered_json lag_json(const Totals& totals, const RecentView& recent, double uptime_s) {
+  const bool lately = recent.window > core::Duration::zero();
+  const core::HistogramReading& lag = lately ? recent.lag : totals.lag;
+  const HighestSeen max = highest(lag);
+  return {{"p50", lag.quantile(0.5)},
+          {"p95", lag.quantile(0.95)},
+          {"p99", lag.quantile(0.99)},
+          {"p999", lag.quantile(0.999)},
+          {"max", max.bound_s},
+          {"max_beyond", max.beyond},
+          {"window_s", lately ? core::to_seconds(recent.window) : uptime_s}};
+}
+
+ordered_json freshness_json(const Totals& totals) {
+  const auto active = static_cast<double>(
+      totals.sites_total - totals.sites[static_cast<std::size_t>(core::SiteState::Paused)]);
+  return {{"stale_sites", totals.stale},
+          {"oldest_age_s", totals.oldest_age_s},
+          {"within_interval_share",
+           active > 0 ? static_cast<double>(totals.within_interval) / active : 1.0}};
+}
+
+ordered_json recent_json(const RecentView& recent) {
+  return {{"step_s", core::to_seconds(recent.step)},
+          {"done_per_second", recent.done_per_second},
+          {"lag_p99_s", recent.lag_p99_s}};
+}
+
+ordered_json lanes_json(const Engine& engine, const RecentView& recent) {
   ordered_json lanes = ordered_json::array();
+  std::size_t number = 0;
   for (const LaneReading& lane : engine.lanes()) {
+    const LaneRecent lately = number < recent.lanes.size() ? recent.lanes[number] : LaneRecent{};
+    ++number;
     double sites = 0;
     for (const core::Gauge& count : lane.lane.sites) sites += count.value();
     lanes.push_back({{"sites", static_cast<std::uint64_t>(sites)},
                      {"required_per_second", lane.scheduler.required_per_second.value()},
+                     {"done_per_second", lately.done_per_second},
                      {"queued", static_cast<std::uint64_t>(lane.scheduler.queued.value())},
                      {"in_flight", static_cast<std::uint64_t>(lane.checker.in_flight.value())},
                      {"in_flight_limit", static_cast<std::uint64_t>(lane.admission.limit.value())},
                      {"limited_by", limited_by(lane.admission)},
+                     {"lag_p99_s", lately.lag.quantile(0.99)},
                      {"loop_lag_s", lane.lane.loop_lag_s.value()},
+                     {"cpu_share", lately.cpu_share},
                      {"site_bytes", static_cast<std::uint64_t>(lane.lane.bytes.value())},
                      {"turns", lane.lane.turns.load(std::memory_order_relaxed)}});
   }
@@ -83,6 +120,21 @@ ordered_json recording_json(const Engine& engine, const Totals& totals) {
 
 }  // namespace
 
+CountsAt counts_at(const Engine& engine, core::SteadyTime now) {
+  const auto times = thread_times();
+  CountsAt counts;
+  counts.at = now;
+  for (const auto& [name, seconds] : times) counts.cpu_s += seconds;
+  for (const LaneReading& reading : engine.lanes()) {
+    const auto cpu = times.find("lane-" + std::to_string(counts.lanes.size()));
+    LaneCounts& lane = counts.lanes.emplace_back();
+    for (const core::Counter& results : reading.lane.results) lane.done += results.value();
+    lane.cpu_s = cpu == times.end() ? 0 : cpu->second;
+    lane.lag = reading.scheduler.lag.read();
+  }
+  return counts;
+}
+
 std::string status_json(const Engine& engine, const DaemonFacts& facts, const core::Clock& clock) {
   const Totals totals = total(engine);
   ordered_json json;
@@ -102,14 +154,15 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
     sites[std::string(core::to_string(static_cast<core::SiteState>(i)))] = totals.sites[i];
   }
   json["checks"] = checks_json(totals, facts);
-  json["lag_s"] = {{"p50", totals.lag.quantile(0.5)},
-                   {"p99", totals.lag.quantile(0.99)},
-                   {"p999", totals.lag.quantile(0.999)}};
-  json["freshness"] = {{"stale_sites", totals.stale}, {"oldest_age_s", totals.oldest_age_s}};
+  json["lag_s"] = lag_json(totals, facts.recent, json["uptime_s"].get<double>());
+  json["recent"] = recent_json(facts.recent);
+  json["freshness"] = freshness_json(totals);
   json["in_flight"] = {{"now", totals.in_flight},
                        {"limit", totals.in_flight_limit},
                        {"wanted", totals.in_flight_wanted},
                        {"limited_by", totals.limited_by}};
+  ordered_json& refused = json["in_flight"]["refused"];
+  for (const auto& [reason, count] : totals.refused_by) refused[reason] = count;
   ordered_json& pressure = json["pressure"];
   for (const auto& [signal, value] : totals.pressure) pressure[signal] = value;
   json["incidents"] = {{"seems_down", totals.incidents_seem_down}, {"down", totals.incidents_down}};
@@ -120,10 +173,13 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
                   {"options_rejected", engine.feeder().options_rejected.value()},
                   {"sites_refused", totals.sites_refused}};
   json["queues"] = queues_json(engine);
-  json["lanes"] = lanes_json(engine);
+  json["lanes"] = lanes_json(engine, facts.recent);
   json["machine"] = machine_json(engine.machine());
   json["process"] = {{"resident_bytes", resident_bytes()},
+                     {"cpu_share", facts.recent.cpu_share},
                      {"log_lines_dropped", facts.log_lines_dropped}};
+  const Summary summary = summarize(json);
+  json["summary"] = {{"standing", to_string(summary.standing)}, {"text", summary.text}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -17,6 +17,7 @@
 #include "app/config.h"
 #include "app/engine.h"
 #include "app/rates.h"
+#include "app/recent.h"
 #include "core/clock.h"
 #include "http/stats.h"
 
@@ -33,6 +34,7 @@ struct DaemonFacts {
   bool fast_certificates = false;
   std::uint64_t log_lines_dropped = 0;
   double checks_per_second = 0;
+  RecentView recent;
   bool ready = false;
 };
 
@@ -44,6 +46,9 @@ struct DaemonFacts {
 [[nodiscard]] std::vector<prometheus::MetricFamily> metric_families(const Engine& engine,
                                                                     const DaemonFacts& facts,
                                                                     const http::Stats& http_stats);
+
+// What the lanes counted until `now`, for the RecentWindow.
+[[nodiscard]] CountsAt counts_at(const Engine& engine, core::SteadyTime now);
 
 // Finished checks of all lanes, whatever their outcome.
 [[nodiscard]] std::uint64_t checks_done(const Engine& engine);

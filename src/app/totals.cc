@@ -44,6 +44,7 @@ void add_lane(Totals& sum, const LaneStats& lane) {
   for (std::size_t i = 0; i < core::kCauseCount; ++i) sum.causes[i] += lane.results[i].value();
   for (std::size_t i = 0; i < core::kSiteStateCount; ++i) sum.sites[i] += whole(lane.sites[i]);
   sum.stale += whole(lane.stale);
+  sum.within_interval += whole(lane.within_interval);
   sum.oldest_age_s = std::max(sum.oldest_age_s, lane.oldest_age_s.value());
   sum.loop_lag_s = std::max(sum.loop_lag_s, lane.loop_lag_s.value());
   sum.site_bytes += whole(lane.bytes);

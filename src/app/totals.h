@@ -25,6 +25,7 @@ struct Totals {
   std::array<std::uint64_t, core::kSiteStateCount> sites{};
   std::uint64_t sites_total = 0;
   std::uint64_t stale = 0;
+  std::uint64_t within_interval = 0;
   double oldest_age_s = 0;  // The largest of the lanes'.
   double loop_lag_s = 0;    // The same.
   std::uint64_t site_bytes = 0;
