@@ -400,7 +400,12 @@ class CommandLine {
     auto args = std::make_shared<StatusArgs>();
     CLI::App& app = add(app_, "status", "what the running daemon is doing, from its HTTP endpoint",
                         args, show_status);
-    app.add_flag("--json", args->json, "one JSON document");
+    app.add_flag("--json", args->json, "one JSON document; with --watch one a line");
+    app.add_flag("--watch", args->watch,
+                 "go on looking: a live page on a terminal (q ends it), a line each time elsewhere");
+    app.add_option("--every", args->every, "with --watch: how often, like 2s (default)");
+    app.add_option("--count", args->count, "with --watch: end after so many looks")
+        ->check(CLI::PositiveNumber);
     add_config(app, args->config);
   }
 

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/commands_check.h"
 
-#include <langinfo.h>
-#include <locale.h>  // NOLINT(modernize-deprecated-headers): newlocale() is POSIX's.
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <iostream>
 #include <optional>
 #include <utility>
 
 #include "app/result_json.h"
 #include "app/result_text.h"
+#include "app/terminal.h"
 #include "app/version.h"
 #include "checker/checker.h"
 #include "checker/tls_decode.h"
@@ -83,28 +79,6 @@ core::Result<core::ProbeResult> probe(const std::string& url, const core::CheckO
   return *handler.result();
 }
 
-// The environment is only read, and before any thread is there.
-std::string_view environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
-  return value == nullptr ? std::string_view() : std::string_view(value);
-}
-
-bool locale_is_utf8() {
-  const locale_t locale = ::newlocale(LC_CTYPE_MASK, "", nullptr);
-  if (locale == nullptr) return false;
-  const bool utf8 = std::string_view(::nl_langinfo_l(CODESET, locale)) == "UTF-8";
-  ::freelocale(locale);
-  return utf8;
-}
-
-// Colour for a person only: a terminal that knows it, and nobody who asked for none (https://no-color.org).
-TextStyle style_for(const CheckArgs& args, const Io& io) {
-  const bool terminal = io.out.rdbuf() == std::cout.rdbuf() && ::isatty(STDOUT_FILENO) == 1;
-  return {.colour = terminal && environment("NO_COLOR").empty() && environment("TERM") != "dumb",
-          .utf8 = locale_is_utf8(),
-          .verbose = args.verbose};
-}
-
 }  // namespace
 
 int check_once(const CheckArgs& args, Io& io) {
@@ -121,7 +95,9 @@ int check_once(const CheckArgs& args, Io& io) {
   if (args.json) {
     io.out << result_json(args.url, *result, args.verbose) << "\n";
   } else {
-    io.out << result_text(args.url, *result, style_for(args, io));
+    TextStyle style = style_for(io.out);
+    style.verbose = args.verbose;
+    io.out << result_text(args.url, *result, style);
   }
   switch (result->outcome()) {
     case core::Outcome::Up:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/commands_status.h - `watchwheel status`: asks the running daemon, over its HTTP endpoint.
+// app/commands_status.h - `watchwheel status`: what the running daemon is doing, once or as a live view.
 #pragma once
 
+#include <cstddef>
 #include <string>
-#include <string_view>
 
 #include "app/command.h"
 
@@ -11,16 +11,12 @@ namespace watchwheel::app {
 
 struct StatusArgs {
   std::string config;
-  bool json = false;
+  bool json = false;   // With `watch`: one document a line.
+  bool watch = false;  // On a terminal a page that is drawn anew, elsewhere a line each time.
+  std::string every = "2s";
+  std::size_t count = 0;  // Looks; 0: until somebody ends it.
 };
-// kExitTrouble when there is no daemon to ask.
+// kExitTrouble when there is no daemon to ask, or was none at the last look.
 [[nodiscard]] int show_status(const StatusArgs& args, Io& io);
-
-// Where to ask a daemon that listens at `listen`: the wildcard addresses are asked at loopback. Invalid: port 0, which is another
-// one at each start.
-[[nodiscard]] core::Result<std::string> status_url(std::string_view listen);
-
-// The daemon's JSON for people. What a newer or older daemon does not tell is left out. Invalid: no JSON object.
-[[nodiscard]] core::Result<std::string> status_text(std::string_view json);
 
 }  // namespace watchwheel::app

@@ -2,23 +2,27 @@
 // app/text_page.h - lines for a person at a terminal: headings, rows with a label, wrapped text, bars.
 //
 // Pure; any thread.
-// Bounded  no line is wider than kPageColumns; what does not fit goes on below.
+// Bounded  no line is wider than the style's columns; what does not fit goes on below.
 //
 // Texts may come from anywhere: what a terminal would obey is replaced, and without UTF-8 all that is not ASCII.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace watchwheel::app {
 
 inline constexpr std::size_t kPageColumns = 100;
+inline constexpr std::size_t kPageColumnsMin = 40;  // Narrower terminals cut our lines off.
 
 struct TextStyle {
   bool colour = false;
   bool utf8 = false;
   bool verbose = false;  // Header lines too.
+  std::size_t columns = kPageColumns;  // At least kPageColumnsMin.
 };
 
 enum class Ink : std::uint8_t { Plain, Bold, Good, Bad, Unsure, Bar };
@@ -40,10 +44,15 @@ class TextPage {
   void bar(std::size_t indent, std::string_view label, std::size_t at, std::string_view value,
            double from, double to, double of);
 
+  // `label`, and from column `at` one block a value, the newest at the right, as high as the value is beside `top`. The newest are
+  // kept where there are more than columns.
+  void spark(std::size_t indent, std::string_view label, std::size_t at, std::span<const double> values, double top);
+
   [[nodiscard]] std::string take() { return std::move(out_); }
 
  private:
   void put(std::string_view text, Ink ink);
+  [[nodiscard]] std::size_t room(std::size_t at) const;  // Columns from `at` on.
   [[nodiscard]] std::string fit(std::string_view text) const;
 
   TextStyle style_;

@@ -9,7 +9,7 @@
 
 #include "app/cli.h"
 #include "app/commands_incidents.h"
-#include "app/commands_status.h"
+#include "app/daemon_client.h"
 
 namespace watchwheel::app {
 namespace {
@@ -144,33 +144,6 @@ TEST(StatusUrl, AsksWildcardsAtLoopback) {
   EXPECT_EQ(*status_url("[::]:80"), "http://[::1]:80/api/v1/status");
   EXPECT_EQ(*status_url("192.0.2.1:1"), "http://192.0.2.1:1/api/v1/status");
   EXPECT_FALSE(status_url("127.0.0.1:0"));
-}
-
-TEST(StatusText, LeavesOutWhatItIsNotTold) {
-  EXPECT_TRUE(status_text("{}"));
-  EXPECT_TRUE(status_text(
-      R"({"sites":5,"queues":[1],"lanes":[null],"pressure":{"a~/b":0.5},"ready":"x","recording":{"poisoned":[3]},"lag_s":{"p50":"x","p99":-1,"p999":1e300}})"));
-  EXPECT_FALSE(status_text("[]"));
-  EXPECT_FALSE(status_text("<html>"));
-}
-
-TEST(StatusText, ShowsWhatAnOperatorAsksFirst) {
-  const auto text = status_text(R"({"version":"0.1.0","ready":true,"uptime_s":90,
-    "config":{"file":"/etc/w.toml","loaded_at":"2026-11-20T12:00:00.000Z","reload_ok":false,"restart_needed":["engine.lanes"]},
-    "sites":{"total":200,"up":195,"down":5,"paused":0},
-    "checks":{"required_per_second":20.0,"done_per_second":19.9,"up":1,"down":2,"not_measured":3,"missed":4},
-    "in_flight":{"now":12,"limit":1000,"wanted":30,"limited_by":"descriptors"},
-    "incidents":{"seems_down":1,"down":5},
-    "recording":{"poisoned":[{"site":8,"reason":"too long","times":2}]},
-    "queues":[{"name":"marks","depth":1,"capacity":100,"refused":7}]})");
-  ASSERT_TRUE(text);
-  for (const std::string_view wanted :
-       {"0.1.0, up 1m 30s, ready", "the last reload was REFUSED", "engine.lanes",
-        "200: up 195, down 5", "20.00/s needed, 19.90/s done", "12 of 1000 (limit by descriptors)",
-        "down 5, seems down 1", "NOT STORED: site 8: too long", "marks 1/100 (refused 7)"}) {
-    EXPECT_THAT(*text, HasSubstr(wanted));
-  }
-  EXPECT_THAT(*text, Not(HasSubstr("paused")));
 }
 
 }  // namespace

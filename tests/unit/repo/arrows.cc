@@ -47,7 +47,7 @@ struct ForeignLibrary {
 const std::vector<ForeignLibrary>& foreign_libraries() {
   static const std::vector<ForeignLibrary> kLibraries{
       {"libcurl", pattern("curl/.*"),
-       pattern("src/checker/.*|src/app/(version|commands_status)\\.cc")},
+       pattern("src/checker/.*|src/app/(version|daemon_client)\\.cc")},
       {"c-ares", pattern("ares.*\\.h"), pattern("src/checker/.*|src/app/version\\.cc")},
       {"SQLite", pattern("sqlite3.*\\.h"), pattern("src/db/.*|src/app/version\\.cc")},
       {"MySQL", pattern("(cppconn|mysql).*"), pattern("src/db/.*\\.cc")},
