@@ -122,6 +122,7 @@ class LaneChecker final : public Checker,
   [[nodiscard]] int descriptor() const override { return reactor_->descriptor(); }
   [[nodiscard]] std::optional<SteadyTime> next_deadline() const override;
   void turn(SteadyTime now) override;
+  [[nodiscard]] bool behind() const override { return reactor_->more_ready(); }
   [[nodiscard]] const Stats& stats() const override { return stats_; }
 
  private:
@@ -297,7 +298,7 @@ void LaneChecker::turn(SteadyTime now) {
 }
 
 std::optional<SteadyTime> LaneChecker::next_deadline() const {
-  if (!fresh_.empty()) return now_;
+  if (!fresh_.empty() || reactor_->more_ready()) return now_;
   std::optional<SteadyTime> next = reactor_->next_timer();
   const std::optional<SteadyTime> transfers = exchange_->next_deadline();
   if (transfers && (!next || *transfers < *next)) next = transfers;
@@ -689,7 +690,7 @@ core::Result<std::unique_ptr<Checker>> Checker::make(const Settings& settings,
     if (!block) return core::Error{core::ErrorKind::Invalid, "allow: " + block.error().message};
     allow.push_back(*block);
   }
-  auto reactor = Reactor::make(settings.limits.events_per_turn);
+  auto reactor = Reactor::make(settings.limits.events_per_turn, &clock);
   if (!reactor) return reactor.error();
   auto made = std::make_unique<LaneChecker>(settings, std::move(allow), clock, handler,
                                             std::move(*reactor));

@@ -51,8 +51,10 @@ class Checker : public Prober {
   [[nodiscard]] virtual int descriptor() const = 0;
   // When turn() must be called at the latest, if nothing becomes readable. Nothing: no deadline is set.
   [[nodiscard]] virtual std::optional<core::SteadyTime> next_deadline() const = 0;
-  // Does what is ready and delivers what is finished. Bounded by events_per_turn.
+  // Does what is ready and delivers what is finished. Bounded by events_per_turn, and by 10 ms of them.
   virtual void turn(core::SteadyTime now) = 0;
+  // The last turn left answers that are here already.
+  [[nodiscard]] virtual bool behind() const = 0;
   [[nodiscard]] virtual const Stats& stats() const = 0;
 };
 

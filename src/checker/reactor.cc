@@ -22,7 +22,11 @@
 namespace watchwheel::checker {
 namespace {
 
-constexpr std::size_t kTimersWaitMax = 4;
+// While batches come full, timers wait for so many of them, or until every descriptor can have had its turn.
+constexpr std::size_t kTimersWaitBatches = 4;
+// A handshake's event can take a hundred times as long as another, so a count of events alone bounds no turn.
+constexpr core::Duration kCallMost = std::chrono::milliseconds{10};
+constexpr std::size_t kEventsBetweenLooks = 4;  // At the clock.
 
 // Armed timers, by time and then by order of arming. An id is a slot and how often the slot has been used.
 class TimerHeap {
@@ -151,7 +155,8 @@ class TimerHeap {
 
 class EpollReactor final : public Reactor {
  public:
-  EpollReactor(int epoll_fd, std::size_t events_max) : epoll_(epoll_fd), fetched_(events_max) {}
+  EpollReactor(int epoll_fd, std::size_t events_max, const core::Clock* clock)
+      : epoll_(epoll_fd), clock_(clock), fetched_(events_max) {}
   ~EpollReactor() override { ::close(epoll_); }
 
   [[nodiscard]] int descriptor() const override { return epoll_; }
@@ -203,19 +208,13 @@ class EpollReactor final : public Reactor {
   }
 
   // Events come before timers: an answer that is here when its deadline passes is an answer. So timers wait while there may be
-  // more events than one call fetches, but not for ever.
+  // more events than one call handles, but not for ever. What was fetched and not handled keeps its place: of an edge-triggered
+  // event the kernel would not tell again.
   std::size_t run(core::SteadyTime now) override {
-    const int count = ::epoll_wait(epoll_, fetched_.data(), static_cast<int>(fetched_.size()), 0);
-    std::size_t handled = 0;
-    for (int i = 0; i < count; ++i) {
-      handled += dispatch(fetched_[static_cast<std::size_t>(i)], now);
-    }
-    const bool more = count == static_cast<int>(fetched_.size());
-    if (more && timers_waited_ < kTimersWaitMax) {
-      ++timers_waited_;
-      return handled;
-    }
-    timers_waited_ = 0;
+    std::size_t handled = run_events(now);
+    const std::size_t wait_most = std::max(kTimersWaitBatches * fetched_.size(), watches_.size());
+    if (more_ && seen_since_timers_ <= wait_most) return handled;
+    seen_since_timers_ = 0;
     // What a handler arms for now or earlier waits for the next call, so a timer that arms itself cannot hold the loop.
     const std::uint64_t order_end = timers_.next_order();
     for (std::size_t i = 0; i < fetched_.size(); ++i) {
@@ -227,6 +226,8 @@ class EpollReactor final : public Reactor {
     return handled;
   }
 
+  [[nodiscard]] bool more_ready() const override { return more_; }
+
  private:
   struct Watch {
     IoHandler* handler = nullptr;
@@ -235,6 +236,24 @@ class EpollReactor final : public Reactor {
     bool in_kernel =
         false;  // As far as we know: the kernel forgets a descriptor when it is closed.
   };
+
+  std::size_t run_events(core::SteadyTime now) {
+    if (next_ == count_) {
+      const int count = ::epoll_wait(epoll_, fetched_.data(), static_cast<int>(fetched_.size()), 0);
+      next_ = 0;
+      count_ = static_cast<std::size_t>(std::max(count, 0));
+    }
+    const core::SteadyTime until = clock_ != nullptr ? clock_->steady() + kCallMost : now;
+    std::size_t handled = 0;
+    while (next_ < count_) {
+      handled += dispatch(fetched_[next_++], now);
+      ++seen_since_timers_;
+      const bool looks = clock_ != nullptr && next_ % kEventsBetweenLooks == 0;
+      if (looks && clock_->steady() >= until) break;
+    }
+    more_ = next_ < count_ || count_ == fetched_.size();
+    return handled;
+  }
 
   Watch* find(int fd) {
     if (fd < 0 || static_cast<std::size_t>(fd) >= watches_.size()) return nullptr;
@@ -276,22 +295,27 @@ class EpollReactor final : public Reactor {
   }
 
   int epoll_;
-  std::size_t timers_waited_ = 0;  // Calls in a row.
-  std::vector<epoll_event> fetched_;
+  const core::Clock* clock_;  // Null: a call takes as long as its events take.
+  std::size_t seen_since_timers_ = 0;  // Events.
+  bool more_ = false;
+  std::vector<epoll_event> fetched_;  // From next_ to count_ not handled yet.
+  std::size_t next_ = 0;
+  std::size_t count_ = 0;
   std::vector<Watch> watches_;  // By descriptor.
   TimerHeap timers_;
 };
 
 }  // namespace
 
-core::Result<std::unique_ptr<Reactor>> Reactor::make(std::size_t events_max) {
+core::Result<std::unique_ptr<Reactor>> Reactor::make(std::size_t events_max,
+                                                     const core::Clock* clock) {
   ENSURE(events_max > 0 && events_max <= 1'000'000, "a reactor must handle events");
   const int fd = ::epoll_create1(EPOLL_CLOEXEC);
   if (fd < 0) {
     return core::Error{core::ErrorKind::Unavailable,
                        std::string("epoll_create1: ") + std::strerror(errno)};
   }
-  return std::unique_ptr<Reactor>(std::make_unique<EpollReactor>(fd, events_max));
+  return std::unique_ptr<Reactor>(std::make_unique<EpollReactor>(fd, events_max, clock));
 }
 
 }  // namespace watchwheel::checker

@@ -5,8 +5,8 @@
 // Owns     the epoll descriptor and the table of who waits for which descriptor; not the
 //          descriptors themselves.
 // Thread   the lane's, for every call.
-// Bounded  by the process's descriptors; run() handles at most `events_max` events a call, the rest
-//          at the next.
+// Bounded  by the process's descriptors; run() handles at most `events_max` events a call, or 10 ms
+//          of them, the rest at the next.
 // Fails    watch() may be refused by the kernel (Unavailable). Asio waits on the one epoll
 //          descriptor: an Asio descriptor for each socket was measured 10-20 % dearer.
 #pragma once
@@ -39,7 +39,9 @@ using TimerId = std::uint64_t;
 
 class Reactor : core::Pinned {
  public:
-  [[nodiscard]] static core::Result<std::unique_ptr<Reactor>> make(std::size_t events_max);
+  // With a clock, a call of run() also ends after 10 ms of events.
+  [[nodiscard]] static core::Result<std::unique_ptr<Reactor>> make(
+      std::size_t events_max, const core::Clock* clock = nullptr);
   virtual ~Reactor() = default;
 
   [[nodiscard]] virtual int descriptor() const = 0;
@@ -57,9 +59,11 @@ class Reactor : core::Pinned {
   virtual void disarm(TimerId timer) = 0;  // Does nothing when it has fired or is 0.
   [[nodiscard]] virtual std::optional<core::SteadyTime> next_timer() const = 0;
 
-  // Handles what is ready and what is due at `now`, without waiting. Returns how many events there were. While a call handles
-  // events_max of them, and more may be there, timers wait: for at most four calls in a row.
+  // Handles what is ready and what is due at `now`, without waiting. Returns how many events there were. While there may be
+  // more events than a call handles, timers wait: until each descriptor can have had its turn, or for four full calls.
   virtual std::size_t run(core::SteadyTime now) = 0;
+  // The last run() left events, or may have: it is called again without waiting.
+  [[nodiscard]] virtual bool more_ready() const = 0;
 };
 
 }  // namespace watchwheel::checker

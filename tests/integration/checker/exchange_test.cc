@@ -41,6 +41,7 @@ class RefusingReactor final : public Reactor {
   void disarm(TimerId timer) override { real_->disarm(timer); }
   std::optional<core::SteadyTime> next_timer() const override { return real_->next_timer(); }
   std::size_t run(core::SteadyTime now) override { return real_->run(now); }
+  bool more_ready() const override { return real_->more_ready(); }
 
  private:
   std::unique_ptr<Reactor> real_;
