@@ -214,7 +214,6 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
   // A quarter of the checks may hold two sockets while they dial (checker.h).
   settings.admission.descriptors = share(usable / 5 * 4);
   settings.admission.memory_bytes = share(memory);
-  settings.admission.ephemeral_ports = share(machine_.ephemeral_ports.value);
   settings.admission.in_flight_max = share(config_.engine.in_flight_max);
   settings.jitter_seed = seed(number);
   settings.clock = &clock_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "core/hash.h"
@@ -24,10 +25,6 @@ constexpr Duration kIdleWait = 100ms;
 // Beyond interval + timeout: what a result may be late before a site counts as unknown. Covers one
 // tick, one turn and pacing.
 constexpr Duration kFreshnessSlack = 2s;
-// A loop that lagged this much may have made a site look slow. See honest_cause().
-constexpr Duration kBigLag = 250ms;
-// One so long that servers may have hung up on us meanwhile.
-constexpr Duration kStall = 2s;
 constexpr Duration kSweepEvery = 20ms;
 // A slice takes a millisecond or two at most; a table of more rows than fifty of them is swept in more than a second.
 constexpr std::uint32_t kSweepSliceMax = 40'000;
@@ -39,8 +36,8 @@ constexpr Duration kWorstLagWindow = 10s;
 // Slot and generation, so that the result of a site that was removed is not taken for that of the
 // site in its place; and the tier it was admitted under, which the URL may no longer tell when it
 // ends.
-checker::ProbeToken token_of(SiteSlot slot, std::uint8_t generation, bool tls) {
-  return (static_cast<std::uint64_t>(tls) << 40U) |
+checker::ProbeToken token_of(SiteSlot slot, std::uint8_t generation, scheduler::Tier tier) {
+  return (static_cast<std::uint64_t>(tier) << 40U) |
          (static_cast<std::uint64_t>(generation) << 32U) | slot.value;
 }
 SiteSlot slot_of(checker::ProbeToken token) {
@@ -49,38 +46,15 @@ SiteSlot slot_of(checker::ProbeToken token) {
 std::uint8_t generation_of(checker::ProbeToken token) {
   return static_cast<std::uint8_t>(token >> 32U);
 }
-bool tls_of(checker::ProbeToken token) {
-  return ((token >> 40U) & 1U) != 0;
+scheduler::Tier tier_of(checker::ProbeToken token) {
+  return static_cast<scheduler::Tier>((token >> 40U) & 3U);
 }
 
-bool is_tls(std::string_view url) {
-  return url.starts_with("https:");
-}
-
-bool is_timeout(Cause cause) {
-  switch (cause) {
-    case Cause::DnsTimeout:
-    case Cause::ConnectTimeout:
-    case Cause::TlsTimeout:
-    case Cause::HttpTimeout:
-    case Cause::BodyTimeout:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// What a connection ends with when the server gave up on a client that did not move.
-bool is_lost_connection(Cause cause) {
-  switch (cause) {
-    case Cause::ConnectReset:
-    case Cause::TlsHandshake:
-    case Cause::HttpClosed:
-    case Cause::BodyTruncated:
-      return true;
-    default:
-      return false;
-  }
+scheduler::Tier tier_of(std::string_view url, const core::CheckOptions& options) {
+  const bool keeps_body = !options.body_match.empty() || !options.body_not_match.empty() ||
+                          !options.json_equals.empty();
+  if (keeps_body) return scheduler::Tier::Kept;
+  return url.starts_with("https:") ? scheduler::Tier::Tls : scheduler::Tier::Plain;
 }
 
 std::uint64_t certificate_hash(const core::ProbeResult& result) {
@@ -287,9 +261,11 @@ void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
 
 void Lane::start_due() {
   std::array<SiteSlot, 64> due;
+  const std::size_t most = std::min(kStartsPerTurn, admission_.starts_left());
   std::size_t started = 0;
-  while (started < kStartsPerTurn) {
-    const std::size_t n = scheduler_->take_due(due, now_);
+  while (started < most) {
+    const std::size_t n =
+        scheduler_->take_due(std::span(due).first(std::min(due.size(), most - started)), now_);
     if (n == 0) return;
     for (std::size_t i = 0; i < n; ++i) {
       if (start(due[i])) {
@@ -301,29 +277,39 @@ void Lane::start_due() {
       return;
     }
   }
+  if (most < kStartsPerTurn && scheduler_->queued() > 0) admission_.count_refused_for_answers();
 }
 
 bool Lane::start(SiteSlot slot) {
   Plan& plan = plans_[sites_.plan(slot)];
   if (!plan.ready && plan.may_pass && now_ - plan.tried >= kPrepareAgain) prepare(plan);
   if (!plan.ready) {
-    core::ProbeResult unasked;
-    unasked.cause = Cause::TargetInvalid;
-    unasked.started = now_;
-    unasked.started_at = wall_;
-    unasked.detail = plan.problem;
-    handle(slot, unasked);
+    pass_over(slot, Cause::TargetInvalid, plan.problem);
     return true;
   }
-  const bool tls = is_tls(sites_.url(slot));
-  if (!admission_.admit(tls)) return false;
-  if (prober_->start(token_of(slot, sites_.generation(slot), tls), sites_.url(slot), plan.ready,
+  const scheduler::Tier tier = tier_of(sites_.url(slot), *plan.options);
+  if (admission_.sheds(tier)) {
+    pass_over(slot, Cause::LocalResources, "this process is short of memory");
+    return true;
+  }
+  if (!admission_.admit(tier)) return false;
+  if (prober_->start(token_of(slot, sites_.generation(slot), tier), sites_.url(slot), plan.ready,
                      now_) == checker::Start::Full) {
-    admission_.withdraw(tls);
+    admission_.withdraw(tier);
     return false;
   }
   sites_.row(slot).asking = true;
   return true;
+}
+
+// A due check that is not made this time.
+void Lane::pass_over(SiteSlot slot, Cause cause, std::string_view why) {
+  core::ProbeResult unasked;
+  unasked.cause = cause;
+  unasked.started = now_;
+  unasked.started_at = wall_;
+  unasked.detail = why;
+  handle(slot, unasked);
 }
 
 // ---- Checks end ----
@@ -331,7 +317,7 @@ bool Lane::start(SiteSlot slot) {
 void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noexcept {
   const SiteSlot slot = slot_of(token);
   const bool still_here = sites_.contains(slot) && sites_.generation(slot) == generation_of(token);
-  admission_.released(tls_of(token), result.timings.total);
+  admission_.released(tier_of(token), result.timings.total);
   if (!still_here) return;  // Counted when its row was dropped.
   scheduler::SiteRow& row = sites_.row(slot);
   row.asking = false;
@@ -341,18 +327,14 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
     stats_.edited_in_flight.add();
     result.cause = Cause::Cancelled;
   }
-  result.cause = honest_cause(result);
+  result.cause = honest_cause(slot, result);
   handle(slot, result);
 }
 
-// A timeout is the site's only if we were there to see the answer: when our own loop stood still
-// for a while during the check, the answer may have been waiting in the socket. Then it is our
+// A timeout is the site's only if we were there to see the answer (loop_lateness.h). Else it is our
 // overload, and nothing is said about the site.
-Cause Lane::honest_cause(const core::ProbeResult& result) {
-  if (last_big_lag_ == core::kNoSteadyTime || result.started > last_big_lag_) return result.cause;
-  const bool ours = is_timeout(result.cause) ||
-                    (is_lost_connection(result.cause) && last_big_lag_size_ >= kStall);
-  if (!ours) return result.cause;
+Cause Lane::honest_cause(SiteSlot slot, const core::ProbeResult& result) {
+  if (!is_our_lateness(result, *plans_[sites_.plan(slot)].options, lateness_)) return result.cause;
   stats_.overload_discounted.add();
   return Cause::LocalOverload;
 }
@@ -502,9 +484,11 @@ Duration Lane::freshness_limit(SiteSlot slot) const {
 void Lane::note_loop_lag(Duration lag, SteadyTime now) {
   worst_lag_ = std::max(worst_lag_, lag);
   admission_.note_loop_lag(lag, now);
-  if (lag < kBigLag) return;
-  last_big_lag_ = now;
-  last_big_lag_size_ = lag;
+  lateness_.note(lag, now);
+}
+
+void Lane::note_answers_left(bool left) {
+  admission_.note_answers_left(left);
 }
 
 // ---- Plans ----

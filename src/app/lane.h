@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "app/lane_ports.h"
+#include "app/loop_lateness.h"
 #include "app/turn_budget.h"
 #include "checker/prober.h"
 #include "core/owner.h"
@@ -101,6 +102,9 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   // A whole turn of the loop that drives this lane took so long. After each.
   void note_turn(core::Duration took) { stats_.turns_took.observe(took); }
 
+  // The prober's turn left answers that are here already: they go before new checks. Before each turn().
+  void note_answers_left(bool left);
+
   // No check is started any more; those in flight go on. For draining.
   void close_admission() { admitting_ = false; }
 
@@ -139,7 +143,9 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void hear_of_unknown_trouble(const core::SiteNote& note);
   void start_due();
   [[nodiscard]] bool start(core::SiteSlot slot);
-  [[nodiscard]] core::Cause honest_cause(const core::ProbeResult& result);
+  void pass_over(core::SiteSlot slot, core::Cause cause, std::string_view why);
+  [[nodiscard]] core::Cause honest_cause(core::SiteSlot slot,
+                                         const core::ProbeResult& result);
   void handle(core::SiteSlot slot, const core::ProbeResult& result);
   [[nodiscard]] std::optional<core::Duration> react(core::SiteSlot slot,
                                                     const core::ProbeResult& result, bool& news);
@@ -173,8 +179,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
 
   core::SteadyTime now_;  // Of the current turn.
   core::WallTime wall_;
-  core::SteadyTime last_big_lag_ = core::kNoSteadyTime;
-  core::Duration last_big_lag_size_{};
+  LoopLateness lateness_;
   core::SteadyTime last_repost_ = core::kNoSteadyTime;
   bool reposting_ = false;  // This sweep posts again what no shard has acknowledged.
   core::Duration worst_lag_{};

@@ -78,6 +78,7 @@ void LaneThread::Parts::loop() noexcept {
     wake_pending.store(
         false);  // Before the rings are read: a wake that comes later makes another turn.
     checker->turn(now);
+    lane.note_answers_left(checker->behind());
     lane.turn(now, wall);
 
     const core::SteadyTime after = clock.steady();

@@ -14,16 +14,19 @@ using core::SteadyTime;
 using namespace std::chrono_literals;
 
 constexpr std::array<std::string_view, kAdmissionReasonCount> kReasons{
-    "in_flight", "descriptors", "memory", "ports", "loop_lag"};
+    "in_flight", "descriptors", "memory", "ports", "loop_lag", "cpu", "memory_resident"};
 constexpr Duration kLoopLagForgotten = 1s;
+constexpr Duration kNoPortForgotten = 1s;
+// After this long a released probe counts for a third in the mean.
+constexpr double kMeanFadesSeconds = 30;
+// So long until the share of time in which answers waited has followed a change by two thirds.
+constexpr double kCpuShareFollowsSeconds = 1;
+constexpr double kCpuLimits = 0.5;
 constexpr double kWantedHeadroom = 2;
 constexpr double kWantedMin = 64;
-// Of a moving mean over about the last 256 probes; a plain mean until there are as many.
-constexpr double kMeanWindow = 256;
+// The mix of tiers is a mean over about the last 256 probes.
+constexpr double kMixWindow = 256;
 
-constexpr std::uint64_t bytes_of(bool tls) {
-  return tls ? kTlsProbeBytes : kPlainProbeBytes;
-}
 constexpr std::uint64_t or_most(std::uint64_t limit) {
   return limit == 0 ? kInFlightMost : std::min(limit, kInFlightMost);
 }
@@ -42,39 +45,75 @@ std::string_view to_string(AdmissionReason reason) {
   return kReasons[index_of(reason)];
 }
 
+std::uint64_t bytes_of(Tier tier) {
+  switch (tier) {
+    case Tier::Plain:
+      return kPlainProbeBytes;
+    case Tier::Tls:
+      return kTlsProbeBytes;
+    case Tier::Kept:
+      return kKeptProbeBytes;
+  }
+  ENSURE(false, "a tier outside its list");
+}
+
 Admission::Admission(AdmissionLimits limits) : limits_(limits) {
   update(0, core::kNoSteadyTime);
 }
 
-bool Admission::admit(bool tls) {
-  const std::uint64_t bytes = bytes_of(tls);
-  if (const std::optional<AdmissionReason> reason = refusal(bytes)) {
+bool Admission::admit(Tier tier) {
+  if (const std::optional<AdmissionReason> reason = refusal(tier)) {
     stats_.refused[index_of(*reason)].add();
     return false;
   }
   ++in_flight_;
+  if (starts_left_ > 0) --starts_left_;
+  const std::uint64_t bytes = bytes_of(tier);
   bytes_ += bytes;
-  mean_bytes_ += (static_cast<double>(bytes) - mean_bytes_) / kMeanWindow;
-  publish_room();
+  mean_bytes_ += (static_cast<double>(bytes) - mean_bytes_) / kMixWindow;
+  stats_.in_flight.set(static_cast<double>(in_flight_));
   return true;
 }
 
-void Admission::released(bool tls, Duration time_in_flight) {
-  leave(tls);
-  ++released_;
-  const double weight = 1 / std::min(static_cast<double>(released_), kMeanWindow);
-  mean_seconds_ += (std::max(0.0, core::to_seconds(time_in_flight)) - mean_seconds_) * weight;
+void Admission::released(Tier tier, Duration time_in_flight) {
+  leave(tier);
+  ++released_since_turn_;
+  seconds_sum_ += std::max(0.0, core::to_seconds(time_in_flight));
+  released_sum_ += 1;
 }
 
-void Admission::withdraw(bool tls) {
-  leave(tls);
+void Admission::withdraw(Tier tier) {
+  leave(tier);
+  ++starts_left_;  // Means nothing while no answers are left.
 }
 
-void Admission::leave(bool tls) {
-  ENSURE(in_flight_ > 0 && bytes_ >= bytes_of(tls), "a probe was released that was not admitted");
+void Admission::leave(Tier tier) {
+  ENSURE(in_flight_ > 0 && bytes_ >= bytes_of(tier), "a probe was released that was not admitted");
   --in_flight_;
-  bytes_ -= bytes_of(tls);
-  publish_room();
+  bytes_ -= bytes_of(tier);
+  stats_.in_flight.set(static_cast<double>(in_flight_));
+}
+
+void Admission::note_answers_left(bool answers_left) {
+  answers_left_ = answers_left;
+  starts_left_ = released_since_turn_;
+  released_since_turn_ = 0;
+}
+
+void Admission::count_refused_for_answers() {
+  stats_.refused[index_of(AdmissionReason::Cpu)].add();
+}
+
+bool Admission::sheds(Tier tier) {
+  const auto refuses = [&](Tier one) { return relief_.refuse[static_cast<std::size_t>(one)]; };
+  if (!refuses(tier) || refuses(Tier::Plain) || in_flight_ < kInFlightFloor) return false;
+  stats_.refused[index_of(AdmissionReason::MemoryResident)].add();
+  return true;
+}
+
+void Admission::note_no_port(SteadyTime now) {
+  no_port_ = true;
+  no_port_at_ = now;
 }
 
 void Admission::update(double required_per_second, SteadyTime now) {
@@ -83,10 +122,20 @@ void Admission::update(double required_per_second, SteadyTime now) {
     loop_lag_ = Duration::zero();
     lagging_ = false;
   }
+  if (now - no_port_at_ >= kNoPortForgotten) no_port_ = false;
+  const double passed = updated_ == core::kNoSteadyTime ? 0 : core::to_seconds(now - updated_);
+  updated_ = now;
+  // A mean of nothing is no mean: what was last known stays.
+  if (const double fades = std::exp(-passed / kMeanFadesSeconds); released_sum_ * fades >= 1) {
+    seconds_sum_ *= fades;
+    released_sum_ *= fades;
+  }
+  cpu_share_ += ((answers_left_ ? 1.0 : 0.0) - cpu_share_) *
+                (1 - std::exp(-passed / kCpuShareFollowsSeconds));
   stats_.limit.set(static_cast<double>(limit()));
   stats_.wanted.set(static_cast<double>(wanted()));
   stats_.limited_by.set(static_cast<double>(index_of(limiting_reason())));
-  publish_room();
+  publish_pressure();
 }
 
 void Admission::note_loop_lag(Duration lag, SteadyTime now) {
@@ -99,17 +148,19 @@ void Admission::note_loop_lag(Duration lag, SteadyTime now) {
   }
 }
 
-// The first limit that one more probe of this size would exceed. One probe always fits the memory: a budget smaller than one
+// The first limit that one more probe of this tier would exceed. One probe always fits the memory: a budget smaller than one
 // probe must not mean that nothing is ever checked.
-std::optional<AdmissionReason> Admission::refusal(std::uint64_t bytes) const {
+std::optional<AdmissionReason> Admission::refusal(Tier tier) const {
   if (lagging_) return AdmissionReason::LoopLag;
+  if (starts_left() == 0) return AdmissionReason::Cpu;
   if (in_flight_ >= or_most(limits_.in_flight_max)) return AdmissionReason::InFlight;
   if (limits_.descriptors != 0 && in_flight_ >= limits_.descriptors)
     return AdmissionReason::Descriptors;
-  if (limits_.ephemeral_ports != 0 && in_flight_ >= limits_.ephemeral_ports)
-    return AdmissionReason::Ports;
-  if (limits_.memory_bytes != 0 && in_flight_ > 0 && bytes_ + bytes > limits_.memory_bytes)
+  if (limits_.memory_bytes != 0 && in_flight_ > 0 &&
+      bytes_ + bytes_of(tier) > limits_.memory_bytes)
     return AdmissionReason::Memory;
+  if (relief_.refuse[static_cast<std::size_t>(tier)] && in_flight_ >= kInFlightFloor)
+    return AdmissionReason::MemoryResident;
   return std::nullopt;
 }
 
@@ -123,7 +174,7 @@ std::uint64_t Admission::memory_limit() const {
 
 std::size_t Admission::limit() const {
   return std::min({or_most(limits_.in_flight_max), or_most(limits_.descriptors),
-                   or_most(limits_.ephemeral_ports), memory_limit()});
+                   memory_limit()});
 }
 
 std::size_t Admission::ceiling() const {
@@ -131,25 +182,26 @@ std::size_t Admission::ceiling() const {
       limits_.memory_bytes == 0
           ? kInFlightMost
           : std::max<std::uint64_t>(1, limits_.memory_bytes / kPlainProbeBytes);
-  return std::min({or_most(limits_.in_flight_max), or_most(limits_.descriptors),
-                   or_most(limits_.ephemeral_ports), by_memory});
+  return std::min({or_most(limits_.in_flight_max), or_most(limits_.descriptors), by_memory});
 }
 
 AdmissionReason Admission::limiting_reason() const {
   if (lagging_) return AdmissionReason::LoopLag;
+  if (std::find(relief_.refuse.begin(), relief_.refuse.end(), true) != relief_.refuse.end())
+    return AdmissionReason::MemoryResident;
+  if (cpu_share_ > kCpuLimits) return AdmissionReason::Cpu;
   const std::uint64_t tightest = limit();
   if (limits_.in_flight_max != 0 && limits_.in_flight_max == tightest)
     return AdmissionReason::InFlight;
   if (limits_.descriptors != 0 && limits_.descriptors == tightest)
     return AdmissionReason::Descriptors;
-  if (limits_.ephemeral_ports != 0 && limits_.ephemeral_ports == tightest)
-    return AdmissionReason::Ports;
   return limits_.memory_bytes != 0 && memory_limit() == tightest ? AdmissionReason::Memory
                                                                  : AdmissionReason::InFlight;
 }
 
 std::size_t Admission::wanted() const {
-  const double wanted = std::ceil(required_per_second_ * mean_seconds_ * kWantedHeadroom);
+  const double mean = released_sum_ > 0 ? seconds_sum_ / released_sum_ : 0;
+  const double wanted = std::ceil(required_per_second_ * mean * kWantedHeadroom);
   return static_cast<std::size_t>(
       std::clamp(wanted, kWantedMin, static_cast<double>(kInFlightMost)));
 }
@@ -163,7 +215,11 @@ double Admission::pressure(AdmissionReason signal) const {
     case AdmissionReason::Memory:
       return share(bytes_, limits_.memory_bytes);
     case AdmissionReason::Ports:
-      return share(in_flight_, limits_.ephemeral_ports);
+      return no_port_ ? 1 : 0;
+    case AdmissionReason::Cpu:
+      return cpu_share_;
+    case AdmissionReason::MemoryResident:
+      return relief_.pressure;
     case AdmissionReason::LoopLag:
       break;
   }
@@ -171,8 +227,7 @@ double Admission::pressure(AdmissionReason signal) const {
   return std::clamp(core::to_seconds(loop_lag_) / core::to_seconds(kLoopLagMax), 0.0, 1.0);
 }
 
-void Admission::publish_room() {
-  stats_.in_flight.set(static_cast<double>(in_flight_));
+void Admission::publish_pressure() {
   for (std::size_t i = 0; i < kAdmissionReasonCount; ++i) {
     stats_.pressure[i].set(pressure(static_cast<AdmissionReason>(i)));
   }

@@ -26,9 +26,17 @@
 namespace watchwheel::scheduler {
 
 // Why a check was not admitted; also the signals of pressure.
-enum class AdmissionReason : std::uint8_t { InFlight, Descriptors, Memory, Ports, LoopLag };
-inline constexpr std::size_t kAdmissionReasonCount = 5;
-// "in_flight", "descriptors", "memory", "ports", "loop_lag".
+enum class AdmissionReason : std::uint8_t {
+  InFlight,        // The operator's own limit.
+  Descriptors,
+  Memory,          // Reserved by tier for what is in flight.
+  Ports,           // A destination had no port left for us. Told, never refused: others have theirs.
+  LoopLag,
+  Cpu,             // Answers are waiting: they go before starts.
+  MemoryResident,  // What the process really takes, by the backstop.
+};
+inline constexpr std::size_t kAdmissionReasonCount = 7;
+// "in_flight", "descriptors", "memory", "ports", "loop_lag", "cpu", "memory_resident".
 [[nodiscard]] std::string_view to_string(AdmissionReason reason);
 
 // What one lane may use. 0: this does not limit.
@@ -38,16 +46,35 @@ struct AdmissionLimits {
   std::uint64_t descriptors =
       0;  // What probes may hold; what the process needs for itself is already taken off.
   std::uint64_t memory_bytes = 0;  // Reserved by each probe in flight, by its tier.
-  std::uint64_t ephemeral_ports = 0;
 };
 
-// Reckoned with for one probe in flight, buffers of kernel and TLS included (measured: docs/reference/performance.md).
+// What a probe takes while it is in flight: in clear text, over TLS, or with a body that is kept
+// whole for expressions and JSON.
+enum class Tier : std::uint8_t { Plain, Tls, Kept };
+inline constexpr std::size_t kTierCount = 3;
+
+// Reckoned with for one probe in flight, the kernel's buffers included (measured without them: 17 and
+// 56 KiB, docs/reference/performance.md). A kept body is a page's usual size; what bodies really take
+// has its own limit in the checker.
 inline constexpr std::uint64_t kPlainProbeBytes = 20 * 1024;
-inline constexpr std::uint64_t kTlsProbeBytes = 70 * 1024;
+inline constexpr std::uint64_t kTlsProbeBytes = 64 * 1024;
+inline constexpr std::uint64_t kKeptProbeBytes = 192 * 1024;
+[[nodiscard]] std::uint64_t bytes_of(Tier tier);
+
 // More than this many at once is never useful for one thread, whatever the machine says.
 inline constexpr std::uint64_t kInFlightMost = 1'000'000;
 // A loop this late cannot tell a slow site from its own lateness: nothing new is started until it has caught up to half of it.
 inline constexpr core::Duration kLoopLagMax = std::chrono::milliseconds{500};
+// However short memory is, this many checks of a lane go on: a process whose sites alone exceed its budget would check nothing
+// for ever, and give nothing back for it.
+inline constexpr std::uint64_t kInFlightFloor = 16;
+
+// What the watch over the resident memory asks of a lane. By tier: no new probe of it beyond kInFlightFloor.
+struct MemoryRelief {
+  std::array<bool, kTierCount> refuse{};
+  double pressure = 0;  // 0 to 1.
+  friend bool operator==(const MemoryRelief&, const MemoryRelief&) = default;
+};
 
 struct AdmissionStats {
   core::Gauge in_flight;
@@ -64,16 +91,34 @@ class Admission : core::Pinned {
   explicit Admission(AdmissionLimits limits);
 
   // True: one more probe is in flight, and released() or withdraw() ends it. False: there is no room; counted under its reason.
-  [[nodiscard]] bool admit(bool tls);
+  [[nodiscard]] bool admit(Tier tier);
   // The probe is over, whatever its outcome, after `time_in_flight`.
-  void released(bool tls, core::Duration time_in_flight);
+  void released(Tier tier, core::Duration time_in_flight);
   // Admitted, but never started: its room is given back, and nothing is learnt from it.
-  void withdraw(bool tls);
+  void withdraw(Tier tier);
 
   // Once a turn: what the wheel asks for, and the time.
   void update(double required_per_second, core::SteadyTime now);
   // The loop woke `lag` later than it meant to. Forgotten after a second without news, so that it cannot close for ever.
   void note_loop_lag(core::Duration lag, core::SteadyTime now);
+
+  // Once a turn, before starts: `answers_left` when answers that are here already were left for the next turn. Then what may
+  // start is what has ended since the last turn, one in for one out: more would only make all of them wait longer, until they
+  // time out. Without answers left there is no such limit.
+  void note_answers_left(bool answers_left);
+  // How many may start until the next note_answers_left(), by that alone.
+  [[nodiscard]] std::size_t starts_left() const {
+    return answers_left_ ? starts_left_ : kInFlightMost;
+  }
+  // A check was due and starts_left() was 0.
+  void count_refused_for_answers();
+
+  void set_memory_relief(const MemoryRelief& relief) { relief_ = relief; }
+  // Memory is too short for this tier but not for a smaller one: the check is not made this time, or those of the smaller tier
+  // would wait behind it. Counted when true.
+  [[nodiscard]] bool sheds(Tier tier);
+  // A connection found no port of ours for its destination.
+  void note_no_port(core::SteadyTime now);
 
   [[nodiscard]] std::size_t in_flight() const { return in_flight_; }
   // How many could be in flight with the present mix of tiers; at least 1.
@@ -82,29 +127,38 @@ class Admission : core::Pinned {
   [[nodiscard]] std::size_t ceiling() const;
   // The tightest limit, or LoopLag while that refuses.
   [[nodiscard]] AdmissionReason limiting_reason() const;
-  // Little's law: required rate x mean time in flight of all outcomes x 2 for headroom; at least 64.
+  // Little's law: required rate x mean time in flight of all outcomes of about the last half minute x 2 for headroom; at least
+  // 64. By time and not by number: with a third of a fleet timing out, the mean of the last few hundred swings widely.
   [[nodiscard]] std::size_t wanted() const;
   // Share of a limit that is used, 0 to 1; 0 when it does not limit.
   [[nodiscard]] double pressure(AdmissionReason signal) const;
   [[nodiscard]] const AdmissionStats& stats() const { return stats_; }
 
  private:
-  [[nodiscard]] std::optional<AdmissionReason> refusal(std::uint64_t bytes) const;
+  [[nodiscard]] std::optional<AdmissionReason> refusal(Tier tier) const;
   [[nodiscard]] std::uint64_t memory_limit() const;
-  void publish_room();
-  void leave(bool tls);
+  void publish_pressure();
+  void leave(Tier tier);
 
   const AdmissionLimits limits_;
   std::uint64_t in_flight_ = 0;
   std::uint64_t bytes_ = 0;
   double mean_bytes_ = static_cast<double>(
       kTlsProbeBytes);       // Of what is admitted, moving. Starts at the dearer tier.
-  double mean_seconds_ = 0;  // In flight, moving.
-  std::uint64_t released_ = 0;
+  double seconds_sum_ = 0;     // In flight, of those released, and how many; both fade away.
+  double released_sum_ = 0;
   double required_per_second_ = 0;
+  core::SteadyTime updated_ = core::kNoSteadyTime;
   core::Duration loop_lag_{};
   core::SteadyTime loop_lag_at_ = core::kNoSteadyTime;
   bool lagging_ = false;
+  std::size_t starts_left_ = 0;  // While answers are left.
+  std::size_t released_since_turn_ = 0;
+  bool answers_left_ = false;
+  double cpu_share_ = 0;  // Of time in which answers were left, moving.
+  MemoryRelief relief_;
+  core::SteadyTime no_port_at_ = core::kNoSteadyTime;
+  bool no_port_ = false;
   AdmissionStats stats_;
 };
 

@@ -55,7 +55,6 @@ void World::build() {
   lane.tuning.confirm = settings_.confirm;
   lane.admission.descriptors = 10'000;
   lane.admission.memory_bytes = 1ULL << 30U;
-  lane.admission.ephemeral_ports = 28'000;
   lane.admission.in_flight_max = settings_.in_flight_max;
   lane.jitter_seed = 7;
   app::LanePorts ports{.inbox = inbox_.get(),

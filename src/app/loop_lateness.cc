@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/loop_lateness.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+namespace watchwheel::app {
+namespace {
+
+using core::Cause;
+using core::Duration;
+using core::SteadyTime;
+using namespace std::chrono_literals;
+
+// One so long that servers may have hung up on us meanwhile.
+constexpr Duration kStall = 2s;
+constexpr int kShareOfTimeout = 40;
+constexpr Duration kLeast = 50ms;
+// A name is decided within 3 s, and silence about it is remembered for a second: a check may be told of a silence
+// that was found out, by us and late, before it began.
+constexpr Duration kDnsDecided = 3s;
+constexpr Duration kDnsLooksBack = 4s;
+
+std::int64_t number_of(SteadyTime at) {
+  return at.time_since_epoch() / LoopLateness::kWindow;
+}
+
+// How long a phase was allowed to take, how often it waits for the loop, and since when lateness matters to it.
+struct Allowance {
+  Duration time;
+  std::size_t steps;
+  Duration before{};
+};
+
+// Nothing: not a timeout.
+std::optional<Allowance> allowance_of(Cause cause, const core::CheckOptions& options) {
+  switch (cause) {
+    case Cause::DnsTimeout:
+      return Allowance{std::min<Duration>(kDnsDecided, options.timeout), 2, kDnsLooksBack};
+    case Cause::ConnectTimeout:
+      return Allowance{std::min<Duration>(options.connect_timeout, options.timeout), 2};
+    case Cause::TlsTimeout:
+    case Cause::HttpTimeout:
+    case Cause::BodyTimeout:
+      return Allowance{options.timeout, LoopLateness::kStepsMost};
+    default:
+      return std::nullopt;
+  }
+}
+
+// What a connection ends with when the server gave up on a client that did not move.
+bool is_giving_up(const core::ProbeResult& result) {
+  switch (result.cause) {
+    case Cause::ConnectReset:
+    case Cause::TlsHandshake:
+    case Cause::HttpClosed:
+    case Cause::BodyTruncated:
+      return true;
+    case Cause::HttpStatus:
+      return result.http_status == 408;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+void LoopLateness::note(Duration absence, SteadyTime until) {
+  if (absence < 1ms) return;
+  const std::int64_t number = number_of(until);
+  Window& window = windows_[static_cast<std::size_t>(number) % windows_.size()];
+  if (window.number != number) {
+    window = {number, absence, until};
+  } else {
+    window.longest = std::max(window.longest, absence);
+    window.until = until;
+  }
+  last_ = std::max(last_, number);
+}
+
+Duration LoopLateness::cost_since(SteadyTime from, std::size_t steps) const {
+  std::array<Duration, kStepsMost> longest{};  // The largest first.
+  const auto most = static_cast<std::int64_t>(windows_.size());
+  for (std::int64_t n = std::max(number_of(from), last_ - most + 1); n <= last_; ++n) {
+    const Window& window = windows_[static_cast<std::size_t>(n) % windows_.size()];
+    if (window.number != n || window.until < from || window.longest <= longest.back()) continue;
+    longest.back() = window.longest;
+    for (std::size_t i = longest.size() - 1; i > 0 && longest[i] > longest[i - 1]; --i)
+      std::swap(longest[i], longest[i - 1]);
+  }
+  const auto counted = static_cast<std::ptrdiff_t>(std::min(steps, longest.size()));
+  return std::accumulate(longest.begin(), longest.begin() + counted, Duration::zero());
+}
+
+bool is_our_lateness(const core::ProbeResult& result, const core::CheckOptions& options,
+                     const LoopLateness& loop) {
+  if (const auto allowed = allowance_of(result.cause, options)) {
+    const Duration cost = loop.cost_since(result.started - allowed->before, allowed->steps);
+    return cost >= std::max<Duration>(kLeast, allowed->time / kShareOfTimeout);
+  }
+  return is_giving_up(result) &&
+         loop.cost_since(result.started, LoopLateness::kStepsMost) >= kStall;
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/loop_lateness.h - when a lane's loop was late to look at its sockets, and what of a result is
+// ours because of that.
+//
+// A check goes in steps (a name, a connection, a handshake, an answer), and each step waits for the
+// loop once. So lateness costs a check at most as many of the loop's longest absences as it has
+// steps, and a loop that is a fifth of a second late at every turn is as bad as one that stood still
+// once. The answers that wait in the sockets are read before any deadline is looked at
+// (checker/reactor.h), so what is judged here is only what came too late for that.
+//
+// Owns     the longest absence of each tenth of a second, for the last seven minutes.
+// Thread   the lane's.
+// Bounded  kWindows entries, taken in the constructor.
+// Time     steady, passed in.
+// Cost     note: O(1). cost_since: one look at each tenth of a second since then, and only a
+//          failure asks for it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/check_options.h"
+#include "core/clock.h"
+#include "core/probe.h"
+
+namespace watchwheel::app {
+
+class LoopLateness {
+ public:
+  static constexpr core::Duration kWindow = std::chrono::milliseconds{100};
+  // Longer than the longest timeout there is (5 min), so nothing is forgotten that a check saw.
+  static constexpr std::size_t kWindows = 4096;
+  static constexpr std::size_t kStepsMost = 8;
+
+  LoopLateness() : windows_(kWindows) {}
+
+  // The loop was away from its sockets for `absence`, until `until`.
+  void note(core::Duration absence, core::SteadyTime until);
+
+  // The sum of the `steps` (at most kStepsMost) longest absences that ended at `from` or later.
+  [[nodiscard]] core::Duration cost_since(core::SteadyTime from, std::size_t steps) const;
+
+ private:
+  struct Window {
+    std::int64_t number = -1;
+    core::Duration longest{};
+    core::SteadyTime until;
+  };
+  std::vector<Window> windows_;  // By number modulo their count.
+  std::int64_t last_ = -1;
+};
+
+// Whether a failure came about while our own loop was late enough to have brought it about:
+// - a timeout, when the lateness is a fortieth of the time that was allowed (and at least 50 ms);
+// - a lost connection, or a server's "408 Request Timeout", when the loop was away for 2 s: servers
+//   hang up on a client that does not move.
+[[nodiscard]] bool is_our_lateness(const core::ProbeResult& result,
+                                   const core::CheckOptions& options, const LoopLateness& loop);
+
+}  // namespace watchwheel::app

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/loop_lateness.h"
+
+#include <gtest/gtest.h>
+
+namespace watchwheel::app {
+namespace {
+
+using core::Cause;
+using core::Duration;
+using core::SteadyTime;
+using namespace std::chrono_literals;
+
+constexpr SteadyTime kStart{1h};
+
+core::ProbeResult ended(Cause cause, SteadyTime started = kStart) {
+  core::ProbeResult result;
+  result.cause = cause;
+  result.started = started;
+  return result;
+}
+
+core::CheckOptions options(Duration timeout = 10s, Duration connect_timeout = 5s) {
+  core::CheckOptions o;
+  o.timeout = timeout;
+  o.connect_timeout = connect_timeout;
+  return o;
+}
+
+TEST(LoopLateness, SumsTheLongestAbsencesOfACheck) {
+  LoopLateness loop;
+  loop.note(500ms, kStart - 1s);  // Before it.
+  EXPECT_EQ(loop.cost_since(kStart, 8), 0s);
+  for (int i = 1; i <= 20; ++i) loop.note(std::chrono::milliseconds{i}, kStart + i * 200ms);
+  EXPECT_EQ(loop.cost_since(kStart, 1), 20ms);
+  EXPECT_EQ(loop.cost_since(kStart, 3), 57ms);
+  EXPECT_EQ(loop.cost_since(kStart, 8), 132ms);
+  EXPECT_EQ(loop.cost_since(kStart, 100), 132ms);  // No check has more steps than that.
+  EXPECT_EQ(loop.cost_since(kStart - 2s, 1), 500ms);
+  EXPECT_EQ(loop.cost_since(kStart + 5s, 8), 0s);
+}
+
+TEST(LoopLateness, ALaterSmallAbsenceHidesNoLongOne) {
+  LoopLateness loop;
+  loop.note(120s, kStart + 1s);
+  loop.note(300ms, kStart + 2s);
+  EXPECT_EQ(loop.cost_since(kStart, 1), 120s);
+  EXPECT_EQ(loop.cost_since(kStart + 1500ms, 1), 300ms);
+}
+
+TEST(LoopLateness, ForgetsWhatNoCheckCanHaveSeen) {
+  LoopLateness loop;
+  loop.note(1s, kStart);
+  const SteadyTime much_later = kStart + LoopLateness::kWindow * LoopLateness::kWindows + 1s;
+  loop.note(10ms, much_later);
+  EXPECT_EQ(loop.cost_since(kStart, 8), 10ms);
+}
+
+TEST(LoopLateness, ATimeoutIsOursByTheShareOfItsTimeThatWeWereAway) {
+  struct Case {
+    Cause cause;
+    Duration away;
+    bool ours;
+  };
+  const Case cases[] = {{Cause::HttpTimeout, 249ms, false},    {Cause::HttpTimeout, 250ms, true},
+                        {Cause::BodyTimeout, 250ms, true},     {Cause::TlsTimeout, 250ms, true},
+                        {Cause::ConnectTimeout, 124ms, false}, {Cause::ConnectTimeout, 125ms, true},
+                        {Cause::DnsTimeout, 74ms, false},      {Cause::DnsTimeout, 75ms, true},
+                        {Cause::HttpStatus, 1h, false},        {Cause::ConnectRefused, 1h, false},
+                        {Cause::DnsNxdomain, 1h, false},       {Cause::Ok, 1h, false},
+                        {Cause::HttpClosed, 1999ms, false},    {Cause::HttpClosed, 2s, true},
+                        {Cause::ConnectReset, 2s, true},       {Cause::TlsHandshake, 2s, true},
+                        {Cause::BodyTruncated, 2s, true},      {Cause::ConnectReset, 1s, false}};
+  for (const Case& c : cases) {
+    LoopLateness loop;
+    loop.note(c.away, kStart + 3s);
+    EXPECT_EQ(is_our_lateness(ended(c.cause), options(), loop), c.ours)
+        << core::to_string(c.cause) << " away " << core::to_ms(c.away) << " ms";
+  }
+}
+
+// Goal: many small absences are as bad as one long one; a loop that is merely busy is not late.
+TEST(LoopLateness, SmallAbsencesAddUp) {
+  LoopLateness slow;
+  LoopLateness busy;
+  for (SteadyTime at = kStart; at < kStart + 10s; at += 200ms) slow.note(200ms, at);
+  for (SteadyTime at = kStart; at < kStart + 10s; at += 25ms) busy.note(25ms, at);
+  for (const Cause cause : {Cause::DnsTimeout, Cause::ConnectTimeout, Cause::HttpTimeout}) {
+    EXPECT_TRUE(is_our_lateness(ended(cause), options(), slow)) << core::to_string(cause);
+    EXPECT_FALSE(is_our_lateness(ended(cause), options(), busy)) << core::to_string(cause);
+  }
+}
+
+TEST(LoopLateness, AServerThatGaveUpOnUsSaysSoWithAStatus) {
+  LoopLateness loop;
+  loop.note(30s, kStart + 30s);
+  core::ProbeResult result = ended(Cause::HttpStatus);
+  result.http_status = 408;
+  EXPECT_TRUE(is_our_lateness(result, options(), loop));
+  result.http_status = 503;
+  EXPECT_FALSE(is_our_lateness(result, options(), loop));
+}
+
+// Goal: silence about a name that was found out while we were late, and is remembered, is not told of the check that asks next.
+TEST(LoopLateness, ARememberedSilenceIsJudgedByWhenItWasFoundOut) {
+  LoopLateness loop;
+  loop.note(1s, kStart - 500ms);
+  EXPECT_TRUE(is_our_lateness(ended(Cause::DnsTimeout), options(), loop));
+  EXPECT_FALSE(is_our_lateness(ended(Cause::HttpTimeout), options(), loop));
+  EXPECT_FALSE(is_our_lateness(ended(Cause::DnsTimeout, kStart + 10s), options(), loop));
+}
+
+TEST(LoopLateness, AShortTimeoutBearsLess) {
+  LoopLateness loop;
+  loop.note(60ms, kStart + 100ms);
+  EXPECT_TRUE(is_our_lateness(ended(Cause::HttpTimeout), options(1s), loop));
+  EXPECT_FALSE(is_our_lateness(ended(Cause::HttpTimeout), options(10s), loop));
+}
+
+}  // namespace
+}  // namespace watchwheel::app
