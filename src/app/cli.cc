@@ -223,6 +223,9 @@ class CommandLine {
     app.add_option("--config", into, std::string(kConfigHelp))
         ->check(CLI::Validator(nonempty, "FILE"));
   }
+  static void add_quiet(CLI::App& app, bool& into) {
+    app.add_flag("-q,--quiet", into, "no progress bar");
+  }
   static std::string nonempty(std::string& text) {
     return text.empty() ? "a file name is needed" : "";
   }
@@ -289,6 +292,7 @@ class CommandLine {
         ->transform(CLI::CheckedTransformer(formats()));
     app.add_flag("--strict", args->strict, "write nothing when one line is bad");
     app.add_flag("--dry-run", args->dry_run, "judge the list and write nothing");
+    add_quiet(app, args->quiet);
     add_config(app, args->config);
   }
 
@@ -301,6 +305,7 @@ class CommandLine {
                    "only up, seems_down, down, unknown, maintenance or paused ones");
     app.add_option("--limit", args->limit, "at most so many (default: all)")
         ->check(CLI::PositiveNumber);
+    add_quiet(app, args->quiet);
     add_config(app, args->config);
   }
 
@@ -369,6 +374,7 @@ class CommandLine {
                         export_sites);
     app.add_option("--format", args->format, "csv (default) or jsonl")
         ->transform(CLI::CheckedTransformer(formats()));
+    add_quiet(app, args->quiet);
     add_config(app, args->config);
   }
 
@@ -393,6 +399,7 @@ class CommandLine {
         add(app_, "migrate", "bring the store's schema to this version", args, migrate_store);
     app.add_flag("--dry-run", args->dry_run, "only say what would be done");
     app.add_flag("--json", args->json, "one JSON document");
+    add_quiet(app, args->quiet);
     add_config(app, args->config);
   }
 

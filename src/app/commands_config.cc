@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/progress_bar.h"
+
 namespace watchwheel::app {
 namespace {
 
@@ -72,7 +74,15 @@ int migrate_store(const MigrateArgs& args, Io& io) {
   if (!config) return kExitTrouble;
   const auto store = db::open_store(config->store.url);
   if (!store) return fail(io, store.error());
-  const auto report = (*store)->migrate(args.dry_run);
+  const core::SystemClock clock;
+  // One step may take minutes and tells nothing meanwhile: the line stands there from its beginning.
+  ProgressStyle style = progress_for(io, !args.quiet && !args.json, false, "migrating", "steps");
+  style.after = core::Duration::zero();
+  ProgressBar bar(io.err, style, clock);
+  const auto report = (*store)->migrate(args.dry_run, [&](std::size_t done, std::size_t steps) {
+    bar.update(done, share_of(done, steps));
+  });
+  bar.clear();
   if (!report) return fail(io, report.error());
   if (args.json) {
     Json applied = Json::array();

@@ -19,6 +19,7 @@ struct MigrateArgs {
   std::string config;
   bool dry_run = false;
   bool json = false;
+  bool quiet = false;  // No progress bar.
 };
 [[nodiscard]] int migrate_store(const MigrateArgs& args, Io& io);
 

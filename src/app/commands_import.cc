@@ -10,8 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <istream>
+#include <system_error>
 #include <utility>
 
+#include "app/progress_bar.h"
 #include "app/site_import.h"
 
 namespace watchwheel::app {
@@ -45,10 +47,21 @@ class ListInput {
     file_.open(file, std::ios::in | std::ios::binary);
     if (!file_) return unreadable(file, std::strerror(errno));
     stream_ = &file_;
+    std::error_code none;  // A pipe has no size.
+    if (std::filesystem::is_regular_file(file, none)) {
+      bytes_ = std::filesystem::file_size(file, none);
+      if (none) bytes_ = 0;
+    }
     return {};
   }
 
   [[nodiscard]] std::istream& stream() { return *stream_; }
+  // How much of it was read; nothing where nobody knows how long it is.
+  [[nodiscard]] std::optional<double> share() {
+    if (bytes_ == 0) return std::nullopt;
+    const std::streamoff at = file_.tellg();
+    return at < 0 ? 1.0 : static_cast<double>(at) / static_cast<double>(bytes_);
+  }
   void rewind() {
     stream_->clear();
     stream_->seekg(0);
@@ -64,8 +77,10 @@ class ListInput {
     file_.open(path, std::ios::in | std::ios::out | std::ios::binary);
     ::unlink(path.c_str());
     std::array<char, 65536> chunk{};
-    while (in.read(chunk.data(), chunk.size()), in.gcount() > 0)
+    while (in.read(chunk.data(), chunk.size()), in.gcount() > 0) {
       file_.write(chunk.data(), in.gcount());
+      bytes_ += static_cast<std::uintmax_t>(in.gcount());
+    }
     if (!file_.flush())
       return unreadable("-", "the temporary file cannot be written; is the disk full?");
     stream_ = &file_;
@@ -75,6 +90,7 @@ class ListInput {
 
   std::fstream file_;
   std::istream* stream_ = nullptr;
+  std::uintmax_t bytes_ = 0;  // 0: nobody knows.
 };
 
 void print_summary(const ImportCounts& counts, bool dry_run, std::ostream& out) {
@@ -107,8 +123,14 @@ class ImportCommand {
   // --strict: reads the whole list before the store is touched.
   int judge_all() {
     ProblemPrinter printer(io_.err);
-    SiteImport judging(nullptr, args_.file, [&](const Problem& p) { printer.print(p); });
-    if (auto done = read(judging); !done) return fail(io_, done.error());
+    ProgressBar bar(io_.err, progress_for(io_, !args_.quiet, false, "reading", "sites"), clock_);
+    SiteImport judging(nullptr, args_.file, [&](const Problem& p) {
+      bar.clear();
+      printer.print(p);
+    });
+    const auto done = read(judging, bar);
+    bar.clear();
+    if (!done) return fail(io_, done.error());
     printer.finish();
     const ImportCounts& counts = judging.counts();
     if (counts.rejected == 0 && !counts.unreadable) return kExitOk;
@@ -127,8 +149,16 @@ class ImportCommand {
 
   int pass(db::SiteCatalog* catalog) {
     ProblemPrinter printer(io_.err);
-    SiteImport import(catalog, args_.file, [&](const Problem& p) { printer.print(p); });
-    const auto done = read(import);
+    ProgressBar bar(
+        io_.err,
+        progress_for(io_, !args_.quiet, false, catalog == nullptr ? "reading" : "importing", "sites"),
+        clock_);
+    SiteImport import(catalog, args_.file, [&](const Problem& p) {
+      bar.clear();
+      printer.print(p);
+    });
+    const auto done = read(import, bar);
+    bar.clear();
     printer.finish();
     const ImportCounts& counts = import.counts();
     if (!done) {
@@ -142,10 +172,11 @@ class ImportCommand {
     return counts.rejected == 0 && !counts.unreadable ? kExitOk : kExitBad;
   }
 
-  core::Result<void> read(SiteImport& import) {
+  core::Result<void> read(SiteImport& import, ProgressBar& bar) {
     const auto reader =
         make_site_reader(format_of(args_), input_.stream(), args_.file, config_.checks);
-    if (auto done = import.run(*reader); !done) return done;
+    const auto progress = [&] { bar.update(import.counts().rows, input_.share()); };
+    if (auto done = import.run(*reader, progress); !done) return done;
     if (input_.stream().bad()) return unreadable(args_.file, "the reading failed half-way");
     return {};
   }
@@ -153,6 +184,7 @@ class ImportCommand {
   const ImportArgs& args_;
   const Config& config_;
   Io& io_;
+  const core::SystemClock clock_;
   ListInput input_;
 };
 
@@ -172,6 +204,10 @@ int export_sites(const ExportArgs& args, Io& io) {
   const auto catalog = (*store)->make_site_catalog();
   if (!catalog) return fail(io, catalog.error());
   if (args.format == ListFormat::Csv) write_csv_header(io.out);
+  const core::SystemClock clock;
+  ProgressBar bar(io.err, progress_for(io, !args.quiet, true, "exporting", "sites"), clock);
+  const auto all = (*catalog)->count();
+  std::uint64_t written = 0;
   core::SiteId after;
   for (;;) {
     const auto page = (*catalog)->list({}, after, kExportPage);
@@ -183,6 +219,8 @@ int export_sites(const ExportArgs& args, Io& io) {
         io.out << site_jsonl(site.record) << "\n";
       }
     }
+    written += page->size();
+    bar.update(written, share_of(written, all ? *all : 0));
     if (page->size() < kExportPage || !io.out) return kExitOk;
     after = page->back().record.id;
   }

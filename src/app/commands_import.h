@@ -16,6 +16,7 @@ struct ImportArgs {
       format;  // Nothing: by the file's name; JSON lines for .jsonl, .ndjson and .json, else CSV.
   bool strict = false;  // All or nothing: the whole list is judged before anything is written.
   bool dry_run = false;
+  bool quiet = false;  // No progress bar.
   std::string config;
 };
 // kExitOk when every row went in, kExitBad when one was rejected, kExitTrouble when the store or the file failed.
@@ -23,6 +24,7 @@ struct ImportArgs {
 
 struct ExportArgs {
   ListFormat format = ListFormat::Csv;
+  bool quiet = false;  // No progress bar.
   std::string config;
 };
 // The whole list; `sites import` reads it back to the same sites.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/progress_bar.h"
 #include "app/site_fields.h"
 #include "app/site_list.h"
 #include "core/units.h"
@@ -149,6 +150,14 @@ int list_sites(const ListArgs& args, Io& io) {
   const auto open = open_catalog(args.config, io, status);
   if (!open) return status;
   std::size_t left = args.limit == 0 ? SIZE_MAX : args.limit;
+  const core::SystemClock clock;
+  ProgressBar bar(io.err, progress_for(io, !args.quiet && !args.json, true, "listing", "sites"), clock);
+  // How many a filter lets through nobody knows beforehand.
+  std::uint64_t all = 0;
+  if (!filter.tag && !filter.state) {
+    if (const auto count = open->catalog->count()) all = std::min<std::uint64_t>(*count, left);
+  }
+  std::uint64_t written = 0;
   core::SiteId after;
   while (left > 0 && io.out) {
     const std::size_t wanted = std::min(left, kListPage);
@@ -156,6 +165,8 @@ int list_sites(const ListArgs& args, Io& io) {
     if (!page) return fail(io, page.error());
     for (const db::SiteView& site : *page)
       io.out << (args.json ? view_json(site) : view_text(site)) << "\n";
+    written += page->size();
+    bar.update(written, share_of(written, all));
     if (page->size() < wanted) break;
     left -= page->size();
     after = page->back().record.id;

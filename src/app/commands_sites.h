@@ -18,6 +18,7 @@ struct ListArgs {
   std::string state;      // "": any.
   std::size_t limit = 0;  // 0: all.
   bool json = false;      // One document a line.
+  bool quiet = false;     // No progress bar.
   std::string config;
 };
 [[nodiscard]] int list_sites(const ListArgs& args, Io& io);

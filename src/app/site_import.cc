@@ -20,9 +20,10 @@ SiteImport::SiteImport(db::SiteCatalog* catalog, std::string file,
                        std::function<void(const Problem&)> report)
     : catalog_(catalog), file_(std::move(file)), report_(std::move(report)) {}
 
-core::Result<void> SiteImport::run(SiteReader& reader) {
+core::Result<void> SiteImport::run(SiteReader& reader, const std::function<void()>& progress) {
   SiteRow row;
-  while (reader.next(row)) {
+  for (std::size_t read = 1; reader.next(row); ++read) {
+    if (progress && read % kImportProgressRows == 0) progress();
     if (auto taken = take(std::move(row)); !taken) return taken;
   }
   return flush();

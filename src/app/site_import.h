@@ -20,6 +20,7 @@
 namespace watchwheel::app {
 
 inline constexpr std::size_t kImportBatchRows = 2000;
+inline constexpr std::size_t kImportProgressRows = 250;
 inline constexpr std::size_t kImportBatchBytes = 4 * 1024 * 1024;
 
 struct ImportCounts {
@@ -37,7 +38,9 @@ class SiteImport {
   SiteImport(db::SiteCatalog* catalog, std::string file,
              std::function<void(const Problem&)> report);
 
-  [[nodiscard]] core::Result<void> run(SiteReader& reader);
+  // `progress` is called every some hundred rows.
+  [[nodiscard]] core::Result<void> run(SiteReader& reader,
+                                       const std::function<void()>& progress = {});
   [[nodiscard]] const ImportCounts& counts() const { return counts_; }
 
  private:

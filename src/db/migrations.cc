@@ -56,7 +56,7 @@ core::Result<std::uint32_t> schema_version(Connection& connection) {
 }
 
 core::Result<MigrationReport> migrate(Connection& connection, const std::vector<SchemaStep>& steps,
-                                      bool dry_run) {
+                                      bool dry_run, const MigrationWatch& watch) {
   ENSURE(!steps.empty(), "there is no schema to migrate to");
   core::Result<std::uint32_t> found = schema_version(connection);
   if (!found) return found.error();
@@ -66,6 +66,7 @@ core::Result<MigrationReport> migrate(Connection& connection, const std::vector<
   for (const SchemaStep& step : steps) {
     if (step.version <= *found) continue;
     ENSURE(step.version == report.after + 1, "migrations are numbered without gaps");
+    if (watch) watch(report.after - report.before, steps.back().version - report.before);
     core::Result<bool> applied = dry_run ? core::Result<bool>(true) : apply(connection, step);
     if (!applied) return applied.error();
     report.after = step.version;

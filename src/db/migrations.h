@@ -31,7 +31,8 @@ struct SchemaStep {
 // Brings the schema to the last of `steps`. Invalid when it is newer already.
 [[nodiscard]] core::Result<MigrationReport> migrate(Connection& connection,
                                                     const std::vector<SchemaStep>& steps,
-                                                    bool dry_run);
+                                                    bool dry_run,
+                                                    const MigrationWatch& watch = {});
 
 // Invalid, naming the remedy, unless the schema is that of the last of schema_steps().
 [[nodiscard]] core::Result<void> check_schema(Connection& connection);

@@ -70,12 +70,13 @@ core::Result<std::unique_ptr<Store>> SqliteStore::open(std::string path) {
   return std::unique_ptr<Store>(new SqliteStore(std::move(path)));
 }
 
-core::Result<MigrationReport> SqliteStore::migrate(bool dry_run) {
+core::Result<MigrationReport> SqliteStore::migrate(bool dry_run,
+                                                   const MigrationWatch& watch) {
   core::Result<std::unique_ptr<Connection>> connection =
       Connection::open({.path = path_, .durability = Durability::OnDisk});
   if (!connection) return connection.error();
   Connection& db = **connection;
-  core::Result<MigrationReport> report = db::migrate(db, schema_steps(), dry_run);
+  core::Result<MigrationReport> report = db::migrate(db, schema_steps(), dry_run, watch);
   if (!report || dry_run) return report;
 
   core::Result<Transaction> transaction = Transaction::write(db);

@@ -16,7 +16,8 @@ class SqliteStore final : public Store {
   // Opens or creates the file, so that what is wrong with it is told now.
   [[nodiscard]] static core::Result<std::unique_ptr<Store>> open(std::string path);
 
-  [[nodiscard]] core::Result<MigrationReport> migrate(bool dry_run) override;
+  [[nodiscard]] core::Result<MigrationReport> migrate(
+      bool dry_run, const MigrationWatch& watch) override;
   [[nodiscard]] core::Result<void> check_schema() override;
 
   [[nodiscard]] core::Result<std::unique_ptr<SiteFeed>> make_site_feed() override;

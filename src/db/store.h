@@ -8,7 +8,9 @@
 // Fails    core::Error naming the URL (without password), what went wrong and what would help.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,13 +38,17 @@ struct MigrationReport {
   std::vector<Migration> applied;  // In a dry run: what would be applied.
 };
 
+// Told before each step, which may take long on a large store: how many of how many are done.
+using MigrationWatch = std::function<void(std::size_t done, std::size_t steps)>;
+
 class Store : core::Pinned {
  public:
   virtual ~Store() = default;
 
   // Brings the schema to this version. Refuses (Invalid) a schema newer than this version. Safe to
   // run twice, and from two processes at once.
-  [[nodiscard]] virtual core::Result<MigrationReport> migrate(bool dry_run) = 0;
+  [[nodiscard]] virtual core::Result<MigrationReport> migrate(
+      bool dry_run, const MigrationWatch& watch = {}) = 0;
   // Invalid, naming `watchwheel migrate`, unless the schema is this version's.
   [[nodiscard]] virtual core::Result<void> check_schema() = 0;
 

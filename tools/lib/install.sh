@@ -88,9 +88,23 @@ build_jobs() {
   echo $((cores < by_memory ? cores : by_memory))
 }
 
+# show_build LOG: how far ninja is, on one line of a terminal's standard error, until it is stopped or the script has ended.
+show_build() {
+  local begin=$SECONDS at done all left
+  while kill -0 "$$" 2>/dev/null; do
+    at=$(tail -c 4096 "$1" 2>/dev/null | grep -oE '^\[[0-9]+/[0-9]+\]' | tail -n 1 | tr -d '[]') || true
+    if [ -n "$at" ]; then
+      done=${at%/*} all=${at#*/}
+      left=$(((SECONDS - begin) * (all - done) / (done > 0 ? done : 1)))
+      printf '\r%s of %s steps, %d s so far, about %d s left\033[K' "$done" "$all" $((SECONDS - begin)) "$left" >&2
+    fi
+    sleep 0.5
+  done
+}
+
 # build PRESET [TARGET...]: everything, or the targets. Quiet unless it fails.
 build() {
-  local preset=$1 log
+  local preset=$1 log shower='' status=0
   shift
   log="$ROOT/build/$preset.log"
   mkdir -p "$ROOT/build"
@@ -100,7 +114,17 @@ build() {
     tail -n 40 "$log" >&2
     die "configuring failed; the whole output is in $log"
   fi
-  if ! (cd "$ROOT" && cmake --build --preset "$preset" -j "$(build_jobs)" ${1:+--target "$@"} >>"$log" 2>&1); then
+  if [ -t 2 ]; then
+    show_build "$log" &
+    shower=$!
+  fi
+  (cd "$ROOT" && cmake --build --preset "$preset" -j "$(build_jobs)" ${1:+--target "$@"} >>"$log" 2>&1) || status=$?
+  if [ -n "$shower" ]; then
+    kill "$shower" 2>/dev/null || true
+    wait "$shower" 2>/dev/null || true
+    printf '\r\033[K' >&2
+  fi
+  if [ "$status" -ne 0 ]; then
     grep -nE '(error|undefined symbol|undefined reference)[: ]|^FAILED' "$log" | head -n 40 >&2 || true
     tail -n 20 "$log" >&2
     die "the build failed; the whole output is in $log"

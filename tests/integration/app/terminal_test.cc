@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -141,6 +142,50 @@ TEST_F(Watching, WithoutATerminalALineIsAppendedForEachLook) {
   EXPECT_EQ(nobody.status, 3);
   EXPECT_THAT(nobody.out, HasSubstr("not reachable since"));
   EXPECT_EQ(testing::run_program(watch({"--every", "1ms"})).status, 2);
+}
+
+// 100,000 rows take long enough to be seen anywhere: the line comes after 300 ms.
+std::string many_sites() {
+  std::string csv = "url,name\n";
+  for (int i = 0; i < 100'000; ++i)
+    csv += "http://s" + std::to_string(i) + ".example/," + std::string(40, 'n') + "\n";
+  return csv;
+}
+
+TEST_F(Watching, LongCommandsShowHowFarTheyAreOnATerminalAndTakeTheLineAway) {
+  const std::string list = dir_.write("s.csv", many_sites());
+  const PseudoTerminal::Settings plain{.out_file = {}, .environment = {"TERM=xterm", "LC_ALL=C"}};
+  PseudoTerminal import({kBinary, "sites", "import", list, "--config", config_}, plain);
+  EXPECT_EQ(import.wait(120s), 0);
+  EXPECT_THAT(import.seen(), AllOf(HasSubstr("\rimporting  "), HasSubstr(" sites, "),
+                                   HasSubstr("/s, "), HasSubstr(" left\x1b[K")));
+  EXPECT_THAT(import.seen(), HasSubstr("\r\x1b[Kimported 100000 (added 100000"));
+
+  // Where the results go to the terminal themselves there is no line among them.
+  PseudoTerminal shown({kBinary, "sites", "export", "--config", config_}, plain);
+  EXPECT_EQ(shown.wait(120s), 0);
+  EXPECT_THAT(shown.seen(), AllOf(HasSubstr("s99999.example"), Not(HasSubstr("exporting"))));
+
+  const testing::Finished piped =
+      testing::run_program({kBinary, "sites", "import", list, "--config", config_});
+  EXPECT_EQ(piped.status, 0);
+  EXPECT_EQ(piped.err, "");
+
+  PseudoTerminal quiet({kBinary, "sites", "import", list, "--quiet", "--config", config_}, plain);
+  EXPECT_EQ(quiet.wait(120s), 0);
+  EXPECT_THAT(quiet.seen(), Not(HasSubstr("importing")));
+}
+
+TEST_F(Watching, AMigrationShowsItsSteps) {
+  PseudoTerminal migrating(
+      {kBinary, "migrate", "--config", config_},
+      {.out_file = dir_.file("out"), .environment = {"TERM=xterm", "LC_ALL=C"}});
+  EXPECT_EQ(migrating.wait(), 0);
+  EXPECT_THAT(migrating.seen(), AllOf(HasSubstr("\rmigrating  ......"), HasSubstr("0 steps")));
+  EXPECT_TRUE(migrating.seen().ends_with("\r\x1b[K")) << migrating.seen();
+  std::ifstream out(dir_.file("out"));
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(out), {}),
+              HasSubstr("schema version 0 -> "));
 }
 
 }  // namespace
