@@ -11,42 +11,16 @@
 #include <thread>
 #include <utility>
 
-#include "core/hash.h"
-
 namespace watchwheel::app {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kPage = 2000;
-constexpr core::Duration kPollEvery = 1s;
 constexpr core::Duration kBackoffMax = 5s;
-// A re-read after a reload: 2,000 sites each 50 ms is 40,000 a second, a million in 25 s, and no
-// lane sees a burst.
-constexpr core::Duration kRereadPause = 50ms;
+// A row of the first count is an id and a URL.
+constexpr std::size_t kUrlPage = 10'000;
 
 }  // namespace
-
-std::string host_of(std::string_view url) {
-  if (const auto scheme = url.find("://"); scheme != std::string_view::npos)
-    url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find_first_of("/?#"));
-  if (const auto at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
-  if (url.starts_with('[')) {
-    url = url.substr(0, url.find(']'));
-  } else {
-    url = url.substr(0, url.find(':'));
-  }
-  std::string host(url);
-  std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-  });
-  return host;
-}
-
-std::size_t lane_of(std::string_view url, std::size_t lanes) {
-  return lanes == 1 ? 0 : static_cast<std::size_t>(core::stable_hash(host_of(url)) % lanes);
-}
 
 // ---- Options ----
 
@@ -94,13 +68,15 @@ void OptionInterner::drop_unused() {
 
 struct Feeder::Parts {
   Parts(const FeederSettings& initial, std::unique_ptr<db::SiteFeed> site_feed,
-        std::vector<LaneInbox> inboxes, const core::Clock& time, Log& lines)
+        std::vector<LaneInbox> inboxes, const core::Clock& time, Log& lines, FeederPace how)
       : feed(std::move(site_feed)),
         lanes(std::move(inboxes)),
         clock(time),
         log(lines),
+        pace(how),
         settings(initial),
-        options(initial.defaults) {}
+        options(initial.defaults),
+        spread(lanes.size()) {}
 
   struct Retune {
     FeederSettings settings;
@@ -111,9 +87,18 @@ struct Feeder::Parts {
   std::vector<LaneInbox> lanes;
   const core::Clock& clock;
   Log& log;
+  const FeederPace pace;
   FeederSettings settings;
   OptionInterner options;
+  LaneSpread spread;
+  core::SiteId highest;  // Of all sites counted: one above it is new. Ids are never given again.
   core::ChangeSeq seen;
+  core::SteadyTime poll_at;  // When changes are asked for next.
+  // A re-read under way: the last id that was sent, and when it goes on.
+  std::optional<core::SiteId> reread_after;
+  core::SiteId reread_until;  // What is newer comes as a change, with the new defaults.
+  core::SteadyTime reread_at;
+  core::SteadyTime reread_since;
   FeederStats stats;
 
   std::mutex mutex;
@@ -124,11 +109,18 @@ struct Feeder::Parts {
 
   void loop() noexcept;
   bool load();
-  bool read_pages(bool first_load);
+  bool newest_change();
+  bool count_hosts();
+  bool send_all();
+  bool send_orphans();
+  void put_in_force(const Retune& retune);
+  void send_again();
   void follow_changes();
+  void note_new(const core::KnownSite& site);
   void send_site(const core::KnownSite& site, bool tell_others);
   void send_removed(const core::KnownSite& site);
   void send(std::size_t lane, LaneMessage&& message);
+  void wake_all();
   bool pause(core::Duration how_long);
   bool told_to_stop();
   std::optional<Retune> take_retune();
@@ -190,7 +182,7 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
                          site.record.id.value, message.problem));
     message.options = options.rejected(message.problem);
   }
-  const std::size_t home = lane_of(site.record.url, lanes.size());
+  const std::size_t home = spread.lane_of(site.record.url, site.record.id);
   if (tell_others) {
     for (std::size_t other = 0; other < lanes.size(); ++other) {
       if (other == home) continue;
@@ -211,20 +203,60 @@ void Feeder::Parts::send_removed(const core::KnownSite& site) {
                          site.record.id.value, site.problem,
                          site.open_event ? "event_ended" : "event_left_open"));
   }
+  const std::size_t home = spread.lane_of(site.record.url, site.record.id);
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage message;
     message.kind = LaneMessage::Kind::Remove;
     message.id = site.record.id;
-    if (lane == lane_of(site.record.url, lanes.size())) message.open_event = site.open_event;
+    if (lane == home) message.open_event = site.open_event;
     send(lane, std::move(message));
   }
 }
 
-bool Feeder::Parts::read_pages(bool first_load) {
+void Feeder::Parts::wake_all() {
+  for (LaneInbox& lane : lanes) lane.wake();
+}
+
+// ---- All of them, at start. Each step returns false when told to stop before it was done. ----
+
+bool Feeder::Parts::newest_change() {
+  core::Duration backoff = 100ms;
+  for (;;) {
+    const auto newest = feed->newest_change();
+    if (newest) {
+      seen = *newest;
+      return true;
+    }
+    if (failed("newest_change", newest.error(), backoff)) return false;
+  }
+}
+
+// Before the first site is sent, so that each finds its lane by the same rule. See lane_spread.h.
+bool Feeder::Parts::count_hosts() {
+  core::Duration backoff = 100ms;
+  while (lanes.size() > 1) {
+    const auto page = feed->urls(highest, kUrlPage);
+    if (!page) {
+      if (failed("urls", page.error(), backoff)) return false;
+      continue;
+    }
+    backoff = 100ms;
+    for (const db::SiteUrl& site : *page) {
+      spread.count(site.url);
+      highest = site.id;
+    }
+    if (told_to_stop()) return false;
+    if (page->size() < kUrlPage) break;
+  }
+  spread.begin();
+  return true;
+}
+
+bool Feeder::Parts::send_all() {
   core::Duration backoff = 100ms;
   core::SiteId after{0};
   for (;;) {
-    auto page = feed->load(after, kPage);
+    auto page = feed->load(after, pace.page);
     if (!page) {
       if (failed("load", page.error(), backoff)) return false;
       continue;
@@ -232,98 +264,138 @@ bool Feeder::Parts::read_pages(bool first_load) {
     backoff = 100ms;
     for (const core::KnownSite& site : page->sites) {
       send_site(site, false);
-      if (first_load) stats.sites_loaded.add();
+      stats.sites_loaded.add();
     }
     if (told_to_stop()) return false;
+    if (!page->sites.empty()) highest = std::max(highest, page->sites.back().record.id);
     if (page->last) return true;
     after = page->sites.back().record.id;
-    if (!first_load && pause(kRereadPause)) return false;
   }
 }
 
-// False: told to stop before it was done.
-bool Feeder::Parts::load() {
+bool Feeder::Parts::send_orphans() {
   core::Duration backoff = 100ms;
-  for (
-      ;
-      ;) {  // First the sequence, then the sites: a change in between comes twice, which is harmless; never not at all.
-    auto newest = feed->newest_change();
-    if (newest) {
-      seen = *newest;
-      break;
-    }
-    if (failed("newest_change", newest.error(), backoff)) return false;
-  }
-  if (!read_pages(true)) return false;
   core::SiteId after{0};
   for (;;) {
-    auto orphans = feed->removed_with_open_event(kPage, after);
+    auto orphans = feed->removed_with_open_event(pace.page, after);
     if (!orphans) {
       if (failed("removed_with_open_event", orphans.error(), backoff)) return false;
       continue;
     }
     for (const core::KnownSite& site : *orphans) send_removed(site);
-    if (orphans->size() < kPage) break;
+    if (orphans->size() < pace.page) return true;
     after = orphans->back().record.id;
   }
+}
+
+// First the sequence, then the sites: a change in between comes twice, which is harmless; never not at all.
+bool Feeder::Parts::load() {
+  if (!newest_change() || !count_hosts() || !send_all() || !send_orphans()) return false;
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage loaded;
     loaded.kind = LaneMessage::Kind::Loaded;
     send(lane, std::move(loaded));
-    lanes[lane].wake();
   }
+  wake_all();
   stats.load_sent.store(true);
   return true;
 }
 
+// ---- Afterwards: a page of changes and a page of a re-read in turns ----
+
+// A site that the store did not have before. Edits are not counted: many edits of few sites would make their host look heavy.
+void Feeder::Parts::note_new(const core::KnownSite& site) {
+  if (site.record.id <= highest) return;
+  highest = site.record.id;
+  spread.count(site.record.url);
+}
+
+// A page. When it was full, the next one is due at once.
 void Feeder::Parts::follow_changes() {
-  for (;;) {
-    auto page = feed->changes(seen, kPage);
-    if (!page) {
-      core::Duration backoff = 1s;
-      (void)failed("changes", page.error(),
-                   backoff);  // Asked again at the next poll, whether it paused for long or not.
-      return;
-    }
-    for (const db::SiteChange& change : *page) {
-      change.removed ? send_removed(change.known) : send_site(change.known, lanes.size() > 1);
-      seen = change.seq;
-      stats.changes.add();
-    }
-    for (LaneInbox& lane : lanes) {
-      if (!page->empty()) lane.wake();
-    }
-    if (page->size() < kPage || told_to_stop()) return;
+  poll_at = clock.steady() + pace.poll_every;
+  auto page = feed->changes(seen, pace.page);
+  if (!page) {
+    core::Duration backoff = 1s;
+    (void)failed("changes", page.error(),
+                 backoff);  // Asked again at the next poll, whether it paused for long or not.
+    return;
   }
+  if (page->empty()) return;
+  for (const db::SiteChange& change : *page) {
+    if (change.removed) {
+      send_removed(change.known);
+    } else {
+      note_new(change.known);
+      send_site(change.known, lanes.size() > 1);
+    }
+    seen = change.seq;
+    stats.changes.add();
+  }
+  wake_all();
+  if (page->size() >= pace.page) poll_at = clock.steady();
+}
+
+void Feeder::Parts::put_in_force(const Retune& retune) {
+  const bool same = retune.settings.defaults == settings.defaults &&
+                    retune.settings.interval == settings.interval;
+  settings = retune.settings;
+  options.set_defaults(settings.defaults);
+  for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
+    LaneMessage tune;
+    tune.kind = LaneMessage::Kind::Tune;
+    tune.tuning = retune.tuning;
+    send(lane, std::move(tune));
+  }
+  wake_all();
+  if (same) return;
+  reread_after = core::SiteId{0};
+  reread_until = highest;
+  reread_at = reread_since = clock.steady();
+}
+
+// A page of the re-read.
+void Feeder::Parts::send_again() {
+  reread_at = clock.steady() + pace.reread_pause;
+  auto page = feed->load(*reread_after, pace.page);
+  if (!page) {
+    core::Duration backoff = 1s;
+    (void)failed("load", page.error(), backoff);  // Asked again.
+    return;
+  }
+  for (const core::KnownSite& site : page->sites) send_site(site, spread.is_late(site.record.url));
+  wake_all();
+  if (!page->last && page->sites.back().record.id < reread_until) {
+    reread_after = page->sites.back().record.id;
+    return;
+  }
+  reread_after.reset();
+  stats.rereads.add();
+  log.info(fmt::format("sites_read_again took_s={:.3f}",
+                       core::to_seconds(clock.steady() - reread_since)));
 }
 
 void Feeder::Parts::loop() noexcept {
   pthread_setname_np(pthread_self(), "feeder");
   const core::SteadyTime began = clock.steady();
   if (!load()) return;
-  log.info(fmt::format("sites_loaded sites={} took_s={:.3f}", stats.sites_loaded.value(),
-                       core::to_seconds(clock.steady() - began)));
-  while (!pause(kPollEvery)) {
-    if (auto retune = take_retune()) {
-      const bool same = retune->settings.defaults == settings.defaults &&
-                        retune->settings.interval == settings.interval;
-      settings = retune->settings;
-      options.set_defaults(settings.defaults);
-      for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
-        LaneMessage tune;
-        tune.kind = LaneMessage::Kind::Tune;
-        tune.tuning = retune->tuning;
-        send(lane, std::move(tune));
-      }
-      if (!same && !read_pages(false)) return;
-    }
-    follow_changes();
+  log.info(fmt::format("sites_loaded sites={} took_s={:.3f} lanes={} heavy_hosts={}",
+                       stats.sites_loaded.value(), core::to_seconds(clock.steady() - began),
+                       lanes.size(), spread.heavy_hosts()));
+  poll_at = clock.steady() + pace.poll_every;
+  for (;;) {
+    const core::SteadyTime next = reread_after ? std::min(poll_at, reread_at) : poll_at;
+    const core::SteadyTime now = clock.steady();
+    if (next > now ? pause(next - now) : told_to_stop()) return;
+    if (const auto retune = take_retune()) put_in_force(*retune);
+    if (reread_after && clock.steady() >= reread_at) send_again();
+    if (clock.steady() >= poll_at) follow_changes();
   }
 }
 
 Feeder::Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed,
-               std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log)
-    : parts_(std::make_unique<Parts>(settings, std::move(feed), std::move(lanes), clock, log)) {}
+               std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log, FeederPace pace)
+    : parts_(
+          std::make_unique<Parts>(settings, std::move(feed), std::move(lanes), clock, log, pace)) {}
 
 Feeder::~Feeder() {
   stop();

@@ -5,15 +5,15 @@
 // Owns     the thread ("feeder"), the store's feed, and the interned check options.
 // Thread   start(), stop(), retune(): the engine's. stats(): any.
 // Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so
-//          that a load of millions takes no memory of its own. Changes: at most 2,000 a page, page
-//          after page until there are none.
-// Time     changes are asked for once a second.
+//          that a load of millions takes no memory of its own but what LaneSpread counts with.
+// Time     changes are asked for once a second, and page after page while there are more. A re-read
+//          after a reload takes its pages in between: neither waits for the end of the other.
 // Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was
 //          sent stays in force.
 //
-// A site belongs to the lane of its host's hash, so that a name is resolved and cached in one lane.
-// When a change moves a site to another host, the other lanes are told to leave it: nobody has to
-// remember where each site went.
+// Which lane a site belongs to: see lane_spread.h. With every change the other lanes are told to
+// leave the site, so that one that moves to another host is in one lane, and nobody has to remember
+// where each site went.
 #pragma once
 
 #include <atomic>
@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "app/lane_ports.h"
+#include "app/lane_spread.h"
 #include "app/log.h"
 #include "core/clock.h"
 #include "core/stats.h"
@@ -33,15 +34,11 @@
 
 namespace watchwheel::app {
 
-// The part of a URL that names the host, lower case, for spreading only: what is no URL gives some
-// text, always the same.
-[[nodiscard]] std::string host_of(std::string_view url);
-[[nodiscard]] std::size_t lane_of(std::string_view url, std::size_t lanes);
-
 struct FeederStats {
   core::Counter sites_loaded;
   core::Counter changes;
-  core::Counter errors;  // Calls of the store that failed.
+  core::Counter rereads;  // Of the whole list, after new defaults; counted when through.
+  core::Counter errors;   // Calls of the store that failed.
   // Sites whose stored options do not fit, or whose row cannot be read. They are not asked (target_invalid, with the reason) and
   // turn unknown: asked in a way nobody wanted, something false could be told about them.
   core::Counter options_rejected;
@@ -82,15 +79,23 @@ struct FeederSettings {
   core::Duration interval{};  // Of sites that set none.
 };
 
+struct FeederPace {
+  core::Duration poll_every = std::chrono::seconds{1};
+  // A re-read after a reload: 2,000 sites each 50 ms is 40,000 a second, a million in 25 s, and no
+  // lane sees a burst.
+  core::Duration reread_pause = std::chrono::milliseconds{50};
+  std::size_t page = 2000;
+};
+
 class Feeder : core::Pinned {
  public:
   Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed,
-         std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log);
+         std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log, FeederPace pace = {});
   ~Feeder();
 
   void start();
   // New defaults: the site list is read again, page by page at a bounded rate, and each lane keeps
-  // what has not changed.
+  // what has not changed. Others while that goes on: it begins again.
   void retune(const FeederSettings& settings, std::shared_ptr<const LaneTuning> tuning);
   void stop();
 

@@ -101,12 +101,47 @@ ALTER TABLE site_state ADD COLUMN cert_sha256 TEXT;
 ALTER TABLE site_state ADD COLUMN cert_changed_at INTEGER;
 )sql";
 
+// Other programs keep site lists too. What one of them changes without knowing of change_seq takes
+// its place in the sequence by itself, and what it deletes leaves its mark: a daemon sees both
+// within seconds. Our own statements set change_seq and pay only for the comparison.
+constexpr const char* kForeignEdits = R"sql(
+CREATE TRIGGER sites_changed_elsewhere
+AFTER UPDATE OF url, interval_ms, active, name, tags, options, deleted_at ON sites
+WHEN NEW.change_seq = OLD.change_seq
+BEGIN
+  UPDATE site_changes
+  SET newest_seq = max(newest_seq, (SELECT max(change_seq) FROM sites)) + 1;
+  UPDATE sites SET change_seq = (SELECT newest_seq FROM site_changes) WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER sites_url_changed_elsewhere
+AFTER UPDATE OF url ON sites
+WHEN NEW.change_seq = OLD.change_seq AND NEW.url <> OLD.url
+BEGIN
+  UPDATE site_state
+  SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, total_ms = NULL,
+      next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL
+  WHERE site_id = NEW.id;
+END;
+
+CREATE TRIGGER sites_deleted_elsewhere
+BEFORE DELETE ON sites
+WHEN OLD.deleted_at IS NULL
+BEGIN
+  UPDATE sites
+  SET deleted_at = CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
+  WHERE id = OLD.id;
+  SELECT RAISE(IGNORE);
+END;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& schema_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
       {2, "which certificate a site shows, and since when", kCertificates},
+      {3, "edits by other programs are seen", kForeignEdits},
   };
   return steps;
 }

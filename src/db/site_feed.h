@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "core/ids.h"
@@ -29,6 +30,11 @@ struct SiteChange {
   core::KnownSite known;  // The site as it is now, not as it was at `seq`.
 };
 
+struct SiteUrl {
+  core::SiteId id;
+  std::string url;
+};
+
 class SiteFeed {
  public:
   virtual ~SiteFeed() = default;
@@ -38,6 +44,9 @@ class SiteFeed {
   [[nodiscard]] virtual core::Result<core::ChangeSeq> newest_change() = 0;
   // Sites with an id above `after`, in id order.
   [[nodiscard]] virtual core::Result<SitePage> load(core::SiteId after, std::size_t limit) = 0;
+  // Of the same sites, in the same order, only which URL each has: to be counted before they are loaded.
+  [[nodiscard]] virtual core::Result<std::vector<SiteUrl>> urls(core::SiteId after,
+                                                                std::size_t limit) = 0;
   // Changes above `after`, in their order, at most `limit`. Several changes of one site may come as
   // one, with the last seq.
   [[nodiscard]] virtual core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after,

@@ -12,7 +12,9 @@
 namespace watchwheel::db {
 namespace {
 
-constexpr const char* kNewestSeq = "SELECT newest_seq FROM site_changes";
+// Another program may have inserted a site with the sequence's next number and not counted it.
+constexpr const char* kNewestSeq =
+    "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes";
 constexpr const char* kSetNewestSeq = "UPDATE site_changes SET newest_seq = ?";
 
 #define WATCHWHEEL_COMPARED \
@@ -45,7 +47,8 @@ constexpr const char* kRemove =
 constexpr const char* kForgetFreshness =
     "UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, "
     "total_ms = NULL,"
-    " next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = ?";
+    " next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE "
+    "site_id = ?";
 constexpr const char* kPurge =
     "DELETE FROM sites WHERE id IN (SELECT s.id FROM sites s WHERE s.deleted_at < ?1"
     " AND NOT EXISTS (SELECT 1 FROM events e WHERE e.site_id = s.id AND e.ended_at IS NULL)"
@@ -102,6 +105,11 @@ core::Error at_record(const core::Error& why, std::size_t index, const core::Sit
 }
 
 }  // namespace
+
+std::vector<const char*> site_edit_queries() {
+  return {kNewestSeq, kSetNewestSeq, kById,   kByUrl,           kIdsByUrl, kUpdate,
+          kReplace,   kSetActive,    kRemove, kForgetFreshness, kPurge,    kGet};
+}
 
 struct SqliteSiteCatalog::Change {
   Transaction transaction;

@@ -24,6 +24,9 @@ inline constexpr std::size_t kPurgedAtOnceMax = 1000;
 // open event. Inside the caller's transaction.
 [[nodiscard]] core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms);
 
+// What single edits ask the store, for the test that holds each to an index.
+[[nodiscard]] std::vector<const char*> site_edit_queries();
+
 class SqliteSiteCatalog final : public SiteCatalog {
  public:
   explicit SqliteSiteCatalog(std::unique_ptr<Connection> connection)

@@ -21,10 +21,14 @@ namespace {
 constexpr int kEventColumn = 7;
 constexpr int kCheckedColumn = 13;
 
-constexpr const char* kNewest = "SELECT newest_seq FROM site_changes";
+// See the catalog's kNewestSeq.
+constexpr const char* kNewest =
+    "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes";
 constexpr const char* kLoad =
     "SELECT " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" WATCHWHEEL_KNOWN_SITE_JOINS
     " WHERE s.id > ? AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?";
+constexpr const char* kUrls =
+    "SELECT id, url FROM sites WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?";
 constexpr const char* kChanges = "SELECT s.change_seq, s.deleted_at, " WATCHWHEEL_KNOWN_SITE_COLUMNS
                                  " FROM sites s" WATCHWHEEL_KNOWN_SITE_JOINS
                                  " WHERE s.change_seq > ? ORDER BY s.change_seq LIMIT ?";
@@ -43,6 +47,10 @@ std::int64_t row_limit(std::size_t limit) {
 }
 
 }  // namespace
+
+std::vector<const char*> site_feed_queries() {
+  return {kNewest, kLoad, kUrls, kChanges, kRemovedOpen};
+}
 
 core::KnownSite SqliteSiteFeed::known_site(const Query& row, int column) const {
   core::KnownSite known;
@@ -83,6 +91,18 @@ core::Result<SitePage> SqliteSiteFeed::load(core::SiteId after, std::size_t limi
   }
   page.last = page.sites.size() < limit;
   return page;
+}
+
+core::Result<std::vector<SiteUrl>> SqliteSiteFeed::urls(core::SiteId after, std::size_t limit) {
+  std::vector<SiteUrl> urls;
+  Query query = connection_->query(kUrls);
+  query.bind(to_column(after)).bind(row_limit(limit));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return urls;
+    urls.push_back({id_from<core::SiteId>(query, 0), std::string(query.text(1))});
+  }
 }
 
 core::Result<std::vector<SiteChange>> SqliteSiteFeed::changes(core::ChangeSeq after,

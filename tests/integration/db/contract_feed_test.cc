@@ -22,6 +22,70 @@ TEST_P(StoreContract, AllSitesAreLoadedInOrderWhateverThePage) {
   }
 }
 
+TEST_P(StoreContract, UrlsComeLikeTheSitesThatHaveThem) {
+  const auto ids = add_sites(10);
+  (void)take(catalog->remove(std::vector{ids[4]}));
+  std::vector<SiteId> seen;
+  SiteId after;
+  for (int page = 0; page < 20; ++page) {
+    const auto urls = take(feed->urls(after, 4));
+    EXPECT_LE(urls.size(), 4U);
+    for (const SiteUrl& site : urls) {
+      seen.push_back(site.id);
+      EXPECT_EQ(site.url, view(site.id).record.url);
+    }
+    if (urls.size() < 4) break;
+    after = urls.back().id;
+  }
+  auto expected = ids;
+  expected.erase(expected.begin() + 4);
+  EXPECT_EQ(seen, expected);
+}
+
+// Goal: another program edits the list with plain SQL that knows nothing of change sequences, and a daemon sees each edit; its own
+// edits go on afterwards.
+TEST_P(StoreContract, EditsByAnotherProgramAreChangesToo) {
+  const auto ids = add_sites(6);
+  ASSERT_TRUE(freshness->write(std::vector{measured(ids[0], 1234), measured(ids[1], 1234)}));
+  ChangeSeq seen = take(feed->newest_change());
+  const auto id = [&](std::size_t i) { return std::to_string(ids[i].value); };
+  under_test->execute("UPDATE sites SET url = 'http://elsewhere.example/' WHERE id = " + id(0));
+  under_test->execute("UPDATE sites SET interval_ms = 30000 WHERE id IN (" + id(1) + ", " + id(2) +
+                      ")");
+  under_test->execute("UPDATE sites SET active = 0 WHERE id = " + id(3));
+  under_test->execute("DELETE FROM sites WHERE id >= " + id(4));
+  under_test->execute(
+      "INSERT INTO sites (url, url_hash, created_at, updated_at, change_seq) SELECT"
+      " 'http://theirs.example/', 0, 1, 1,"
+      " (SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1 FROM "
+      "site_changes)");
+
+  const auto changes = take(feed->changes(seen, 100));
+  ASSERT_EQ(changes.size(), 7U);
+  EXPECT_EQ(changes[0].known.record.url, "http://elsewhere.example/");
+  EXPECT_EQ(changes[0].known.last_checked_at, core::kNoWallTime) << "measured of another URL";
+  EXPECT_EQ(changes[1].known.record.id, ids[1]);
+  EXPECT_EQ(changes[1].known.record.interval, core::Duration{30s});
+  EXPECT_EQ(changes[1].known.last_checked_at, at(1234));
+  EXPECT_EQ(changes[2].known.record.id, ids[2]);
+  EXPECT_FALSE(changes[3].known.record.active);
+  EXPECT_TRUE(changes[4].removed);
+  EXPECT_EQ(changes[4].known.record.id, ids[4]);
+  EXPECT_TRUE(changes[5].removed);
+  EXPECT_EQ(changes[6].known.record.url, "http://theirs.example/");
+  EXPECT_FALSE(changes[6].removed);
+  EXPECT_EQ(load_all(100).size(), 5U);
+
+  seen = changes.back().seq;
+  EXPECT_EQ(seen, take(feed->newest_change()));
+  (void)take(catalog->set_active(std::vector{ids[3]}, true));
+  under_test->execute("UPDATE sites SET name = 'theirs' WHERE id = " + id(2));
+  const auto later = take(feed->changes(seen, 100));
+  ASSERT_EQ(later.size(), 2U);
+  EXPECT_EQ(later[0].known.record.id, ids[3]);
+  EXPECT_EQ(later[1].known.record.id, ids[2]);
+}
+
 TEST_P(StoreContract, AnEmptyStoreIsOneLastPage) {
   const SitePage page = take(feed->load(SiteId{}, 10));
   EXPECT_TRUE(page.last);
@@ -134,8 +198,10 @@ TEST_P(StoreContract, ASpoiledRowComesWithItsProblemAndHoldsUpNobody) {
 
   const auto changes = take(feed->changes(ChangeSeq{}, 10));
   ASSERT_EQ(changes.size(), 4U);
-  EXPECT_NE(changes[1].known.problem, "");
-  EXPECT_FALSE(changes[1].known.record.active) << "a pause is read though the options are not";
+  // Edited last, so it comes last.
+  EXPECT_EQ(changes[3].known.record.id, ids[1]);
+  EXPECT_NE(changes[3].known.problem, "");
+  EXPECT_FALSE(changes[3].known.record.active) << "a pause is read though the options are not";
 
   (void)take(catalog->remove(std::vector{ids[2]}));
   const auto removed = take(feed->removed_with_open_event(10));

@@ -3,34 +3,20 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+
 
 namespace watchwheel::app {
 namespace {
 
-TEST(HostOf, IsTheHostInLowerCaseWithoutPortUserOrPath) {
-  EXPECT_EQ(host_of("https://Shop.Example:8443/a?b#c"), "shop.example");
-  EXPECT_EQ(host_of("http://user:pass@host.example/"), "host.example");
-  EXPECT_EQ(host_of("http://host.example?x=1"), "host.example");
-  EXPECT_EQ(host_of("http://[2001:DB8::1]:80/"), "[2001:db8::1");
-  EXPECT_EQ(host_of("no url at all"), "no url at all");
-  EXPECT_EQ(host_of(""), "");
-}
-
-TEST(LaneOf, IsTheSameForAllUrlsOfAHost) {
-  for (const std::size_t lanes : {1U, 2U, 7U, 64U}) {
-    const std::size_t lane = lane_of("http://shop.example/", lanes);
-    EXPECT_LT(lane, lanes);
-    EXPECT_EQ(lane_of("https://SHOP.example:444/other?q", lanes), lane);
-  }
-}
-
-TEST(LaneOf, SpreadsHostsEvenly) {
-  std::array<int, 4> lanes{};
-  for (int i = 0; i < 40'000; ++i)
-    ++lanes[lane_of("http://s" + std::to_string(i) + ".example/", lanes.size())];
-  for (const int sites : lanes) EXPECT_NEAR(sites, 10'000, 500);
-}
+using namespace std::chrono_literals;
 
 TEST(OptionInterner, GivesOneObjectForEqualOptions) {
   core::CheckOptions defaults;
@@ -60,6 +46,296 @@ TEST(OptionInterner, RefusesOptionsThatDoNotFit) {
   OptionInterner interner{core::CheckOptions{}};
   EXPECT_EQ(interner.merged({{"timeout", "soon"}}).error().kind, core::ErrorKind::Invalid);
   EXPECT_EQ(interner.merged({{"no_such_option", "1"}}).error().kind, core::ErrorKind::Invalid);
+}
+
+// ---- The thread ----
+
+// A store's site list in memory.
+class FakeFeed final : public db::SiteFeed {
+ public:
+  struct List {
+    std::mutex mutex;
+    std::map<std::uint64_t, core::KnownSite> sites;
+    std::map<std::uint64_t, std::uint64_t> changed;  // Site by the seq of its last change.
+    std::set<std::uint64_t> removed;
+    std::uint64_t newest = 0;
+    std::uint64_t told = 0;  // All changes up to here have been given, and taken.
+    bool endless = false;    // A load comes to no end.
+    std::size_t loads = 0;
+
+    void change(std::uint64_t id) {
+      std::erase_if(changed, [id](const auto& entry) { return entry.second == id; });
+      changed[++newest] = id;
+    }
+    void put(std::uint64_t id, const std::string& url, bool active = true) {
+      const std::lock_guard lock(mutex);
+      core::KnownSite& site = sites[id];
+      site.record.id = core::SiteId{id};
+      site.record.url = url;
+      site.record.active = active;
+      removed.erase(id);
+      change(id);
+    }
+    void remove(std::uint64_t id) {
+      const std::lock_guard lock(mutex);
+      removed.insert(id);
+      change(id);
+    }
+  };
+
+  explicit FakeFeed(List& list) : list_(list) {}
+
+  core::Result<core::ChangeSeq> newest_change() override {
+    const std::lock_guard lock(list_.mutex);
+    return core::ChangeSeq{list_.newest};
+  }
+  core::Result<db::SitePage> load(core::SiteId after, std::size_t limit) override {
+    const std::lock_guard lock(list_.mutex);
+    db::SitePage page;
+    ++list_.loads;
+    auto site = list_.sites.upper_bound(after.value);
+    if (list_.endless) site = list_.sites.begin();  // The same page again and again.
+    for (; site != list_.sites.end() && page.sites.size() < limit; ++site) {
+      if (!list_.removed.contains(site->first)) page.sites.push_back(site->second);
+    }
+    page.last = page.sites.size() < limit && !list_.endless;
+    return page;
+  }
+  core::Result<std::vector<db::SiteUrl>> urls(core::SiteId after, std::size_t limit) override {
+    const std::lock_guard lock(list_.mutex);
+    std::vector<db::SiteUrl> page;
+    for (auto site = list_.sites.upper_bound(after.value);
+         site != list_.sites.end() && page.size() < limit; ++site) {
+      if (!list_.removed.contains(site->first))
+        page.push_back({site->second.record.id, site->second.record.url});
+    }
+    return page;
+  }
+  core::Result<std::vector<db::SiteChange>> changes(core::ChangeSeq after,
+                                                    std::size_t limit) override {
+    const std::lock_guard lock(list_.mutex);
+    list_.told = after.value;  // Asked for what comes after it: what came before has been sent.
+    std::vector<db::SiteChange> page;
+    for (auto change = list_.changed.upper_bound(after.value);
+         change != list_.changed.end() && page.size() < limit; ++change) {
+      page.push_back({core::ChangeSeq{change->first}, list_.removed.contains(change->second),
+                      list_.sites[change->second]});
+    }
+    return page;
+  }
+  core::Result<std::vector<core::KnownSite>> removed_with_open_event(
+      std::size_t /*limit*/, core::SiteId /*after*/) override {
+    return std::vector<core::KnownSite>{};
+  }
+
+ private:
+  List& list_;
+};
+
+class NoLog final : public Log {
+ public:
+  void write(LogLevel /*level*/, std::string_view /*line*/) noexcept override {}
+  [[nodiscard]] bool enabled(LogLevel /*level*/) const noexcept override { return false; }
+};
+
+// A feeder with lanes that only keep what they are told to watch.
+class FeederRig {
+ public:
+  FeederRig(FakeFeed::List& list, std::size_t lanes, FeederPace pace = {1ms, 1ms, 100})
+      : list_(list), held_(lanes) {
+    std::vector<LaneInbox> inboxes;
+    for (std::size_t i = 0; i < lanes; ++i) {
+      rings_.push_back(std::make_unique<core::SpscRing<LaneMessage>>(256));
+      inboxes.push_back({rings_.back().get(), [] {}});
+    }
+    feeder_ = std::make_unique<Feeder>(FeederSettings{{}, 60s}, std::make_unique<FakeFeed>(list),
+                                       std::move(inboxes), clock_, log_, pace);
+    feeder_->start();
+  }
+  ~FeederRig() { feeder_->stop(); }
+
+  Feeder& feeder() { return *feeder_; }
+  // Takes what has come until `done`. False: it did not become true.
+  template <typename Done>
+  [[nodiscard]] bool take_until(Done done) {
+    const core::SteadyTime end = clock_.steady() + 60s;
+    for (;;) {
+      take();
+      if (done()) return true;
+      if (clock_.steady() >= end) return false;
+      clock_.sleep_for(1ms);
+    }
+  }
+  [[nodiscard]] bool settle() {
+    const bool told = take_until([&] {
+      const std::lock_guard lock(list_.mutex);
+      return feeder_->stats().load_sent.load() && list_.told == list_.newest;
+    });
+    take();
+    return told;
+  }
+  [[nodiscard]] const std::map<std::uint64_t, LaneMessage>& lane(std::size_t i) const {
+    return held_[i];
+  }
+  [[nodiscard]] std::size_t lanes() const { return held_.size(); }
+
+ private:
+  void take() {
+    for (std::size_t i = 0; i < rings_.size(); ++i) {
+      LaneMessage message;
+      while (rings_[i]->take(message)) {
+        if (message.kind == LaneMessage::Kind::Put) {
+          held_[i][message.id.value] = std::move(message);
+        } else if (message.kind == LaneMessage::Kind::Leave ||
+                   message.kind == LaneMessage::Kind::Remove) {
+          held_[i].erase(message.id.value);
+        }
+      }
+    }
+  }
+
+  FakeFeed::List& list_;
+  core::SystemClock clock_;
+  NoLog log_;
+  std::vector<std::unique_ptr<core::SpscRing<LaneMessage>>> rings_;
+  std::vector<std::map<std::uint64_t, LaneMessage>> held_;
+  std::unique_ptr<Feeder> feeder_;
+};
+
+// Every site of the list is in exactly one lane, as the list has it, and nothing else is in any.
+void expect_each_in_one_lane(const FeederRig& rig, FakeFeed::List& list) {
+  const std::lock_guard lock(list.mutex);
+  std::map<std::uint64_t, std::size_t> homes;
+  for (std::size_t i = 0; i < rig.lanes(); ++i) {
+    for (const auto& [id, message] : rig.lane(i)) {
+      ASSERT_TRUE(homes.emplace(id, i).second) << "site " << id << " is in two lanes";
+      const core::SiteRecord& record = list.sites[id].record;
+      ASSERT_FALSE(list.removed.contains(id)) << "site " << id << " was removed";
+      ASSERT_EQ(message.url, record.url);
+      ASSERT_EQ(message.active, record.active);
+    }
+  }
+  ASSERT_EQ(homes.size(), list.sites.size() - list.removed.size());
+}
+
+std::uint64_t seed_from_env() {
+  const char* text = std::getenv("WATCHWHEEL_SEED");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : 20261121;
+}
+
+// A URL of some host: a few large ones, some with an address, most with a name of their own.
+std::string random_url(std::mt19937_64& random) {
+  const std::uint64_t path = random() % 100'000;
+  switch (random() % 4) {
+    case 0:
+      return "http://large-" + std::to_string(random() % 3) + ".example/" + std::to_string(path);
+    case 1:
+      return "http://192.0.2." + std::to_string(random() % 256) + "/" + std::to_string(path);
+    default:
+      return "http://s" + std::to_string(random() % 5000) + ".example/";
+  }
+}
+
+// Goal: whatever is added, removed, paused and moved to other hosts, before the start and after, each site of the list is in
+// exactly one lane, and the lanes hold even shares; also across a re-read with other defaults. Method: random lists and edits
+// from a printed seed; hosts become heavy at all times.
+TEST(Feeder, KeepsEachSiteInExactlyOneLane) {
+  const std::uint64_t seed = seed_from_env();
+  std::cout << "WATCHWHEEL_SEED=" << seed << "\n";
+  std::mt19937_64 random(seed);
+  for (const std::size_t lanes : {1U, 2U, 5U}) {
+    FakeFeed::List list;
+    std::uint64_t newest = 0;
+    for (std::size_t i = 0; i < 3000; ++i)
+      list.put(++newest, random_url(random), random() % 10 != 0);
+    FeederRig rig(list, lanes);
+    ASSERT_TRUE(rig.settle());
+    ASSERT_NO_FATAL_FAILURE(expect_each_in_one_lane(rig, list));
+    for (int round = 0; round < 6; ++round) {
+      for (int edit = 0; edit < 400; ++edit) {
+        const std::uint64_t id = random() % newest + 1;
+        switch (random() % 4) {
+          case 0:
+            list.remove(id);
+            break;
+          case 1:
+            list.put(id, random_url(random), random() % 5 != 0);
+            break;
+          default:
+            list.put(++newest, random_url(random));
+        }
+      }
+      if (round % 2 == 1) {
+        FeederSettings other{{}, 60s + std::chrono::seconds{round}};
+        const std::uint64_t before = rig.feeder().stats().rereads.value();
+        rig.feeder().retune(other, std::make_shared<const LaneTuning>());
+        ASSERT_TRUE(rig.take_until([&] { return rig.feeder().stats().rereads.value() > before; }));
+      }
+      ASSERT_TRUE(rig.settle());
+      ASSERT_NO_FATAL_FAILURE(expect_each_in_one_lane(rig, list))
+          << lanes << " lanes, round " << round;
+    }
+    const std::size_t all = list.sites.size() - list.removed.size();
+    for (std::size_t i = 0; i < lanes; ++i) {
+      EXPECT_NEAR(static_cast<double>(rig.lane(i).size()),
+                  static_cast<double>(all) / static_cast<double>(lanes),
+                  0.1 * static_cast<double>(all));
+    }
+  }
+}
+
+// Goal: an edit is in force while a fleet is read again, not after it. Method: a re-read that comes to no end.
+TEST(Feeder, ChangesDoNotWaitForTheEndOfAReRead) {
+  FakeFeed::List list;
+  for (std::uint64_t id = 1; id <= 1000; ++id)
+    list.put(id, "http://s" + std::to_string(id) + ".example/");
+  FeederRig rig(list, 2);
+  ASSERT_TRUE(rig.settle());
+  std::size_t loads = 0;
+  {
+    const std::lock_guard lock(list.mutex);
+    list.endless = true;
+    loads = list.loads;
+  }
+  rig.feeder().retune({{}, 90s}, std::make_shared<const LaneTuning>());
+  ASSERT_TRUE(rig.take_until([&] {
+    const std::lock_guard lock(list.mutex);
+    return list.loads > loads + 20;
+  }));
+  list.put(77, "http://moved.example/");
+  list.put(1001, "http://new.example/");
+  ASSERT_TRUE(rig.settle());
+  ASSERT_NO_FATAL_FAILURE(expect_each_in_one_lane(rig, list));
+  EXPECT_EQ(rig.feeder().stats().rereads.value(), 0U) << "it was under way all the time";
+  {
+    const std::lock_guard lock(list.mutex);
+    list.endless = false;
+  }
+  ASSERT_TRUE(rig.take_until([&] { return rig.feeder().stats().rereads.value() == 1; }));
+}
+
+// Goal: and the other way round: a stream of changes that does not end (an import) does not keep new defaults from the sites.
+TEST(Feeder, AStreamOfChangesDoesNotHoldUpAReRead) {
+  FakeFeed::List list;
+  for (std::uint64_t id = 1; id <= 1000; ++id)
+    list.put(id, "http://s" + std::to_string(id) + ".example/");
+  FeederRig rig(list, 2, {1ms, 1ms, 10});
+  ASSERT_TRUE(rig.settle());
+  rig.feeder().retune({{}, 90s}, std::make_shared<const LaneTuning>());
+  std::uint64_t edits = 0;
+  ASSERT_TRUE(rig.take_until([&] {
+    for (int i = 0; i < 50; ++i) {
+      const std::uint64_t id = ++edits % 1500 + 1;
+      list.put(id, "http://s" + std::to_string(id + edits) + ".example/");
+    }
+    return rig.feeder().stats().rereads.value() == 1;
+  }));
+  ASSERT_TRUE(rig.settle());
+  ASSERT_NO_FATAL_FAILURE(expect_each_in_one_lane(rig, list));
+  for (std::size_t i = 0; i < rig.lanes(); ++i) {
+    for (const auto& [id, message] : rig.lane(i))
+      ASSERT_EQ(message.interval, core::Duration{90s}) << id;
+  }
 }
 
 }  // namespace

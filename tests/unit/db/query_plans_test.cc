@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what a running daemon asks of the site list again and again reads what it needs and no more:
+// with a million sites a scan a second would be all that the store does. Method: SQLite's own plan
+// of each query, on the real schema.
+#include <gtest/gtest.h>
+
+#include "db/migrations.h"
+#include "db/sqlite_site_catalog.h"
+#include "db/sqlite_site_feed.h"
+#include "support/temp_dir.h"
+
+namespace watchwheel::db {
+namespace {
+
+// The lines of the plan that read all rows of a table, or sort.
+std::vector<std::string> costly_steps(const std::string& path, const std::string& sql) {
+  const std::string explain = "EXPLAIN QUERY PLAN " + sql;
+  std::vector<std::string> costly;
+  // A query is known by its address, so each has a connection that ends with its text.
+  const auto connection = Connection::open({.path = path}).value();
+  Query plan = connection->query(explain.c_str());
+  while (plan.step().value()) {
+    const std::string step(plan.text(3));
+    const bool one_row = step == "SCAN site_changes" || step == "SCAN CONSTANT ROW";
+    if ((step.starts_with("SCAN") && !one_row) || step.starts_with("USE TEMP B-TREE"))
+      costly.push_back(step);
+  }
+  return costly;
+}
+
+class QueryPlans : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto connection = Connection::open({.path = path_}).value();
+    ASSERT_TRUE(migrate(*connection, schema_steps(), false));
+  }
+  testing::TempDir dir_;
+  const std::string path_ = dir_.file("x.db");
+};
+
+TEST_F(QueryPlans, OfTheFeedFollowAnIndex) {
+  const auto queries = site_feed_queries();
+  EXPECT_GE(queries.size(), 5U);
+  for (const char* const sql : queries)
+    EXPECT_EQ(costly_steps(path_, sql), std::vector<std::string>{}) << sql;
+}
+
+TEST_F(QueryPlans, OfEditsFollowAnIndex) {
+  const auto queries = site_edit_queries();
+  EXPECT_GE(queries.size(), 8U);
+  for (const char* const sql : queries)
+    EXPECT_EQ(costly_steps(path_, sql), std::vector<std::string>{}) << sql;
+}
+
+TEST_F(QueryPlans, ATestThatCouldNotFailWouldPassThese) {
+  EXPECT_FALSE(costly_steps(path_, "SELECT id FROM sites WHERE name = 'x'").empty());
+  EXPECT_FALSE(costly_steps(path_, "SELECT id FROM sites ORDER BY url").empty());
+}
+
+}  // namespace
+}  // namespace watchwheel::db
