@@ -16,9 +16,9 @@ class HttpCases final : public CaseArea {
   }
 
  private:
-  std::array<std::unique_ptr<CaseArea>, 5> parts_{http_request_cases(), http_head_cases(),
-                                                  http_body_cases(), http_redirect_cases(),
-                                                  http_two_cases()};
+  std::array<std::unique_ptr<CaseArea>, 6> parts_{http_request_cases(), http_head_cases(),
+                                                  http_body_cases(),    http_redirect_cases(),
+                                                  http_two_cases(),     http_wire_cases()};
 };
 
 }  // namespace

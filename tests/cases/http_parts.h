@@ -66,7 +66,8 @@ http_head_cases();  // Status lines, headers, lengths, interim responses.
 [[nodiscard]] std::unique_ptr<CaseArea>
 http_body_cases();  // Lengths kept or not, chunks, compression.
 [[nodiscard]] std::unique_ptr<CaseArea>
-http_redirect_cases();                                     // Redirects, and cookies along them.
-[[nodiscard]] std::unique_ptr<CaseArea> http_two_cases();  // HTTP/2.
+http_redirect_cases();                                      // Redirects, and cookies along them.
+[[nodiscard]] std::unique_ptr<CaseArea> http_two_cases();   // HTTP/2.
+[[nodiscard]] std::unique_ptr<CaseArea> http_wire_cases();  // Ends and pieces, plain and TLS.
 
 }  // namespace watchwheel::testing
