@@ -137,13 +137,15 @@ class RequestCases final : public HttpPart {
     at_deadline(failing(
         "dripping-header",
         {send("HTTP/1.1 200 OK\r\n"), drip("X: " + std::string(4000, 'x'), milliseconds{20})},
-        Cause::HttpTimeout, Phase::FirstByte, "header was not complete"));
+        Cause::HttpTimeout, Phase::FirstByte, "header was not complete"))
+        .varies = "it counts drops";
     at_deadline(failing("dripping-status-line", {drip("HTTP/1.1 200 OK\r\n", milliseconds{200})},
                         Cause::HttpTimeout, Phase::FirstByte, "not even its first line came"));
     at_deadline(failing("dripping-body",
                         {send("HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n"),
                          drip(std::string(4000, 'x'), milliseconds{20})},
-                        Cause::BodyTimeout, Phase::Body, "of 4000 bytes came"));
+                        Cause::BodyTimeout, Phase::Body, "of 4000 bytes came"))
+        .varies = "it counts drops";
     at_deadline(failing("stalled-body",
                         {send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"), hold()},
                         Cause::BodyTimeout, Phase::Body, "5 of 9 bytes came"));
@@ -153,7 +155,8 @@ class RequestCases final : public HttpPart {
         failing("endless-slow-chunks",
                 {send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
                  drip("1\r\nx\r\n1\r\nx\r\n1\r\nx\r\n" + std::string(4000, '1'), milliseconds{20})},
-                Cause::BodyTimeout, Phase::Body));
+                Cause::BodyTimeout, Phase::Body))
+        .varies = "it counts drops";
     full_.take_little();
     full_.on_connect({hold()});
     at_deadline(fails(ask("request-not-read", full_.url(),
