@@ -40,7 +40,7 @@ std::string_view openapi_document() {
                      "409": { "description": "Refused; the body holds every reason, one a line. The old configuration stays in force.", "content": { "text/plain": {} } } } } },
     "/api/v1/status": { "get": {
       "summary": "What the daemon is doing, and what it decided automatically and why.",
-      "responses": { "200": { "description": "What `watchwheel status --json` prints.", "content": { "application/json": { "schema": { "type": "object" } } } },
+      "responses": { "200": { "description": "What `watchwheel status --json` prints.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Status" } } } },
                      "401": { "$ref": "#/components/responses/Refusal" } } } },
     "/api/v1/openapi.json": { "get": {
       "summary": "This document.",
@@ -50,7 +50,42 @@ std::string_view openapi_document() {
   "components": {
     "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
     "responses": { "Refusal": { "description": "Why not.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } } },
-    "schemas": { "Error": { "type": "object", "required": [ "error" ], "properties": { "error": { "type": "string" } } } }
+    "schemas": { "Error": { "type": "object", "required": [ "error" ], "properties": { "error": { "type": "string" } } },
+      "Status": { "type": "object", "description": "The keys are explained in docs/reference/commands.md. Counts are since the start, unless they are of a window.",
+        "required": [ "version", "ready", "started_at", "uptime_s", "sites", "checks", "lag_s", "freshness", "in_flight", "pressure", "incidents", "queues", "lanes", "summary" ],
+        "properties": {
+          "version": { "type": "string" },
+          "ready": { "type": "boolean" },
+          "started_at": { "type": "string", "format": "date-time" },
+          "uptime_s": { "type": "number" },
+          "summary": { "type": "object", "required": [ "standing", "text" ], "properties": {
+            "standing": { "type": "string", "enum": [ "ok", "loading", "late", "fault" ] }, "text": { "type": "string" } } },
+          "config": { "type": "object" },
+          "store": { "type": "string" },
+          "http": { "type": "string" },
+          "sites": { "type": "object", "additionalProperties": { "type": "integer" } },
+          "checks": { "type": "object", "additionalProperties": { "type": "number" } },
+          "lag_s": { "type": "object", "properties": {
+            "p50": { "type": "number" }, "p95": { "type": "number" }, "p99": { "type": "number" }, "p999": { "type": "number" },
+            "max": { "type": "number" }, "max_beyond": { "type": "boolean" }, "window_s": { "type": "number" } } },
+          "recent": { "type": "object", "properties": {
+            "step_s": { "type": "number" },
+            "done_per_second": { "type": "array", "items": { "type": "number" } },
+            "lag_p99_s": { "type": "array", "items": { "type": "number" } } } },
+          "freshness": { "type": "object", "additionalProperties": { "type": "number" } },
+          "in_flight": { "type": "object" },
+          "pressure": { "type": "object", "additionalProperties": { "type": "number" } },
+          "stretch": { "type": "object" },
+          "vantage": { "type": "object" },
+          "memory": { "type": "object" },
+          "limits": { "type": "array", "items": { "type": "object" } },
+          "incidents": { "type": "object", "additionalProperties": { "type": "integer" } },
+          "recording": { "type": "object" },
+          "feed": { "type": "object" },
+          "queues": { "type": "array", "items": { "type": "object" } },
+          "lanes": { "type": "array", "items": { "type": "object" } },
+          "machine": { "type": "object" },
+          "process": { "type": "object" } } } }
   }
 }
 )";

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/page.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -22,9 +24,15 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 1.6rem }
 table { border-collapse: collapse } th, td { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0 }
 th { font-weight: 500; color: #555 } td td, td th { font-size: 95% }
 .good { color: #12633a } .bad { color: #a31621; font-weight: 600 }
+.summary { font-size: 1.15rem; padding: .5rem .8rem; border-left: .3rem solid #888; background: #f2f3f5 }
+.summary.ok { border-color: #12633a } .summary.late, .summary.loading { border-color: #b7791f } .summary.fault { border-color: #a31621 }
+figure { display: inline-block; margin: .4rem 1.6rem .4rem 0 } figcaption { color: #555; font-size: 90% }
+svg { background: #f2f3f5; display: block } polyline { fill: none; stroke: #2b6cb0; stroke-width: 1.5 }
+meter { width: 10rem; vertical-align: middle }
 code { background: #f2f3f5; padding: .05rem .3rem }
 @media (prefers-color-scheme: dark) { body { color: #e6e6e6; background: #16181b } th { color: #a0a6ad }
-  .good { color: #6fd19c } .bad { color: #ff8f8f } code { background: #25282c } a { color: #8ab4f8 } }
+  .good { color: #6fd19c } .bad { color: #ff8f8f } code, .summary, svg { background: #25282c } a { color: #8ab4f8 }
+  figcaption { color: #a0a6ad } polyline { stroke: #8ab4f8 } }
 </style></head><body>
 <h1>Watchwheel</h1>
 )";
@@ -46,6 +54,51 @@ std::string rounded(double value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.4g", value);
   return text.data();
+}
+
+// The last minutes of one figure, beside its highest value.
+void history(std::string& out, const Json& values, std::string_view what) {
+  constexpr double kWidth = 360;
+  constexpr double kHeight = 60;
+  if (!values.is_array() || values.size() < 2 || values.size() > kPageHistoryMax) return;
+  double top = 0;
+  for (const Json& value : values) {
+    if (value.is_number()) top = std::max(top, value.get<double>());
+  }
+  if (!std::isfinite(top)) return;
+  std::string points;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double value = values[i].is_number() ? std::max(0.0, values[i].get<double>()) : 0;
+    const double x = kWidth * static_cast<double>(i) / static_cast<double>(values.size() - 1);
+    points +=
+        rounded(x) + "," + rounded(kHeight - (top > 0 ? value / top * (kHeight - 2) : 0) - 1) + " ";
+  }
+  out +=
+      "<figure><svg width=\"360\" height=\"60\" viewBox=\"0 0 360 60\" role=\"img\"><polyline "
+      "points=\"" +
+      points + "\"/></svg><figcaption>" + std::string(what) + ", to " + rounded(top) +
+      "</figcaption></figure>\n";
+}
+
+// The sentence on top; its colour by the closed list of standings.
+void summary(std::string& out, const Json& status) {
+  if (!status.is_object() || !status.contains("summary")) return;
+  const Json& told = status["summary"];
+  if (!told.is_object() || !told.contains("text") || !told["text"].is_string()) return;
+  std::string_view standing;
+  for (const std::string_view known : {"ok", "loading", "late", "fault"}) {
+    if (told.contains("standing") && told["standing"] == known) standing = known;
+  }
+  out += "<p class=\"summary " + std::string(standing) + "\">" +
+         escape_html(told["text"].get_ref<const std::string&>()) + "</p>\n";
+}
+
+void histories(std::string& out, const Json& status) {
+  if (!status.is_object() || !status.contains("recent") || !status["recent"].is_object()) return;
+  const Json& recent = status["recent"];
+  const auto values = [&](const char* key) { return recent.contains(key) ? recent[key] : Json(); };
+  history(out, values("done_per_second"), "checks done per second, the last minutes");
+  history(out, values("lag_p99_s"), "lag p99 in seconds, the last minutes");
 }
 
 class StatusTable {
@@ -73,17 +126,60 @@ class StatusTable {
   }
 
  private:
-  void table(const Json& json, std::size_t depth) {
+  // Rows that have the same columns: the lanes, the queues.
+  static bool is_list_of_rows(const Json& json) {
+    if (!json.is_array() || json.empty() || !json[0].is_object() || json[0].empty()) return false;
+    return std::all_of(json.begin(), json.end(), [&](const Json& row) {
+      return row.is_object() && row.size() == json[0].size() &&
+             std::all_of(row.items().begin(), row.items().end(),
+                         [&](const auto& item) { return json[0].contains(item.key()); });
+    });
+  }
+
+  void list_of_rows(const Json& json, std::size_t depth) {
+    out_ += "<table><tr>";
+    for (const auto& item : json[0].items()) out_ += "<th>" + escape_html(item.key()) + "</th>";
+    out_ += "</tr>\n";
+    for (const Json& row : json) {
+      if ((rows_ += row.size()) > kPageRowsMax) {
+        out_ += "<tr><td>and more: see /api/v1/status</td></tr>";
+        break;
+      }
+      out_ += "<tr>";
+      for (const auto& item : json[0].items()) {
+        out_ += "<td>";
+        value(row[item.key()], depth + 1);
+        out_ += "</td>";
+      }
+      out_ += "</tr>\n";
+    }
+    out_ += "</table>";
+  }
+
+  void meter(double share) {
+    out_ += "<meter min=\"0\" max=\"1\" value=\"" + rounded(std::clamp(share, 0.0, 1.0)) +
+            "\"></meter> ";
+  }
+
+  void table(const Json& json, std::size_t depth, bool meters = false) {
+    if (is_list_of_rows(json)) return list_of_rows(json, depth);
     out_ += "<table>";
     std::size_t index = 0;
     for (const auto& item : json.items()) {
+      if (depth == 0 && (item.key() == "summary" || item.key() == "recent"))
+        continue;  // Shown above.
       if (++rows_ > kPageRowsMax) {
         out_ += "<tr><td>and more: see /api/v1/status</td></tr>";
         break;
       }
       out_ += "<tr><th>" + (json.is_array() ? std::to_string(++index) : escape_html(item.key())) +
               "</th><td>";
-      value(item.value(), depth + 1);
+      if (meters && item.value().is_number()) meter(item.value().get<double>());
+      if (depth == 0 && item.key() == "pressure" && item.value().is_object()) {
+        table(item.value(), depth + 1, true);
+      } else {
+        value(item.value(), depth + 1);
+      }
       out_ += "</td></tr>\n";
     }
     out_ += "</table>";
@@ -133,13 +229,14 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string render_page(const PageState& state) {
+  const Json status = Json::parse(state.status_json, nullptr, /*allow_exceptions=*/false);
   std::string out(kHead);
+  summary(out, status);
   out += "<table>\n";
   state_line(out, "Makes progress", state.healthy, state.healthy_why);
   state_line(out, "Checks its sites", state.ready, state.ready_why);
   out += "</table>\n<h2>Status</h2>\n";
-
-  const Json status = Json::parse(state.status_json, nullptr, /*allow_exceptions=*/false);
+  histories(out, status);
   if (status.is_discarded()) {
     out += "<p class=\"bad\">The engine's status could not be read.</p>\n";
   } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// http/page.h - the operator's page: state, links and the status, as one HTML document without
-// scripts.
+// http/page.h - the operator's page: how things are in one sentence, state, small histories, the
+// status and links, as one HTML document without scripts that asks for itself again.
 //
 // Owns     nothing. Pure.
 // Bounded  kPageRowsMax rows of status, nested kPageDepthMax deep; what is left out is said.
@@ -15,6 +15,7 @@ namespace watchwheel::http {
 
 inline constexpr std::size_t kPageRowsMax = 1000;
 inline constexpr std::size_t kPageDepthMax = 8;
+inline constexpr std::size_t kPageHistoryMax = 1000;  // Points of a small history.
 
 struct PageState {
   bool healthy = false;

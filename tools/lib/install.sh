@@ -90,13 +90,13 @@ build_jobs() {
 
 # show_build LOG: how far ninja is, on one line of a terminal's standard error, until it is stopped or the script has ended.
 show_build() {
-  local begin=$SECONDS at done all left
+  local begin=$SECONDS at made all left
   while kill -0 "$$" 2>/dev/null; do
     at=$(tail -c 4096 "$1" 2>/dev/null | grep -oE '^\[[0-9]+/[0-9]+\]' | tail -n 1 | tr -d '[]') || true
     if [ -n "$at" ]; then
-      done=${at%/*} all=${at#*/}
-      left=$(((SECONDS - begin) * (all - done) / (done > 0 ? done : 1)))
-      printf '\r%s of %s steps, %d s so far, about %d s left\033[K' "$done" "$all" $((SECONDS - begin)) "$left" >&2
+      made=${at%/*} all=${at#*/}
+      left=$(((SECONDS - begin) * (all - made) / (made > 0 ? made : 1)))
+      printf '\r%s of %s steps, %d s so far, about %d s left\033[K' "$made" "$all" $((SECONDS - begin)) "$left" >&2
     fi
     sleep 0.5
   done

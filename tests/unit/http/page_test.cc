@@ -20,8 +20,40 @@ TEST(Page, ShowsStateAndStatus) {
   EXPECT_TRUE(has(page, "Makes progress</th><td class=\"good\">yes"));
   EXPECT_TRUE(has(page, "Checks its sites</th><td class=\"bad\">no: loading"));
   EXPECT_TRUE(has(page, "<th>up</th><td>3</td>"));
-  EXPECT_TRUE(has(page, "<th>in_flight</th><td>2</td>"));
+  EXPECT_TRUE(has(page, "<tr><th>in_flight</th></tr>\n<tr><td>2</td></tr>"));
   EXPECT_TRUE(has(page, "href=\"/metrics\""));
+}
+
+TEST(Page, TheSentenceIsOnTopAndTheLastMinutesAreDrawn) {
+  const std::string page = render_page(
+      {true, "", true, "",
+       R"({"summary":{"standing":"late","text":"late: <stretched>"},"pressure":{"memory":0.25,"ports":7},
+           "recent":{"step_s":5,"done_per_second":[0,50,100],"lag_p99_s":[0,0]},
+           "lanes":[{"sites":3,"cpu_share":0.5},{"sites":4,"cpu_share":0.6}],"mixed":[{"a":1},{"b":2}]})"});
+  EXPECT_LT(page.find("late: &lt;stretched&gt;"), page.find("Makes progress"));
+  EXPECT_TRUE(has(page, "<p class=\"summary late\">"));
+  EXPECT_TRUE(has(page, "<polyline points=\"0,59 180,30 360,1 \"/>"));
+  EXPECT_TRUE(has(page, "lag p99 in seconds, the last minutes, to 0"));
+  EXPECT_TRUE(has(page, "<meter min=\"0\" max=\"1\" value=\"0.25\"></meter> 0.25"));
+  EXPECT_TRUE(has(page, "value=\"1\"></meter> 7"));
+  EXPECT_TRUE(
+      has(page, "<tr><th>sites</th><th>cpu_share</th></tr>\n<tr><td>3</td><td>0.5</td></tr>"));
+  EXPECT_TRUE(has(page, "<th>2</th><td><table><tr><th>b</th><td>2</td>"))
+      << "rows that differ stay a list";
+  EXPECT_FALSE(has(page, "<th>summary</th>"));
+  EXPECT_TRUE(has(page, "http-equiv=\"refresh\""));
+}
+
+TEST(Page, ASummaryOrHistoryThatIsOddIsLeftOut) {
+  for (
+      const char* odd :
+      {R"({"summary":5,"recent":[1]})",
+       R"({"summary":{"text":3},"recent":{"done_per_second":[1]}})",
+       R"({"summary":{"text":"x","standing":"\"><script>"},"recent":{"done_per_second":["a",{}],"lag_p99_s":[1e999,-1]}})"}) {
+    const std::string page = render_page({true, "", true, "", odd});
+    EXPECT_TRUE(has(page, "</html>")) << odd;
+    EXPECT_FALSE(has(page, "<script")) << odd;
+  }
 }
 
 // Whatever reaches the page from outside, as key, value or reason, stays text.
