@@ -65,6 +65,7 @@ void LaneThread::Parts::wait_readable() {
 void LaneThread::Parts::loop() noexcept {
   const std::string name = "lane-" + std::to_string(number);
   pthread_setname_np(pthread_self(), name.c_str());
+  checker->warm_up();
   core::SteadyTime meant = clock.steady();  // When this turn was to begin at the latest.
   core::Duration took{};  // The turn before: answers waited meanwhile, so it is lag too.
   while (!stopping.load()) {

@@ -116,6 +116,7 @@ class LaneChecker final : public Checker,
   [[nodiscard]] Start start(ProbeToken token, std::string_view url, const PlanRef& plan,
                             SteadyTime now) override;
   void cancel_all(SteadyTime now) override;
+  void warm_up() override;
   void set_in_flight_limit(std::size_t limit) override { limit_ = std::min(limit, rows_.size()); }
   [[nodiscard]] std::size_t in_flight() const override { return rows_.size() - free_.size(); }
 
@@ -214,8 +215,13 @@ core::Result<PlanRef> LaneChecker::prepare(const core::CheckOptions& options) {
     if (!servers) return servers.error();
     (*plan)->servers = *servers;
   }
-  if (trace_) warm_up(**plan, clock_);
+  if (trace_) checker::warm_up(**plan, clock_);
   return PlanRef(std::move(*plan));
+}
+
+void LaneChecker::warm_up() {
+  owner_.ensure_here();
+  if (const auto plan = make_plan({}, ground_, clock_.wall())) checker::warm_up(**plan, clock_);
 }
 
 // By what its files hold now.

@@ -84,6 +84,13 @@ nlohmann::json FleetThread::report() const {
   return nlohmann::json::parse(*answer.value);
 }
 
+nlohmann::json FleetThread::site(std::uint32_t site) const {
+  const auto answer = fleet::ask_control({config_.control.address, fleet_->control_port()}, "GET",
+                                         "/sites/" + std::to_string(site), std::chrono::seconds(5));
+  ENSURE(static_cast<bool>(answer), "the fleet says nothing of a site");
+  return nlohmann::json::parse(*answer.value);
+}
+
 std::string FleetThread::url(std::uint32_t site) const {
   const bool tls = site < config_.https;
   return std::string(tls ? "https" : "http") + "://s" + std::to_string(site) +

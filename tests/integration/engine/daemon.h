@@ -29,6 +29,8 @@ class FleetThread : core::Pinned {
   void reset_window() const;
   [[nodiscard]] nlohmann::json report() const;
   [[nodiscard]] std::string url(std::uint32_t site) const;
+  // What the observer saw of one site since the window began.
+  [[nodiscard]] nlohmann::json site(std::uint32_t site) const;
 
  private:
   void control(const std::string& method, const std::string& target) const;

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The number of lanes is a matter of the machine: what is checked when does not depend on it.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/feeder.h"
+#include "app/lane.h"
+#include "db/store.h"
+#include "fake_prober.h"
+#include "support/temp_dir.h"
+
+namespace watchwheel::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kSites = 4000;
+
+class NoLog final : public app::Log {
+ public:
+  void write(app::LogLevel /*level*/, std::string_view /*line*/) noexcept override {}
+  [[nodiscard]] bool enabled(app::LogLevel /*level*/) const noexcept override { return false; }
+};
+
+// A third on one host, some with addresses, some paused, intervals of all kinds; all were checked before.
+void fill(db::Store& store, core::WallTime checked_at) {
+  std::vector<core::SiteRecord> records;
+  std::vector<core::FreshnessMark> marks;
+  for (std::uint64_t i = 1; i <= kSites; ++i) {
+    core::SiteRecord record;
+    record.id = core::SiteId{i};
+    record.url = i % 3 == 0 ? "http://heavy.example/" + std::to_string(i)
+                 : i % 7 == 0
+                     ? "http://192.0.2.7/" + std::to_string(i)
+                     : "http://s" + std::to_string(i / 4) + ".example/" + std::to_string(i);
+    if (i % 5 != 0) record.interval = i % 5 == 1 ? core::Duration{10s} : core::Duration{1h};
+    record.active = i % 11 != 0;
+    records.push_back(record);
+    marks.push_back({.site = record.id, .measured = true, .checked_at = checked_at});
+  }
+  ASSERT_TRUE(store.make_site_catalog().value()->upsert(records, nullptr));
+  ASSERT_TRUE(store.make_freshness_sink().value()->write(marks));
+}
+
+struct OneLane {
+  core::SpscRing<app::LaneMessage> inbox{512};
+  core::SpscRing<core::SiteNote> notes{8};
+  core::SpscRing<core::FreshnessMark> marks{kSites};
+  app::ShardMailbox mailbox{kSites};
+  std::unique_ptr<FakeProber> prober;
+  std::unique_ptr<app::Lane> lane;
+};
+
+// When each active site is due, as so many lanes have it that the real feeder loads from the store.
+std::map<std::uint64_t, core::SteadyTime> due_times(db::Store& store, std::uint32_t count,
+                                                    const core::ManualClock& clock) {
+  std::vector<std::unique_ptr<OneLane>> lanes;
+  std::vector<app::LaneInbox> inboxes;
+  for (std::uint32_t number = 0; number < count; ++number) {
+    OneLane& one = *lanes.emplace_back(std::make_unique<OneLane>());
+    one.prober = std::make_unique<FakeProber>(
+        clock, [](std::string_view, core::SteadyTime) { return Answer{}; },
+        [](std::string_view, core::Cause, core::SteadyTime) {});
+    app::LaneSettings settings;
+    settings.number = number;
+    settings.sites_max = kSites;
+    app::LanePorts ports{.inbox = &one.inbox,
+                         .notes = {&one.notes},
+                         .shards = {{&one.mailbox, [] {}}},
+                         .marks = &one.marks};
+    one.lane = std::make_unique<app::Lane>(settings, ports, clock.steady(), clock.wall());
+    one.lane->attach(*one.prober);
+    one.prober->report_to(*one.lane);
+    inboxes.push_back({&one.inbox, [] {}});
+  }
+  NoLog log;
+  const core::SystemClock real;
+  app::Feeder feeder({{}, 5min}, store.make_site_feed().value(), std::move(inboxes), real, log);
+  feeder.start();
+  const core::SteadyTime give_up = real.steady() + 60s;
+  const auto all_loaded = [&] {
+    bool loaded = true;
+    for (const auto& one : lanes) loaded = loaded && one->lane->stats().loaded.load();
+    return loaded;
+  };
+  while (!all_loaded() && real.steady() < give_up) {
+    for (const auto& one : lanes) one->lane->turn(clock.steady(), clock.wall());
+    real.sleep_for(1ms);
+  }
+  feeder.stop();
+
+  std::map<std::uint64_t, core::SteadyTime> due;
+  for (const auto& one : lanes) {
+    const scheduler::SiteTable& sites = one->lane->sites();
+    EXPECT_NEAR(static_cast<double>(sites.size()), 0.91 * kSites / count, 0.06 * kSites);
+    for (std::uint32_t slot = 0; slot < sites.slots_end(); ++slot) {
+      const core::SiteSlot site{slot};
+      if (!sites.contains(site)) continue;
+      EXPECT_TRUE(due.emplace(sites.id(site).value, one->lane->scheduler().due_time(site)).second)
+          << "in two lanes";
+    }
+  }
+  return due;
+}
+
+// Goal: a restart with another number of lanes moves no phase, loses no site and doubles none. Method: the same store, loaded by
+// the real feeder into 1, 2 and 5 real lanes at the same moment; then again at a later one.
+TEST(Lanes, AnotherNumberOfThemKeepsEveryPhase) {
+  const testing::TempDir dir;
+  const auto store = db::open_store("sqlite://" + dir.file("x.db")).value();
+  ASSERT_TRUE(store->migrate(false));
+  core::ManualClock clock;
+  fill(*store, clock.wall() - 1min);
+
+  const auto one = due_times(*store, 1, clock);
+  ASSERT_EQ(one.size(), kSites - kSites / 11);
+  for (const auto& [site, due] : one) {
+    ASSERT_GT(due, clock.steady());
+    ASSERT_LE(due, clock.steady() + 1h);
+  }
+  EXPECT_EQ(due_times(*store, 2, clock), one);
+  EXPECT_EQ(due_times(*store, 5, clock), one);
+
+  // An hour is a whole number of each interval: everything is due as long from then as it was from now.
+  clock.advance(1h);
+  auto later = due_times(*store, 3, clock);
+  for (auto& [site, due] : later) due -= 1h;
+  EXPECT_EQ(later, one);
+}
+
+}  // namespace
+}  // namespace watchwheel::sim
