@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/limits.h"
 #include "app/progress_bar.h"
+#include "core/units.h"
 
 namespace watchwheel::app {
 namespace {
@@ -17,6 +19,12 @@ std::string dumped(const Json& json) {
 
 Json place_or_null(std::uint64_t number) {
   return number == 0 ? Json() : Json(number);
+}
+
+// What "auto" means for this process on this machine; nothing for a configuration that is not in force.
+std::vector<EffectiveLimit> limits_here(const ConfigReport& report) {
+  if (!report.ok()) return {};
+  return derive_limits(report.config, read_machine()).list;
 }
 
 void print_json(const std::string& file, const ConfigReport& report, Io& io) {
@@ -33,10 +41,18 @@ void print_json(const std::string& file, const ConfigReport& report, Io& io) {
     for (const EffectiveValue& v : report.values)
       values.push_back({{"key", v.key}, {"value", v.value}, {"origin", to_string(v.origin)}});
   }
+  Json limits = Json::array();
+  for (const EffectiveLimit& l : limits_here(report)) {
+    limits.push_back({{"name", l.name},
+                      {"value", l.value},
+                      {"origin", to_string(l.origin)},
+                      {"source", l.source}});
+  }
   io.out << dumped({{"file", file},
                     {"valid", report.ok()},
                     {"problems", problems},
-                    {"values", values}})
+                    {"values", values},
+                    {"limits", limits}})
          << "\n";
 }
 
@@ -47,6 +63,21 @@ void print_values(const std::vector<EffectiveValue>& values, std::ostream& out) 
     const std::string_view origin = to_string(v.origin);
     out << origin << std::string(8 - origin.size(), ' ') << v.key
         << std::string(width - v.key.size(), ' ') << " = " << printable(v.value, 4096) << "\n";
+  }
+}
+
+// As values, but each with how it came about.
+void print_limits(const std::vector<EffectiveLimit>& limits, std::ostream& out) {
+  out << "limits that follow, for this user on this machine:\n";
+  std::size_t width = 0;
+  for (const EffectiveLimit& l : limits) width = std::max(width, l.name.size());
+  for (const EffectiveLimit& l : limits) {
+    const std::string_view origin = to_string(l.origin);
+    const std::string value =
+        l.name.find("_bytes") != std::string::npos ? core::format_size(l.value)
+                                                   : std::to_string(l.value);
+    out << origin << std::string(8 - origin.size(), ' ') << l.name
+        << std::string(width - l.name.size(), ' ') << " = " << value << "  (" << l.source << ")\n";
   }
 }
 
@@ -62,7 +93,10 @@ int validate_config(const ValidateArgs& args, Io& io) {
   const auto errors = std::count_if(report.problems.begin(), report.problems.end(),
                                     [](const Problem& p) { return p.severity == Severity::Error; });
   const auto warnings = static_cast<std::ptrdiff_t>(report.problems.size()) - errors;
-  if (report.ok()) print_values(report.values, io.out);
+  if (report.ok()) {
+    print_values(report.values, io.out);
+    print_limits(limits_here(report), io.out);
+  }
   io.err << printable(args.file, 4096) << ": " << (report.ok() ? "valid" : "invalid") << ", "
          << errors << (errors == 1 ? " error, " : " errors, ") << warnings
          << (warnings == 1 ? " warning" : " warnings") << "\n";

@@ -35,11 +35,6 @@ constexpr std::size_t kNotesSize = 4096;
 constexpr std::size_t kMarksSize = 16384;
 // SQLite has one writer: more shards would only wait for each other (ADR 0003).
 constexpr std::size_t kShards = 1;
-// Descriptors kept for the store, the listener, logs, DNS and the multi handles' own pairs.
-constexpr std::uint64_t kDescriptorsReserved = 512;
-// Of the memory the machine or the cgroup affords, what checks in flight may reserve when nothing
-// is configured.
-constexpr double kMemoryShare = 0.5;
 constexpr core::Duration kDrainPoll = 10ms;
 
 LaneTuning tuning_of(const Config& config) {
@@ -58,6 +53,7 @@ class EngineImpl final : public Engine {
         clock_(clock),
         log_(log),
         machine_(read_machine()),
+        limits_(derive_limits(config, machine_)),
         started_at_(clock.wall()) {}
 
   core::Result<void> build();
@@ -76,6 +72,7 @@ class EngineImpl final : public Engine {
   const FeederStats& feeder() const override { return feeder_->stats(); }
   std::vector<QueueReading> queues() const override;
   const Machine& machine() const override { return machine_; }
+  const Limits& limits() const override { return limits_; }
   core::WallTime started_at() const override { return started_at_; }
 
  private:
@@ -117,12 +114,9 @@ class EngineImpl final : public Engine {
     std::unique_ptr<sideeffects::Shard> shard;
     std::unique_ptr<sideeffects::ShardThread> thread;
   };
-  std::size_t lane_count() const {
-    return config_.engine.lanes != 0 ? config_.engine.lanes
-                                     : std::max<std::uint64_t>(1, machine_.cores.value);
-  }
+  std::size_t lane_count() const { return limits_.lanes; }
   LaneSettings lane_settings(std::uint32_t number) const;
-  checker::Settings checker_settings(const LaneSettings& lane) const;
+  checker::Settings checker_settings() const;
   void build_mailboxes();
   void build_lanes();
   core::Result<void> build_shards();
@@ -140,6 +134,7 @@ class EngineImpl final : public Engine {
   const core::Clock& clock_;
   Log& log_;
   const Machine machine_;
+  const Limits limits_;
   const core::WallTime started_at_;
 
   std::unique_ptr<db::Store> store_;
@@ -194,35 +189,19 @@ void EngineImpl::build_mailboxes() {
 }
 
 LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
-  const std::uint64_t lanes = lane_count();
-  const std::uint64_t memory =
-      config_.engine.memory_bytes != 0
-          ? config_.engine.memory_bytes
-          : static_cast<std::uint64_t>(static_cast<double>(machine_.memory_bytes.value) *
-                                       kMemoryShare);
-  const std::uint64_t usable = machine_.descriptors.value > 2 * kDescriptorsReserved
-                                   ? machine_.descriptors.value - kDescriptorsReserved
-                                   : machine_.descriptors.value / 2;
   LaneSettings settings;
   settings.number = number;
   settings.sites_max = kSitesPerLaneMax;
   settings.tuning = tuning_of(config_);
-  // A limit that is smaller than the number of lanes still is one: 0 would mean none.
-  const auto share = [&](std::uint64_t all) {
-    return all == 0 ? 0 : std::max<std::uint64_t>(1, all / lanes);
-  };
-  // A quarter of the checks may hold two sockets while they dial (checker.h).
-  settings.admission.descriptors = share(usable / 5 * 4);
-  settings.admission.memory_bytes = share(memory);
-  settings.admission.in_flight_max = share(config_.engine.in_flight_max);
+  settings.admission = limits_.lane;
   settings.jitter_seed = seed(number);
   settings.clock = &clock_;
   return settings;
 }
 
-checker::Settings EngineImpl::checker_settings(const LaneSettings& lane) const {
+checker::Settings EngineImpl::checker_settings() const {
   checker::Settings settings;
-  settings.limits.in_flight_max = scheduler::Admission(lane.admission).ceiling();
+  settings.limits = limits_.checker;
   settings.user_agent = config_.checks.options.user_agent.empty()
                             ? default_user_agent()
                             : config_.checks.options.user_agent;
@@ -238,7 +217,7 @@ void EngineImpl::build_lanes() {
       ports.push_back({shards_[i].mailbox.get(), [this, i] { shards_[i].thread->wake(); }});
     }
     const LaneSettings settings = lane_settings(number);
-    lanes_.push_back(std::make_unique<LaneParts>(settings, checker_settings(settings),
+    lanes_.push_back(std::make_unique<LaneParts>(settings, checker_settings(),
                                                  std::move(ports), clock_));
   }
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/limits.h"
 #include "app/log.h"
 #include "app/machine.h"
 #include "checker/stats.h"
@@ -77,6 +78,7 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual const FeederStats& feeder() const = 0;
   [[nodiscard]] virtual std::vector<QueueReading> queues() const = 0;
   [[nodiscard]] virtual const Machine& machine() const = 0;
+  [[nodiscard]] virtual const Limits& limits() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
 };
 

@@ -19,12 +19,16 @@ struct MachineLimit {
 struct Machine {
   MachineLimit cores;
   MachineLimit descriptors;
-  MachineLimit memory_bytes;     // The smaller of the cgroup's limit and the machine's memory.
+  MachineLimit memory_bytes;     // See memory_of().
   MachineLimit ephemeral_ports;  // For one destination.
 };
 
 // Raises the soft descriptor limit to the hard one, then reads.
 [[nodiscard]] Machine read_machine();
+
+// The smallest limit on the memory of our control group and those above it, versions 1 and 2, or `machine_bytes`. `root` stands
+// before /proc and /sys: "" but for tests.
+[[nodiscard]] MachineLimit memory_of(const std::string& root, std::uint64_t machine_bytes);
 
 // This process's resident memory.
 [[nodiscard]] std::uint64_t resident_bytes();

@@ -93,6 +93,17 @@ ordered_json queues_json(const Engine& engine) {
   return queues;
 }
 
+ordered_json limits_json(const Limits& limits) {
+  ordered_json list = ordered_json::array();
+  for (const EffectiveLimit& limit : limits.list) {
+    list.push_back({{"name", limit.name},
+                    {"value", limit.value},
+                    {"origin", to_string(limit.origin)},
+                    {"source", limit.source}});
+  }
+  return list;
+}
+
 ordered_json machine_json(const Machine& machine) {
   const auto limit = [](const MachineLimit& one) {
     return ordered_json{{"value", one.value}, {"origin", one.origin}};
@@ -174,6 +185,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
                   {"sites_refused", totals.sites_refused}};
   json["queues"] = queues_json(engine);
   json["lanes"] = lanes_json(engine, facts.recent);
+  json["limits"] = limits_json(engine.limits());
   json["machine"] = machine_json(engine.machine());
   json["process"] = {{"resident_bytes", resident_bytes()},
                      {"cpu_share", facts.recent.cpu_share},

@@ -96,17 +96,14 @@ class LaneChecker final : public Checker,
         handler_(handler),
         reactor_(std::move(reactor)),
         bodies_{{}, KeptBytes{settings.limits.kept_body_bytes_max}},
-        rows_(settings.limits.in_flight_max),
+        rows_max_(settings.limits.in_flight_max),
         limit_(settings.limits.in_flight_max),
         trace_(settings.trace) {
     ground_.user_agent = settings.user_agent;
     ground_.allow = std::move(allow);
     ground_.trust = std::make_shared<TrustStores>(&stats_, settings.limits.tls_chains_max);
-    free_.reserve(rows_.size());
-    for (std::size_t i = rows_.size(); i > 0; --i)
-      free_.push_back(static_cast<std::uint32_t>(i - 1));
-    fresh_.reserve(rows_.size());
-    begun_.reserve(rows_.size());
+    // Room for all of them, so that none ever moves; memory is taken by those that are used.
+    rows_.reserve(rows_max_);
   }
   ~LaneChecker() override;
 
@@ -117,7 +114,7 @@ class LaneChecker final : public Checker,
                             SteadyTime now) override;
   void cancel_all(SteadyTime now) override;
   void warm_up() override;
-  void set_in_flight_limit(std::size_t limit) override { limit_ = std::min(limit, rows_.size()); }
+  void set_in_flight_limit(std::size_t limit) override { limit_ = std::min(limit, rows_max_); }
   [[nodiscard]] std::size_t in_flight() const override { return rows_.size() - free_.size(); }
 
   [[nodiscard]] int descriptor() const override { return reactor_->descriptor(); }
@@ -170,7 +167,8 @@ class LaneChecker final : public Checker,
   BodyMeans bodies_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<JudgeThread> judge_;
-  std::vector<Row> rows_;
+  const std::size_t rows_max_;
+  std::vector<Row> rows_;  // As many as were in flight at once.
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> fresh_;  // Started, not begun.
   std::vector<std::uint32_t> begun_;  // The fresh ones of this turn; a member for its memory.
@@ -191,11 +189,11 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
                                  servers, *reactor_, stats_);
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);
-  const std::size_t pairs_max = std::max<std::size_t>(1, rows_.size() / 4);
-  dialer_ = Dialer::make(rows_.size(), pairs_max, *reactor_);
-  exchange_ = Exchange::make(rows_.size(), *reactor_, clock_, bodies_, trace_);
+  const std::size_t pairs_max = std::max<std::size_t>(1, rows_max_ / 4);
+  dialer_ = Dialer::make(rows_max_, pairs_max, *reactor_);
+  exchange_ = Exchange::make(rows_max_, *reactor_, clock_, bodies_, trace_);
   JudgeHandler& judged = *this;
-  judge_ = std::make_unique<JudgeThread>(std::min(rows_.size(), kJudgedMax), *reactor_, clock_,
+  judge_ = std::make_unique<JudgeThread>(std::min(rows_max_, kJudgedMax), *reactor_, clock_,
                                          judged);
   return {};
 }
@@ -253,7 +251,12 @@ Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& 
                          SteadyTime now) {
   owner_.ensure_here();
   ENSURE(plan != nullptr, "a probe without a plan");
-  if (free_.empty() || in_flight() >= limit_) return Start::Full;
+  if (in_flight() >= limit_) return Start::Full;
+  if (free_.empty()) {
+    ENSURE(rows_.size() < rows_max_, "more probes in flight than there is room for");
+    free_.push_back(static_cast<std::uint32_t>(rows_.size()));
+    rows_.emplace_back();
+  }
   const std::uint32_t index = free_.back();
   free_.pop_back();
   Row& row = rows_[index];

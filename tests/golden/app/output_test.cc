@@ -47,6 +47,19 @@ std::string output_of(std::vector<const char*> arguments, int& status) {
   return text;
 }
 
+// The limits that follow from the machine are another machine's elsewhere.
+std::string without_limits(std::string text) {
+  const auto drop = [&](std::string_view first, std::string_view last) {
+    const std::size_t from = text.find(first);
+    if (from == std::string::npos) return;
+    const std::size_t to = text.find(last, from);
+    text.replace(from, to - from, "(limits)\n");
+  };
+  drop("limits that follow", "--- standard error");
+  drop("  \"limits\": [", "}\n--- standard error");
+  return text;
+}
+
 core::ProbeResult expired() {
   auto tls = std::make_shared<core::TlsFacts>();
   tls->version = "TLSv1.3";
@@ -158,9 +171,11 @@ core::ProbeResult blocked() {
 TEST(GoldenOutput, AGoodConfiguration) {
   int status = -1;
   const std::string file = kData + "good.toml";
-  expect_golden("good.txt", output_of({"validate-config", file.c_str()}, status));
+  expect_golden("good.txt",
+                without_limits(output_of({"validate-config", file.c_str()}, status)));
   EXPECT_EQ(status, kExitOk);
-  expect_golden("good.json", output_of({"validate-config", file.c_str(), "--json"}, status));
+  expect_golden("good.json",
+                without_limits(output_of({"validate-config", file.c_str(), "--json"}, status)));
   EXPECT_EQ(status, kExitOk);
 }
 
