@@ -10,6 +10,7 @@
 #include "app/engine.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <atomic>
@@ -54,6 +55,8 @@ class EngineImpl final : public Engine {
         log_(log),
         machine_(read_machine()),
         limits_(derive_limits(config, machine_)),
+        memory_(limits_.memory_bytes,
+                {.resident = &resident_bytes, .trim = [] { ::malloc_trim(0); }}, log),
         started_at_(clock.wall()) {}
 
   core::Result<void> build();
@@ -73,6 +76,8 @@ class EngineImpl final : public Engine {
   std::vector<QueueReading> queues() const override;
   const Machine& machine() const override { return machine_; }
   const Limits& limits() const override { return limits_; }
+  void watch_memory(core::SteadyTime now) override { memory_.look(now); }
+  const MemoryWatch& memory() const override { return memory_; }
   core::WallTime started_at() const override { return started_at_; }
 
  private:
@@ -135,6 +140,7 @@ class EngineImpl final : public Engine {
   Log& log_;
   const Machine machine_;
   const Limits limits_;
+  MemoryWatch memory_;  // Read by the lanes.
   const core::WallTime started_at_;
 
   std::unique_ptr<db::Store> store_;
@@ -194,6 +200,7 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
   settings.sites_max = kSitesPerLaneMax;
   settings.tuning = tuning_of(config_);
   settings.admission = limits_.lane;
+  settings.memory = &memory_.request();
   settings.jitter_seed = seed(number);
   settings.clock = &clock_;
   return settings;

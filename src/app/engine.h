@@ -19,6 +19,7 @@
 #include "app/limits.h"
 #include "app/log.h"
 #include "app/machine.h"
+#include "app/memory_watch.h"
 #include "checker/stats.h"
 #include "core/clock.h"
 #include "core/result.h"
@@ -79,6 +80,9 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual std::vector<QueueReading> queues() const = 0;
   [[nodiscard]] virtual const Machine& machine() const = 0;
   [[nodiscard]] virtual const Limits& limits() const = 0;
+  // Of the main thread, about once a second: holds the process to its memory budget.
+  virtual void watch_memory(core::SteadyTime now) = 0;
+  [[nodiscard]] virtual const MemoryWatch& memory() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
 };
 

@@ -76,7 +76,8 @@ Lane::Lane(const LaneSettings& settings, LanePorts ports, SteadyTime now, WallTi
       attention_(settings.tuning.confirm, settings.jitter_seed),
       budget_(settings.clock, kTurnShare),
       now_(now),
-      wall_(wall) {
+      wall_(wall),
+      memory_(settings.memory) {
   ENSURE(!ports_.shards.empty() && ports_.inbox != nullptr && ports_.marks != nullptr,
          "a lane needs all its ports");
 }
@@ -101,6 +102,7 @@ void Lane::turn(SteadyTime now, WallTime wall) {
   scheduler_->turn(now, wall);
   admission_.update(scheduler_->required_per_second(), now);
   prober_->set_in_flight_limit(admission_.limit());
+  heed_memory();
   if (admitting_) start_due();
   sweep_slice();
   stats_.turns.store(stats_.turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -113,6 +115,13 @@ SteadyTime Lane::next_turn(SteadyTime now) const {
   // When admission is full, the next result makes room; waking at the pacer's time would only spin.
   if (scheduler_->queued() > 0 && prober_->in_flight() >= admission_.limit()) return idle;
   return std::min(idle, scheduler_->next_turn(now));
+}
+
+void Lane::heed_memory() {
+  if (memory_ == nullptr) return;
+  admission_.set_memory_relief(memory_->relief());
+  const std::uint32_t shrinks = memory_->shrinks.load(std::memory_order_relaxed);
+  if (std::exchange(shrinks_seen_, shrinks) != shrinks) prober_->give_back_memory();
 }
 
 // ---- What comes in ----

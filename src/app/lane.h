@@ -28,6 +28,7 @@
 
 #include "app/lane_ports.h"
 #include "app/loop_lateness.h"
+#include "app/memory_watch.h"
 #include "app/turn_budget.h"
 #include "checker/prober.h"
 #include "core/owner.h"
@@ -45,6 +46,7 @@ struct LaneSettings {
   LaneTuning tuning;
   scheduler::AdmissionLimits admission;
   std::uint64_t jitter_seed = 0;
+  const MemoryRequest* memory = nullptr;  // Null: nobody watches over it.
   // For the share of a turn that what comes in may take; null: only its count is bounded.
   const core::Clock* clock = nullptr;
 };
@@ -131,6 +133,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
     core::Duration oldest{};
   };
 
+  void heed_memory();
   void take_messages();
   void apply(LaneMessage&& message);
   void put(LaneMessage&& message);
@@ -180,6 +183,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   core::SteadyTime now_;  // Of the current turn.
   core::WallTime wall_;
   LoopLateness lateness_;
+  const MemoryRequest* memory_;
+  std::uint32_t shrinks_seen_ = 0;
   core::SteadyTime last_repost_ = core::kNoSteadyTime;
   bool reposting_ = false;  // This sweep posts again what no shard has acknowledged.
   core::Duration worst_lag_{};

@@ -238,6 +238,14 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
                             "1 unless the last reload was refused.", facts.reload_ok ? 1 : 0));
   out.push_back(http::gauge("watchwheel_resident_memory_bytes", "Resident memory of the process.",
                             number(resident_bytes())));
+  out.push_back(http::gauge("watchwheel_memory_budget_bytes", "What the process may take.",
+                            number(engine.memory().budget_bytes())));
+  out.push_back(http::gauge("watchwheel_memory_level",
+                            "What is done to stay within the budget: 0 nothing, 1 caches are given "
+                            "back, 2 large checks are refused, 3 all but a few.",
+                            engine.memory().level()));
+  out.push_back(http::counter("watchwheel_memory_level_changes_total", "Changes of that level.",
+                              number(engine.memory().changes())));
   add_checks(out, totals);
   add_schedule(out, totals);
   add_threads_and_queues(out, engine, facts);

@@ -181,6 +181,7 @@ void Daemon::on_signal() {
 
 void Daemon::beat() {
   const core::SteadyTime now = clock_.steady();
+  engine_->watch_memory(now);
   std::vector<std::uint64_t> turns;
   for (const LaneReading& lane : engine_->lanes())
     turns.push_back(lane.lane.turns.load(std::memory_order_relaxed));

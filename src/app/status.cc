@@ -185,6 +185,10 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
                   {"sites_refused", totals.sites_refused}};
   json["queues"] = queues_json(engine);
   json["lanes"] = lanes_json(engine, facts.recent);
+  json["memory"] = {{"resident_bytes", engine.memory().resident_bytes()},
+                    {"budget_bytes", engine.memory().budget_bytes()},
+                    {"origin", engine.limits().memory_source},
+                    {"level", engine.memory().level()}};
   json["limits"] = limits_json(engine.limits());
   json["machine"] = machine_json(engine.machine());
   json["process"] = {{"resident_bytes", resident_bytes()},

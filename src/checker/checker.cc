@@ -114,6 +114,7 @@ class LaneChecker final : public Checker,
                             SteadyTime now) override;
   void cancel_all(SteadyTime now) override;
   void warm_up() override;
+  void give_back_memory() override;
   void set_in_flight_limit(std::size_t limit) override { limit_ = std::min(limit, rows_max_); }
   [[nodiscard]] std::size_t in_flight() const override { return rows_.size() - free_.size(); }
 
@@ -594,6 +595,12 @@ void LaneChecker::expire_dialing(Row& row, std::uint64_t tag, SteadyTime now) {
   dialer_->cancel(std::exchange(row.dial, 0));
   finish(row, Cause::ConnectTimeout, Phase::Connect,
          "no connection within the check's " + core::humanize(row.plan->options.timeout), now);
+}
+
+void LaneChecker::give_back_memory() {
+  owner_.ensure_here();
+  resolver_->give_back_memory();
+  ground_.trust->give_back_memory();
 }
 
 void LaneChecker::cancel_all(SteadyTime now) {

@@ -54,6 +54,8 @@ class Prober : core::Pinned {
   virtual void cancel_all(core::SteadyTime now) = 0;
 
   virtual void set_in_flight_limit(std::size_t limit) = 0;
+  // Memory is short: lets go of what is only kept to be quick. What was used last stays.
+  virtual void give_back_memory() {}
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
 };
 

@@ -52,6 +52,10 @@ struct Request {
 
 class CachingResolver final : public Resolver, private LookupHandler, private TimerHandler {
  public:
+  void give_back_memory() override {
+    cache_.shrink();
+    stats_.dns_cache_entries.set(static_cast<double>(cache_.size()));
+  }
   CachingResolver(Limits limits, Reactor& reactor, Stats& stats)
       : reactor_(reactor),
         stats_(stats),

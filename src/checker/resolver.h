@@ -86,6 +86,8 @@ class Resolver : core::Pinned {
   // asked, ResolverUnreachable when they did not, LocalOverload when they have not been asked yet or there are addresses already;
   // what was found of the other family when that is our trouble. Cancelled when there is no such asker.
   virtual core::Cause cancel(std::string_view host, core::IpFamily family, ServerSetId servers, std::uint64_t tag) = 0;
+  // Forgets the names that were not used last.
+  virtual void give_back_memory() = 0;
 };
 
 }  // namespace watchwheel::checker

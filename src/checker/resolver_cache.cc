@@ -93,6 +93,23 @@ void ResolverCache::store(const DnsKey& key, DnsFact fact, core::Duration keep,
   link_newest(index);
 }
 
+void ResolverCache::shrink() {
+  std::vector<Entry> kept;
+  kept.reserve(used_ / 4);
+  for (std::uint32_t at = newest_; at != kNone && kept.size() < used_ / 4; at = entries_[at].older)
+    kept.push_back(std::move(entries_[at]));
+  entries_ = std::move(kept);
+  used_ = entries_.size();
+  newest_ = oldest_ = kNone;
+  std::size_t slots = kTableMin;
+  while (slots < used_ * 2) slots *= 2;
+  std::vector<std::uint32_t>(slots, kNone).swap(table_);
+  for (auto at = static_cast<std::uint32_t>(used_); at-- > 0;) {  // The newest last.
+    insert_in_table(at);
+    link_newest(at);
+  }
+}
+
 std::uint32_t ResolverCache::lookup(const DnsKey& key, std::uint64_t hash) const {
   const std::size_t mask = table_.size() - 1;
   for (std::size_t at = hash & mask; table_[at] != kNone; at = (at + 1) & mask) {

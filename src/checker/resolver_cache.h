@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/resolver_cache.h - what names resolved to, until it is too old.
 //
-// Owns     at most `entries_max` entries; memory grows with use up to that and is not given back.
+// Owns     at most `entries_max` entries; memory grows with use up to that, and only shrink() gives it back.
 // Thread   the lane's.
 // Bounded  when full, the entry that was used least recently goes.
 // Time     passed in. An entry is answered from until it expires and not a moment longer; that a name has no addresses of one
@@ -55,6 +55,9 @@ class ResolverCache : core::Pinned {
   // Keeps `fact` for `keep`, in place of what was there. A bad moment (SERVFAIL, silence) does not displace addresses that are
   // still good. Does nothing for a `keep` of zero.
   void store(const DnsKey& key, DnsFact fact, core::Duration keep, core::SteadyTime now);
+
+  // Keeps the quarter that was used last and gives the memory of the others back.
+  void shrink();
 
   [[nodiscard]] std::size_t size() const { return used_; }
 

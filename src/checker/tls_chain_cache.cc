@@ -57,6 +57,25 @@ void ChainCache::remember(const Digest& chain, core::WallTime now, core::WallTim
   entries_[at].until_s = until_s;
 }
 
+void ChainCache::shrink() {
+  const std::size_t keep = entries_.size() / 4;
+  std::vector<Entry> kept;
+  kept.reserve(keep);
+  for (Index at = newest_; at != kNone && kept.size() < keep; at = entries_[at].older)
+    kept.push_back(entries_[at]);
+  entries_ = std::move(kept);
+  newest_ = oldest_ = kNone;
+  std::size_t slots = kSlotsMin;
+  while (slots < entries_.size()) slots *= 2;
+  std::vector<Index>(slots, kNone).swap(slots_);
+  for (auto at = static_cast<Index>(entries_.size()); at-- > 0;) {  // The newest last.
+    Index& slot = slots_[slot_of(entries_[at].chain)];
+    entries_[at].next_of_slot = slot;
+    slot = at;
+    link_newest(at);
+  }
+}
+
 // An entry that is in no slot and in no order. A new one, or the oldest.
 ChainCache::Index ChainCache::take_entry() {
   if (entries_.size() < entries_max_) {

@@ -37,6 +37,9 @@ class ChainCache : core::Pinned {
   // It was verified at `now`; the first certificate of it ends at `until`. Does nothing when that has passed.
   void remember(const Digest& chain, core::WallTime now, core::WallTime until);
 
+  // Keeps the quarter that was seen last and gives the memory of the others back.
+  void shrink();
+
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:

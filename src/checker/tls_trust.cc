@@ -148,6 +148,11 @@ struct TrustStores::Ground {
 
 TrustStores::TrustStores(Stats* stats, std::size_t chains_max)
     : ground_(std::make_shared<Ground>(stats, chains_max)) {}
+void TrustStores::give_back_memory() {
+  ground_->chains.shrink();
+  if (ground_->stats != nullptr)
+    ground_->stats->tls_chain_entries.set(static_cast<double>(ground_->chains.size()));
+}
 TrustStores::~TrustStores() {
   ground_->stats = nullptr;  // A plan may outlive its lane's counters.
 }

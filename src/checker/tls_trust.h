@@ -42,6 +42,8 @@ class TrustStores : core::Pinned {
   // Only the certificates in this PEM file, roots or not. Invalid when it cannot be read or holds none. Plans with the same file
   // share it.
   [[nodiscard]] core::Result<std::shared_ptr<TrustStore>> file(const std::string& path);
+  // Forgets the chains that were not seen last.
+  void give_back_memory();
 
  private:
   friend class TrustStore;

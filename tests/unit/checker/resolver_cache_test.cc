@@ -184,6 +184,10 @@ TEST(ResolverCache, AgreesWithAPlainList) {
       ASSERT_EQ(found.fact->addresses[0].bytes[3], there->value);
       model.splice(model.begin(), model, there);
     }
+    if (random() % 3000 == 0) {
+      cache.shrink();
+      model.resize(model.size() / 4);
+    }
     ASSERT_EQ(cache.size(), model.size());
   }
 }

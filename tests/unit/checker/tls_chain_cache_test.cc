@@ -99,6 +99,10 @@ TEST(ChainCache, DoesAsAPlainListDoes) {
       newest_first.push_front(number);
       if (newest_first.size() > kMax) newest_first.pop_back();
     }
+    if (random() % 2000 == 0) {
+      cache.shrink();
+      newest_first.resize(newest_first.size() / 4);
+    }
     ASSERT_EQ(cache.size(), newest_first.size()) << step;
   }
 }
