@@ -73,6 +73,9 @@ void FleetThread::fault(const std::string& kind, std::uint32_t first, std::uint3
 void FleetThread::clear(std::uint32_t first, std::uint32_t last) const {
   control("POST", "/clear?sites=" + std::to_string(first) + "-" + std::to_string(last));
 }
+void FleetThread::dns(bool answering) const {
+  control("POST", std::string("/dns?answering=") + (answering ? "yes" : "no"));
+}
 void FleetThread::reset_window() const {
   control("POST", "/observe/reset");
 }
@@ -123,9 +126,10 @@ void DaemonUnderTest::import_sites(std::uint32_t count) const {
   ENSURE(done.status == 0, "sites import failed: " + done.out + done.err);
 }
 
-void DaemonUnderTest::start() {
-  process_ = std::make_unique<ChildProcess>(
-      std::vector<std::string>{watchwheel_binary(), "run", "--config", config_file_});
+void DaemonUnderTest::start(const std::vector<std::string>& through) {
+  std::vector<std::string> words = through;
+  words.insert(words.end(), {watchwheel_binary(), "run", "--config", config_file_});
+  process_ = std::make_unique<ChildProcess>(words);
 }
 
 void DaemonUnderTest::wait_ready() const {

@@ -27,6 +27,8 @@ class FleetThread : core::Pinned {
   void fault(const std::string& kind, std::uint32_t first, std::uint32_t last) const;
   void clear(std::uint32_t first, std::uint32_t last) const;
   void reset_window() const;
+  // The name server answers nothing, or answers again.
+  void dns(bool answering) const;
   [[nodiscard]] nlohmann::json report() const;
   [[nodiscard]] std::string url(std::uint32_t site) const;
   // What the observer saw of one site since the window began.
@@ -46,7 +48,8 @@ class DaemonUnderTest : core::Pinned {
   DaemonUnderTest(const FleetThread& fleet, core::Duration interval, const std::string& extra = "");
 
   void import_sites(std::uint32_t count) const;
-  void start();
+  // `through`: words that start what follows them, like a shell that sets a limit first.
+  void start(const std::vector<std::string>& through = {});
   void wait_ready() const;
   void kill();                    // SIGKILL.
   [[nodiscard]] Finished stop();  // SIGTERM, and its end.
