@@ -286,10 +286,14 @@ class CommandLine {
     CLI::App& app = add(sites, "import",
                         "add and change sites from a list; a bad line does not hold up the others",
                         args, import_sites);
-    app.add_option("FILE", args->file, "CSV with a header, or JSON lines; - for standard input")
+    app.add_option("FILE", args->file,
+                   "CSV with a header, JSON lines, or another monitor's list; - for standard input")
         ->required();
-    app.add_option("--format", args->format, "csv or jsonl (default: by the name of the file)")
-        ->transform(CLI::CheckedTransformer(formats()));
+    app.add_option("--format", args->format,
+                   "csv or jsonl (default: by the name of the file), blackbox, gatus or uptime-kuma")
+        ->check(CLI::IsMember({"csv", "jsonl", "blackbox", "gatus", "uptime-kuma"}));
+    app.add_option("--modules", args->modules,
+                   "with --format blackbox: the exporter's own configuration, which has its modules");
     app.add_flag("--strict", args->strict, "write nothing when one line is bad");
     app.add_flag("--dry-run", args->dry_run, "judge the list and write nothing");
     add_quiet(app, args->quiet);

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "app/foreign_list.h"
 #include "app/progress_bar.h"
 #include "app/site_import.h"
 
@@ -22,11 +23,18 @@ namespace {
 constexpr std::size_t kExportPage = 1000;
 
 ListFormat format_of(const ImportArgs& args) {
-  if (args.format) return *args.format;
+  if (!args.format.empty()) return args.format == "jsonl" ? ListFormat::Jsonl : ListFormat::Csv;
   for (const std::string_view end : {".jsonl", ".ndjson", ".json"}) {
     if (args.file.ends_with(end)) return ListFormat::Jsonl;
   }
   return ListFormat::Csv;
+}
+
+std::optional<ForeignFormat> foreign_format_of(const ImportArgs& args) {
+  if (args.format == "blackbox") return ForeignFormat::Blackbox;
+  if (args.format == "gatus") return ForeignFormat::Gatus;
+  if (args.format == "uptime-kuma") return ForeignFormat::UptimeKuma;
+  return std::nullopt;
 }
 
 core::Error unreadable(const std::string& file, const std::string& why) {
@@ -173,8 +181,11 @@ class ImportCommand {
   }
 
   core::Result<void> read(SiteImport& import, ProgressBar& bar) {
+    const auto foreign = foreign_format_of(args_);
     const auto reader =
-        make_site_reader(format_of(args_), input_.stream(), args_.file, config_.checks);
+        foreign ? make_foreign_reader({*foreign, args_.file, args_.modules}, input_.stream(),
+                                      config_.checks)
+                : make_site_reader(format_of(args_), input_.stream(), args_.file, config_.checks);
     const auto progress = [&] { bar.update(import.counts().rows, input_.share()); };
     if (auto done = import.run(*reader, progress); !done) return done;
     if (input_.stream().bad()) return unreadable(args_.file, "the reading failed half-way");

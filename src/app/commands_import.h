@@ -12,8 +12,9 @@ namespace watchwheel::app {
 
 struct ImportArgs {
   std::string file;  // "-": standard input.
-  std::optional<ListFormat>
-      format;  // Nothing: by the file's name; JSON lines for .jsonl, .ndjson and .json, else CSV.
+  // "csv", "jsonl", "blackbox", "gatus", "uptime-kuma"; "": by the file's name, JSON lines for .jsonl, .ndjson and .json, else CSV.
+  std::string format;
+  std::string modules;  // Of the blackbox exporter: its configuration file.
   bool strict = false;  // All or nothing: the whole list is judged before anything is written.
   bool dry_run = false;
   bool quiet = false;  // No progress bar.

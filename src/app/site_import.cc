@@ -35,6 +35,7 @@ core::Result<void> SiteImport::take(SiteRow&& row) {
     counts_.unreadable = true;
     return {};
   }
+  if (row.note) return {};
   ++counts_.rows;
   if (any_error(row.problems)) {
     ++counts_.rejected;

@@ -31,6 +31,7 @@ struct SiteRow {
   core::SiteRecord record;  // Good when there is no error among the problems.
   std::vector<Problem> problems;
   bool fatal = false;  // Nothing after it can be read; it is no row itself.
+  bool note = false;   // No row either: only something to say about the file.
 };
 
 class SiteReader {
