@@ -9,6 +9,7 @@
 
 #include "app/feeder.h"
 #include "app/lane.h"
+#include "checker/plan.h"
 #include "db/store.h"
 #include "fake_prober.h"
 #include "support/temp_dir.h"
@@ -130,6 +131,66 @@ TEST(Lanes, AnotherNumberOfThemKeepsEveryPhase) {
   auto later = due_times(*store, 3, clock);
   for (auto& [site, due] : later) due -= 1h;
   EXPECT_EQ(later, one);
+}
+
+// Each plan takes 3 ms to make ready, as one with large expressions does.
+class SlowToPrepare final : public checker::Prober {
+ public:
+  explicit SlowToPrepare(const core::ManualClock& clock) : clock_(clock) {}
+  core::Result<checker::PlanRef> prepare(const core::CheckOptions& /*options*/) override {
+    clock_.advance(3ms);
+    return checker::PlanRef{std::make_shared<checker::ProbePlan>()};
+  }
+  checker::Start start(checker::ProbeToken /*token*/, std::string_view /*url*/,
+                       const checker::PlanRef& /*plan*/, core::SteadyTime /*now*/) override {
+    return checker::Start::Started;
+  }
+  void cancel_all(core::SteadyTime /*now*/) override {}
+  void set_in_flight_limit(std::size_t /*limit*/) override {}
+  [[nodiscard]] std::size_t in_flight() const override { return 0; }
+
+ private:
+  const core::ManualClock& clock_;
+};
+
+// Goal: edits that each bring options of their own do not add up to a long turn, and what is left is taken at once and not at the
+// next idle turn. Method: a prober that is slow to prepare, on a clock that only it moves.
+TEST(Lanes, ATurnTakesOnlyAsManyEditsAsItsTimeAllows) {
+  constexpr std::uint64_t kEdits = 100;
+  const core::ManualClock clock;
+  OneLane one;
+  SlowToPrepare prober(clock);
+  app::LaneSettings settings;
+  settings.sites_max = kSites;
+  settings.clock = &clock;
+  app::Lane lane(settings,
+                 {.inbox = &one.inbox,
+                  .notes = {&one.notes},
+                  .shards = {{&one.mailbox, [] {}}},
+                  .marks = &one.marks},
+                 clock.steady(), clock.wall());
+  lane.attach(prober);
+  for (std::uint64_t i = 1; i <= kEdits; ++i) {
+    app::LaneMessage put;
+    put.kind = app::LaneMessage::Kind::Put;
+    put.id = core::SiteId{i};
+    put.url = "http://s" + std::to_string(i) + ".example/";
+    put.interval = 5min;
+    core::CheckOptions own;
+    own.keyword = {std::to_string(i)};
+    put.options = std::make_shared<const core::CheckOptions>(own);
+    ASSERT_TRUE(one.inbox.offer(std::move(put)));
+  }
+  std::size_t turns = 0;
+  while (lane.sites().size() < kEdits) {
+    ASSERT_LT(++turns, 2 * kEdits);
+    const core::SteadyTime begin = clock.steady();
+    lane.turn(begin, clock.wall());
+    EXPECT_LE(clock.steady() - begin, app::Lane::kTurnShare + 3ms);
+    if (lane.sites().size() < kEdits) {
+      EXPECT_EQ(lane.next_turn(clock.steady()), clock.steady());
+    }
+  }
 }
 
 }  // namespace
