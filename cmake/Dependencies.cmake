@@ -17,6 +17,13 @@ pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 
+# Connector/C++ 1.1 brings neither a CMake nor a pkg-config file. It is built on libmariadb.
+find_library(WATCHWHEEL_CPPCONN mysqlcppconn REQUIRED)
+find_path(WATCHWHEEL_CPPCONN_INCLUDE cppconn/driver.h REQUIRED)
+add_library(watchwheel_mysqlcppconn INTERFACE)
+target_link_libraries(watchwheel_mysqlcppconn INTERFACE ${WATCHWHEEL_CPPCONN})
+target_include_directories(watchwheel_mysqlcppconn SYSTEM INTERFACE ${WATCHWHEEL_CPPCONN_INCLUDE})
+
 # Asio 1.74 needs std::exchange before it is included; without this it does not compile as C++20.
 add_library(watchwheel_asio INTERFACE)
 target_link_libraries(watchwheel_asio INTERFACE Boost::headers Threads::Threads)

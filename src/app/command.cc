@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "app/store_access.h"
+
 namespace watchwheel::app {
 
 int fail(Io& io, int status, std::string_view message) {
@@ -34,7 +36,7 @@ std::optional<Config> config_for_command(const std::string& path, Io& io) {
 }
 
 core::Result<std::unique_ptr<db::Store>> open_migrated_store(const Config& config) {
-  auto store = db::open_store(config.store.url);
+  auto store = db::open_store(store_access(config.store));
   if (!store) return store;
   const auto migrated = (*store)->migrate(false);
   if (!migrated) return migrated.error();

@@ -6,6 +6,7 @@
 
 #include "app/limits.h"
 #include "app/progress_bar.h"
+#include "app/store_access.h"
 #include "core/units.h"
 
 namespace watchwheel::app {
@@ -106,7 +107,7 @@ int validate_config(const ValidateArgs& args, Io& io) {
 int migrate_store(const MigrateArgs& args, Io& io) {
   const std::optional<Config> config = config_for_command(args.config, io);
   if (!config) return kExitTrouble;
-  const auto store = db::open_store(config->store.url);
+  const auto store = db::open_store(store_access(config->store));
   if (!store) return fail(io, store.error());
   const core::SystemClock clock;
   // One step may take minutes and tells nothing meanwhile: the line stands there from its beginning.

@@ -221,9 +221,9 @@ std::vector<Key<Config>> store_keys() {
   return {
       at_start(text<Config>(
           "store", "url", [](auto& c) -> auto& { return c.store.url; }, store_url)),
-      at_start(not_yet(text<Config>(
+      at_start(text<Config>(
           "store", "password_file", [](auto& c) -> auto& { return c.store.password_file; },
-          absolute_path))),
+          path_or_credential)),
       at_start(not_yet(text<Config>(
           "store", "state_dir", [](auto& c) -> auto& { return c.store.state_dir; },
           absolute_path))),

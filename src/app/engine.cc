@@ -18,6 +18,7 @@
 
 #include "app/feeder.h"
 #include "app/lane_thread.h"
+#include "app/store_access.h"
 #include "app/version.h"
 #include "core/hash.h"
 #include "sideeffects/projector_thread.h"
@@ -172,7 +173,7 @@ class NotesToLanes final : public sideeffects::NoteSink {
 // ---- Building ----
 
 core::Result<void> EngineImpl::build() {
-  auto store = db::open_store(config_.store.url);
+  auto store = db::open_store(store_access(config_.store));
   if (!store) return store.error();
   store_ = *std::move(store);
   auto migrated = store_->migrate(false);

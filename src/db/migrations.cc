@@ -15,39 +15,63 @@ core::Error newer_schema(const Connection& connection, std::uint32_t found, std:
                          std::to_string(known) + "; run the newer watchwheel that wrote it"};
 }
 
-// One step, unless another process was faster. Says whether it was applied.
-core::Result<bool> apply(Connection& connection, const SchemaStep& step) {
+core::Error step_failed(const SchemaStep& step, const core::Error& why, const char* kept) {
+  return core::Error{why.kind, "migration " + std::to_string(step.version) + " (" + step.title +
+                                   "): " + why.message + "; " + kept};
+}
+
+// False: it was noted already.
+core::Result<bool> note_step(Connection& connection, const SchemaStep& step) {
+  core::Result<std::int64_t> now = connection.now_ms();
+  if (!now) return now.error();
+  Query note =
+      connection.query({"INSERT INTO schema_version (version, title, applied_at) VALUES (?, ?, ?)",
+                        "INSERT INTO schema_version (version, title, applied_at) VALUES (?, ?, ?)"
+                        " ON DUPLICATE KEY UPDATE version = version"});
+  note.bind(static_cast<std::int64_t>(step.version)).bind(std::string_view(step.title)).bind(*now);
+  if (core::Result<void> noted = note.run(); !noted) return noted.error();
+  return connection.rows_changed() != 0;
+}
+
+core::Result<bool> apply_at_once(Connection& connection, const SchemaStep& step) {
   core::Result<Transaction> transaction = Transaction::write(connection);
   if (!transaction) return transaction.error();
   core::Result<std::uint32_t> version = schema_version(connection);
   if (!version) return version.error();
   if (*version >= step.version) return false;
 
-  const auto fail = [&](const core::Error& why) {
-    return core::Error{why.kind, "migration " + std::to_string(step.version) + " (" + step.title +
-                                     "): " + why.message + "; nothing of this step was kept"};
-  };
-  if (core::Result<void> built = connection.execute(step.sql); !built) return fail(built.error());
-  core::Result<std::int64_t> now = connection.now_ms();
-  if (!now) return fail(now.error());
-  {
-    Query note = connection.query(
-        "INSERT INTO schema_version (version, title, applied_at) VALUES (?, ?, ?)");
-    note.bind(static_cast<std::int64_t>(step.version))
-        .bind(std::string_view(step.title))
-        .bind(*now);
-    if (core::Result<void> noted = note.run(); !noted) return fail(noted.error());
-  }
-  if (core::Result<void> committed = transaction->commit(); !committed)
-    return fail(committed.error());
+  constexpr const char* kKept = "nothing of this step was kept";
+  if (auto built = connection.apply_schema(step.sql); !built)
+    return step_failed(step, built.error(), kKept);
+  if (auto noted = note_step(connection, step); !noted)
+    return step_failed(step, noted.error(), kKept);
+  if (auto committed = transaction->commit(); !committed)
+    return step_failed(step, committed.error(), kKept);
   return true;
+}
+
+core::Result<bool> apply_by_statement(Connection& connection, const SchemaStep& step) {
+  constexpr const char* kKept = "run `watchwheel migrate` again, it goes on where it stopped";
+  if (auto built = connection.apply_schema(step.sql); !built)
+    return step_failed(step, built.error(), kKept);
+  core::Result<bool> noted = note_step(connection, step);
+  if (!noted) return step_failed(step, noted.error(), kKept);
+  return noted;
+}
+
+// One step, unless another process was faster. Says whether it was applied.
+core::Result<bool> apply(Connection& connection, const SchemaStep& step) {
+  return connection.dialect() == Dialect::Sqlite ? apply_at_once(connection, step)
+                                                 : apply_by_statement(connection, step);
 }
 
 }  // namespace
 
 core::Result<std::uint32_t> schema_version(Connection& connection) {
   auto table = connection.number(
-      "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'");
+      {"SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'",
+       "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name ="
+       " 'schema_version'"});
   if (!table) return table.error();
   if (!*table) return std::uint32_t{0};
   auto version = connection.number("SELECT max(version) FROM schema_version");
@@ -76,7 +100,7 @@ core::Result<MigrationReport> migrate(Connection& connection, const std::vector<
 }
 
 core::Result<void> check_schema(Connection& connection) {
-  const std::uint32_t wanted = schema_steps().back().version;
+  const std::uint32_t wanted = schema_steps(connection.dialect()).back().version;
   core::Result<std::uint32_t> found = schema_version(connection);
   if (!found) return found.error();
   if (*found > wanted) return newer_schema(connection, *found, wanted);

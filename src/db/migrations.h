@@ -2,16 +2,19 @@
 // db/migrations.h - the schema, as the numbered steps that build it. Forward only: a step that was
 // released is never edited.
 //
-// Each step is one transaction that also notes its number in schema_version, so a crash leaves a
-// whole number of steps. Two processes that migrate at once take turns: the version is read again
-// under the write lock of every step.
+// SQLite: each step is one transaction that also notes its number in schema_version, so a crash
+// leaves a whole number of steps. Two processes that migrate at once take turns: the version is read
+// again under the write lock of every step.
+// MySQL cannot undo a change of its schema: there every statement of a step may be done already, by a
+// step that was cut off or by another process that migrates at the same time, and whoever notes the
+// number first has applied it.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "core/result.h"
-#include "db/sqlite.h"
+#include "db/sql.h"
 #include "db/store.h"
 
 namespace watchwheel::db {
@@ -22,8 +25,8 @@ struct SchemaStep {
   const char* sql = "";
 };
 
-// All steps of this version, in order.
-[[nodiscard]] const std::vector<SchemaStep>& schema_steps();
+// All steps of this version, in order. Each kind of store counts its own.
+[[nodiscard]] const std::vector<SchemaStep>& schema_steps(Dialect dialect = Dialect::Sqlite);
 
 // 0: no schema yet.
 [[nodiscard]] core::Result<std::uint32_t> schema_version(Connection& connection);

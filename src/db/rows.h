@@ -10,7 +10,7 @@
 #include "core/result.h"
 #include "core/site.h"
 #include "core/site_facts.h"
-#include "db/sqlite.h"
+#include "db/sql.h"
 
 namespace watchwheel::db {
 

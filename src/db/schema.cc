@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of the schema. docs/reference/schema.md tells what the columns mean.
 #include "db/migrations.h"
+#include "db/mysql_schema.h"
 
 namespace watchwheel::db {
 namespace {
@@ -135,15 +136,19 @@ BEGIN
 END;
 )sql";
 
-}  // namespace
-
-const std::vector<SchemaStep>& schema_steps() {
+const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
       {2, "which certificate a site shows, and since when", kCertificates},
       {3, "edits by other programs are seen", kForeignEdits},
   };
   return steps;
+}
+
+}  // namespace
+
+const std::vector<SchemaStep>& schema_steps(Dialect dialect) {
+  return dialect == Dialect::Sqlite ? sqlite_steps() : mysql_steps();
 }
 
 }  // namespace watchwheel::db

@@ -5,11 +5,12 @@
 #include <system_error>
 
 #include "db/migrations.h"
-#include "db/sqlite_event_store.h"
-#include "db/sqlite_freshness_sink.h"
-#include "db/sqlite_incident_log.h"
-#include "db/sqlite_site_catalog.h"
-#include "db/sqlite_site_feed.h"
+#include "db/sql_event_store.h"
+#include "db/sql_freshness_sink.h"
+#include "db/sql_incident_log.h"
+#include "db/sql_site_catalog.h"
+#include "db/sql_site_feed.h"
+#include "db/sqlite.h"
 #include "db/store_url.h"
 
 namespace watchwheel::db {
@@ -51,11 +52,11 @@ core::Result<void> check_place(const std::string& path) {
 
 template <typename Interface, typename Implementation>
 core::Result<std::unique_ptr<Interface>> make(const std::string& path, const Tuning& tuning) {
-  core::Result<std::unique_ptr<Connection>> connection =
-      Connection::open({.path = path,
-                        .durability = tuning.durability,
-                        .cache_kib = tuning.cache_kib,
-                        .checkpoint_pages = tuning.checkpoint_pages});
+  core::Result<std::unique_ptr<SqliteConnection>> connection =
+      SqliteConnection::open({.path = path,
+                              .durability = tuning.durability,
+                              .cache_kib = tuning.cache_kib,
+                              .checkpoint_pages = tuning.checkpoint_pages});
   if (!connection) return connection.error();
   if (core::Result<void> fits = db::check_schema(**connection); !fits) return fits.error();
   return std::unique_ptr<Interface>(std::make_unique<Implementation>(std::move(*connection)));
@@ -65,18 +66,18 @@ core::Result<std::unique_ptr<Interface>> make(const std::string& path, const Tun
 
 core::Result<std::unique_ptr<Store>> SqliteStore::open(std::string path) {
   if (core::Result<void> place = check_place(path); !place) return place.error();
-  core::Result<std::unique_ptr<Connection>> tried = Connection::open({.path = path});
+  core::Result<std::unique_ptr<SqliteConnection>> tried = SqliteConnection::open({.path = path});
   if (!tried) return tried.error();
   return std::unique_ptr<Store>(new SqliteStore(std::move(path)));
 }
 
-core::Result<MigrationReport> SqliteStore::migrate(bool dry_run,
-                                                   const MigrationWatch& watch) {
-  core::Result<std::unique_ptr<Connection>> connection =
-      Connection::open({.path = path_, .durability = Durability::OnDisk});
+core::Result<MigrationReport> SqliteStore::migrate(bool dry_run, const MigrationWatch& watch) {
+  core::Result<std::unique_ptr<SqliteConnection>> connection =
+      SqliteConnection::open({.path = path_, .durability = Durability::OnDisk});
   if (!connection) return connection.error();
   Connection& db = **connection;
-  core::Result<MigrationReport> report = db::migrate(db, schema_steps(), dry_run, watch);
+  core::Result<MigrationReport> report =
+      db::migrate(db, schema_steps(Dialect::Sqlite), dry_run, watch);
   if (!report || dry_run) return report;
 
   core::Result<Transaction> transaction = Transaction::write(db);
@@ -89,35 +90,30 @@ core::Result<MigrationReport> SqliteStore::migrate(bool dry_run,
 }
 
 core::Result<void> SqliteStore::check_schema() {
-  core::Result<std::unique_ptr<Connection>> connection = Connection::open({.path = path_});
+  core::Result<std::unique_ptr<SqliteConnection>> connection =
+      SqliteConnection::open({.path = path_});
   if (!connection) return connection.error();
   return db::check_schema(**connection);
 }
 
 core::Result<std::unique_ptr<SiteFeed>> SqliteStore::make_site_feed() {
-  return make<SiteFeed, SqliteSiteFeed>(path_, kReading);
+  return make<SiteFeed, SqlSiteFeed>(path_, kReading);
 }
 
 core::Result<std::unique_ptr<SiteCatalog>> SqliteStore::make_site_catalog() {
-  return make<SiteCatalog, SqliteSiteCatalog>(path_, kEditing);
+  return make<SiteCatalog, SqlSiteCatalog>(path_, kEditing);
 }
 
 core::Result<std::unique_ptr<IncidentLog>> SqliteStore::make_incident_log() {
-  return make<IncidentLog, SqliteIncidentLog>(path_, kReading);
+  return make<IncidentLog, SqlIncidentLog>(path_, kReading);
 }
 
 core::Result<std::unique_ptr<sideeffects::EventStore>> SqliteStore::make_event_store() {
-  return make<sideeffects::EventStore, SqliteEventStore>(path_, kRecording);
+  return make<sideeffects::EventStore, SqlEventStore>(path_, kRecording);
 }
 
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink() {
-  return make<sideeffects::FreshnessSink, SqliteFreshnessSink>(path_, kProjecting);
-}
-
-core::Result<std::unique_ptr<Store>> open_store(std::string_view url) {
-  core::Result<std::string> path = sqlite_path(url);
-  if (!path) return path.error();
-  return SqliteStore::open(std::move(*path));
+  return make<sideeffects::FreshnessSink, SqlFreshnessSink>(path_, kProjecting);
 }
 
 }  // namespace watchwheel::db

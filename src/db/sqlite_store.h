@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "db/sqlite.h"
 #include "db/store.h"
 
 namespace watchwheel::db {

@@ -64,8 +64,19 @@ class Store : core::Pinned {
 // Checks a store URL without touching anything: the error says which URLs are understood.
 [[nodiscard]] core::Result<void> check_store_url(std::string_view url);
 
-// `url`: "sqlite:///absolute/path.db" (four slashes are not needed: the path starts at the third)
-// or "sqlite:relative.db". Opens or creates the file; does not migrate it.
-[[nodiscard]] core::Result<std::unique_ptr<Store>> open_store(std::string_view url);
+struct StoreAccess {
+  // "sqlite:///absolute/path.db" (four slashes are not needed: the path starts at the third) or
+  // "sqlite:relative.db"; or "mysql://user@host/database" (mysql_url.h).
+  std::string url;
+  // Asked whenever a session with a server is opened. Null: no password.
+  std::function<core::Result<std::string>()> password;
+};
+
+// SQLite: opens or creates the file. MySQL: connects, and refuses (Invalid) a server that cannot keep our promises. Migrates
+// nothing.
+[[nodiscard]] core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access);
+[[nodiscard]] inline core::Result<std::unique_ptr<Store>> open_store(std::string_view url) {
+  return open_store(StoreAccess{std::string(url), nullptr});
+}
 
 }  // namespace watchwheel::db

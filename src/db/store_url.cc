@@ -2,16 +2,13 @@
 #include "db/store_url.h"
 
 #include <algorithm>
-#include <array>
-
-#include "db/store.h"
 
 namespace watchwheel::db {
 namespace {
 
 constexpr std::string_view kScheme = "sqlite:";
-constexpr std::array<std::string_view, 2> kClusterSchemes{"mysql:", "mariadb:"};
-constexpr std::string_view kUnderstood = "\"sqlite:///absolute/path.db\" or \"sqlite:relative.db\"";
+constexpr std::string_view kUnderstood =
+    "\"sqlite:///absolute/path.db\", \"sqlite:relative.db\" or \"mysql://user@host/database\"";
 
 core::Error invalid(std::string message) {
   return core::Error{core::ErrorKind::Invalid, std::move(message)};
@@ -21,12 +18,6 @@ core::Error invalid(std::string message) {
 
 core::Result<std::string> sqlite_path(std::string_view url) {
   const std::string understood(kUnderstood);
-  for (const std::string_view scheme : kClusterSchemes) {
-    if (url.starts_with(scheme)) {
-      return invalid("store.url begins with " + std::string(scheme) +
-                     " but this build's store is SQLite; use " + understood);
-    }
-  }
   if (!url.starts_with(kScheme)) return invalid("store.url is not understood; use " + understood);
 
   std::string_view path = url.substr(kScheme.size());
@@ -49,12 +40,6 @@ core::Result<std::string> sqlite_path(std::string_view url) {
   // SQLite gives a meaning to names that begin with "file:" or ':'; a path with a directory has
   // none but its own.
   return path.starts_with('/') ? std::string(path) : "./" + std::string(path);
-}
-
-core::Result<void> check_store_url(std::string_view url) {
-  core::Result<std::string> path = sqlite_path(url);
-  if (!path) return path.error();
-  return {};
 }
 
 }  // namespace watchwheel::db

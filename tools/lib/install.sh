@@ -13,7 +13,8 @@ die() {
 # The compiler, the tools and the libraries of cmake/Dependencies.cmake.
 BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache mold git ca-certificates curl
-  libboost-dev libcurl4-openssl-dev libc-ares-dev libssl-dev zlib1g-dev libsqlite3-dev libre2-dev libsystemd-dev libyaml-dev
+  libboost-dev libcurl4-openssl-dev libc-ares-dev libssl-dev zlib1g-dev libsqlite3-dev libmysqlcppconn-dev libre2-dev libsystemd-dev
+  libyaml-dev
   libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
@@ -21,7 +22,7 @@ BUILD_PACKAGES=(
 # checks are tried on.
 TEST_PACKAGES=(
   prometheus systemd dpkg-dev fakeroot file openssl iproute2
-  nginx-light haproxy apache2 unbound knot
+  nginx-light haproxy apache2 unbound knot mariadb-server-core mariadb-client-core
 )
 # What the fuzz targets are built with: libFuzzer is clang's.
 FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)

@@ -25,6 +25,9 @@ class StoreUnderTest {
   // Plain SQL, as somebody at a prompt would run it. Throws when it fails.
   virtual void execute(const std::string& sql) = 0;
   [[nodiscard]] virtual std::int64_t number(const std::string& sql) = 0;
+  // As another program would add a site of this URL that knows no more than it must; and remove the sites that `condition` names.
+  virtual void foreign_insert(const std::string& url) = 0;
+  virtual void foreign_remove(const std::string& condition) = 0;
   // Keeps every writer out until the returned object is destroyed.
   [[nodiscard]] virtual std::shared_ptr<void> lock() = 0;
 };

@@ -53,12 +53,8 @@ TEST_P(StoreContract, EditsByAnotherProgramAreChangesToo) {
   under_test->execute("UPDATE sites SET interval_ms = 30000 WHERE id IN (" + id(1) + ", " + id(2) +
                       ")");
   under_test->execute("UPDATE sites SET active = 0 WHERE id = " + id(3));
-  under_test->execute("DELETE FROM sites WHERE id >= " + id(4));
-  under_test->execute(
-      "INSERT INTO sites (url, url_hash, created_at, updated_at, change_seq) SELECT"
-      " 'http://theirs.example/', 0, 1, 1,"
-      " (SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1 FROM "
-      "site_changes)");
+  under_test->foreign_remove("id >= " + id(4));
+  under_test->foreign_insert("http://theirs.example/");
 
   const auto changes = take(feed->changes(seen, 100));
   ASSERT_EQ(changes.size(), 7U);

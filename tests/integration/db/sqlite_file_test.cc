@@ -91,14 +91,14 @@ TEST_F(SqliteFile, AnotherFileIsNoStore) {
 
 TEST_F(SqliteFile, AnotherProgramsDatabaseIsLeftAlone) {
   {
-    const auto first = take(Connection::open({.path = dir_.file("x.db")}));
+    const auto first = take(SqliteConnection::open({.path = dir_.file("x.db")}));
     ASSERT_TRUE(first->execute("CREATE TABLE sites (theirs)"));
   }
   const auto store = take(open_store(url("x.db")));
   const auto migrated = store->migrate(false);
   ASSERT_FALSE(migrated);
   EXPECT_TRUE(is_error(migrated.error(), ErrorKind::Invalid, "table sites already exists"));
-  EXPECT_EQ(take(Connection::open({.path = dir_.file("x.db")}))
+  EXPECT_EQ(take(SqliteConnection::open({.path = dir_.file("x.db")}))
                 ->number("SELECT count(*) FROM sqlite_schema")
                 .value(),
             1);

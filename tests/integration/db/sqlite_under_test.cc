@@ -30,6 +30,16 @@ class SqliteUnderTest final : public StoreUnderTest {
     return value;
   }
 
+  void foreign_insert(const std::string& url) override {
+    execute(
+        "INSERT INTO sites (url, url_hash, created_at, updated_at, change_seq) SELECT '" + url +
+        "', 0, 1, 1, (SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1"
+        " FROM site_changes)");
+  }
+  void foreign_remove(const std::string& condition) override {
+    execute("DELETE FROM sites WHERE " + condition);
+  }
+
   std::shared_ptr<void> lock() override {
     Handle handle = open();
     run(handle.get(), "BEGIN IMMEDIATE");

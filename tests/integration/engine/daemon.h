@@ -44,8 +44,10 @@ class FleetThread : core::Pinned {
 // The daemon's files, and the commands on them.
 class DaemonUnderTest : core::Pinned {
  public:
-  // `extra`: TOML appended to the configuration (whole sections that it does not have).
-  DaemonUnderTest(const FleetThread& fleet, core::Duration interval, const std::string& extra = "");
+  // `extra`: TOML appended to the configuration (whole sections that it does not have). `store_url` empty: an SQLite file of
+  // its own.
+  DaemonUnderTest(const FleetThread& fleet, core::Duration interval, const std::string& extra = "",
+                  const std::string& store_url = "");
 
   void import_sites(std::uint32_t count) const;
   // `through`: words that start what follows them, like a shell that sets a limit first.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "db/migrations.h"
+#include "db/sqlite.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@ namespace {
 
 class Migrations : public ::testing::Test {
  protected:
-  Migrations() : db_(Connection::open({.path = dir_.file("x.db")}).value()) {}
+  Migrations() : db_(SqliteConnection::open({.path = dir_.file("x.db")}).value()) {}
 
   testing::TempDir dir_;
   std::unique_ptr<Connection> db_;

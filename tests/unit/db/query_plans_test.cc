@@ -5,8 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "db/migrations.h"
-#include "db/sqlite_site_catalog.h"
-#include "db/sqlite_site_feed.h"
+#include "db/sql_site_catalog.h"
+#include "db/sql_site_feed.h"
+#include "db/sqlite.h"
 #include "support/temp_dir.h"
 
 namespace watchwheel::db {
@@ -17,7 +18,7 @@ std::vector<std::string> costly_steps(const std::string& path, const std::string
   const std::string explain = "EXPLAIN QUERY PLAN " + sql;
   std::vector<std::string> costly;
   // A query is known by its address, so each has a connection that ends with its text.
-  const auto connection = Connection::open({.path = path}).value();
+  const auto connection = SqliteConnection::open({.path = path}).value();
   Query plan = connection->query(explain.c_str());
   while (plan.step().value()) {
     const std::string step(plan.text(3));
@@ -31,7 +32,7 @@ std::vector<std::string> costly_steps(const std::string& path, const std::string
 class QueryPlans : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto connection = Connection::open({.path = path_}).value();
+    const auto connection = SqliteConnection::open({.path = path_}).value();
     ASSERT_TRUE(migrate(*connection, schema_steps(), false));
   }
   testing::TempDir dir_;
@@ -41,15 +42,15 @@ class QueryPlans : public ::testing::Test {
 TEST_F(QueryPlans, OfTheFeedFollowAnIndex) {
   const auto queries = site_feed_queries();
   EXPECT_GE(queries.size(), 5U);
-  for (const char* const sql : queries)
-    EXPECT_EQ(costly_steps(path_, sql), std::vector<std::string>{}) << sql;
+  for (const Sql& sql : queries)
+    EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
 }
 
 TEST_F(QueryPlans, OfEditsFollowAnIndex) {
   const auto queries = site_edit_queries();
   EXPECT_GE(queries.size(), 8U);
-  for (const char* const sql : queries)
-    EXPECT_EQ(costly_steps(path_, sql), std::vector<std::string>{}) << sql;
+  for (const Sql& sql : queries)
+    EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
 }
 
 TEST_F(QueryPlans, ATestThatCouldNotFailWouldPassThese) {

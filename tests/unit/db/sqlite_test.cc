@@ -15,9 +15,9 @@ using core::ErrorKind;
 
 class Sqlite : public ::testing::Test {
  protected:
-  std::unique_ptr<Connection> open(ConnectionOptions options = {}) {
+  std::unique_ptr<SqliteConnection> open(ConnectionOptions options = {}) {
     options.path = dir_.file("x.db");
-    auto opened = Connection::open(options);
+    auto opened = SqliteConnection::open(options);
     return std::move(opened).value();
   }
   static void must(const core::Result<void>& done) { ASSERT_TRUE(done) << done.error().message; }
@@ -141,7 +141,7 @@ TEST_F(Sqlite, AFullDiskIsUnavailableAndPasses) {
 
 TEST_F(Sqlite, WhatIsNoDatabaseIsCorrupt) {
   std::ofstream(dir_.file("x.db")) << std::string(8192, 'x');
-  const auto opened = Connection::open({.path = dir_.file("x.db")});
+  const auto opened = SqliteConnection::open({.path = dir_.file("x.db")});
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().kind, ErrorKind::Corrupt);
   EXPECT_NE(opened.error().message.find("not an SQLite database"), std::string::npos);

@@ -29,7 +29,7 @@ TEST(StoreUrl, RefusesWhatItCannotMean) {
   }
 }
 
-TEST(StoreUrl, OfMysqlIsRefusedByNameWithoutItsPassword) {
+TEST(StoreUrl, AMistakeNeverRepeatsAPassword) {
   for (const char* url : {"mysql://me:hunter2@host:3306/db", "mariadb://me:hunter2@host/db",
                           "other://me:hunter2@host/db"}) {
     const core::Result<void> checked = check_store_url(url);
@@ -37,8 +37,7 @@ TEST(StoreUrl, OfMysqlIsRefusedByNameWithoutItsPassword) {
     EXPECT_EQ(checked.error().message.find("hunter2"), std::string::npos)
         << checked.error().message;
   }
-  EXPECT_NE(check_store_url("mysql://h/db").error().message.find("this build's store is SQLite"),
-            std::string::npos);
+  EXPECT_TRUE(check_store_url("mysql://me@host/db"));
 }
 
 }  // namespace

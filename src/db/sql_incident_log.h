@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_incident_log.h - reading events and transitions, on SQLite. Each call sees one moment
+// db/sql_incident_log.h - reading events and transitions, in SQL. Each call sees one moment
 // of the store.
 #pragma once
 
@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "db/incident_log.h"
-#include "db/sqlite.h"
+#include "db/sql.h"
 
 namespace watchwheel::db {
 
-class SqliteIncidentLog final : public IncidentLog {
+class SqlIncidentLog final : public IncidentLog {
  public:
-  explicit SqliteIncidentLog(std::unique_ptr<Connection> connection)
+  explicit SqlIncidentLog(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
   [[nodiscard]] core::Result<std::vector<Incident>> list(const IncidentFilter& filter,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_site_feed.h - the site list for an engine, on SQLite. Every page is one statement, so
+// db/sql_site_feed.h - the site list for an engine, in SQL. Every page is one statement, so
 // no snapshot is held between calls and the write-ahead log can always be folded back.
 #pragma once
 
@@ -7,17 +7,17 @@
 #include <vector>
 
 #include "db/site_feed.h"
-#include "db/sqlite.h"
+#include "db/sql.h"
 
 namespace watchwheel::db {
 
 // All that a feed asks the store, for the test that holds each to an index: with a million sites a
 // scan a second would be all that the store does.
-[[nodiscard]] std::vector<const char*> site_feed_queries();
+[[nodiscard]] std::vector<Sql> site_feed_queries();
 
-class SqliteSiteFeed final : public SiteFeed {
+class SqlSiteFeed final : public SiteFeed {
  public:
-  explicit SqliteSiteFeed(std::unique_ptr<Connection> connection)
+  explicit SqlSiteFeed(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
   [[nodiscard]] core::Result<core::ChangeSeq> newest_change() override;

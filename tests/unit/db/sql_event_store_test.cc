@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the contract suite cannot cause from outside: a disk that is full, and a row that somebody
 // spoiled.
-#include "db/sqlite_event_store.h"
+#include "db/sql_event_store.h"
 
 #include <gtest/gtest.h>
 
 #include "db/migrations.h"
-#include "db/sqlite_site_catalog.h"
-#include "db/sqlite_site_feed.h"
+#include "db/sqlite.h"
+#include "db/sql_site_catalog.h"
+#include "db/sql_site_feed.h"
 #include "support/temp_dir.h"
 
 namespace watchwheel::db {
@@ -17,7 +18,7 @@ class SqliteFaults : public ::testing::Test {
  protected:
   SqliteFaults() : db_(connect()) { (void)migrate(*db_, schema_steps(), false).value(); }
   std::unique_ptr<Connection> connect() {
-    return Connection::open({.path = dir_.file("x.db")}).value();
+    return SqliteConnection::open({.path = dir_.file("x.db")}).value();
   }
 
   static sideeffects::EventWrite opening(std::uint64_t site) {
@@ -43,7 +44,7 @@ TEST_F(SqliteFaults, AFullDiskKeepsNothingOfACommitAndLaterTakesItAll) {
       connection->execute("PRAGMA max_page_count = " +
                           std::to_string(*connection->number("PRAGMA page_count").value() + 2)));
   Connection& raw = *connection;
-  SqliteEventStore store(std::move(connection));
+  SqlEventStore store(std::move(connection));
   std::vector<sideeffects::EventWrite> writes;
   for (std::uint64_t site = 1; site <= 100; ++site) writes.push_back(opening(site));
 
@@ -58,12 +59,12 @@ TEST_F(SqliteFaults, AFullDiskKeepsNothingOfACommitAndLaterTakesItAll) {
 }
 
 TEST_F(SqliteFaults, ASpoiledSiteIsToldByName) {
-  SqliteSiteCatalog catalog(connect());
+  SqlSiteCatalog catalog(connect());
   core::SiteRecord record;
   record.url = "https://shop.example/";
   ASSERT_TRUE(catalog.upsert(std::span(&record, 1), nullptr));
   ASSERT_TRUE(db_->execute("UPDATE sites SET options = '{\"timeout\":5}'"));
-  SqliteSiteFeed feed(connect());
+  SqlSiteFeed feed(connect());
   const auto page = feed.load(core::SiteId{}, 10);
   ASSERT_TRUE(page);
   ASSERT_EQ(page->sites.size(), 1U);
@@ -72,7 +73,7 @@ TEST_F(SqliteFaults, ASpoiledSiteIsToldByName) {
 }
 
 TEST_F(SqliteFaults, ASpoiledEventIsCorruptByName) {
-  SqliteEventStore store(connect());
+  SqlEventStore store(connect());
   const sideeffects::EventWrite write = opening(1);
   ASSERT_TRUE(store.commit(std::span(&write, 1)));
   ASSERT_TRUE(db_->execute("UPDATE events SET cause = 'gremlins'"));
@@ -83,7 +84,7 @@ TEST_F(SqliteFaults, ASpoiledEventIsCorruptByName) {
 }
 
 TEST_F(SqliteFaults, AMissingTransitionIsCorruptAndNotWrittenOver) {
-  SqliteEventStore store(connect());
+  SqlEventStore store(connect());
   const sideeffects::EventWrite write = opening(1);
   ASSERT_TRUE(store.commit(std::span(&write, 1)));
   ASSERT_TRUE(db_->execute("DELETE FROM event_transitions"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "db/sqlite_site_feed.h"
+#include "db/sql_site_feed.h"
 
 #include <algorithm>
 #include <utility>
@@ -17,30 +17,40 @@ namespace {
 #define WATCHWHEEL_KNOWN_SITE_JOINS                                                           \
   " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL LEFT JOIN site_state t ON " \
   "t.site_id = s.id"
+#define WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL \
+  " LEFT JOIN events e ON e.open_site = s.id LEFT JOIN site_state t ON t.site_id = s.id"
 
 constexpr int kEventColumn = 7;
 constexpr int kCheckedColumn = 13;
 
 // See the catalog's kNewestSeq.
-constexpr const char* kNewest =
-    "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes";
-constexpr const char* kLoad =
-    "SELECT " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" WATCHWHEEL_KNOWN_SITE_JOINS
-    " WHERE s.id > ? AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?";
-constexpr const char* kUrls =
+constexpr Sql kNewest(
+    "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes",
+    "SELECT newest_seq FROM site_changes");
+constexpr Sql kUrls =
     "SELECT id, url FROM sites WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?";
-constexpr const char* kChanges = "SELECT s.change_seq, s.deleted_at, " WATCHWHEEL_KNOWN_SITE_COLUMNS
-                                 " FROM sites s" WATCHWHEEL_KNOWN_SITE_JOINS
-                                 " WHERE s.change_seq > ? ORDER BY s.change_seq LIMIT ?";
+#define WATCHWHEEL_LOAD(joins)                                  \
+  "SELECT " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" joins \
+  " WHERE s.id > ? AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?"
+constexpr Sql kLoad(WATCHWHEEL_LOAD(WATCHWHEEL_KNOWN_SITE_JOINS),
+                    WATCHWHEEL_LOAD(WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL));
+#define WATCHWHEEL_CHANGES(joins)                                                           \
+  "SELECT s.change_seq, s.deleted_at, " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" joins \
+  " WHERE s.change_seq > ? ORDER BY s.change_seq LIMIT ?"
+constexpr Sql kChanges(WATCHWHEEL_CHANGES(WATCHWHEEL_KNOWN_SITE_JOINS),
+                       WATCHWHEEL_CHANGES(WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL));
 // Also those whose row is gone: then only the id is known.
-constexpr const char* kRemovedOpen =
-    "SELECT e.site_id, coalesce(s.url, ''), s.interval_ms, coalesce(s.active, 0), coalesce(s.name, "
-    "''),"
-    " coalesce(s.tags, '[]'), coalesce(s.options, '{}'),"
-    " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, NULL"
-    " FROM events e INDEXED BY events_open LEFT JOIN sites s ON s.id = e.site_id"
-    " WHERE e.ended_at IS NULL AND e.site_id > ? AND (s.id IS NULL OR s.deleted_at IS NOT NULL)"
-    " ORDER BY e.site_id LIMIT ?";
+#define WATCHWHEEL_REMOVED_OPEN(index, open_site)                                                 \
+  "SELECT e.site_id, coalesce(s.url, ''), s.interval_ms, coalesce(s.active, 0), coalesce(s.name," \
+  " ''), coalesce(s.tags, '[]'), coalesce(s.options, '{}'),"                                      \
+  " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, NULL"                       \
+  " FROM events e " index                                                                         \
+  " LEFT JOIN sites s ON s.id = e.site_id"                                                        \
+  " WHERE e.ended_at IS NULL AND e." open_site                                                    \
+  " > ?"                                                                                          \
+  " AND (s.id IS NULL OR s.deleted_at IS NOT NULL) ORDER BY e." open_site " LIMIT ?"
+constexpr Sql kRemovedOpen(WATCHWHEEL_REMOVED_OPEN("INDEXED BY events_open", "site_id"),
+                           WATCHWHEEL_REMOVED_OPEN("FORCE INDEX (events_open)", "open_site"));
 
 std::int64_t row_limit(std::size_t limit) {
   return static_cast<std::int64_t>(std::min<std::size_t>(limit, INT64_MAX));
@@ -48,11 +58,11 @@ std::int64_t row_limit(std::size_t limit) {
 
 }  // namespace
 
-std::vector<const char*> site_feed_queries() {
+std::vector<Sql> site_feed_queries() {
   return {kNewest, kLoad, kUrls, kChanges, kRemovedOpen};
 }
 
-core::KnownSite SqliteSiteFeed::known_site(const Query& row, int column) const {
+core::KnownSite SqlSiteFeed::known_site(const Query& row, int column) const {
   core::KnownSite known;
   known.record.id = id_from<core::SiteId>(row, column);
   known.record.url = row.text(column + 1);
@@ -72,14 +82,14 @@ core::KnownSite SqliteSiteFeed::known_site(const Query& row, int column) const {
   return known;
 }
 
-core::Result<core::ChangeSeq> SqliteSiteFeed::newest_change() {
+core::Result<core::ChangeSeq> SqlSiteFeed::newest_change() {
   auto newest = connection_->number(kNewest);
   if (!newest) return newest.error();
   if (!*newest) return corrupt_row(*connection_, "the change counter (table site_changes) is gone");
   return core::ChangeSeq{static_cast<std::uint64_t>(**newest)};
 }
 
-core::Result<SitePage> SqliteSiteFeed::load(core::SiteId after, std::size_t limit) {
+core::Result<SitePage> SqlSiteFeed::load(core::SiteId after, std::size_t limit) {
   SitePage page;
   Query query = connection_->query(kLoad);
   query.bind(to_column(after)).bind(row_limit(limit));
@@ -93,7 +103,7 @@ core::Result<SitePage> SqliteSiteFeed::load(core::SiteId after, std::size_t limi
   return page;
 }
 
-core::Result<std::vector<SiteUrl>> SqliteSiteFeed::urls(core::SiteId after, std::size_t limit) {
+core::Result<std::vector<SiteUrl>> SqlSiteFeed::urls(core::SiteId after, std::size_t limit) {
   std::vector<SiteUrl> urls;
   Query query = connection_->query(kUrls);
   query.bind(to_column(after)).bind(row_limit(limit));
@@ -105,8 +115,8 @@ core::Result<std::vector<SiteUrl>> SqliteSiteFeed::urls(core::SiteId after, std:
   }
 }
 
-core::Result<std::vector<SiteChange>> SqliteSiteFeed::changes(core::ChangeSeq after,
-                                                              std::size_t limit) {
+core::Result<std::vector<SiteChange>> SqlSiteFeed::changes(core::ChangeSeq after,
+                                                           std::size_t limit) {
   std::vector<SiteChange> changes;
   Query query = connection_->query(kChanges);
   query.bind(to_column(after)).bind(row_limit(limit));
@@ -120,7 +130,7 @@ core::Result<std::vector<SiteChange>> SqliteSiteFeed::changes(core::ChangeSeq af
   }
 }
 
-core::Result<std::vector<core::KnownSite>> SqliteSiteFeed::removed_with_open_event(
+core::Result<std::vector<core::KnownSite>> SqlSiteFeed::removed_with_open_event(
     std::size_t limit, core::SiteId after) {
   std::vector<core::KnownSite> sites;
   Query query = connection_->query(kRemovedOpen);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "db/sqlite_site_catalog.h"
+#include "db/sql_site_catalog.h"
 
 #include <algorithm>
 #include <utility>
@@ -12,61 +12,76 @@
 namespace watchwheel::db {
 namespace {
 
-// Another program may have inserted a site with the sequence's next number and not counted it.
-constexpr const char* kNewestSeq =
-    "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes";
-constexpr const char* kSetNewestSeq = "UPDATE site_changes SET newest_seq = ?";
+// Whoever changes the list holds this row until it commits, so that numbers are seen in their order. SQLite: another program may
+// have inserted a site with the sequence's next number and not counted it; MySQL's triggers count.
+constexpr Sql kNewestSeq(
+    "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes",
+    "SELECT newest_seq FROM site_changes FOR UPDATE");
+constexpr Sql kSetNewestSeq = "UPDATE site_changes SET newest_seq = ?";
 
 #define WATCHWHEEL_COMPARED \
   "SELECT id, url, interval_ms, active, name, tags, options, deleted_at FROM sites "
-constexpr const char* kById = WATCHWHEEL_COMPARED "WHERE id = ?";
-constexpr const char* kByUrl = WATCHWHEEL_COMPARED
+constexpr Sql kById = WATCHWHEEL_COMPARED "WHERE id = ?";
+constexpr Sql kByUrl = WATCHWHEEL_COMPARED
     "WHERE url_hash = ?1 AND url = ?2 AND deleted_at IS NULL ORDER BY id LIMIT 1";
-constexpr const char* kIdsByUrl =
+constexpr Sql kIdsByUrl =
     "SELECT id FROM sites WHERE url_hash = ?1 AND url = ?2 AND deleted_at IS NULL ORDER BY id";
 
-constexpr const char* kInsert =
+constexpr Sql kInsert =
     "INSERT INTO sites (interval_ms, active, name, tags, options, created_at, updated_at,"
     " change_seq, id, url, url_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10)";
 // A column that is set is written to its indexes even when it stays the same, so the common change
 // names no indexed one.
-constexpr const char* kUpdate =
+constexpr Sql kUpdate =
     "UPDATE sites SET interval_ms = ?1, active = ?2, name = ?3, tags = ?4, options = ?5,"
     " updated_at = ?6, change_seq = ?7 WHERE id = ?8";
 // Another URL, or a removed site that is wanted again.
-constexpr const char* kReplace =
+constexpr Sql kReplace =
     "UPDATE sites SET interval_ms = ?1, active = ?2, name = ?3, tags = ?4, options = ?5,"
-    " updated_at = ?6, change_seq = ?7, url = ?9, url_hash = ?10, deleted_at = NULL,"
-    " created_at = CASE WHEN deleted_at IS NULL THEN created_at ELSE ?6 END WHERE id = ?8";
-constexpr const char* kSetActive =
+    " updated_at = ?6, change_seq = ?7, url = ?9, url_hash = ?10,"
+    " created_at = CASE WHEN deleted_at IS NULL THEN created_at ELSE ?6 END, deleted_at = NULL"
+    " WHERE id = ?8";
+constexpr Sql kSetActive =
     "UPDATE sites SET active = ?1, updated_at = ?2, change_seq = ?4 WHERE id = ?3 AND active <> ?1 "
     "AND deleted_at IS NULL";
-constexpr const char* kRemove =
+constexpr Sql kRemove =
     "UPDATE sites SET deleted_at = ?1, updated_at = ?1, change_seq = ?3 WHERE id = ?2 AND "
     "deleted_at IS NULL";
-constexpr const char* kForgetFreshness =
+constexpr Sql kForgetFreshness =
     "UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, "
     "total_ms = NULL,"
     " next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE "
     "site_id = ?";
-constexpr const char* kPurge =
-    "DELETE FROM sites WHERE id IN (SELECT s.id FROM sites s WHERE s.deleted_at < ?1"
-    " AND NOT EXISTS (SELECT 1 FROM events e WHERE e.site_id = s.id AND e.ended_at IS NULL)"
-    " ORDER BY s.deleted_at LIMIT ?2)";
-constexpr const char* kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
+#define WATCHWHEEL_PURGED                                                                  \
+  "(SELECT s.id FROM sites s WHERE s.deleted_at < ?1"                                      \
+  " AND NOT EXISTS (SELECT 1 FROM events e WHERE e.site_id = s.id AND e.ended_at IS NULL)" \
+  " ORDER BY s.deleted_at LIMIT ?2)"
+constexpr Sql kPurge("DELETE FROM sites WHERE id IN " WATCHWHEEL_PURGED,
+                     "DELETE gone, t FROM sites gone JOIN " WATCHWHEEL_PURGED
+                     " d ON d.id = gone.id LEFT JOIN site_state t ON t.site_id = gone.id");
+constexpr Sql kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
 
 #define WATCHWHEEL_VIEW                                                                  \
   "SELECT s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options, t.state, "    \
   "t.state_since,"                                                                       \
   " t.checked_at, t.cause, e.id FROM sites s LEFT JOIN site_state t ON t.site_id = s.id" \
-  " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL "
-constexpr const char* kGet = WATCHWHEEL_VIEW "WHERE s.id = ? AND s.deleted_at IS NULL";
-constexpr const char* kList = WATCHWHEEL_VIEW
-    "WHERE s.id > ?1 AND s.deleted_at IS NULL"
-    " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?3))"
-    " AND (?4 IS NULL OR ?4 = CASE WHEN s.active = 0 THEN 'paused' ELSE t.state END)"
-    " AND (?5 IS NULL OR instr(s.url, ?5) > 0)"
-    " ORDER BY s.id LIMIT ?2";
+  " LEFT JOIN events e ON "
+#define WATCHWHEEL_ITS_OPEN_EVENT "e.site_id = s.id AND e.ended_at IS NULL "
+#define WATCHWHEEL_ITS_OPEN_EVENT_MYSQL "e.open_site = s.id "
+#define WATCHWHEEL_ONE "WHERE s.id = ? AND s.deleted_at IS NULL"
+constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT WATCHWHEEL_ONE,
+                   WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT_MYSQL WATCHWHEEL_ONE);
+#define WATCHWHEEL_FILTERED(has_tag)                                                \
+  "WHERE s.id > ?1 AND s.deleted_at IS NULL"                                        \
+  " AND (?3 IS NULL OR " has_tag                                                    \
+  ")"                                                                               \
+  " AND (?4 IS NULL OR ?4 = CASE WHEN s.active = 0 THEN 'paused' ELSE t.state END)" \
+  " AND (?5 IS NULL OR instr(s.url, ?5) > 0)"                                       \
+  " ORDER BY s.id LIMIT ?2"
+constexpr Sql kList(WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT WATCHWHEEL_FILTERED(
+                        "EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?3)"),
+                    WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT_MYSQL
+                        WATCHWHEEL_FILTERED("json_contains(s.tags, json_quote(?3))"));
 
 // A site is found by its URL through 32 bits of a hash, and then by the URL itself. An index of the
 // URLs is four times as large, and writes 1.7 times as much when a list comes in no order; of long
@@ -106,12 +121,12 @@ core::Error at_record(const core::Error& why, std::size_t index, const core::Sit
 
 }  // namespace
 
-std::vector<const char*> site_edit_queries() {
+std::vector<Sql> site_edit_queries() {
   return {kNewestSeq, kSetNewestSeq, kById,   kByUrl,           kIdsByUrl, kUpdate,
           kReplace,   kSetActive,    kRemove, kForgetFreshness, kPurge,    kGet};
 }
 
-struct SqliteSiteCatalog::Change {
+struct SqlSiteCatalog::Change {
   Transaction transaction;
   std::int64_t now_ms = 0;
   std::int64_t newest_seq = 0;
@@ -145,7 +160,7 @@ struct SqliteSiteCatalog::Change {
 };
 
 // A record as its columns hold it.
-struct SqliteSiteCatalog::Columns {
+struct SqlSiteCatalog::Columns {
   explicit Columns(const core::SiteRecord& from)
       : record(from), tags(tags_to_json(from.tags)), options(options_to_json(from.options)) {
     if (from.interval)
@@ -173,31 +188,31 @@ struct SqliteSiteCatalog::Columns {
   std::string tags, options;
 };
 
-core::Result<UpsertCounts> SqliteSiteCatalog::upsert(std::span<const core::SiteRecord> records,
-                                                     std::vector<core::SiteId>* ids) {
+core::Result<UpsertCounts> SqlSiteCatalog::upsert(std::span<const core::SiteRecord> records,
+                                                  std::vector<core::SiteId>* ids) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (core::Result<void> fits = check_record(records[i]); !fits)
       return at_record(fits.error(), i, records[i]);
   }
-  core::Result<Change> change = Change::begin(*connection_);
-  if (!change) return change.error();
-
-  UpsertCounts counts;
-  std::vector<core::SiteId> stored;
-  stored.reserve(records.size());
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    core::Result<core::SiteId> id = store(records[i], *change, counts);
-    if (!id) return at_record(id.error(), i, records[i]);
-    stored.push_back(*id);
-  }
-  if (core::Result<void> committed = change->commit(*connection_); !committed)
-    return committed.error();
-  if (ids != nullptr) *ids = std::move(stored);
-  return counts;
+  return retried(*connection_, [&]() -> core::Result<UpsertCounts> {
+    core::Result<Change> change = Change::begin(*connection_);
+    if (!change) return change.error();
+    UpsertCounts counts;
+    std::vector<core::SiteId> stored;
+    stored.reserve(records.size());
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      core::Result<core::SiteId> id = store(records[i], *change, counts);
+      if (!id) return at_record(id.error(), i, records[i]);
+      stored.push_back(*id);
+    }
+    if (auto committed = change->commit(*connection_); !committed) return committed.error();
+    if (ids != nullptr) *ids = std::move(stored);
+    return counts;
+  });
 }
 
-core::Result<core::SiteId> SqliteSiteCatalog::store(const core::SiteRecord& record, Change& change,
-                                                    UpsertCounts& counts) {
+core::Result<core::SiteId> SqlSiteCatalog::store(const core::SiteRecord& record, Change& change,
+                                                 UpsertCounts& counts) {
   const Columns wanted(record);
   core::SiteId id = record.id;
   const core::Result<Match> found = match(wanted, id);
@@ -216,8 +231,7 @@ core::Result<core::SiteId> SqliteSiteCatalog::store(const core::SiteRecord& reco
 }
 
 // Sets `id` to the row's when there is one.
-core::Result<SqliteSiteCatalog::Match> SqliteSiteCatalog::match(const Columns& wanted,
-                                                                core::SiteId& id) {
+core::Result<SqlSiteCatalog::Match> SqlSiteCatalog::match(const Columns& wanted, core::SiteId& id) {
   Query query = connection_->query(id.value != 0 ? kById : kByUrl);
   if (id.value != 0) {
     query.bind(to_column(id));
@@ -233,20 +247,19 @@ core::Result<SqliteSiteCatalog::Match> SqliteSiteCatalog::match(const Columns& w
   return wanted.same_as(query) ? Match::Same : Match::SameUrl;
 }
 
-core::Result<void> SqliteSiteCatalog::insert(const Columns& wanted, Change& change,
-                                             core::SiteId& id) {
+core::Result<void> SqlSiteCatalog::insert(const Columns& wanted, Change& change, core::SiteId& id) {
   std::optional<std::int64_t> given;
   if (id.value != 0) given = to_column(id);
   Query query = connection_->query(kInsert);
   wanted.bind(query, change);
   query.bind(given).bind(std::string_view(wanted.record.url)).bind(url_hash(wanted.record.url));
   core::Result<void> done = query.run();
-  if (done) id = core::SiteId{static_cast<std::uint64_t>(connection_->last_insert_id())};
+  if (done && !given) id = core::SiteId{static_cast<std::uint64_t>(connection_->last_insert_id())};
   return done;
 }
 
-core::Result<void> SqliteSiteCatalog::update(const Columns& wanted, Match found, core::SiteId id,
-                                             Change& change) {
+core::Result<void> SqlSiteCatalog::update(const Columns& wanted, Match found, core::SiteId id,
+                                          Change& change) {
   Query query = connection_->query(found == Match::SameUrl ? kUpdate : kReplace);
   wanted.bind(query, change);
   query.bind(to_column(id));
@@ -257,12 +270,12 @@ core::Result<void> SqliteSiteCatalog::update(const Columns& wanted, Match found,
   return forget_freshness(id);
 }
 
-core::Result<void> SqliteSiteCatalog::forget_freshness(core::SiteId id) {
+core::Result<void> SqlSiteCatalog::forget_freshness(core::SiteId id) {
   return connection_->query(kForgetFreshness).bind(to_column(id)).run();
 }
 
-core::Result<std::vector<SiteView>> SqliteSiteCatalog::list(const SiteFilter& filter,
-                                                            core::SiteId after, std::size_t limit) {
+core::Result<std::vector<SiteView>> SqlSiteCatalog::list(const SiteFilter& filter,
+                                                         core::SiteId after, std::size_t limit) {
   std::optional<std::string_view> state;
   if (filter.state) state = core::to_string(*filter.state);
   Query query = connection_->query(kList);
@@ -283,7 +296,7 @@ core::Result<std::vector<SiteView>> SqliteSiteCatalog::list(const SiteFilter& fi
   }
 }
 
-core::Result<SiteView> SqliteSiteCatalog::get(core::SiteId id) {
+core::Result<SiteView> SqlSiteCatalog::get(core::SiteId id) {
   Query query = connection_->query(kGet);
   query.bind(to_column(id));
   core::Result<bool> row = query.step();
@@ -293,7 +306,7 @@ core::Result<SiteView> SqliteSiteCatalog::get(core::SiteId id) {
   return view_from(*connection_, query);
 }
 
-core::Result<std::vector<core::SiteId>> SqliteSiteCatalog::find_url(const std::string& url) {
+core::Result<std::vector<core::SiteId>> SqlSiteCatalog::find_url(const std::string& url) {
   std::vector<core::SiteId> ids;
   Query query = connection_->query(kIdsByUrl);
   query.bind(url_hash(url)).bind(std::string_view(url));
@@ -305,50 +318,52 @@ core::Result<std::vector<core::SiteId>> SqliteSiteCatalog::find_url(const std::s
   }
 }
 
-core::Result<std::uint64_t> SqliteSiteCatalog::set_active(std::span<const core::SiteId> ids,
-                                                          bool active) {
-  core::Result<Change> change = Change::begin(*connection_);
-  if (!change) return change.error();
-  std::uint64_t changed = 0;
-  for (const core::SiteId id : ids) {
-    Query query = connection_->query(kSetActive);
-    query.bind(static_cast<std::int64_t>(active))
-        .bind(change->now_ms)
-        .bind(to_column(id))
-        .bind(change->next());
-    if (core::Result<void> done = query.run(); !done) return done.error();
-    if (connection_->rows_changed() == 0) continue;
-    change->taken();
-    ++changed;
-  }
-  if (core::Result<void> committed = change->commit(*connection_); !committed)
-    return committed.error();
-  return changed;
-}
-
-core::Result<std::uint64_t> SqliteSiteCatalog::remove(std::span<const core::SiteId> ids) {
-  core::Result<Change> change = Change::begin(*connection_);
-  if (!change) return change.error();
-  std::uint64_t removed = 0;
-  for (const core::SiteId id : ids) {
-    {
-      Query query = connection_->query(kRemove);
-      query.bind(change->now_ms).bind(to_column(id)).bind(change->next());
+core::Result<std::uint64_t> SqlSiteCatalog::set_active(std::span<const core::SiteId> ids,
+                                                       bool active) {
+  return retried(*connection_, [&]() -> core::Result<std::uint64_t> {
+    core::Result<Change> change = Change::begin(*connection_);
+    if (!change) return change.error();
+    std::uint64_t changed = 0;
+    for (const core::SiteId id : ids) {
+      Query query = connection_->query(kSetActive);
+      query.bind(static_cast<std::int64_t>(active))
+          .bind(change->now_ms)
+          .bind(to_column(id))
+          .bind(change->next());
       if (core::Result<void> done = query.run(); !done) return done.error();
+      if (connection_->rows_changed() == 0) continue;
+      change->taken();
+      ++changed;
     }
-    if (connection_->rows_changed() == 0) continue;
-    change->taken();
-    ++removed;
-    if (core::Result<void> forgotten = forget_freshness(id); !forgotten) return forgotten.error();
-  }
-  if (core::Result<void> purged = purge_removed_sites(*connection_, change->now_ms); !purged)
-    return purged.error();
-  if (core::Result<void> committed = change->commit(*connection_); !committed)
-    return committed.error();
-  return removed;
+    if (auto committed = change->commit(*connection_); !committed) return committed.error();
+    return changed;
+  });
 }
 
-core::Result<std::uint64_t> SqliteSiteCatalog::count() {
+core::Result<std::uint64_t> SqlSiteCatalog::remove(std::span<const core::SiteId> ids) {
+  return retried(*connection_, [&]() -> core::Result<std::uint64_t> {
+    core::Result<Change> change = Change::begin(*connection_);
+    if (!change) return change.error();
+    std::uint64_t removed = 0;
+    for (const core::SiteId id : ids) {
+      {
+        Query query = connection_->query(kRemove);
+        query.bind(change->now_ms).bind(to_column(id)).bind(change->next());
+        if (core::Result<void> done = query.run(); !done) return done.error();
+      }
+      if (connection_->rows_changed() == 0) continue;
+      change->taken();
+      ++removed;
+      if (auto forgotten = forget_freshness(id); !forgotten) return forgotten.error();
+    }
+    if (auto purged = purge_removed_sites(*connection_, change->now_ms); !purged)
+      return purged.error();
+    if (auto committed = change->commit(*connection_); !committed) return committed.error();
+    return removed;
+  });
+}
+
+core::Result<std::uint64_t> SqlSiteCatalog::count() {
   auto counted = connection_->number(kCount);
   if (!counted) return counted.error();
   return static_cast<std::uint64_t>(counted->value_or(0));

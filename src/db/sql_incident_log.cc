@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "db/sqlite_incident_log.h"
+#include "db/sql_incident_log.h"
 
 #include <algorithm>
 #include <utility>
@@ -17,20 +17,22 @@ namespace {
 #define WATCHWHEEL_SITE " LEFT JOIN sites s ON s.id = e.site_id WHERE "
 #define WATCHWHEEL_SINCE "(?1 IS NULL OR e.ended_at IS NULL OR e.ended_at >= ?1)"
 #define WATCHWHEEL_NEWEST_FIRST " ORDER BY e.started_at DESC, e.id DESC LIMIT ?2 OFFSET ?3"
-constexpr const char* kOpen = WATCHWHEEL_INCIDENT
-    "INDEXED BY events_open" WATCHWHEEL_SITE
-    "e.ended_at IS NULL AND (?4 IS NULL OR e.site_id = ?4) AND " WATCHWHEEL_SINCE
-        WATCHWHEEL_NEWEST_FIRST;
-constexpr const char* kOfSite = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
+constexpr Sql kOpen(WATCHWHEEL_INCIDENT "INDEXED BY events_open" WATCHWHEEL_SITE
+                                        "e.ended_at IS NULL AND (?4 IS NULL OR e.site_id = ?4) "
+                                        "AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST,
+                    WATCHWHEEL_INCIDENT
+                    "FORCE INDEX (events_open)" WATCHWHEEL_SITE
+                    "e.open_site IS NOT NULL AND (?4 IS NULL OR e.open_site = ?4) "
+                    "AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST);
+constexpr Sql kOfSite = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
     "e.site_id = ?4 AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
-constexpr const char* kAll =
-    WATCHWHEEL_INCIDENT WATCHWHEEL_SITE WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
+constexpr Sql kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
 
-constexpr const char* kTransitions =
+constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
     "detail, address"
     " FROM event_transitions WHERE event_id = ? ORDER BY seq";
-constexpr const char* kCountOpen =
+constexpr Sql kCountOpen =
     "SELECT state, count(*) FROM events WHERE ended_at IS NULL GROUP BY state";
 
 std::int64_t row_count(std::size_t n) {
@@ -39,8 +41,8 @@ std::int64_t row_count(std::size_t n) {
 
 }  // namespace
 
-core::Result<std::vector<Incident>> SqliteIncidentLog::list(const IncidentFilter& filter,
-                                                            std::size_t offset, std::size_t limit) {
+core::Result<std::vector<Incident>> SqlIncidentLog::list(const IncidentFilter& filter,
+                                                         std::size_t offset, std::size_t limit) {
   core::Result<Transaction> moment = Transaction::read(*connection_);
   if (!moment) return moment.error();
   core::Result<std::vector<Incident>> found = events(filter, offset, limit);
@@ -51,9 +53,8 @@ core::Result<std::vector<Incident>> SqliteIncidentLog::list(const IncidentFilter
   return found;
 }
 
-core::Result<std::vector<Incident>> SqliteIncidentLog::events(const IncidentFilter& filter,
-                                                              std::size_t offset,
-                                                              std::size_t limit) {
+core::Result<std::vector<Incident>> SqlIncidentLog::events(const IncidentFilter& filter,
+                                                           std::size_t offset, std::size_t limit) {
   Query query = connection_->query(filter.open_only ? kOpen : filter.site ? kOfSite : kAll);
   query.bind(filter.since).bind(row_count(limit)).bind(row_count(offset));
   if (filter.site) {
@@ -72,7 +73,7 @@ core::Result<std::vector<Incident>> SqliteIncidentLog::events(const IncidentFilt
   }
 }
 
-core::Result<Incident> SqliteIncidentLog::incident_from(const Query& row) const {
+core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
   core::Result<core::Evidence> evidence = evidence_from(*connection_, row, 7);
   if (!evidence) return evidence.error();
   const std::optional<core::SiteState> state =
@@ -93,7 +94,7 @@ core::Result<Incident> SqliteIncidentLog::incident_from(const Query& row) const 
                   .transitions = {}};
 }
 
-core::Result<void> SqliteIncidentLog::add_transitions(Incident& incident) {
+core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
   Query query = connection_->query(kTransitions);
   query.bind(to_column(incident.id));
   while (true) {
@@ -119,7 +120,7 @@ core::Result<void> SqliteIncidentLog::add_transitions(Incident& incident) {
   }
 }
 
-core::Result<OpenIncidentCounts> SqliteIncidentLog::count_open() {
+core::Result<OpenIncidentCounts> SqlIncidentLog::count_open() {
   OpenIncidentCounts counts;
   Query query = connection_->query(kCountOpen);
   while (true) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "db/sqlite_event_store.h"
+#include "db/sql_event_store.h"
 
 #include <string>
 
@@ -12,39 +12,54 @@ using sideeffects::EventWrite;
 using sideeffects::StoredEvent;
 using sideeffects::TransitionRecord;
 
-constexpr const char* kFind =
-    "SELECT id, state, ended_at, transitions_total, failures FROM events WHERE site_id = ? AND "
-    "started_at = ?";
-constexpr const char* kOpenOfSite =
-    "SELECT e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, e.transitions_total,"
-    " e.cause, e.phase, e.http_status, e.detail, e.address"
-    " FROM events e WHERE e.site_id = ? AND e.ended_at IS NULL";
-constexpr const char* kInsertEvent =
+#define WATCHWHEEL_FIND                                                                        \
+  "SELECT id, state, ended_at, transitions_total, failures FROM events WHERE site_id = ? AND " \
+  "started_at = ?"
+constexpr Sql kFind(WATCHWHEEL_FIND, WATCHWHEEL_FIND " FOR UPDATE");
+#define WATCHWHEEL_OPEN                                                                           \
+  "SELECT e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, e.transitions_total," \
+  " e.cause, e.phase, e.http_status, e.detail, e.address FROM events e WHERE "
+constexpr Sql kOpenOfSite(WATCHWHEEL_OPEN "e.site_id = ? AND e.ended_at IS NULL",
+                          WATCHWHEEL_OPEN "e.open_site = ?");
+constexpr Sql kInsertEvent =
     "INSERT INTO events (site_id, started_at, state, confirmed_at, ended_at, failures, merged, "
     "transitions_total,"
     " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr const char* kUpdateEvent =
-    "UPDATE events SET state = ?, confirmed_at = coalesce(?, confirmed_at), ended_at = ?, failures "
-    "= ?, merged = max(merged, ?), "
-    "transitions_total = ?,"
-    " cause = ?, phase = ?, http_status = ?, detail = ?, address = ? WHERE id = ? AND ended_at IS "
-    "NULL";
-constexpr const char* kKnownTransition =
+#define WATCHWHEEL_UPDATE(greatest)                                                               \
+  "UPDATE events SET state = ?, confirmed_at = coalesce(?, confirmed_at), ended_at = ?, failures" \
+  " = ?, merged = " greatest                                                                      \
+  "(merged, ?), transitions_total = ?,"                                                           \
+  " cause = ?, phase = ?, http_status = ?, detail = ?, address = ? WHERE id = ?"
+// That it has not ended is known from kFind, in the same transaction.
+constexpr Sql kUpdateEvent(WATCHWHEEL_UPDATE("max"), WATCHWHEEL_UPDATE("greatest"));
+constexpr Sql kKnownTransition =
     "SELECT reason, after_state FROM event_transitions WHERE event_id = ? AND seq = ?";
-constexpr const char* kInsertTransition =
+constexpr Sql kInsertTransition =
     "INSERT INTO event_transitions (event_id, seq, reason, before_state, after_state, at, failures,"
     " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-constexpr const char* kProjectOpen =
-    "INSERT INTO site_state (site_id, event_id, event_state, state_since)"
-    " SELECT id, ?2, ?3, ?4 FROM sites WHERE id = ?1"
-    " ON CONFLICT (site_id) DO UPDATE SET event_id = excluded.event_id, event_state = "
-    "excluded.event_state,"
-    " state_since = excluded.state_since";
-constexpr const char* kProjectEnded =
-    "INSERT INTO site_state (site_id, state_since) SELECT id, ?2 FROM sites WHERE id = ?1"
+#define WATCHWHEEL_PROJECT_OPEN                                          \
+  "INSERT INTO site_state (site_id, event_id, event_state, state_since)" \
+  " SELECT id, ?2, ?3, ?4 FROM sites WHERE id = ?1"
+constexpr Sql kProjectOpen(
+    WATCHWHEEL_PROJECT_OPEN
+    " ON CONFLICT (site_id) DO UPDATE SET event_id = excluded.event_id,"
+    " event_state = excluded.event_state, state_since = excluded.state_since",
+    WATCHWHEEL_PROJECT_OPEN
+    " ON DUPLICATE KEY UPDATE event_id = VALUES(event_id),"
+    " event_state = VALUES(event_state), state_since = VALUES(state_since)");
+#define WATCHWHEEL_PROJECT_ENDED \
+  "INSERT INTO site_state (site_id, state_since) SELECT id, ?2 FROM sites WHERE id = ?1"
+// MySQL assigns from left to right, so what the condition looks at comes last.
+#define WATCHWHEEL_ITS_OWN "IF(event_id IS NULL OR event_id = ?3, "
+constexpr Sql kProjectEnded(
+    WATCHWHEEL_PROJECT_ENDED
     " ON CONFLICT (site_id) DO UPDATE SET event_id = NULL, event_state = NULL, state_since = "
     "excluded.state_since"
-    " WHERE event_id IS NULL OR event_id = ?3";
+    " WHERE event_id IS NULL OR event_id = ?3",
+    WATCHWHEEL_PROJECT_ENDED " ON DUPLICATE KEY UPDATE state_since = " WATCHWHEEL_ITS_OWN
+                             "VALUES(state_since), state_since), event_state = " WATCHWHEEL_ITS_OWN
+                             "NULL, event_state), event_id = " WATCHWHEEL_ITS_OWN
+                             "NULL, event_id)");
 
 std::string name_of(const EventWrite& write) {
   return "event of site " + std::to_string(write.site.value) + " that began " +
@@ -92,7 +107,7 @@ core::WallTime state_since(const EventWrite& write) {
 
 }  // namespace
 
-struct SqliteEventStore::Stored {
+struct SqlEventStore::Stored {
   core::EventId id;
   std::string state;
   bool ended = false;
@@ -100,20 +115,22 @@ struct SqliteEventStore::Stored {
   std::uint32_t failures = 0;
 };
 
-core::Result<void> SqliteEventStore::commit(std::span<const EventWrite> writes) {
+core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
   if (writes.empty()) return {};
   for (const EventWrite& write : writes) {
     if (core::Result<void> shape = check_shape(write); !shape) return shape;
   }
-  core::Result<Transaction> transaction = Transaction::write(*connection_);
-  if (!transaction) return transaction.error();
-  for (const EventWrite& write : writes) {
-    if (core::Result<void> applied = apply(write); !applied) return applied;
-  }
-  return transaction->commit();
+  return retried(*connection_, [&]() -> core::Result<void> {
+    core::Result<Transaction> transaction = Transaction::write(*connection_);
+    if (!transaction) return transaction.error();
+    for (const EventWrite& write : writes) {
+      if (core::Result<void> applied = apply(write); !applied) return applied;
+    }
+    return transaction->commit();
+  });
 }
 
-core::Result<void> SqliteEventStore::apply(const EventWrite& write) {
+core::Result<void> SqlEventStore::apply(const EventWrite& write) {
   core::Result<std::optional<Stored>> found = find(write);
   if (!found) return found.error();
   if (*found && (*found)->ended) return {};  // Frozen.
@@ -135,7 +152,7 @@ core::Result<void> SqliteEventStore::apply(const EventWrite& write) {
 }
 
 // An open event: a replay (nothing in it is new), a longer streak, or new transitions.
-core::Result<void> SqliteEventStore::go_on(const EventWrite& write, const Stored& stored) {
+core::Result<void> SqlEventStore::go_on(const EventWrite& write, const Stored& stored) {
   if (core::Result<void> same = check_known(write, stored); !same) return same;
   if (write.transitions_total < stored.transitions_total) return {};
   if (write.transitions_total == stored.transitions_total) {
@@ -153,8 +170,7 @@ core::Result<void> SqliteEventStore::go_on(const EventWrite& write, const Stored
   return project(write, stored.id);
 }
 
-core::Result<std::optional<SqliteEventStore::Stored>> SqliteEventStore::find(
-    const EventWrite& write) {
+core::Result<std::optional<SqlEventStore::Stored>> SqlEventStore::find(const EventWrite& write) {
   Query query = connection_->query(kFind);
   query.bind(to_column(write.site)).bind(write.started_at);
   core::Result<bool> row = query.step();
@@ -171,7 +187,7 @@ core::Result<std::optional<SqliteEventStore::Stored>> SqliteEventStore::find(
 // Transitions that are stored already must be the same change: passing over a different one would
 // lose it. Times and evidence may differ, because a shard that repeats itself may know more by
 // then.
-core::Result<void> SqliteEventStore::check_known(const EventWrite& write, const Stored& stored) {
+core::Result<void> SqlEventStore::check_known(const EventWrite& write, const Stored& stored) {
   for (const TransitionRecord& transition : write.transitions) {
     if (transition.seq > stored.transitions_total) break;
     Query query = connection_->query(kKnownTransition);
@@ -192,7 +208,7 @@ core::Result<void> SqliteEventStore::check_known(const EventWrite& write, const 
   return {};
 }
 
-core::Result<core::EventId> SqliteEventStore::insert(const EventWrite& write) {
+core::Result<core::EventId> SqlEventStore::insert(const EventWrite& write) {
   if (write.state != core::SiteState::Up) {
     core::Result<std::optional<StoredEvent>> other = open_event(write.site);
     if (!other) return other.error();
@@ -216,7 +232,7 @@ core::Result<core::EventId> SqliteEventStore::insert(const EventWrite& write) {
   return core::EventId{static_cast<std::uint64_t>(connection_->last_insert_id())};
 }
 
-core::Result<void> SqliteEventStore::update(const EventWrite& write, core::EventId event) {
+core::Result<void> SqlEventStore::update(const EventWrite& write, core::EventId event) {
   const EvidenceText evidence(write.evidence);
   Query query = connection_->query(kUpdateEvent);
   query.bind(event_state_text(write.state)).bind(write.confirmed_at).bind(write.ended_at);
@@ -227,8 +243,8 @@ core::Result<void> SqliteEventStore::update(const EventWrite& write, core::Event
   return query.bind(to_column(event)).run();
 }
 
-core::Result<void> SqliteEventStore::append(const EventWrite& write, core::EventId event,
-                                            std::uint32_t stored_total) {
+core::Result<void> SqlEventStore::append(const EventWrite& write, core::EventId event,
+                                         std::uint32_t stored_total) {
   for (const TransitionRecord& transition : write.transitions) {
     if (transition.seq <= stored_total) continue;
     const EvidenceText evidence(transition.evidence);
@@ -244,7 +260,7 @@ core::Result<void> SqliteEventStore::append(const EventWrite& write, core::Event
 }
 
 // The event's columns of the site's state. An event that ended takes back only what it said itself.
-core::Result<void> SqliteEventStore::project(const EventWrite& write, core::EventId event) {
+core::Result<void> SqlEventStore::project(const EventWrite& write, core::EventId event) {
   const bool ended = write.state == core::SiteState::Up;
   Query query = connection_->query(ended ? kProjectEnded : kProjectOpen);
   query.bind(to_column(write.site));
@@ -256,7 +272,7 @@ core::Result<void> SqliteEventStore::project(const EventWrite& write, core::Even
   return query.run();
 }
 
-core::Result<std::optional<StoredEvent>> SqliteEventStore::open_event(core::SiteId site) {
+core::Result<std::optional<StoredEvent>> SqlEventStore::open_event(core::SiteId site) {
   Query query = connection_->query(kOpenOfSite);
   query.bind(to_column(site));
   core::Result<bool> row = query.step();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_site_catalog.h - editing the site list, on SQLite.
+// db/sql_site_catalog.h - editing the site list, in SQL.
 //
 // A removed site leaves its row behind as a mark (deleted_at), so that the feed can tell of the
 // removal; marks older than kRemovalKept are purged, some at a time, by later removals and by
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "db/site_catalog.h"
-#include "db/sqlite.h"
+#include "db/sql.h"
 
 namespace watchwheel::db {
 
@@ -25,11 +25,11 @@ inline constexpr std::size_t kPurgedAtOnceMax = 1000;
 [[nodiscard]] core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms);
 
 // What single edits ask the store, for the test that holds each to an index.
-[[nodiscard]] std::vector<const char*> site_edit_queries();
+[[nodiscard]] std::vector<Sql> site_edit_queries();
 
-class SqliteSiteCatalog final : public SiteCatalog {
+class SqlSiteCatalog final : public SiteCatalog {
  public:
-  explicit SqliteSiteCatalog(std::unique_ptr<Connection> connection)
+  explicit SqlSiteCatalog(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
   [[nodiscard]] core::Result<UpsertCounts> upsert(std::span<const core::SiteRecord> records,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_event_store.h - events and transitions on SQLite.
+// db/sql_event_store.h - events and transitions in SQL.
 //
 // An event is named by (site, started_at), a transition by its number within the event. So storing
 // twice stores once, and what does not continue what is stored is refused instead of leaving a gap:
@@ -10,14 +10,14 @@
 #include <optional>
 #include <span>
 
-#include "db/sqlite.h"
+#include "db/sql.h"
 #include "sideeffects/event_store_api.h"
 
 namespace watchwheel::db {
 
-class SqliteEventStore final : public sideeffects::EventStore {
+class SqlEventStore final : public sideeffects::EventStore {
  public:
-  explicit SqliteEventStore(std::unique_ptr<Connection> connection)
+  explicit SqlEventStore(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
   [[nodiscard]] core::Result<void> commit(std::span<const sideeffects::EventWrite> writes) override;

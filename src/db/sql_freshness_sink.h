@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/sqlite_freshness_sink.h - the projector's columns of site_state, on SQLite.
+// db/sql_freshness_sink.h - the projector's columns of site_state, in SQL.
 #pragma once
 
 #include <memory>
 #include <span>
 
-#include "db/sqlite.h"
+#include "db/sql.h"
 #include "sideeffects/freshness_api.h"
 
 namespace watchwheel::db {
 
-class SqliteFreshnessSink final : public sideeffects::FreshnessSink {
+class SqlFreshnessSink final : public sideeffects::FreshnessSink {
  public:
-  explicit SqliteFreshnessSink(std::unique_ptr<Connection> connection)
+  explicit SqlFreshnessSink(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
 
   // A stored time that lies in the future of the database's clock does not count as newer: a clock
@@ -20,6 +20,10 @@ class SqliteFreshnessSink final : public sideeffects::FreshnessSink {
   [[nodiscard]] core::Result<void> write(std::span<const core::FreshnessMark> marks) override;
 
  private:
+  // Writes as many of the first ones as one statement takes; says how many.
+  [[nodiscard]] core::Result<std::size_t> write_some(std::span<const core::FreshnessMark> marks,
+                                                     std::int64_t credible_until_ms);
+
   std::unique_ptr<Connection> connection_;
 };
 

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/mysql.h"
+
+#include <cppconn/driver.h>
+#include <cppconn/exception.h>
+#include <cppconn/prepared_statement.h>
+#include <cppconn/resultset.h>
+#include <cppconn/statement.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "core/ensure.h"
+
+namespace watchwheel::db {
+namespace {
+
+using core::ErrorKind;
+
+// The server's and the client's error numbers that mean something to us; both documentations list them.
+enum Code : int {
+  kTableCrashed = 1194,
+  kDuplicateColumn = 1060,
+  kDuplicateIndex = 1061,
+  kTableExists = 1050,
+  kTriggerExists = 1359,
+  kTriggersNotTrusted = 1419,
+  kNoTable = 1146,
+  kNoColumn = 1054,
+  kDuplicate = 1062,
+  kCannotBeNull = 1048,
+  kTooLong = 1406,
+  kOutOfRange = 1264,
+  kBadValue = 1366,
+  kSyntax = 1064,
+  kCheckMariaDb = 4025,
+  kCheckMySql = 3819,
+  kAccessDenied = 1045,
+  kDatabaseDenied = 1044,
+  kTableDenied = 1142,
+  kUnknownDatabase = 1049,
+  kLockWaitOver = 1205,
+  kDeadlock = 1213,
+  kRecordChanged = 1020,
+  kReadOnly = 1290,
+  kReadOnlyServer = 1836,
+  kTableFull = 1114,
+  kDiskFull = 1021,
+  kTooManyConnections = 1040,
+  kCommitFailed = 1180,
+  kNotInCluster = 1047,
+  kServerGone = 2006,
+  kServerLost = 2013,
+  kOutOfSync = 2014,
+  kTlsFailed = 2026,
+  kNotPrepared = 2030,
+};
+
+ErrorKind kind_of(int code) {
+  switch (code) {
+    case kTableCrashed:
+      return ErrorKind::Corrupt;
+    case kNoTable:
+    case kNoColumn:
+    case kDuplicate:
+    case kCannotBeNull:
+    case kTooLong:
+    case kOutOfRange:
+    case kBadValue:
+    case kSyntax:
+    case kCheckMariaDb:
+    case kCheckMySql:
+      return ErrorKind::Invalid;
+    default:
+      return ErrorKind::Unavailable;
+  }
+}
+
+// The session is of no use any more.
+bool loses_session(int code) {
+  return code == kServerGone || code == kServerLost || code == kOutOfSync || code == kNotPrepared ||
+         code == kNotInCluster;
+}
+
+std::string_view remedy(int code) {
+  switch (code) {
+    case kNoTable:
+    case kNoColumn:
+      return "the schema may not be this version's: run `watchwheel migrate`";
+    case kLockWaitOver:
+      return "another process held it for too long; try again, or see SHOW PROCESSLIST";
+    case kAccessDenied:
+      return "check the user in store.url and the password in store.password_file";
+    case kDatabaseDenied:
+    case kTableDenied:
+      return "grant the user all rights on this database";
+    case kUnknownDatabase:
+      return "create it: CREATE DATABASE … CHARACTER SET utf8mb4";
+    case kReadOnly:
+    case kReadOnlyServer:
+      return "the server is read only; name the primary in store.url";
+    case kTriggersNotTrusted:
+      return "set the server's log_bin_trust_function_creators to 1, or migrate once as a user "
+             "with SUPER";
+    case kTableFull:
+    case kDiskFull:
+      return "make room on the server's disk";
+    case kTooManyConnections:
+      return "raise the server's max_connections";
+    case kNotInCluster:
+      return "the node is not part of its cluster's majority";
+    case kTlsFailed:
+      return "check tls and tls_ca in store.url";
+    default:
+      return "";
+  }
+}
+
+constexpr std::int64_t kPacketBytesMin = std::int64_t{4} * 1024 * 1024;
+
+// A text as the server takes it, and where each of its parameters stands: "?2" may stand several times.
+struct Prepared {
+  std::string text;
+  std::vector<std::vector<unsigned>> places;  // By parameter, from 0; positions from 1.
+};
+
+Prepared prepared(std::string_view sql) {
+  Prepared out;
+  unsigned position = 0;
+  std::size_t plain = 0;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    out.text += sql[i];
+    if (sql[i] != '?') continue;
+    std::size_t number = 0;
+    const auto [end, failed] = std::from_chars(sql.data() + i + 1, sql.data() + sql.size(), number);
+    if (failed == std::errc{}) {
+      i = static_cast<std::size_t>(end - sql.data()) - 1;
+    } else {
+      number = ++plain;
+    }
+    if (out.places.size() < number) out.places.resize(number);
+    out.places[number - 1].push_back(++position);
+  }
+  return out;
+}
+
+// Statements of one text: they are parted at ';' before a line end.
+std::vector<std::string> statements(std::string_view text) {
+  std::vector<std::string> all;
+  while (!text.empty()) {
+    const auto end = text.find(";\n");
+    const std::string_view one = text.substr(0, end);
+    if (one.find_first_not_of(" \n;") != std::string_view::npos) all.emplace_back(one);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 2);
+  }
+  return all;
+}
+
+}  // namespace
+
+// ---- The session ----
+
+struct MysqlConnection::Parts {
+  explicit Parts(const MysqlAccess& given) : access(given), random(std::random_device{}()) {}
+
+  const MysqlAccess access;
+  std::minstd_rand random;  // Only spreads retries.
+  std::size_t current = 0;  // The one in use; tried first.
+  std::unique_ptr<sql::Connection> session;
+  std::vector<std::unique_ptr<Slot>> slots;  // Die before the session: declared after it.
+  bool lost = false;
+  bool in_transaction = false;
+  bool conflicted = false;
+  std::uint64_t rows_changed = 0;
+
+  [[nodiscard]] core::Error error(int code, const std::string& what, const std::string& where = {});
+  [[nodiscard]] core::Error failed(const sql::SQLException& why);
+  [[nodiscard]] core::Result<void> connect();
+  [[nodiscard]] core::Result<void> connect_to(const MysqlHost* host, const std::string& password);
+  [[nodiscard]] core::Result<void> ready();
+  [[nodiscard]] core::Result<void> run(const std::string& statement);
+};
+
+core::Error MysqlConnection::Parts::error(int code, const std::string& what,
+                                          const std::string& where) {
+  std::string message = "store " + (where.empty() ? access.place.shown : where) + ": " + what;
+  if (code != 0) message += " (" + std::to_string(code) + ")";
+  if (const std::string_view help = remedy(code); !help.empty()) message.append("; ").append(help);
+  return core::Error{kind_of(code), std::move(message)};
+}
+
+core::Error MysqlConnection::Parts::failed(const sql::SQLException& why) {
+  const int code = why.getErrorCode();
+  lost = lost || loses_session(code);
+  conflicted = code == kDeadlock || code == kRecordChanged;
+  return error(code, why.what());
+}
+
+core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
+                                                      const std::string& password) {
+  const MysqlPlace& place = access.place;
+  sql::ConnectOptionsMap options;
+  const std::string address =
+      host == nullptr
+          ? "unix://" + place.socket
+          : "tcp://" +
+                (host->name.find(':') == std::string::npos ? host->name : "[" + host->name + "]") +
+                ":" + std::to_string(host->port);
+  options["hostName"] = sql::SQLString(address);
+  options["userName"] = sql::SQLString(place.user);
+  options["password"] = sql::SQLString(password);
+  options["schema"] = sql::SQLString(place.database);
+  options["OPT_CONNECT_TIMEOUT"] = static_cast<int>(kConnectWait.count());
+  options["OPT_READ_TIMEOUT"] = static_cast<int>(kAnswerWait.count());
+  options["OPT_WRITE_TIMEOUT"] = static_cast<int>(kAnswerWait.count());
+  options["OPT_CHARSET_NAME"] = sql::SQLString("utf8mb4");
+  if (place.tls != MysqlTls::Off) {
+    options["sslEnforce"] = true;
+    options["sslVerify"] = place.tls == MysqlTls::Verify;
+    if (!place.tls_ca.empty()) options["sslCA"] = sql::SQLString(place.tls_ca);
+    if (!place.tls_cert.empty()) {
+      options["sslCert"] = sql::SQLString(place.tls_cert);
+      options["sslKey"] = sql::SQLString(place.tls_key);
+    }
+  }
+  const std::string where = host == nullptr ? place.shown : address + "/" + place.database;
+  try {
+    session.reset(get_driver_instance()->connect(options));
+    const std::unique_ptr<sql::Statement> statement(session->createStatement());
+    // The connector has just asked for REPEATABLE READ, which deadlocks where this does not.
+    statement->execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    statement->execute(
+        "SET SESSION time_zone = '+00:00', sql_mode = "
+        "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', "
+        "innodb_lock_wait_timeout = " +
+        std::to_string(kLockWait.count()) +
+        ", lock_wait_timeout = " + std::to_string(kLockWait.count()));
+  } catch (const sql::SQLException& why) {
+    session.reset();
+    return error(why.getErrorCode(), why.what(), where);
+  }
+  return {};
+}
+
+core::Result<void> MysqlConnection::Parts::connect() {
+  slots.clear();
+  session.reset();
+  in_transaction = false;
+  std::string password;
+  if (access.password) {
+    auto read = access.password();
+    if (!read) return read.error();
+    password = *std::move(read);
+  }
+  const auto& hosts = access.place.hosts;
+  if (hosts.empty()) {
+    auto done = connect_to(nullptr, password);
+    lost = !done;
+    return done;
+  }
+  core::Error first;
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    const std::size_t tried = (current + i) % hosts.size();
+    auto done = connect_to(&hosts[tried], password);
+    if (done) {
+      current = tried;
+      lost = false;
+      return done;
+    }
+    if (i == 0) first = done.error();
+  }
+  lost = true;
+  return first;
+}
+
+// A session for what begins now. In the middle of a transaction a lost one stays lost: the rest must not
+// go on by itself.
+core::Result<void> MysqlConnection::Parts::ready() {
+  conflicted = false;
+  if (!lost) return {};
+  const bool in_use =
+      std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot->in_use; });
+  if (in_transaction || in_use) return error(kServerLost, "the session was lost");
+  return connect();
+}
+
+core::Result<void> MysqlConnection::Parts::run(const std::string& statement) {
+  if (auto able = ready(); !able) return able;
+  try {
+    const std::unique_ptr<sql::Statement> made(session->createStatement());
+    if (made->execute(statement)) {
+      const std::unique_ptr<sql::ResultSet> rows(
+          made->getResultSet());  // Unread rows block the session.
+    } else {
+      rows_changed = made->getUpdateCount();
+    }
+  } catch (const sql::SQLException& why) {
+    return failed(why);
+  }
+  return {};
+}
+
+// ---- A query ----
+
+class MysqlConnection::Slot final : public QuerySlot {
+ public:
+  explicit Slot(Parts& parts) : parts_(parts) {}
+  ~Slot() override { ENSURE(!in_use, "a query outlives its connection"); }
+
+  [[nodiscard]] bool prepare(const char* text) {
+    if (auto able = parts_.ready(); !able) {
+      failure_ = able.error();
+      return false;
+    }
+    // The connector wants to be told; its prepared statements cannot say it.
+    gives_rows_ = std::string_view(text).starts_with("SELECT");
+    Prepared wanted = prepared(text);
+    places_ = std::move(wanted.places);
+    try {
+      statement_.reset(parts_.session->prepareStatement(wanted.text));
+    } catch (const sql::SQLException& why) {
+      failure_ = parts_.failed(why);
+      return false;
+    }
+    return true;
+  }
+  void refuse(core::Error why) { failure_ = std::move(why); }
+
+  void bind(int parameter, std::int64_t value) override {
+    set(parameter, [&](unsigned at) { statement_->setInt64(at, value); });
+  }
+  void bind(int parameter, std::string_view value) override {
+    const sql::SQLString text(value.data() == nullptr ? "" : value.data(), value.size());
+    set(parameter, [&](unsigned at) { statement_->setString(at, text); });
+  }
+  void bind_null(int parameter) override {
+    set(parameter, [&](unsigned at) { statement_->setNull(at, 0); });
+  }
+
+  core::Result<bool> step() override {
+    if (failure_) return *failure_;
+    try {
+      if (!running_) {
+        running_ = true;
+        if (gives_rows_) {
+          rows_.reset(statement_->executeQuery());
+        } else {
+          parts_.rows_changed =
+              static_cast<std::uint64_t>(std::max(0, statement_->executeUpdate()));
+        }
+      }
+      if (rows_ == nullptr || !rows_->next()) return false;
+      texts_.clear();
+      return true;
+    } catch (const sql::SQLException& why) {
+      failure_ = parts_.failed(why);
+      return *failure_;
+    }
+  }
+
+  void rewind() override {
+    rows_.reset();
+    texts_.clear();
+    running_ = false;
+    if (statement_ != nullptr) failure_.reset();
+  }
+
+  bool is_null(int column) const override { return rows_->isNull(index(column)); }
+  std::int64_t integer(int column) const override { return rows_->getInt64(index(column)); }
+  std::string_view text(int column) const override {
+    auto [known, added] = texts_.try_emplace(column);
+    if (added) known->second = rows_->getString(index(column)).asStdString();
+    return known->second;
+  }
+
+  const char* sql = nullptr;
+
+ private:
+  static unsigned index(int column) { return static_cast<unsigned>(column) + 1; }
+
+  template <typename Set>
+  void set(int parameter, Set set_at) {
+    if (failure_) return;
+    const auto known = static_cast<std::size_t>(parameter) - 1;
+    ENSURE(known < places_.size(), "a query was given more parameters than it has");
+    try {
+      for (const unsigned at : places_[known]) set_at(at);
+    } catch (const sql::SQLException& why) {
+      failure_ = parts_.failed(why);
+    }
+  }
+
+  Parts& parts_;
+  std::unique_ptr<sql::PreparedStatement> statement_;
+  std::unique_ptr<sql::ResultSet> rows_;
+  std::vector<std::vector<unsigned>> places_;
+  mutable std::map<int, std::string> texts_;  // Of the current row, by column.
+  std::optional<core::Error> failure_;
+  bool gives_rows_ = false;
+  bool running_ = false;
+};
+
+// ---- The connection ----
+
+MysqlConnection::MysqlConnection(const MysqlAccess& access)
+    : parts_(std::make_unique<Parts>(access)) {}
+
+MysqlConnection::~MysqlConnection() {
+  parts_->slots.clear();
+}
+
+core::Result<std::unique_ptr<MysqlConnection>> MysqlConnection::open(const MysqlAccess& access) {
+  std::unique_ptr<MysqlConnection> connection(new MysqlConnection(access));
+  if (auto connected = connection->parts_->connect(); !connected) return connected.error();
+  return connection;
+}
+
+const std::string& MysqlConnection::path() const {
+  return parts_->access.place.shown;
+}
+std::uint64_t MysqlConnection::rows_changed() const {
+  return parts_->rows_changed;
+}
+bool MysqlConnection::conflicted() const {
+  return parts_->conflicted;
+}
+
+Query MysqlConnection::query(const Sql& sql) {
+  const char* text = sql.mysql;
+  auto& slots = parts_->slots;
+  auto able = parts_->ready();  // May end every slot, where the session is new.
+  const auto known =
+      std::find_if(slots.begin(), slots.end(), [text](const auto& s) { return s->sql == text; });
+  if (able && known != slots.end()) return Query(**known);
+  std::erase_if(slots, [](const auto& s) { return s->sql == nullptr && !s->in_use; });
+  ENSURE(slots.size() < kQueriesMax + 1, "more queries on one connection than foreseen");
+  auto slot = std::make_unique<Slot>(*parts_);
+  // One that could not be prepared is not kept under its name: later it may.
+  if (!able) {
+    slot->refuse(able.error());
+  } else if (slot->prepare(text)) {
+    slot->sql = text;
+  }
+  slots.push_back(std::move(slot));
+  return Query(*slots.back());
+}
+
+core::Result<void> MysqlConnection::execute(const std::string& sql) {
+  for (const std::string& statement : statements(sql)) {
+    if (auto done = parts_->run(statement); !done) return done;
+  }
+  return {};
+}
+
+core::Result<void> MysqlConnection::apply_schema(const std::string& sql) {
+  constexpr std::array kDone{kTableExists, kTriggerExists, kDuplicateColumn, kDuplicateIndex};
+  for (const std::string& statement : statements(sql)) {
+    if (auto able = parts_->ready(); !able) return able;
+    try {
+      const std::unique_ptr<sql::Statement> made(parts_->session->createStatement());
+      (void)made->execute(statement);
+    } catch (const sql::SQLException& why) {
+      if (std::find(kDone.begin(), kDone.end(), why.getErrorCode()) == kDone.end())
+        return parts_->failed(why);
+    }
+  }
+  return {};
+}
+
+core::Result<std::int64_t> MysqlConnection::now_ms() {
+  auto now = number("SELECT CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)");
+  if (!now) return now.error();
+  return now->value_or(0);
+}
+
+std::int64_t MysqlConnection::last_insert_id() {
+  const auto id = number("SELECT LAST_INSERT_ID()");
+  return id ? id->value_or(0) : 0;
+}
+
+void MysqlConnection::pause_before_retry(int tries) {
+  // The server waits for us: this room has no clock of its own.
+  std::uniform_int_distribution<int> up_to(1, 5 << std::min(tries, 6));
+  (void)parts_->run("DO SLEEP(" + std::to_string(up_to(parts_->random)) + " / 1000)");
+}
+
+core::Result<void> MysqlConnection::begin_write() {
+  auto begun = parts_->run("START TRANSACTION");
+  parts_->in_transaction = begun.has_value();
+  return begun;
+}
+
+core::Result<void> MysqlConnection::begin_read() {
+  // Only under this level do several statements see one moment. It holds for the next transaction alone.
+  if (auto set = parts_->run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"); !set) return set;
+  auto begun = parts_->run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+  parts_->in_transaction = begun.has_value();
+  return begun;
+}
+
+core::Result<void> MysqlConnection::commit() {
+  const bool was_lost = parts_->lost;
+  auto done = was_lost ? core::Result<void>(parts_->error(kServerLost, "the session was lost"))
+                       : [this]() -> core::Result<void> {
+    try {
+      const std::unique_ptr<sql::Statement> made(parts_->session->createStatement());
+      made->execute("COMMIT");  // Never sql::Connection::commit(): it tells of no error.
+      return {};
+    } catch (const sql::SQLException& why) {
+      core::Error failure = parts_->failed(why);
+      const int code = why.getErrorCode();
+      if (loses_session(code) || code == kCommitFailed) failure.kind = ErrorKind::Unknown;
+      return failure;
+    }
+  }();
+  if (done) {
+    parts_->in_transaction = false;
+    return done;
+  }
+  roll_back();
+  return done;
+}
+
+void MysqlConnection::roll_back() {
+  parts_->in_transaction = false;
+  if (parts_->lost) return;  // The server has done it, or will.
+  const bool conflicted = parts_->conflicted;
+  (void)parts_->run("ROLLBACK");
+  parts_->conflicted = conflicted;  // Asked after this.
+}
+
+// ---- What the server must be ----
+
+namespace {
+
+struct Version {
+  int major = 0;
+  int minor = 0;
+  bool mariadb = false;
+};
+
+// "10.11.19-MariaDB-0+deb12u1", "8.0.36"; old MariaDB says "5.5.5-" first, for the sake of old clients.
+Version version_of(std::string_view text) {
+  Version version;
+  version.mariadb = text.find("MariaDB") != std::string_view::npos;
+  if (version.mariadb && text.starts_with("5.5.5-")) text.remove_prefix(6);
+  const char* end = text.data() + text.size();
+  const auto major = std::from_chars(text.data(), end, version.major);
+  if (major.ec == std::errc{} && major.ptr != end)
+    (void)std::from_chars(major.ptr + 1, end, version.minor);
+  return version;
+}
+
+bool is_old(const Version& version) {
+  return version.mariadb ? std::pair(version.major, version.minor) < std::pair(10, 6)
+                         : version.major < 8;
+}
+
+}  // namespace
+
+core::Result<void> MysqlConnection::check_server() {
+  std::string version;
+  {
+    Query asked = query("SELECT VERSION()");
+    core::Result<bool> row = asked.step();
+    if (!row) return row.error();
+    version = *row ? asked.text(0) : "";
+  }
+  const auto refused = [&](const std::string& what) {
+    return core::Error{ErrorKind::Invalid, "store " + path() + ": " + what};
+  };
+  if (is_old(version_of(version)))
+    return refused("the server is " + version + "; MariaDB 10.6 or MySQL 8.0 is needed");
+
+  const auto packet = number("SELECT @@max_allowed_packet");
+  if (!packet) return packet.error();
+  if (packet->value_or(0) < kPacketBytesMin)
+    return refused("its max_allowed_packet is " + std::to_string(packet->value_or(0)) +
+                   " bytes; at least " + std::to_string(kPacketBytesMin) + " are needed");
+
+  // READ COMMITTED cannot be written to a log of statements; the server would refuse each write.
+  const auto log_of_statements = number("SELECT @@log_bin = 1 AND @@binlog_format = 'STATEMENT'");
+  if (!log_of_statements) return log_of_statements.error();
+  if (log_of_statements->value_or(0) != 0)
+    return refused("its binlog_format is STATEMENT; set it to ROW");
+
+  const auto flush = number("SELECT @@innodb_flush_log_at_trx_commit");
+  if (!flush) return flush.error();
+  const auto in_cluster = number(
+      "SELECT count(*) FROM information_schema.system_variables WHERE variable_name = 'WSREP_ON'"
+      " AND global_value = 'ON'");
+  const bool replicated = in_cluster && in_cluster->value_or(0) != 0;  // MySQL has no such table.
+  if (flush->value_or(1) != 1 && !replicated && !parts_->access.place.lossy_commit)
+    return refused(
+        "its innodb_flush_log_at_trx_commit is " + std::to_string(flush->value_or(0)) +
+        ", so a commit that was told may be lost; set it to 1, or add lossy_commit=yes to "
+        "store.url");
+  return {};
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/mysql.h - a connection to MySQL, MariaDB or a cluster that speaks their protocol (sql.h), on
+// MySQL Connector/C++ 1.1.
+//
+// Owns     the session, and every query prepared on it. When the session is lost it is opened anew by the
+//          next call that begins something: on the same host first, then on the others in their order.
+// Thread   one at a time.
+// Bounded  connecting: kConnectWait a host. Any one call: kAnswerWait. Waiting for a lock: kLockWait.
+// Fails    a session that is lost, a server that is away, full, read only or not part of its cluster's
+//          majority, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long,
+//          missing table: Invalid. A damaged table: Corrupt.
+//
+// What the connector hides, and what is done about it: its commit() swallows every error, so COMMIT is a statement. It sets
+// REPEATABLE READ whenever it connects; we set READ COMMITTED after it. Option names it does not know are ignored, so a test
+// reads back what each of ours should do. Its own reconnecting may go on in the middle of a transaction and is never used.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "db/mysql_url.h"
+#include "db/sql.h"
+
+namespace watchwheel::db {
+
+// Whole seconds: the client library knows no others.
+inline constexpr std::chrono::seconds kConnectWait{5};
+inline constexpr std::chrono::seconds kAnswerWait{30};
+inline constexpr std::chrono::seconds kLockWait{5};
+
+struct MysqlAccess {
+  MysqlPlace place;
+  // Asked whenever a session is opened, so that a changed password is taken up. Null: no password.
+  std::function<core::Result<std::string>()> password;
+};
+
+class MysqlConnection final : public Connection {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<MysqlConnection>> open(
+      const MysqlAccess& access);
+  ~MysqlConnection() override;
+
+  // Invalid, saying what to change, when the server is too old or is set up in a way that breaks a promise of ours.
+  [[nodiscard]] core::Result<void> check_server();
+
+  [[nodiscard]] Query query(const Sql& sql) override;
+  [[nodiscard]] core::Result<void> execute(const std::string& sql) override;
+  [[nodiscard]] core::Result<void> apply_schema(const std::string& sql) override;
+  [[nodiscard]] core::Result<std::int64_t> now_ms() override;
+  [[nodiscard]] std::int64_t last_insert_id() override;
+  [[nodiscard]] std::uint64_t rows_changed() const override;
+  [[nodiscard]] Dialect dialect() const override { return Dialect::Mysql; }
+  [[nodiscard]] const std::string& path() const override;
+  [[nodiscard]] bool conflicted() const override;
+  void pause_before_retry(int tries) override;
+
+ private:
+  struct Parts;
+  class Slot;
+  explicit MysqlConnection(const MysqlAccess& access);
+  [[nodiscard]] core::Result<void> begin_write() override;
+  [[nodiscard]] core::Result<void> begin_read() override;
+  [[nodiscard]] core::Result<void> commit() override;
+  void roll_back() override;
+
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace watchwheel::db

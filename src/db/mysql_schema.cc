@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of the schema for MySQL and MariaDB. docs/reference/schema.md tells what the columns mean.
+#include "db/mysql_schema.h"
+
+namespace watchwheel::db {
+namespace {
+
+// Every statement may be run again: see migrations.h. They are parted at ";" before a line end.
+//
+// utf8mb4_bin: texts are compared as bytes, as SQLite does; two URLs that differ in case are two URLs.
+// open_site is what a partial index would be: the site while the event is open, and unique then.
+// There are no references between tables: a check of one takes a lock on the other table's row, and the list's editors,
+// the shards and the projector would meet in deadlocks. Removing sites removes their state (sql_site_catalog.cc).
+constexpr const char* kFirstSchema = R"sql(
+CREATE TABLE IF NOT EXISTS schema_version (
+  version    INT UNSIGNED NOT NULL PRIMARY KEY,
+  title      VARCHAR(255) NOT NULL,
+  applied_at BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS site_changes (
+  only_row   TINYINT NOT NULL PRIMARY KEY,
+  newest_seq BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+INSERT INTO site_changes (only_row, newest_seq) VALUES (1, 0) ON DUPLICATE KEY UPDATE only_row = only_row;
+
+CREATE TABLE IF NOT EXISTS sites (
+  id          BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  url         VARCHAR(2048) NOT NULL,
+  url_hash    BIGINT NOT NULL DEFAULT 0,
+  interval_ms INT,
+  active      TINYINT NOT NULL DEFAULT 1,
+  name        VARCHAR(256) NOT NULL DEFAULT '',
+  tags        TEXT NOT NULL DEFAULT ('[]'),
+  options     MEDIUMTEXT NOT NULL DEFAULT ('{}'),
+  created_at  BIGINT NOT NULL DEFAULT 0,
+  updated_at  BIGINT NOT NULL DEFAULT 0,
+  change_seq  BIGINT NOT NULL DEFAULT 0,
+  deleted_at  BIGINT,
+  UNIQUE KEY sites_change (change_seq),
+  KEY sites_url (url_hash),
+  KEY sites_deleted (deleted_at),
+  CONSTRAINT sites_interval CHECK (interval_ms BETWEEN 1000 AND 86400000),
+  CONSTRAINT sites_active CHECK (active IN (0, 1)),
+  CONSTRAINT sites_url_there CHECK (url <> '')
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS events (
+  id                BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  site_id           BIGINT NOT NULL,
+  started_at        BIGINT NOT NULL,
+  state             VARCHAR(16) NOT NULL,
+  confirmed_at      BIGINT,
+  ended_at          BIGINT,
+  failures          BIGINT NOT NULL,
+  merged            BIGINT NOT NULL,
+  transitions_total BIGINT NOT NULL,
+  cause             VARCHAR(32) NOT NULL,
+  phase             VARCHAR(16) NOT NULL,
+  http_status       SMALLINT UNSIGNED,
+  detail            VARCHAR(512) NOT NULL,
+  address           VARCHAR(64) NOT NULL,
+  open_site         BIGINT AS (IF(ended_at IS NULL, site_id, NULL)) STORED,
+  UNIQUE KEY events_named (site_id, started_at),
+  UNIQUE KEY events_open (open_site),
+  KEY events_started (started_at),
+  CONSTRAINT events_state CHECK (state IN ('seems_down', 'down', 'closed')),
+  CONSTRAINT events_end CHECK ((state = 'closed') = (ended_at IS NOT NULL)),
+  CONSTRAINT events_total CHECK (transitions_total > 0)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS event_transitions (
+  event_id     BIGINT NOT NULL,
+  seq          BIGINT NOT NULL,
+  reason       VARCHAR(32) NOT NULL,
+  before_state VARCHAR(16) NOT NULL,
+  after_state  VARCHAR(16) NOT NULL,
+  at           BIGINT NOT NULL,
+  failures     BIGINT NOT NULL,
+  cause        VARCHAR(32) NOT NULL,
+  phase        VARCHAR(16) NOT NULL,
+  http_status  SMALLINT UNSIGNED,
+  detail       VARCHAR(512) NOT NULL,
+  address      VARCHAR(64) NOT NULL,
+  PRIMARY KEY (event_id, seq)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS site_state (
+  site_id         BIGINT NOT NULL PRIMARY KEY,
+  event_id        BIGINT,
+  event_state     VARCHAR(16),
+  state_since     BIGINT,
+  measured        TINYINT,
+  checked_at      BIGINT,
+  cause           VARCHAR(32),
+  http_status     SMALLINT UNSIGNED,
+  total_ms        BIGINT,
+  next_due_at     BIGINT,
+  cert_not_after  BIGINT,
+  cert_sha256     VARCHAR(64),
+  cert_changed_at BIGINT,
+  state           VARCHAR(16) AS (CASE WHEN measured = 0 THEN 'unknown' WHEN event_state IS NOT NULL THEN event_state
+                                       WHEN measured = 1 THEN 'up' END) VIRTUAL,
+  CONSTRAINT site_state_event CHECK ((event_id IS NULL) = (event_state IS NULL)),
+  CONSTRAINT site_state_open CHECK (event_state IN ('seems_down', 'down'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
+// Other programs keep site lists too. What one of them inserts or changes without knowing of change_seq takes its place in the
+// sequence by itself. A deletion cannot be turned into the mark that a daemon would see, so it is refused with what to do instead;
+// our own removes rows that have been marked for a week. Each trigger is one line: see above.
+constexpr const char* kForeignEdits = R"sql(
+CREATE TRIGGER sites_inserted BEFORE INSERT ON sites FOR EACH ROW BEGIN IF NEW.change_seq = 0 THEN UPDATE site_changes SET newest_seq = newest_seq + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); END IF; END;
+
+CREATE TRIGGER sites_changed BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.change_seq = OLD.change_seq THEN UPDATE site_changes SET newest_seq = newest_seq + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); IF NEW.url <> OLD.url THEN UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, total_ms = NULL, next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = NEW.id; END IF; END IF; END;
+
+CREATE TRIGGER sites_deleted BEFORE DELETE ON sites FOR EACH ROW BEGIN IF OLD.deleted_at IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'set deleted_at (milliseconds since 1970) instead, or use watchwheel sites remove'; END IF; END;
+)sql";
+
+}  // namespace
+
+const std::vector<SchemaStep>& mysql_steps() {
+  static const std::vector<SchemaStep> steps{
+      {1, "sites, their state and certificates, events and transitions", kFirstSchema},
+      {2, "edits by other programs are seen", kForeignEdits},
+  };
+  return steps;
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/mysql_store.h"
+
+#include "db/migrations.h"
+#include "db/sql_event_store.h"
+#include "db/sql_freshness_sink.h"
+#include "db/sql_incident_log.h"
+#include "db/sql_site_catalog.h"
+#include "db/sql_site_feed.h"
+
+namespace watchwheel::db {
+
+core::Result<std::unique_ptr<Store>> MysqlStore::open(MysqlAccess access) {
+  auto tried = MysqlConnection::open(access);
+  if (!tried) return tried.error();
+  if (auto fit = (*tried)->check_server(); !fit) return fit.error();
+  return std::unique_ptr<Store>(new MysqlStore(std::move(access)));
+}
+
+core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationWatch& watch) {
+  auto connection = MysqlConnection::open(access_);
+  if (!connection) return connection.error();
+  auto report = db::migrate(**connection, schema_steps(Dialect::Mysql), dry_run, watch);
+  if (!report || dry_run) return report;
+  const auto now = (*connection)->now_ms();
+  if (!now) return now.error();
+  if (auto purged = purge_removed_sites(**connection, *now); !purged) return purged.error();
+  return report;
+}
+
+core::Result<void> MysqlStore::check_schema() {
+  auto connection = MysqlConnection::open(access_);
+  if (!connection) return connection.error();
+  return db::check_schema(**connection);
+}
+
+template <typename Interface, typename Implementation>
+core::Result<std::unique_ptr<Interface>> MysqlStore::make() const {
+  auto connection = MysqlConnection::open(access_);
+  if (!connection) return connection.error();
+  if (auto fits = db::check_schema(**connection); !fits) return fits.error();
+  return std::unique_ptr<Interface>(std::make_unique<Implementation>(*std::move(connection)));
+}
+
+core::Result<std::unique_ptr<SiteFeed>> MysqlStore::make_site_feed() {
+  return make<SiteFeed, SqlSiteFeed>();
+}
+core::Result<std::unique_ptr<SiteCatalog>> MysqlStore::make_site_catalog() {
+  return make<SiteCatalog, SqlSiteCatalog>();
+}
+core::Result<std::unique_ptr<IncidentLog>> MysqlStore::make_incident_log() {
+  return make<IncidentLog, SqlIncidentLog>();
+}
+core::Result<std::unique_ptr<sideeffects::EventStore>> MysqlStore::make_event_store() {
+  return make<sideeffects::EventStore, SqlEventStore>();
+}
+core::Result<std::unique_ptr<sideeffects::FreshnessSink>> MysqlStore::make_freshness_sink() {
+  return make<sideeffects::FreshnessSink, SqlFreshnessSink>();
+}
+
+}  // namespace watchwheel::db

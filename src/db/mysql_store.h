@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/mysql_store.h - a store on MySQL, MariaDB or a cluster of them. Each interface it makes has a session of its own.
+#pragma once
+
+#include <memory>
+
+#include "db/mysql.h"
+#include "db/store.h"
+
+namespace watchwheel::db {
+
+class MysqlStore final : public Store {
+ public:
+  // Connects once, so that what is wrong is told now.
+  [[nodiscard]] static core::Result<std::unique_ptr<Store>> open(MysqlAccess access);
+
+  [[nodiscard]] core::Result<MigrationReport> migrate(bool dry_run,
+                                                      const MigrationWatch& watch) override;
+  [[nodiscard]] core::Result<void> check_schema() override;
+
+  [[nodiscard]] core::Result<std::unique_ptr<SiteFeed>> make_site_feed() override;
+  [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() override;
+  [[nodiscard]] core::Result<std::unique_ptr<IncidentLog>> make_incident_log() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink()
+      override;
+
+ private:
+  explicit MysqlStore(MysqlAccess access) : access_(std::move(access)) {}
+  template <typename Interface, typename Implementation>
+  [[nodiscard]] core::Result<std::unique_ptr<Interface>> make() const;
+
+  const MysqlAccess access_;
+};
+
+}  // namespace watchwheel::db

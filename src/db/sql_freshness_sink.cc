@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sql_freshness_sink.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/ensure.h"
+#include "core/hex.h"
+#include "db/rows.h"
+
+namespace watchwheel::db {
+namespace {
+
+// SQLite: one row a statement, inside one transaction; it has no round trip that many rows at once would save.
+constexpr const char* kWriteSqlite =
+    "INSERT INTO site_state (site_id, measured, checked_at, cause, http_status, total_ms, "
+    "next_due_at, cert_not_after, cert_sha256)"
+    " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM sites WHERE id = ?1 AND deleted_at IS NULL"
+    " ON CONFLICT (site_id) DO UPDATE SET measured = excluded.measured, checked_at = "
+    "excluded.checked_at,"
+    " cause = excluded.cause, http_status = excluded.http_status, total_ms = excluded.total_ms,"
+    " next_due_at = excluded.next_due_at, cert_not_after = coalesce(excluded.cert_not_after, "
+    "cert_not_after),"
+    " cert_sha256 = coalesce(excluded.cert_sha256, cert_sha256),"
+    // Comparing with NULL is not true: the first certificate is no change.
+    " cert_changed_at = CASE WHEN excluded.cert_sha256 <> cert_sha256 THEN excluded.checked_at "
+    "ELSE cert_changed_at END"
+    " WHERE checked_at IS NULL OR excluded.checked_at >= checked_at OR checked_at > ?10";
+
+// MySQL: many rows a statement. It assigns from left to right, so each column is set before those that its value looks at:
+// cert_changed_at before cert_sha256, and checked_at, which says whether the mark is newer, last.
+#define WATCHWHEEL_NEWER                                                                \
+  "IF(site_state.checked_at IS NULL OR VALUES(checked_at) >= site_state.checked_at OR " \
+  "site_state.checked_at > "
+std::string write_mysql(std::size_t rows) {
+  std::string marks;
+  for (std::size_t i = 0; i < rows; ++i) {
+    marks += i == 0 ? "SELECT ? c1, ? c2, ? c3, ? c4, ? c5, ? c6, ? c7, ? c8, ? c9"
+                    : " UNION ALL SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?";
+  }
+  // The last parameter, nine times: the same for all rows.
+  const auto newer = [](const char* column, const char* value) {
+    return std::string(column) + " = " WATCHWHEEL_NEWER "?, " + value + ", site_state." + column +
+           ")";
+  };
+  return "INSERT INTO site_state (site_id, measured, checked_at, cause, http_status, total_ms,"
+         " next_due_at, cert_not_after, cert_sha256)"
+         " SELECT s.id, c2, c3, c4, c5, c6, c7, c8, c9 FROM (" +
+         marks +
+         ") m JOIN sites s ON s.id = m.c1 AND s.deleted_at IS NULL ON DUPLICATE KEY UPDATE " +
+         newer("measured", "VALUES(measured)") + ", " + newer("cause", "VALUES(cause)") + ", " +
+         newer("http_status", "VALUES(http_status)") + ", " +
+         newer("total_ms", "VALUES(total_ms)") + ", " +
+         newer("next_due_at", "VALUES(next_due_at)") + ", " +
+         newer("cert_not_after", "coalesce(VALUES(cert_not_after), site_state.cert_not_after)") +
+         ", " +
+         newer("cert_changed_at",
+               "IF(VALUES(cert_sha256) <> site_state.cert_sha256, VALUES(checked_at), "
+               "site_state.cert_changed_at)") +
+         ", " + newer("cert_sha256", "coalesce(VALUES(cert_sha256), site_state.cert_sha256)") +
+         ", " + newer("checked_at", "VALUES(checked_at)");
+}
+constexpr int kNewerTimes = 9;
+
+// So many rows at once, the largest that fits first.
+struct Batch {
+  std::size_t rows;
+  std::string mysql;
+};
+const std::array<Batch, 3>& batches() {
+  static const std::array<Batch, 3> all{
+      {{100, write_mysql(100)}, {10, write_mysql(10)}, {1, write_mysql(1)}}};
+  return all;
+}
+
+// How far two clocks that are both right may differ.
+constexpr std::int64_t kClockSlackMs = 60'000;
+
+// The nine columns of a mark; it and `certificate` outlive the query's use.
+void bind_mark(Query& query, const core::FreshnessMark& mark, const std::string& certificate) {
+  std::optional<std::int64_t> http_status;
+  if (mark.http_status != 0) http_status = mark.http_status;
+  query.bind(to_column(mark.site))
+      .bind(static_cast<std::int64_t>(mark.measured))
+      .bind(mark.checked_at);
+  query.bind(core::to_string(mark.cause)).bind(http_status);
+  query.bind(
+      static_cast<std::int64_t>(std::chrono::round<std::chrono::milliseconds>(mark.total).count()));
+  query.bind(mark.next_due_at).bind(mark.cert_not_after);
+  if (certificate.empty()) {
+    query.bind(nullptr);
+  } else {
+    query.bind(std::string_view(certificate));
+  }
+}
+
+}  // namespace
+
+core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> marks) {
+  if (marks.empty()) return {};
+  for (std::size_t i = 1; i < marks.size(); ++i)
+    ENSURE(marks[i].site > marks[i - 1].site, "freshness marks are sorted by site, one each");
+  core::Result<std::int64_t> now = connection_->now_ms();
+  if (!now) return now.error();
+  const std::int64_t credible_until_ms = *now + kClockSlackMs;
+  return retried(*connection_, [&]() -> core::Result<void> {
+    core::Result<Transaction> transaction = Transaction::write(*connection_);
+    if (!transaction) return transaction.error();
+    for (std::span<const core::FreshnessMark> left = marks; !left.empty();) {
+      core::Result<std::size_t> written = write_some(left, credible_until_ms);
+      if (!written) return written.error();
+      left = left.subspan(*written);
+    }
+    return transaction->commit();
+  });
+}
+
+core::Result<std::size_t> SqlFreshnessSink::write_some(std::span<const core::FreshnessMark> marks,
+                                                       std::int64_t credible_until_ms) {
+  const bool mysql = connection_->dialect() == Dialect::Mysql;
+  const Batch& batch = *std::find_if(batches().begin(), batches().end(), [&](const Batch& each) {
+    return each.rows <= (mysql ? marks.size() : 1);
+  });
+  std::array<std::string, 100> certificates;
+  Query query = connection_->query(Sql(kWriteSqlite, batch.mysql.c_str()));
+  for (std::size_t i = 0; i < batch.rows; ++i) {
+    if (marks[i].cert_sha256) certificates[i] = core::to_hex(*marks[i].cert_sha256);
+    bind_mark(query, marks[i], certificates[i]);
+  }
+  for (int i = 0; i < (mysql ? kNewerTimes : 1); ++i) query.bind(credible_until_ms);
+  if (core::Result<void> done = query.run(); !done) return done.error();
+  return batch.rows;
+}
+
+}  // namespace watchwheel::db

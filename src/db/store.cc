@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/store.h"
+
+#include "db/mysql_store.h"
+#include "db/mysql_url.h"
+#include "db/sqlite_store.h"
+#include "db/store_url.h"
+
+namespace watchwheel::db {
+
+core::Result<void> check_store_url(std::string_view url) {
+  if (is_mysql_url(url)) {
+    if (auto place = parse_mysql_url(url); !place) return place.error();
+    return {};
+  }
+  if (auto path = sqlite_path(url); !path) return path.error();
+  return {};
+}
+
+core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access) {
+  if (is_mysql_url(access.url)) {
+    auto place = parse_mysql_url(access.url);
+    if (!place) return place.error();
+    return MysqlStore::open({*std::move(place), access.password});
+  }
+  core::Result<std::string> path = sqlite_path(access.url);
+  if (!path) return path.error();
+  return SqliteStore::open(std::move(*path));
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a database server does to a connection: goes away, refuses, ties two writers in a knot; and what the connector would hide.
+#include "db/mysql.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "contract.h"
+#include "support/certs.h"
+#include "support/mariadb.h"
+
+namespace watchwheel::db {
+namespace {
+
+using contract::is_error;
+using contract::take;
+using core::ErrorKind;
+using ::testing::HasSubstr;
+
+testing::MariaDb& server() {
+  static testing::MariaDb one;
+  return one;
+}
+
+MysqlAccess access(const std::string& url) {
+  return {take(parse_mysql_url(url)), nullptr};
+}
+std::unique_ptr<MysqlConnection> open() {
+  return take(MysqlConnection::open(access(server().url("mysql"))));
+}
+std::string text(Connection& connection, const char* sql) {
+  Query query = connection.query(sql);
+  EXPECT_TRUE(take(query.step()));
+  return std::string(query.text(0));
+}
+void must(const core::Result<void>& done) {
+  ASSERT_TRUE(done) << done.error().message;
+}
+
+// A table of two rows, (1, 0) and (2, 0), gone with the object.
+class Table {
+ public:
+  Table() : db_(open()) {
+    must(
+        db_->execute("DROP DATABASE IF EXISTS x;\nCREATE DATABASE x;\n"
+                     "CREATE TABLE x.t (id INT PRIMARY KEY, n BIGINT NOT NULL) ENGINE=InnoDB;\n"
+                     "INSERT INTO x.t VALUES (1, 0), (2, 0);\n"));
+  }
+  std::int64_t sum() { return *take(db_->number("SELECT CAST(SUM(n) AS SIGNED) FROM x.t")); }
+  Connection& db() { return *db_; }
+
+ private:
+  std::unique_ptr<MysqlConnection> db_;
+};
+
+testing::MariaDb::Options options(std::vector<std::string> all) {
+  return [all = std::move(all)](const testing::TempDir&) { return all; };
+}
+
+void kill_session(Connection& victim) {
+  const auto id = *take(victim.number("SELECT CONNECTION_ID()"));
+  must(open()->execute("KILL " + std::to_string(id)));
+}
+
+TEST(Mysql, TheSessionIsWhatWeAskedFor) {
+  const auto db = open();
+  EXPECT_EQ(text(*db, "SELECT @@session.tx_isolation"), "READ-COMMITTED");
+  EXPECT_EQ(text(*db, "SELECT @@session.time_zone"), "+00:00");
+  EXPECT_EQ(text(*db, "SELECT @@session.character_set_client"), "utf8mb4");
+  EXPECT_THAT(text(*db, "SELECT @@session.sql_mode"), HasSubstr("STRICT_ALL_TABLES"));
+  EXPECT_EQ(*take(db->number("SELECT @@session.innodb_lock_wait_timeout")), kLockWait.count());
+  EXPECT_TRUE(db->check_server());
+  const std::int64_t now = take(db->now_ms());
+  EXPECT_NEAR(static_cast<double>(now),
+              static_cast<double>(core::to_unix_ms(core::SystemClock().wall())), 60'000);
+}
+
+TEST(Mysql, NumberedParametersStandWhereTheyAreNamed) {
+  const auto db = open();
+  Query query = db->query("SELECT ?2, ?1, ?2, CONCAT(?3, '!')");
+  query.bind(std::int64_t{7}).bind(std::string_view("two")).bind(std::string_view("t\xc3\xa9"));
+  ASSERT_TRUE(take(query.step()));
+  EXPECT_EQ(query.text(0), "two");
+  EXPECT_EQ(query.integer(1), 7);
+  EXPECT_EQ(query.text(2), "two");
+  EXPECT_EQ(query.text(3), "t\xc3\xa9!");
+}
+
+// Goal: a session that the server ended is opened anew by the next call, and never in the middle of a transaction, whose first
+// half would be lost.
+TEST(Mysql, ALostSessionComesBackButNotInsideATransaction) {
+  Table table;
+  const auto db = open();
+  const Sql add = "UPDATE x.t SET n = n + 1 WHERE id = ?";
+  kill_session(*db);
+  EXPECT_FALSE(db->query(add).bind(std::int64_t{1}).run());  // Tells that it is lost.
+  must(db->query(add).bind(std::int64_t{1}).run());
+  EXPECT_EQ(table.sum(), 1);
+  {
+    auto transaction = take(Transaction::write(*db));
+    must(db->query(add).bind(std::int64_t{1}).run());
+    kill_session(*db);
+    EXPECT_FALSE(db->query(add).bind(std::int64_t{2}).run());
+    EXPECT_FALSE(
+        db->query(add).bind(std::int64_t{2}).run());  // Not in a session of its own either.
+    EXPECT_FALSE(transaction.commit());
+  }
+  EXPECT_EQ(table.sum(), 1);
+  must(db->query(add).bind(std::int64_t{2}).run());
+  EXPECT_EQ(table.sum(), 2);
+}
+
+// Goal: when the session ends while it commits, nobody knows whether it was stored, and that is said.
+TEST(Mysql, ACommitWithoutAnAnswerIsUnknown) {
+  Table table;
+  const auto db = open();
+  auto transaction = take(Transaction::write(*db));
+  must(db->query("UPDATE x.t SET n = 5 WHERE id = 1").run());
+  kill_session(*db);
+  const auto done = transaction.commit();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::Unknown) << done.error().message;
+  EXPECT_EQ(table.sum(), 0);
+}
+
+// Goal: two writers that wait for each other both succeed. Method: each changes the two rows in the opposite order, again and again.
+TEST(Mysql, WritersThatWaitForEachOtherBothSucceed) {
+  Table table;
+  constexpr int kRounds = 50;
+  std::atomic<int> conflicts{0};
+  const auto write = [&](std::int64_t first, std::int64_t second) {
+    const auto db = open();
+    for (int round = 0; round < kRounds; ++round) {
+      const auto done = retried(*db, [&]() -> core::Result<void> {
+        auto transaction = Transaction::write(*db);
+        if (!transaction) return transaction.error();
+        for (const std::int64_t id : {first, second}) {
+          auto added = db->query("UPDATE x.t SET n = n + 1 WHERE id = ?").bind(id).run();
+          if (!added) {
+            conflicts += db->conflicted() ? 1 : 0;
+            return added;
+          }
+        }
+        return transaction->commit();
+      });
+      EXPECT_TRUE(done) << done.error().message;
+    }
+  };
+  std::thread one([&] { write(1, 2); });
+  std::thread other([&] { write(2, 1); });
+  one.join();
+  other.join();
+  EXPECT_EQ(table.sum(), 4 * kRounds);
+  EXPECT_GT(conflicts, 0) << "nothing was tested";
+}
+
+TEST(Mysql, TheNextHostIsTakenWhenTheFirstIsAway) {
+  const std::string dead = "127.0.0.1:" + std::to_string(testing::free_port());
+  const std::string alive = "127.0.0.1:" + std::to_string(server().port());
+  const auto db =
+      take(MysqlConnection::open(access("mysql://root@" + dead + "," + alive + "/mysql")));
+  EXPECT_EQ(*take(db->number("SELECT 1")), 1);
+  const auto none = MysqlConnection::open(access("mysql://root@" + dead + "/mysql"));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().kind, ErrorKind::Unavailable);
+}
+
+TEST(Mysql, ThePasswordIsAskedForEachSession) {
+  must(
+      open()->execute("CREATE OR REPLACE USER w@'127.0.0.1' IDENTIFIED BY 'first';\n"
+                      "GRANT ALL ON *.* TO w@'127.0.0.1'"));
+  std::string password = "first";
+  MysqlAccess by_password =
+      access("mysql://w@127.0.0.1:" + std::to_string(server().port()) + "/mysql");
+  by_password.password = [&]() -> core::Result<std::string> { return password; };
+  const auto db = take(MysqlConnection::open(by_password));
+  must(open()->execute("ALTER USER w@'127.0.0.1' IDENTIFIED BY 'second'"));
+  kill_session(*db);
+  (void)db->number("SELECT 1");
+  const auto refused = db->number("SELECT 1");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("store.password_file"));
+  EXPECT_THAT(refused.error().message, ::testing::Not(HasSubstr("first")));
+  password = "second";
+  EXPECT_EQ(*take(db->number("SELECT 1")), 1);
+}
+
+// Goal: a server that would lose what we promise to keep, or cannot take our batches, is refused with what to change.
+TEST(Mysql, AServerThatBreaksOurPromisesIsRefused) {
+  const testing::MariaDb lossy(options({"--innodb-flush-log-at-trx-commit=2"}));
+  const auto refused = open_store(lossy.url("mysql"));
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(is_error(refused.error(), ErrorKind::Invalid, "innodb_flush_log_at_trx_commit is 2"));
+  EXPECT_TRUE(open_store(lossy.url("mysql") + "?lossy_commit=yes"));
+  const testing::MariaDb small(options({"--max-allowed-packet=1M"}));
+  const auto narrow = open_store(small.url("mysql"));
+  ASSERT_FALSE(narrow);
+  EXPECT_TRUE(is_error(narrow.error(), ErrorKind::Invalid, "max_allowed_packet"));
+}
+
+// Goal: what the URL says of TLS is what happens: the connector ignores options that it does not know.
+TEST(Mysql, TlsIsVerifiedWhereItIsAskedFor) {
+  const testing::Authority authority("Database authority");
+  const testing::Authority stranger("Another authority");
+  const testing::Certificate certificate =
+      authority.issue({.common_name = "db", .ips = {"127.0.0.1"}});
+  const testing::MariaDb secure([&](const testing::TempDir& dir) {
+    testing::write_pem(certificate, dir.file("cert.pem"));
+    testing::write_key(certificate, dir.file("key.pem"));
+    return std::vector<std::string>{"--ssl-cert=" + dir.file("cert.pem"),
+                                    "--ssl-key=" + dir.file("key.pem")};
+  });
+  const auto asked = [&](const std::string& parameters) {
+    return MysqlConnection::open(access(secure.url("mysql") + parameters));
+  };
+  const auto verified = asked("?tls=verify&tls_ca=" + authority.ca_file());
+  ASSERT_TRUE(verified) << verified.error().message;
+  EXPECT_NE(text(**verified,
+                 "SELECT VARIABLE_VALUE FROM information_schema.session_status WHERE "
+                 "VARIABLE_NAME = 'SSL_CIPHER'"),
+            "");
+  EXPECT_FALSE(asked("?tls=verify&tls_ca=" + stranger.ca_file()));
+  EXPECT_FALSE(asked("?tls=verify"));  // The machine does not know this authority.
+  EXPECT_TRUE(asked("?tls=require"));
+  const auto wrong_name =
+      MysqlConnection::open(access("mysql://root@localhost:" + std::to_string(secure.port()) +
+                                   "/mysql?tls=verify&tls_ca=" + authority.ca_file()));
+  EXPECT_FALSE(wrong_name);
+}
+
+}  // namespace
+}  // namespace watchwheel::db
