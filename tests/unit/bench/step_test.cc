@@ -190,6 +190,7 @@ TEST(RigRecord, NumbersAreReadable) {
   EXPECT_EQ(readable(2'000'000), "2,000,000");
   EXPECT_EQ(readable(-12'345), "-12,345");
   EXPECT_EQ(readable(61.537), "61.54");
+  EXPECT_EQ(readable(1.00041), "1.000");
   EXPECT_EQ(readable(0.00123), "0.0012");
 }
 

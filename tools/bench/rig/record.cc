@@ -46,7 +46,7 @@ std::string readable(double value) {
     return out;
   }
   const double size = std::abs(value);
-  const int digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 4;
+  const int digits = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4;
   std::snprintf(text.data(), text.size(), "%.*f", digits, value);
   return text.data();
 }

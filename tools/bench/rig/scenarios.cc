@@ -87,13 +87,14 @@ void find_promise_or_tell(const Wishes& wishes, const Step& step, const Figures&
   record.tell("p99 of gaps, s", step.fleet.gap.p99);
 }
 
-// One step of the ladder at `rate`: its interval, a warm-up, a window.
-Step ladder_step(Bed& bed, std::uint32_t sites, double rate, bool was_kept) {
+// One step of the ladder at `rate`: a start of the engine with its interval, a warm-up, a window. Not a reload: after a change of
+// the interval sites walk to their new phases for 16 checks, at a rate up to a fifteenth above the one that is meant.
+Step ladder_step(Bed& bed, std::uint32_t sites, double rate) {
   const double interval = sites / rate;
-  bed.set_interval(interval);
   const std::string name = readable(std::round(rate)) + "/s";
-  // After a rate that was too high, what has piled up is worked off first.
-  bed.settle(reread_s(sites) + interval * (was_kept ? 1 : 2) + 3, name + ": warming up");
+  bed.stop_engine();
+  bed.start_engine(interval);
+  bed.settle(interval + 3, name + ": warming up");
   return bed.watch(name, 0, sites, std::max(1.5 * interval, 20.0));
 }
 
@@ -113,11 +114,10 @@ Ladder climb(Bed& bed, std::uint32_t sites, double first, double highest) {
   Series done{"done", {}};
   Series engine{"engine", {}};
   Series fleet{"simulator", {}};
-  bool was_kept = true;
   while (const auto rate = search.next()) {
-    const Step step = ladder_step(bed, sites, *rate, was_kept);
+    const Step step = ladder_step(bed, sites, *rate);
     const Figures figures = figures_of(step);
-    was_kept = is_kept(step, figures);
+    const bool was_kept = is_kept(step, figures);
     search.tell({*rate, was_kept, figures.done});
     out.table.rows.push_back(ladder_row(step, figures));
     asked.points.emplace_back(*rate, *rate);
@@ -177,7 +177,6 @@ Record find_knee(const Wishes& wishes, double& knee) {
   Bed bed(bed_for(wishes, sites));
   record.tell("imported, sites a second", sites / bed.import(0, sites));
   const double floor_before = floor_us(bed, wishes, first, sites);
-  bed.start_engine(sites / first);
   const Ladder ladder = climb(bed, sites, first, highest_for(sites));
   bed.stop_engine();
   put(ladder, record);
@@ -228,7 +227,6 @@ Record overload(const Wishes& wishes) {
   Bed bed(bed_for(wishes, sites));
   bed.import(0, sites);
   const double first = or_else(wishes.first, 6000.0);
-  bed.start_engine(sites / or_else(wishes.knee, first));
   double knee = wishes.knee;
   double knee_done = knee;
   if (knee <= 0) {
@@ -243,8 +241,9 @@ Record overload(const Wishes& wishes) {
 
   const double interval = sites / (1.5 * knee);
   const double seconds = or_else(wishes.seconds, 180.0);
-  bed.set_interval(interval);
-  bed.settle(reread_s(sites) + 3 * interval, "at 1.5 times the knee: until it has stretched");
+  bed.stop_engine();
+  bed.start_engine(interval);
+  bed.settle(4 * interval, "at 1.5 times the knee: until it has stretched");
   const Step over = bed.watch("1.5 times the knee", 0, sites, seconds);
   const Figures figures = figures_of(over);
 
