@@ -108,11 +108,11 @@ class Page {
     pressure();
     stretch();
     vantage();
-    limits();
     lanes();
     queues();
     recording();
     memory();
+    limits();
     return page_.take();
   }
 
@@ -287,8 +287,10 @@ class Page {
     std::size_t shown_count = 0;
     for (const Json& limit : *limits) {
       if (!limit.is_object() || ++shown_count > kStatusLanesMax) continue;
+      std::string origin = shown(limit, "/origin");
+      if (limit.contains("source")) origin += ": " + shown(limit, "/source");
       page_.row(kIndent, left(shown(limit, "/name"), 22) + right(shown(limit, "/value"), 16), 42,
-                shown(limit, "/origin"));
+                origin);
     }
   }
 
@@ -296,23 +298,26 @@ class Page {
     const Json* lanes = list("lanes");
     if (lanes == nullptr) return;
     page_.heading("Lanes");
-    page_.text(
-        kIndent,
-        " #      sites    required        done   in flight  waiting  lag p99  loop lag   CPU");
+    // So that it fits into 80 columns.
+    const auto line = [this](const std::array<std::string, 9>& cells) {
+      constexpr std::array<std::size_t, 9> kWidths{2, 11, 11, 11, 10, 8, 9, 9, 6};
+      std::string text;
+      for (std::size_t i = 0; i < cells.size(); ++i) text += right(cells[i], kWidths[i]);
+      page_.text(kIndent, text);
+    };
+    line({"#", "sites", "required", "done", "in flight", "waiting", "lag p99", "loop lag", "CPU"});
     std::size_t number_of_lane = 0;
     for (const Json& lane : *lanes) {
       if (number_of_lane == kStatusLanesMax) {
         page_.text(kIndent, "and " + std::to_string(lanes->size() - kStatusLanesMax) + " more");
         break;
       }
-      const std::string name = right(std::to_string(number_of_lane++), 2);
+      const std::string name = std::to_string(number_of_lane++);
       if (!lane.is_object()) continue;
-      page_.text(
-          kIndent,
-          name + right(shown(lane, "/sites"), 11) + right(rate(lane, "/required_per_second"), 12) +
-              right(rate(lane, "/done_per_second"), 12) + right(shown(lane, "/in_flight"), 12) +
-              right(shown(lane, "/queued"), 9) + right(seconds(lane, "/lag_p99_s"), 9) +
-              right(seconds(lane, "/loop_lag_s"), 10) + right(percent(lane, "/cpu_share"), 6));
+      line({name, shown(lane, "/sites"), rate(lane, "/required_per_second"),
+            rate(lane, "/done_per_second"), shown(lane, "/in_flight"), shown(lane, "/queued"),
+            seconds(lane, "/lag_p99_s"), seconds(lane, "/loop_lag_s"),
+            percent(lane, "/cpu_share")});
     }
   }
 
@@ -356,7 +361,8 @@ class Page {
       if (has("/memory/budget_bytes"))
         memory += " of " + megabytes(json_, "/memory/budget_bytes") + " (" +
                   shown(json_, "/memory/origin") + ")";
-      if (has("/memory/level")) memory += ", " + shown(json_, "/memory/level");
+      const std::string measures = memory_measures(json_);
+      if (!measures.empty()) memory += "; " + measures;
     }
     row("memory", memory);
     if (has("/process/cpu_share"))

@@ -156,11 +156,18 @@ Summary summarize(const nlohmann::ordered_json& status) {
   Summary summary = worst(status);
   const auto add = [&summary](const std::string& words) { summary.text += "; " + words; };
   if (const std::string down = trouble(status); !down.empty()) add(down);
-  if (const std::string level = text(status, "/memory/level");
-      !level.empty() && level != "normal" && level != "ok")
-    add("memory: " + level);
+  if (const std::string measures = memory_measures(status); !measures.empty())
+    add("memory is short: " + measures);
   if (is_false(status, "/config/reload_ok")) add("the last reload was refused");
   return summary;
+}
+
+std::string memory_measures(const Json& status) {
+  const double level = number_or_0(status, "/memory/level");
+  if (level < 1) return "";
+  if (level < 2) return "caches are given back";
+  if (level < 3) return "no new checks that keep bodies, nor, when it lasts, over TLS";
+  return "hardly any new checks";
 }
 
 std::string shown_number(double value) {

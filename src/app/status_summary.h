@@ -28,6 +28,9 @@ struct Summary {
 // what else a person should know, after semicolons.
 [[nodiscard]] Summary summarize(const nlohmann::ordered_json& status);
 
+// What is being done about memory, by its level of watchwheel_memory_level; "" at 0 and when it is not told.
+[[nodiscard]] std::string memory_measures(const nlohmann::ordered_json& status);
+
 // "6,765" from 1,000 on, one digit after the point below 100: rates and counts for people.
 [[nodiscard]] std::string shown_number(double value);
 

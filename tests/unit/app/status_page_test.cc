@@ -33,8 +33,8 @@ constexpr const char* kStatus = R"({"version":"0.1.0","ready":true,"uptime_s":90
     "in_flight":{"now":12,"limit":1000,"wanted":30,"limited_by":"descriptors","refused":{"descriptors":9,"memory":0}},
     "pressure":{"in_flight":0.5,"loop_lag":0},
     "stretch":{"factor":1.42,"by_priority":[{"priority":0,"factor":1.42}],"limited_by":"descriptors"},
-    "memory":{"resident_bytes":1073741824,"budget_bytes":2147483648,"origin":"cgroup memory.max","level":"normal"},
-    "limits":[{"name":"in_flight","value":15588,"origin":"RLIMIT_NOFILE 20000"}],
+    "memory":{"resident_bytes":1073741824,"budget_bytes":2147483648,"origin":"cgroup memory.max","level":1},
+    "limits":[{"name":"in_flight","value":15588,"origin":"auto","source":"RLIMIT_NOFILE 20000"}],
     "vantage":{"state":"fault","healthy":false,"since":"2026-11-20T03:00:00.000Z","reason":"canaries fail","failure_share":0.31,"networks":12,"withheld":44},
     "incidents":{"seems_down":1,"down":5},
     "recording":{"poisoned":[{"site":8,"reason":"too long","times":2}]},
@@ -53,9 +53,10 @@ TEST(StatusPage, ShowsWhatAnOperatorAsksFirst) {
         "oldest result 5m 1s, 99.51 % no older than their interval, stale 0",
         "12 of 1,000 (limit by descriptors)", "descriptors 9", "down 5, seems down 1",
         "site 8: too long", "1 of 100, refused 7", "1.42x, limited by descriptors",
-        "priority 0, factor 1.4", "1,024 MiB of 2,048 MiB (cgroup memory.max), normal",
-        "15,588  RLIMIT_NOFILE 20000", "failure share 31 %", "withheld",
-        " 0        103      20.6/s      20.5/s           2        1   49.0ms     4.3ms  62 %"}) {
+        "priority 0, factor 1.4",
+        "1,024 MiB of 2,048 MiB (cgroup memory.max); caches are given back",
+        "15,588  auto: RLIMIT_NOFILE 20000", "failure share 31 %", "withheld",
+        "\n   0        103     20.6/s     20.5/s         2       1   49.0ms    4.3ms  62 %\n"}) {
     EXPECT_THAT(page, HasSubstr(wanted));
   }
   EXPECT_THAT(page, AllOf(Not(HasSubstr("paused")), Not(HasSubstr("\x1b"))));
@@ -68,6 +69,13 @@ TEST(StatusPage, NoLineIsWiderThanTheTerminal) {
     for (std::string line; std::getline(page, line);) EXPECT_LE(line.size(), columns) << line;
   }
   EXPECT_NE(page_of(kStatus, {.columns = 1}), "");
+}
+
+TEST(StatusPage, ALaneIsOneLineOnAnyUsualTerminal) {
+  EXPECT_THAT(
+      page_of(kStatus, {.columns = 80}),
+      HasSubstr(
+          "\n   0        103     20.6/s     20.5/s         2       1   49.0ms    4.3ms  62 %\n"));
 }
 
 TEST(StatusPage, ColoursAndBlocksAreForThoseWhoCanShowThem) {

@@ -16,7 +16,7 @@ Json healthy() {
     "checks":{"required_per_second":6666.7,"done_per_second":6670.2},"lag_s":{"p99":0.0123},
     "freshness":{"stale_sites":0,"oldest_age_s":301},"in_flight":{"limited_by":"descriptors"},
     "vantage":{"healthy":true,"state":"healthy"},"stretch":{"factor":1.0,"limited_by":""},
-    "config":{"reload_ok":true},"memory":{"level":"normal"},"recording":{"poisoned":[]}})");
+    "config":{"reload_ok":true},"memory":{"level":0},"recording":{"poisoned":[]}})");
 }
 
 TEST(Summary, SaysThatAllIsOnTimeAndWhoIsDown) {
@@ -56,9 +56,9 @@ TEST(Summary, TheWorstComesFirstAndTheRestAfterIt) {
   EXPECT_EQ(summarize(status).standing, Standing::Loading);
 
   status["config"]["reload_ok"] = false;
-  status["memory"]["level"] = "refuse_large";
+  status["memory"]["level"] = 3;
   EXPECT_TRUE(
-      summarize(status).text.ends_with("; memory: refuse_large; the last reload was refused"));
+      summarize(status).text.ends_with("; memory is short: hardly any new checks; the last reload was refused"));
 }
 
 TEST(Summary, NoSitesAreNoTrouble) {
