@@ -500,6 +500,10 @@ void Lane::note_answers_left(bool left) {
   admission_.note_answers_left(left);
 }
 
+void Lane::note_dials_without_port(std::uint64_t count) {
+  if (std::exchange(without_port_seen_, count) != count) admission_.note_no_port(now_);
+}
+
 // ---- Plans ----
 
 scheduler::PlanIndex Lane::intern(const std::shared_ptr<const core::CheckOptions>& options,

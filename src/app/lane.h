@@ -106,6 +106,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
 
   // The prober's turn left answers that are here already: they go before new checks. Before each turn().
   void note_answers_left(bool left);
+  // So many connections have found no port of ours, since the start. Before each turn().
+  void note_dials_without_port(std::uint64_t count);
 
   // No check is started any more; those in flight go on. For draining.
   void close_admission() { admitting_ = false; }
@@ -185,6 +187,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   LoopLateness lateness_;
   const MemoryRequest* memory_;
   std::uint32_t shrinks_seen_ = 0;
+  std::uint64_t without_port_seen_ = 0;
   core::SteadyTime last_repost_ = core::kNoSteadyTime;
   bool reposting_ = false;  // This sweep posts again what no shard has acknowledged.
   core::Duration worst_lag_{};

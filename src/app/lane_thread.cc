@@ -11,6 +11,8 @@
 #include <string>
 #include <thread>
 
+#include "app/run_delay.h"
+
 namespace watchwheel::app {
 namespace {
 
@@ -20,6 +22,8 @@ using namespace std::chrono_literals;
 // The pacer may want to start a check every few hundred microseconds; waking for each would cost
 // more than the checks.
 constexpr core::Duration kShortestWait = 1ms;
+// How often the kernel is asked how long we waited for a processor.
+constexpr core::Duration kRunDelayEvery = 20ms;
 
 }  // namespace
 
@@ -68,18 +72,24 @@ void LaneThread::Parts::loop() noexcept {
   checker->warm_up();
   core::SteadyTime meant = clock.steady();  // When this turn was to begin at the latest.
   core::Duration took{};  // The turn before: answers waited meanwhile, so it is lag too.
+  RunDelay run_delay;
+  core::SteadyTime run_delay_read = meant;
   while (!stopping.load()) {
     const core::SteadyTime now = clock.steady();
     const core::WallTime wall = clock.wall();
     lane.begin_turn(now, wall);
-    if (const auto lag = std::max(now - meant, took); lag > core::Duration::zero()) {
-      lane.note_loop_lag(lag, now);
+    core::Duration lag = std::max(now - meant, took);
+    if (now - run_delay_read >= kRunDelayEvery) {
+      lag = std::max(lag, run_delay.since_last());
+      run_delay_read = now;
     }
+    if (lag > core::Duration::zero()) lane.note_loop_lag(lag, now);
     if (admission_closed.load()) lane.close_admission();
     wake_pending.store(
         false);  // Before the rings are read: a wake that comes later makes another turn.
     checker->turn(now);
     lane.note_answers_left(checker->behind());
+    lane.note_dials_without_port(checker->stats().dials_without_port.value());
     lane.turn(now, wall);
 
     const core::SteadyTime after = clock.steady();

@@ -99,6 +99,9 @@ void add_schedule(Families& out, const Totals& totals) {
   out.push_back(counter("watchwheel_admission_refused_total",
                         "Due checks that found no room and stayed due, by reason.",
                         by("reason", refused)));
+  out.push_back(counter("watchwheel_dials_without_port_total",
+                        "Connections that found every ephemeral port taken for their destination.",
+                        number(totals.dials_without_port)));
   out.push_back(gauge("watchwheel_site_table_bytes", "Memory of the site tables.",
                       number(totals.site_bytes)));
   out.push_back(counter("watchwheel_sites_refused_total", "Sites that no lane had room for.",

@@ -32,6 +32,7 @@ void add_checker(Totals& sum, const checker::Stats& checker) {
   sum.judging += whole(checker.judging);
   sum.kept_body_bytes += whole(checker.kept_body_bytes);
   sum.bodies_not_kept += checker.bodies_not_kept.value();
+  sum.dials_without_port += checker.dials_without_port.value();
   sum.tls_chain_hits += checker.tls_chain_hits.value();
   sum.tls_chain_misses += checker.tls_chain_misses.value();
   sum.tls_chain_entries += whole(checker.tls_chain_entries);

@@ -394,6 +394,7 @@ void LaneChecker::on_dialed(std::uint64_t tag, Dialed&& dialed, SteadyTime now) 
   if (row.traced) row.traced->hop().tries = std::move(dialed.tries);
   if (dialed.tried > 0 || dialed.cause == Cause::Ok)
     row.result.address = to_string(dialed.endpoint.ip);
+  if (dialed.no_port) stats_.dials_without_port.add();
   if (dialed.cause != Cause::Ok) {
     finish(row, dialed.cause, Phase::Connect, dialed.detail, now);
     return;

@@ -447,6 +447,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     } else {
       if (row.told.cause == core::Cause::ConnectTimeout) excuse_silence(row);
       dialed.cause = row.told.cause;
+      dialed.no_port = dialed.cause == core::Cause::LocalResources && row.told.error == EADDRNOTAVAIL;
       dialed.detail = explain(row, dialed.cause);
     }
     DialHandler* handler = row.handler;

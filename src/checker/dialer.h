@@ -46,6 +46,7 @@ struct Dialed {
   core::Duration took{};         // From the first connect to success or the end.
   std::string detail;            // For a failure: which address said what.
   std::vector<core::AddressTry> tries;  // When asked for a trace: in the order they began, the blocked ones too.
+  bool no_port = false;          // local_resources: every ephemeral port was taken, for this destination.
 };
 
 class DialHandler {

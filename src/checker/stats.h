@@ -29,6 +29,7 @@ struct Stats {
   // again, or could not be.
   core::Counter trust_reloads;
   core::Counter trust_reload_failures;
+  core::Counter dials_without_port;  // Every ephemeral port was taken, for their destination.
   core::Gauge in_flight;
   core::Gauge judging;             // Answers away at the judge's thread.
   core::Gauge kept_body_bytes;     // For expressions and JSON, when one was last judged.

@@ -96,7 +96,9 @@ void Admission::leave(Tier tier) {
 
 void Admission::note_answers_left(bool answers_left) {
   answers_left_ = answers_left;
-  starts_left_ = released_since_turn_;
+  // With next to nothing in flight there is always something to start: whatever it is that waits, the work does not stop for it.
+  const std::uint64_t floor = in_flight_ < kInFlightFloor ? kInFlightFloor - in_flight_ : 0;
+  starts_left_ = std::max<std::size_t>(released_since_turn_, floor);
   released_since_turn_ = 0;
 }
 

@@ -103,8 +103,8 @@ class Admission : core::Pinned {
   void note_loop_lag(core::Duration lag, core::SteadyTime now);
 
   // Once a turn, before starts: `answers_left` when answers that are here already were left for the next turn. Then what may
-  // start is what has ended since the last turn, one in for one out: more would only make all of them wait longer, until they
-  // time out. Without answers left there is no such limit.
+  // start is what has ended since the last turn, one in for one out, and what is missing to kInFlightFloor: more would only make
+  // all of them wait longer, until they time out. Without answers left there is no such limit.
   void note_answers_left(bool answers_left);
   // How many may start until the next note_answers_left(), by that alone.
   [[nodiscard]] std::size_t starts_left() const {

@@ -521,6 +521,36 @@ class DialerInOwnNetwork : public DialerTest {
   }
 };
 
+// Goal: when every ephemeral port is taken for one destination, that is our want of a port, said as such; and other
+// destinations have theirs: the kernel counts ports for each.
+TEST_F(DialerInOwnNetwork, WithoutAPortItIsOurWantAndOfThatDestinationOnly) {
+  in_own_network([&] {
+    std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "40000 40001" << std::flush;
+    const Port port("127.0.0.1", Port::Kind::Listening, 20000);
+    const Port other("127.0.0.2", Port::Kind::Listening, 20000);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(20000);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    std::vector<int> held;
+    int error = 0;
+    while (error == 0 && held.size() < 10) {
+      held.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      if (::connect(held.back(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) error = errno;
+    }
+    ASSERT_EQ(error, EADDRNOTAVAIL) << "after " << held.size() << " connections";
+    start();
+    const Dialed& without = dialed({"127.0.0.1"}, 20000);
+    EXPECT_EQ(without.cause, Cause::LocalResources) << without.detail;
+    EXPECT_TRUE(without.no_port);
+    EXPECT_THAT(without.detail, ::testing::HasSubstr("Cannot assign requested address"));
+    const Dialed& with = dialed({"127.0.0.2"}, 20000);
+    EXPECT_EQ(with.cause, Cause::Ok) << with.detail;
+    EXPECT_FALSE(with.no_port);
+    for (const int fd : held) ::close(fd);
+  });
+}
+
 TEST_F(DialerInOwnNetwork, WithoutARouteItIsOurNetwork) {
   in_own_network([&] {
     start();

@@ -188,7 +188,13 @@ TEST(Admission, WhatIsWantedIsNotForgottenWhileNothingEnds) {
 // Goal: while answers wait, one check starts for each that ended, and none else; afterwards as many as there is room for.
 TEST(Admission, AnswersThatWaitGoBeforeStarts) {
   Admission admission({.descriptors = 1000});
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(admission.admit(kPlain));
+  admission.note_answers_left(true);
+  EXPECT_EQ(admission.starts_left(), kInFlightFloor) << "with nothing in flight the work would stop";
+  for (int i = 0; i < 16; ++i) ASSERT_TRUE(admission.admit(kPlain));
+  for (int i = 0; i < 16; ++i) {
+    admission.note_answers_left(false);
+    ASSERT_TRUE(admission.admit(kPlain));
+  }
   admission.note_answers_left(true);
   EXPECT_EQ(admission.starts_left(), 0U);
   EXPECT_FALSE(admission.admit(kPlain));
@@ -197,10 +203,10 @@ TEST(Admission, AnswersThatWaitGoBeforeStarts) {
   for (int i = 0; i < 3; ++i) admission.released(kPlain, 50ms);
   admission.note_answers_left(true);
   EXPECT_EQ(admitted_until_refused(admission, kPlain), 3U);
-  EXPECT_EQ(admission.in_flight(), 10U);
+  EXPECT_EQ(admission.in_flight(), 32U);
 
   admission.note_answers_left(false);
-  EXPECT_EQ(admitted_until_refused(admission, kPlain), 990U);
+  EXPECT_EQ(admitted_until_refused(admission, kPlain), 968U);
 }
 
 TEST(Admission, TellsThatTheCpuLimitsWhenAnswersAreLeftMostOfTheTime) {
