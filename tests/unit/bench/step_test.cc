@@ -172,6 +172,7 @@ TEST(RigRecord, TellsWhatWasNotMetInEveryForm) {
   record.require("bad", 1234567, false, "less");
   record.add(Table{"T", {"a", "b"}, {{"1", "2"}}});
   record.add(Chart{"C", "x", "y", {{"s", {{1, 2}}}}, false});
+  record.quote("Said", "as it is");
   EXPECT_FALSE(record.is_passed());
   const nlohmann::json json = nlohmann::json::parse(record.json());
   EXPECT_FALSE(json["passed"]);
@@ -181,6 +182,8 @@ TEST(RigRecord, TellsWhatWasNotMetInEveryForm) {
   EXPECT_NE(record.markdown().find("| bad | 1,234,567 | less | NOT MET |"), std::string::npos)
       << record.markdown();
   EXPECT_NE(record.markdown().find("![C](name-1.svg)"), std::string::npos);
+  EXPECT_NE(record.markdown().find("Said\n\n```\nas it is\n```\n"), std::string::npos);
+  EXPECT_NE(record.text().find("as it is"), std::string::npos);
 }
 
 TEST(RigRecord, NumbersAreReadable) {

@@ -190,9 +190,15 @@ double Bed::import(std::uint32_t from, std::uint32_t to) {
   if (interval_s_ == 0) write_config(300);
   say("importing " + readable(to - from) + " sites");
   const double begun = now_s();
-  const int status = run_to_end(
+  Child child(
       {program("src/app/watchwheel"), "sites", "import", list, "--config", file("watchwheel.toml")},
-      file("import.out"), file("import.err"), 1800s);
+      file("import.out"), file("import.err"));
+  int status = -1;
+  while ((status = child.wait_for(900ms)) == -1) {
+    check_stop();
+    if (now_s() > begun + 1800) throw std::runtime_error("the import takes more than half an hour");
+    if (is_window_open_) take_sample();
+  }
   if (status != 0) {
     throw std::runtime_error("the import failed: " + text_of(file("import.out")) +
                              text_of(file("import.err")));
@@ -295,27 +301,31 @@ void Bed::begin_window(const std::string& name, std::uint32_t from, std::uint32_
        "&sites=" + std::to_string(from) + "-" + std::to_string(to - 1));
   window_.before = read();
   window_.after = window_.before;
+  is_window_open_ = true;
+}
+
+void Bed::take_sample() {
+  if (engine_.pid() > 0 && !engine_.is_running()) {
+    throw std::runtime_error("the engine ended: see " + file("engine.err"));
+  }
+  Reading now = read();
+  if (!now.page.has("watchwheel_checks_total")) return;  // No answer in time: told by the gap.
+  window_.samples.push_back(sample_of(window_.before, window_.after, now));
+  window_.after = std::move(now);
 }
 
 void Bed::sample_for(double seconds, const IsDone& is_done) {
   say(window_.name + ": watching for " + readable(std::ceil(seconds)) + " s");
   const double until = now_s() + seconds;
-  Reading previous = window_.after;
   while (now_s() < until) {
-    pause_until(std::min(until, previous.at_s + 1));
-    if (engine_.pid() > 0 && !engine_.is_running()) {
-      throw std::runtime_error("the engine ended: see " + file("engine.err"));
-    }
-    Reading now = read();
-    if (!now.page.has("watchwheel_checks_total")) continue;  // No answer in time: told by the gap.
-    window_.samples.push_back(sample_of(window_.before, previous, now));
-    previous = std::move(now);
-    if (is_done && is_done(window_.samples.back())) break;
+    pause_until(std::min(until, std::max(window_.after.at_s, now_s() - 0.9) + 1));
+    take_sample();
+    if (is_done && !window_.samples.empty() && is_done(window_.samples.back())) break;
   }
-  window_.after = std::move(previous);
 }
 
 Step Bed::end_window() {
+  is_window_open_ = false;
   window_.after = read();
   const auto report = fleet::ask_control(control_, "GET", "/report", 30s);
   if (!report) throw std::runtime_error("the fleet gives no report: " + report.problem);
@@ -328,6 +338,13 @@ Step Bed::watch(const std::string& name, std::uint32_t from, std::uint32_t to, d
   begin_window(name, from, to);
   sample_for(seconds, is_done);
   return end_window();
+}
+
+std::string Bed::status_text() const {
+  static_cast<void>(
+      run_to_end({program("src/app/watchwheel"), "status", "--config", file("watchwheel.toml")},
+                 file("status.out"), file("status.err"), 30s));
+  return text_of(file("status.out"));
 }
 
 std::vector<std::uint32_t> Bed::open_incidents(const std::string& state) const {

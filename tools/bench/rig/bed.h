@@ -45,7 +45,8 @@ class Bed {
   // Starts the fleet.
   explicit Bed(const BedOptions& options);
 
-  // Puts sites `from` to `to` - 1 into the store, with the default interval. Returns seconds and says how many a second.
+  // Puts sites `from` to `to` - 1 into the store, with the default interval. Returns how many seconds
+  // it took. In a measuring window samples go on meanwhile.
   double import(std::uint32_t from, std::uint32_t to);
   // Also the time until every site was loaded.
   double start_engine(double interval_s);
@@ -71,6 +72,8 @@ class Bed {
   void post(const std::string& target) const;  // To the fleet.
   void fault(const std::string& kind, std::uint32_t from, std::uint32_t to) const;
   [[nodiscard]] Reading read() const;
+  // What `watchwheel status` prints.
+  [[nodiscard]] std::string status_text() const;
   // The site numbers of open incidents in `state`.
   [[nodiscard]] std::vector<std::uint32_t> open_incidents(const std::string& state) const;
 
@@ -86,6 +89,7 @@ class Bed {
 
  private:
   void start_fleet();
+  void take_sample();
   void break_some() const;
   void write_config(double interval_s) const;
   [[nodiscard]] std::string file(const std::string& name) const {
@@ -107,6 +111,7 @@ class Bed {
   std::uint16_t https_port_ = 0;
   double interval_s_ = 0;
   Step window_;
+  bool is_window_open_ = false;
 };
 
 // Asked from a signal handler: every wait ends soon with an exception.

@@ -90,6 +90,7 @@ std::string Record::text() const {
     line(table.columns);
     for (const auto& cells : table.rows) line(cells);
   }
+  for (const auto& [title, text] : quotes_) out += "\n" + title + "\n" + text + "\n";
   for (const std::string& text : notes_) out += text + "\n";
   return out;
 }
@@ -104,6 +105,9 @@ std::string Record::markdown() const {
     out += "\n" + table.title + "\n\n" + row(table.columns);
     out += row(std::vector<std::string>(table.columns.size(), "---"));
     for (const auto& cells : table.rows) out += row(cells);
+  }
+  for (const auto& [title, text] : quotes_) {
+    out += "\n" + title + "\n\n```\n" + text + "\n```\n";
   }
   for (const std::string& text : notes_) out += "\n" + text + "\n";
   for (std::size_t i = 0; i < charts_.size(); ++i) {
@@ -130,6 +134,7 @@ std::string Record::json() const {
         {{"title", table.title}, {"columns", table.columns}, {"rows", table.rows}});
   }
   out["notes"] = notes_;
+  out["quotes"] = quotes_;
   out["series"] = nlohmann::ordered_json::array();
   for (const Chart& chart : charts_) {
     for (const Series& series : chart.series) {

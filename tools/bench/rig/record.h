@@ -7,6 +7,7 @@
 
 #include <iosfwd>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/rig/svg.h"
@@ -37,6 +38,10 @@ class Record {
   void tell(std::string what, double value);
   // A sentence that a reader needs.
   void note(std::string text) { notes_.push_back(std::move(text)); }
+  // Text of another program, as it is.
+  void quote(std::string title, std::string text) {
+    quotes_.emplace_back(std::move(title), std::move(text));
+  }
   void add(Table table) { tables_.push_back(std::move(table)); }
   void add(Chart chart) { charts_.push_back(std::move(chart)); }
 
@@ -58,6 +63,7 @@ class Record {
   std::string title_;
   std::vector<Finding> findings_;
   std::vector<std::string> notes_;
+  std::vector<std::pair<std::string, std::string>> quotes_;
   std::vector<Table> tables_;
   std::vector<Chart> charts_;
 };

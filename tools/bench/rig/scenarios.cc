@@ -199,6 +199,7 @@ Record hold(const Wishes& wishes) {
   const double floor_before = floor_us(bed, wishes, rate, sites);
   start(bed, sites, interval, record);
   const Step step = bed.watch("hold", 0, sites, seconds);
+  record.quote("What `watchwheel status` says at the end", bed.status_text());
   const Figures figures = figures_of(step);
   bed.stop_engine();
   const double floor = mean_of(floor_before, floor_us(bed, wishes, rate, sites));
@@ -245,6 +246,7 @@ Record overload(const Wishes& wishes) {
   bed.start_engine(interval);
   bed.settle(4 * interval, "at 1.5 times the knee: until it has stretched");
   const Step over = bed.watch("1.5 times the knee", 0, sites, seconds);
+  record.quote("What `watchwheel status` says meanwhile", bed.status_text());
   const Figures figures = figures_of(over);
 
   // The load drops to what is surely possible; one interval later everything must be in time.
@@ -302,6 +304,7 @@ Record mass_outage(const Wishes& wishes) {
   bed.sample_for(limit + 15);
   const Step outage = bed.end_window();
   const Figures figures = figures_of(outage);
+  record.quote("What `watchwheel status` says at the end of the outage", bed.status_text());
   const std::vector<std::uint32_t> down = bed.open_incidents("down");
   const auto wrongly = static_cast<double>(
       std::count_if(down.begin(), down.end(), [&](std::uint32_t site) { return site >= failing; }));
@@ -365,6 +368,7 @@ Record dead_resolvers(const Wishes& wishes) {
   bed.sample_for(dead_s);
   const Step dead = bed.end_window();
   const Figures figures = figures_of(dead);
+  record.quote("What `watchwheel status` says at the end of it", bed.status_text());
   bed.post("/dns?answering=yes");
   // Names that failed may be remembered for a while; one interval asks everybody again.
   bed.settle(interval + bed.options().timeout_s, "the name server is back");
@@ -487,6 +491,9 @@ Record import_while_running(const Wishes& wishes) {
   record.require("events opened", figures.opened + calm.opened, figures.opened + calm.opened == 0,
                  "0");
   record.tell("loop lag while importing, worst, s", figures.loop_lag_s_max);
+  record.tell("turns while importing p99.9, s (none is meant to be above 0.02)",
+              figures.turn_p999_s);
+  record.tell("the longest turn while importing, s", figures.turn_max_s);
   tell_figures(calm, record);
   record.add(rates_chart("While importing, and an interval after", during));
   record.add(memory_chart(during));

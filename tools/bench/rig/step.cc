@@ -15,6 +15,7 @@ constexpr double kMebi = 1024.0 * 1024;
 
 constexpr const char* kChecks = "watchwheel_checks_total";
 constexpr const char* kTransitions = "watchwheel_transitions_total";
+constexpr const char* kTurns = "watchwheel_turn_seconds";
 constexpr const char* kLag = "watchwheel_schedule_lag_seconds";
 
 Spread spread_of(const nlohmann::json& json) {
@@ -113,6 +114,8 @@ Figures figures_of(const Step& step) {
   out.opened = transitions(b.page, "opened") - transitions(a.page, "opened");
   out.confirmed = transitions(b.page, "confirmed") - transitions(a.page, "confirmed");
   out.recovered = transitions(b.page, "recovered") - transitions(a.page, "recovered");
+  out.turn_p999_s = b.page.quantile(a.page, kTurns, 0.999);
+  out.turn_max_s = b.page.quantile(a.page, kTurns, 1);
   out.lag_p50_s = b.page.quantile(a.page, kLag, 0.5);
   out.lag_p99_s = b.page.quantile(a.page, kLag, 0.99);
   out.lag_p999_s = b.page.quantile(a.page, kLag, 0.999);
@@ -152,6 +155,8 @@ void tell_figures(const Figures& figures, Record& record) {
   record.tell("start lag p99 / s", figures.lag_p99_s);
   record.tell("start lag p99.9 / s", figures.lag_p999_s);
   record.tell("loop lag, worst, s", figures.loop_lag_s_max);
+  record.tell("turns of the lanes' loops p99.9, s", figures.turn_p999_s);
+  record.tell("the longest turn, s", figures.turn_max_s);
   record.tell("in flight, most", figures.in_flight_max);
   record.tell("engine: RSS peak, MiB", figures.rss_peak_bytes / kMebi);
 }

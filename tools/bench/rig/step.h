@@ -79,6 +79,7 @@ struct Figures {
   double opened = 0, confirmed = 0, recovered = 0;
   double lag_p50_s = 0, lag_p99_s = 0, lag_p999_s = 0;
   double loop_lag_s_max = 0;
+  double turn_p999_s = 0, turn_max_s = 0;  // Of the lanes' loops: upper edges of their histogram.
   double in_flight_max = 0;
 };
 inline constexpr double kFixedBytes = 100.0 * 1024 * 1024;
