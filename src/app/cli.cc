@@ -52,6 +52,7 @@ std::string_view option_help(std::string_view name) {
       {"connect_timeout", "for making the connection, like 5s"},
       {"max_body", "bytes of the answer that are read, like 1MiB"},
       {"http_version", "1.0, 1.1, or 2 where the server agrees"},
+      {"exchange", "auto, or curl: libcurl also for what we can ask ourselves"},
       {"auth_user", "user for basic authentication"},
       {"auth_password_file",
        "file with the password: a path with '/', or the name of a systemd credential"},

@@ -311,6 +311,7 @@ std::vector<Key<Config>> check_keys() {
              [](const Options& o) { return std::to_string(o.max_redirects); }),
       size_option("max_body", &Options::max_body_bytes),
       text_option("http_version", &Options::http_version),
+      text_option("exchange", &Options::exchange),
       text_option("auth_user", &Options::auth_user),
       checked(text_option("auth_password_file", &Options::auth_password_file), path_or_credential),
       checked(text_option("bearer_token_file", &Options::bearer_token_file), path_or_credential),

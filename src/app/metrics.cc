@@ -197,6 +197,15 @@ void add_dns(Families& out, const Totals& totals) {
                         number(totals.bodies_not_kept)));
 }
 
+void add_exchanges(Families& out, const Totals& totals) {
+  std::vector<std::pair<std::string, double>> counts;
+  for (std::size_t i = 0; i < totals.exchanges.size(); ++i)
+    counts.emplace_back(checker::kExchangedBy[i], number(totals.exchanges[i]));
+  out.push_back(http::counter("watchwheel_exchanges_total",
+                              "Requests begun, by who spoke HTTP (checks.exchange).",
+                              http::by("by", counts)));
+}
+
 void add_tls(Families& out, const Totals& totals, const DaemonFacts& facts) {
   using http::by, http::counter, http::gauge;
   out.push_back(gauge("watchwheel_tls_fast_decoding",
@@ -254,6 +263,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_threads_and_queues(out, engine, facts);
   add_recording(out, engine, totals);
   add_dns(out, totals);
+  add_exchanges(out, totals);
   add_tls(out, totals, facts);
   http::append_metrics(http_stats, out);
   return out;

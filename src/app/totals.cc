@@ -33,6 +33,8 @@ void add_checker(Totals& sum, const checker::Stats& checker) {
   sum.kept_body_bytes += whole(checker.kept_body_bytes);
   sum.bodies_not_kept += checker.bodies_not_kept.value();
   sum.dials_without_port += checker.dials_without_port.value();
+  for (std::size_t i = 0; i < checker.exchanges.size(); ++i)
+    sum.exchanges[i] += checker.exchanges[i].value();
   sum.tls_chain_hits += checker.tls_chain_hits.value();
   sum.tls_chain_misses += checker.tls_chain_misses.value();
   sum.tls_chain_entries += whole(checker.tls_chain_entries);

@@ -54,6 +54,7 @@ struct Totals {
   std::uint64_t kept_body_bytes = 0;
   std::uint64_t bodies_not_kept = 0;
   std::uint64_t dials_without_port = 0;
+  std::array<std::uint64_t, checker::kExchangedBy.size()> exchanges{};
   std::uint64_t tls_chain_hits = 0;
   std::uint64_t tls_chain_misses = 0;
   std::uint64_t tls_chain_entries = 0;

@@ -12,7 +12,7 @@
 
 #include "checker/content_judge.h"
 #include "checker/dialer.h"
-#include "checker/exchange.h"
+#include "checker/exchange_router.h"
 #include "checker/judge_thread.h"
 #include "checker/plan.h"
 #include "checker/reactor.h"
@@ -192,7 +192,7 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
   resolver_ = std::move(*resolver);
   const std::size_t pairs_max = std::max<std::size_t>(1, rows_max_ / 4);
   dialer_ = Dialer::make(rows_max_, pairs_max, *reactor_);
-  exchange_ = Exchange::make(rows_max_, *reactor_, clock_, bodies_, trace_);
+  exchange_ = make_exchange_router(rows_max_, *reactor_, clock_, bodies_, stats_, trace_);
   JudgeHandler& judged = *this;
   judge_ = std::make_unique<JudgeThread>(std::min(rows_max_, kJudgedMax), *reactor_, clock_,
                                          judged);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// checker/checker.h - the real Prober: c-ares for names, our own connects, libcurl for HTTP, all on
-// one epoll descriptor.
+// checker/checker.h - the real Prober: c-ares for names, our own connects, our own HTTP for plain
+// requests and libcurl for the others, all on one epoll descriptor.
 //
 // Owns     the in-flight table, the DNS cache, the pools of curl handles and the trust store of one
 //          lane.

@@ -130,7 +130,7 @@ ExchangeId CurlExchange::begin(const ExchangeRequest& request, ExchangeHandler& 
   Row& row = rows_[index];
   row.handler = &handler;
   row.tag = tag;
-  ++row.generation;
+  row.generation = (row.generation + 1) & kExchangeUsesMask;
   TransferHost& host = *this;
   if (!row.transfer) row.transfer = std::make_unique<Transfer>(host, connect_to_.get());
   void* place = &row;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // checker/exchange.h - one HTTP request and its response, on a socket that is already connected.
 //
+// Exchange is what the checker asks; make() gives libcurl's. Plain requests are served by our own code (direct_exchange.h), and
+// exchange_router.h chooses. libcurl serves everything, and is what the other is held to.
+//
 // Owns     libcurl: an easy handle for each transfer under way (transfer.h says why) and many
 //          small multi handles, all their sockets on the lane's one Reactor; the connected sockets
 //          given to it.
@@ -80,8 +83,9 @@ class ExchangeHandler {
                             core::SteadyTime now) noexcept = 0;
 };
 
-// 0: none.
+// 0: none. The highest bit is never set: it is free for who has several exchanges.
 using ExchangeId = std::uint64_t;
+inline constexpr std::uint32_t kExchangeUsesMask = 0x7fff'ffff;  // Of a row's generation, in its ids.
 
 class Exchange : core::Pinned {
  public:

@@ -26,6 +26,17 @@ bool is_refusal(const SSL* session, int value) {
   return is_13 || (value >> 8) == SSL3_AL_FATAL;
 }
 
+// Where a session of a shared context keeps its handshake.
+int session_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+SSL* session_of(X509_STORE_CTX* context) {
+  return static_cast<SSL*>(
+      X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+}
+
 }  // namespace
 
 void Handshake::begin(const ProbePlan& plan, std::string_view host,
@@ -37,30 +48,52 @@ void Handshake::begin(const ProbePlan& plan, std::string_view host,
   seen_.at_origin = at_origin;
 }
 
-core::Result<void> Handshake::install(ssl_ctx_st* context) {
-  TrustStore& trust = *seen_.plan->trust;
-  if (seen_.plan->options.tls_verify) {
-    if (auto installed = trust.install(context, host_.now(), host_.wall()); !installed) {
-      seen_.problem = installed.error().message;
-      return installed;
-    }
+core::Result<Handshake::Common> Handshake::set_up(ssl_ctx_st* context, const ProbePlan& plan,
+                                                  bool at_origin, core::SteadyTime now,
+                                                  core::WallTime wall) {
+  if (plan.options.tls_verify) {
+    if (auto installed = plan.trust->install(context, now, wall); !installed)
+      return installed.error();
   }
-  seen_.trust_generation = trust.generation();
-  seen_.security_level = SSL_CTX_get_security_level(context);
+  const Common common{.trust_generation = plan.trust->generation(),
+                      .security_level = SSL_CTX_get_security_level(context)};
+  SSL_CTX_set_cert_verify_callback(context, &Handshake::on_certificate, nullptr);
+  // While it waits for the answer a session needs no buffers; they are two of 16 KiB.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  if (at_origin && plan.client && !plan.client->install(context))
+    return core::Error{core::ErrorKind::Unavailable, "no memory for the client certificate"};
+  // OpenSSL 3 allows the hashes of TLS 1.0 and 1.1 at level 0 only. Who asks for them gets them; certificates are judged at the
+  // machine's level whatever the protocol.
+  if (plan.tls_min < TlsVersion::V1_2) SSL_CTX_set_security_level(context, 0);
+  return common;
+}
+
+core::Result<void> Handshake::install(ssl_ctx_st* context) {
+  const auto common = set_up(context, *seen_.plan, seen_.at_origin, host_.now(), host_.wall());
+  if (!common) {
+    seen_.problem = common.error().message;
+    return common.error();
+  }
+  seen_.common = *common;
   SSL_CTX_set_cert_verify_callback(context, &Handshake::on_certificate, this);
   SSL_CTX_set_cert_cb(context, &Handshake::on_certificate_asked, this);
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_info_callback(context, &Handshake::on_state);
-  // While it waits for the answer a session needs no buffers; they are two of 16 KiB.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-  if (seen_.at_origin && seen_.plan->client && !seen_.plan->client->install(context)) {
-    seen_.problem = "no memory for the client certificate";
-    return core::Error{core::ErrorKind::Unavailable, seen_.problem};
-  }
-  // OpenSSL 3 allows the hashes of TLS 1.0 and 1.1 at level 0 only. Who asks for them gets them; certificates are judged at the
-  // machine's level whatever the protocol.
-  if (seen_.plan->tls_min < TlsVersion::V1_2) SSL_CTX_set_security_level(context, 0);
   return {};
+}
+
+bool Handshake::attach(ssl_st* session, const Common& common) {
+  seen_.common = common;
+  SSL_set_cert_cb(session, &Handshake::on_certificate_asked, this);
+  SSL_set_info_callback(session, &Handshake::on_state);
+  return SSL_set_ex_data(session, session_index(), this) == 1;
+}
+
+Handshake* Handshake::of(const ssl_st* session) {
+  if (session == nullptr) return nullptr;
+  if (void* attached = SSL_get_ex_data(session, session_index()); attached != nullptr)
+    return static_cast<Handshake*>(attached);
+  return static_cast<Handshake*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)));
 }
 
 CertProblem Handshake::certificate() const {
@@ -70,7 +103,9 @@ CertProblem Handshake::certificate() const {
 }
 
 int Handshake::on_certificate(x509_store_ctx_st* context, void* self) noexcept {
-  return static_cast<Handshake*>(self)->accept_certificate(context) ? 1 : 0;
+  auto* handshake = static_cast<Handshake*>(self);
+  if (handshake == nullptr) handshake = of(session_of(context));
+  return handshake != nullptr && handshake->accept_certificate(context) ? 1 : 0;
 }
 
 bool Handshake::accept_certificate(x509_store_ctx_st* context) {
@@ -81,8 +116,7 @@ bool Handshake::accept_certificate(x509_store_ctx_st* context) {
     seen_.certificate.trust_error = X509_V_ERR_OUT_OF_MEM;
     return false;
   }
-  auto* session =
-      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  SSL* session = session_of(context);
   if (session != nullptr) seen_.facts = host_.facts().facts_of(*chain, session);
   if (seen_.plan->options.tls_verify) {
     seen_.certificate = verify(context, *chain);
@@ -98,7 +132,7 @@ CertVerdict Handshake::verify(x509_store_ctx_st* context, const PresentedChain& 
   TrustStore& trust = *seen_.plan->trust;
   const core::WallTime now = host_.wall();
   X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
-  X509_VERIFY_PARAM_set_auth_level(rules, seen_.security_level);
+  X509_VERIFY_PARAM_set_auth_level(rules, seen_.common.security_level);
   const std::optional<Digest> hash = hash_with_rules(context, chain.together);
   X509_VERIFY_PARAM_set_time(
       rules, std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count());
@@ -125,7 +159,7 @@ std::optional<Digest> Handshake::hash_with_rules(x509_store_ctx_st* context,
                                                  const Digest& chain) const {
   const X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context);
   const std::array<std::uint64_t, 4> also{
-      seen_.trust_generation, X509_VERIFY_PARAM_get_flags(rules),
+      seen_.common.trust_generation, X509_VERIFY_PARAM_get_flags(rules),
       static_cast<std::uint64_t>(X509_VERIFY_PARAM_get_auth_level(rules)),
       static_cast<std::uint64_t>(X509_VERIFY_PARAM_get_depth(rules))};
   std::array<std::uint8_t, sizeof(Digest) + sizeof also> all{};
@@ -147,7 +181,7 @@ int Handshake::on_certificate_asked(ssl_st* /*session*/, void* self) noexcept {
 }
 
 void Handshake::on_state(const ssl_st* session, int where, int value) noexcept {
-  auto* handshake = static_cast<Handshake*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)));
+  Handshake* handshake = of(session);
   if (handshake == nullptr) return;
   Seen& seen = handshake->seen_;
   if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && !seen.done) {

@@ -2,12 +2,12 @@
 // checker/handshake.h - one TLS handshake of a check: sets its context up, judges the certificate while it goes on, and keeps
 // what was seen.
 //
-// Owns     what was seen; the context and the session are the caller's (libcurl's).
+// Owns     what was seen; the context and the session are the caller's.
 // Thread   the lane's.
 // Bounded  one certificate chain, as tls_facts.h says.
 // Fails    install() says why; the callbacks never throw.
 //
-// It stays where it is from install() until the context is gone: the context holds its address.
+// It stays where it is from install() or attach() until the context or session is gone: that holds its address.
 #pragma once
 
 #include <memory>
@@ -45,8 +45,20 @@ class Handshake {
   // Forgets everything, the plan too.
   void reset() { seen_ = Seen{}; }
 
-  // Trust, versions, our certificate, callbacks. Our own trouble: Unavailable; problem() has its words too.
+  // For a context that is this handshake's alone, as libcurl has them: trust, versions, our certificate, callbacks. Our own
+  // trouble: Unavailable; problem() has its words too.
   [[nodiscard]] core::Result<void> install(ssl_ctx_st* context);
+
+  // The same for a context that many sessions share (tls_contexts.h): once what is the same for all of them …
+  struct Common {
+    std::uint64_t trust_generation = 0;  // Of the store that the context has.
+    int security_level = 0;              // Of the context, before tls_min lowered it.
+  };
+  [[nodiscard]] static core::Result<Common> set_up(ssl_ctx_st* context, const ProbePlan& plan,
+                                                   bool at_origin, core::SteadyTime now,
+                                                   core::WallTime wall);
+  // … and then each session. False: no memory.
+  [[nodiscard]] bool attach(ssl_st* session, const Common& common);
 
   [[nodiscard]] std::optional<core::SteadyTime> done() const { return seen_.done; }
   // The server agreed to HTTP/2.
@@ -76,12 +88,12 @@ class Handshake {
     bool http2 = false;
     int alert = -1;
     bool asked = false;
-    int security_level = 0;              // Of the context, before tls_min lowered it.
-    std::uint64_t trust_generation = 0;  // Of the store that the context has.
+    Common common;
     std::string problem;
     std::string client_problem;  // Why our certificate could not be shown to a server that asked.
   };
 
+  [[nodiscard]] static Handshake* of(const ssl_st* session);
   [[nodiscard]] bool accept_certificate(x509_store_ctx_st* context);
   [[nodiscard]] CertVerdict verify(x509_store_ctx_st* context, const PresentedChain& chain);
   // Nothing: it cannot be reckoned, so the chain is not known.

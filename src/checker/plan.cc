@@ -48,12 +48,17 @@ class HeaderListBuilder {
       return;
     }
     if (!list_) list_.reset(longer);
+    lines_.text.append(name).append(value.empty() ? ":" : ": ").append(value).append("\r\n");
+    lines_.own_host = lines_.own_host || lower(name) == "host";
+    lines_.own_login = lines_.own_login || lower(name) == "authorization";
   }
   [[nodiscard]] bool failed() const { return failed_; }
   [[nodiscard]] HeaderList take() { return std::move(list_); }
+  [[nodiscard]] HeaderLines take_lines() { return std::move(lines_); }
 
  private:
   HeaderList list_;
+  HeaderLines lines_;
   bool failed_ = false;
 };
 
@@ -82,7 +87,8 @@ bool is_for_anybody(std::string_view name) {
 }
 
 core::Result<HeaderList> make_headers(const core::CheckOptions& options, const PlanGround& ground,
-                                      const std::string& bearer, bool at_origin) {
+                                      const std::string& bearer, bool at_origin,
+                                      HeaderLines& lines) {
   HeaderListBuilder list;
   if (!has_header(options, "connection")) list.add("Connection", "close");
   // What costs little memory to decode; windows of brotli and zstd are 16 MiB and more.
@@ -96,7 +102,14 @@ core::Result<HeaderList> make_headers(const core::CheckOptions& options, const P
     list.add(header.name, header.value);
   }
   if (list.failed()) return Error{ErrorKind::Unavailable, "no memory for request headers"};
+  lines = list.take_lines();
+  if (!has_header(options, "accept")) lines.text += "Accept: */*\r\n";  // libcurl adds it by itself.
   return list.take();
+}
+
+bool frames_itself(const core::CheckOptions& options) {
+  return has_header(options, "content-length") || has_header(options, "transfer-encoding") ||
+         has_header(options, "expect") || has_header(options, "upgrade");
 }
 
 core::Result<void> check_headers(const core::CheckOptions& options, const PlanGround& ground) {
@@ -166,6 +179,13 @@ core::Result<HttpVersion> parse_http_version(std::string_view text) {
   }
   return Error{ErrorKind::Invalid,
                "http_version: \"" + std::string(text) + "\" is not one of 1.0, 1.1, 2"};
+}
+
+core::Result<ExchangeChoice> parse_exchange(std::string_view text) {
+  if (text == "auto") return ExchangeChoice::Auto;
+  if (text == "curl") return ExchangeChoice::Curl;
+  return Error{ErrorKind::Invalid,
+               "exchange: \"" + std::string(text) + "\" is not one of auto, curl"};
 }
 
 std::optional<TlsVersion> parse_tls_version(std::string_view text) {
@@ -254,15 +274,19 @@ core::Result<std::shared_ptr<ProbePlan>> make_plan(const core::CheckOptions& opt
   auto http = parse_http_version(options.http_version);
   if (!http) return http.error();
   plan->http = *http;
+  auto exchange = parse_exchange(options.exchange);
+  if (!exchange) return exchange.error();
+  plan->exchange = *exchange;
   std::string bearer;
   if (auto read = read_secrets(*plan, bearer); !read) return read.error();
   plan->cookies = own_cookies(options);
-  auto headers = make_headers(options, ground, bearer, true);
+  auto headers = make_headers(options, ground, bearer, true, plan->lines);
   if (!headers) return headers.error();
   plan->headers = std::move(*headers);
-  auto elsewhere = make_headers(options, ground, bearer, false);
+  auto elsewhere = make_headers(options, ground, bearer, false, plan->lines_elsewhere);
   if (!elsewhere) return elsewhere.error();
   plan->headers_elsewhere = std::move(*elsewhere);
+  plan->frames_itself = frames_itself(options);
   return plan;
 }
 

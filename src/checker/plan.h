@@ -36,10 +36,20 @@ using HeaderList = std::unique_ptr<curl_slist, SlistDeleter>;
 enum class TlsVersion : std::uint8_t { V1_0, V1_1, V1_2, V1_3 };
 enum class HttpVersion : std::uint8_t { V1_0, V1_1, V2 };
 
+// Who speaks HTTP: ourselves where we can (exchange_router.h), or libcurl always.
+enum class ExchangeChoice : std::uint8_t { Auto, Curl };
+
 // Basic authentication.
 struct Login {
   std::string user;
   std::string password;
+};
+
+// The headers of a request as they are sent: whole lines.
+struct HeaderLines {
+  std::string text;         // Without Host, unless it is the options' own.
+  bool own_host = false;    // They say whom to ask for,
+  bool own_login = false;   // and who asks.
 };
 
 struct ProbePlan;
@@ -63,6 +73,7 @@ struct ProbePlan {
   std::shared_ptr<const ClientCertificate> client;  // Null: none.
   // 2: where TLS and the server agree (ALPN), else 1.1.
   HttpVersion http = HttpVersion::V1_1;
+  ExchangeChoice exchange = ExchangeChoice::Auto;
   BodyRules body_rules;
   ContentRules content;
   // For the origin of the check's URL only, as are all headers of the options but those that say how we ask (Accept,
@@ -74,6 +85,10 @@ struct ProbePlan {
   // redirect leads. Cookies are in neither: those of a redirect are added to them.
   HeaderList headers;
   HeaderList headers_elsewhere;
+  // The same ones for our own exchange, with an Accept where the options have none.
+  HeaderLines lines;
+  HeaderLines lines_elsewhere;
+  bool frames_itself = false;  // They speak of framing, or ask for another protocol: who sends that has to know what it means.
   std::vector<std::string> files;  // Paths of the secrets, the client certificate and its key.
   mutable PlanRenewal renewal;     // The lane's thread only.
 };

@@ -15,6 +15,10 @@ inline constexpr std::size_t kDnsQueryResultCount = 8;
 // The phases that have a duration of their own: dns, connect, tls, first_byte, transfer.
 inline constexpr std::array<std::string_view, 5> kTimedPhases{"dns", "connect", "tls", "first_byte", "transfer"};
 
+// Who spoke HTTP (exchange_router.h).
+enum class ExchangedBy : std::uint8_t { Direct, Curl };
+inline constexpr std::array<std::string_view, 2> kExchangedBy{"direct", "curl"};
+
 struct Stats {
   std::array<core::Counter, core::kCauseCount> results;  // By cause; Ok among them.
   core::Histogram duration;
@@ -30,6 +34,8 @@ struct Stats {
   core::Counter trust_reloads;
   core::Counter trust_reload_failures;
   core::Counter dials_without_port;  // Every ephemeral port was taken, for their destination.
+  std::array<core::Counter, kExchangedBy.size()> exchanges;  // Begun: each hop is one.
+  [[nodiscard]] core::Counter& exchange(ExchangedBy by) { return exchanges[static_cast<std::size_t>(by)]; }
   core::Gauge in_flight;
   core::Gauge judging;             // Answers away at the judge's thread.
   core::Gauge kept_body_bytes;     // For expressions and JSON, when one was last judged.

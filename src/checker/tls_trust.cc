@@ -214,8 +214,7 @@ void TrustStore::look_again(core::SteadyTime now, core::WallTime wall) {
   (loaded ? ground_->stats->trust_reloads : ground_->stats->trust_reload_failures).add();
 }
 
-core::Result<void> TrustStore::install(ssl_ctx_st* context, core::SteadyTime now,
-                                       core::WallTime wall) {
+core::Result<void> TrustStore::ready(core::SteadyTime now, core::WallTime wall) {
   if (store_) {
     look_again(now, wall);
   } else if (look_at_ == core::kNoSteadyTime || now >= look_at_) {
@@ -225,6 +224,12 @@ core::Result<void> TrustStore::install(ssl_ctx_st* context, core::SteadyTime now
     return core::Error{core::ErrorKind::Unavailable,
                        "no trusted certificates on this machine: is ca-certificates installed?"};
   }
+  return {};
+}
+
+core::Result<void> TrustStore::install(ssl_ctx_st* context, core::SteadyTime now,
+                                       core::WallTime wall) {
+  if (auto is_ready = ready(now, wall); !is_ready) return is_ready;
   SSL_CTX_set1_cert_store(context, store_.get());
   return {};
 }

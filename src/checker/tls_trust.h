@@ -60,12 +60,14 @@ class TrustStore : core::Pinned {
  public:
   ~TrustStore();
 
-  // Gives `context` the certificates. Unavailable when the machine has none that can be read.
-  // Reading them takes up to 60 ms on the lane's thread: at the first handshake, and when they have changed.
+  // Reads the certificates, when that was not done or they have changed: up to 60 ms on the lane's thread. Unavailable when the
+  // machine has none that can be read.
+  [[nodiscard]] core::Result<void> ready(core::SteadyTime now, core::WallTime wall);
+  // Gives `context` the certificates, made ready before.
   [[nodiscard]] core::Result<void> install(ssl_ctx_st* context, core::SteadyTime now,
                                            core::WallTime wall);
 
-  // Which certificates install() gave last: another number after every change, never that of another store.
+  // Which certificates ready() found last: another number after every change, never that of another store.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
   // The chains of all stores; a chain's hash has the generation in it.

@@ -52,17 +52,6 @@ long curl_http_version(HttpVersion version, bool tls) {
   return CURL_HTTP_VERSION_1_1;
 }
 
-class ScanSink final : public ByteSink {
- public:
-  explicit ScanSink(BodyScan& scan) : scan_(scan) {}
-  void take(std::string_view bytes) noexcept override { enough_ = !scan_.feed(bytes); }
-  [[nodiscard]] bool enough() const { return enough_; }
-
- private:
-  BodyScan& scan_;
-  bool enough_ = false;
-};
-
 }  // namespace
 
 Transfer::~Transfer() {
@@ -223,10 +212,9 @@ ExchangeResult Transfer::facts_so_far() {
   ExchangeResult result;
   result.head_complete = seen_.head.complete();
   result.head = std::move(seen_.head.head());
-  if (seen_.body) seen_.body->finish();
-  result.body = std::move(seen_.body);
-  result.body_cut = seen_.stop == Stop::BodyCap;
-  result.body_opaque = seen_.opaque;
+  result.body = seen_.body.take_scan();
+  result.body_cut = seen_.body.cut();
+  result.body_opaque = seen_.body.opaque();
   result.tls_done = handshake_.done();
   result.first_byte = seen_.first_byte;
   result.tls = handshake_.facts();
@@ -245,14 +233,9 @@ std::optional<Verdict> Transfer::judge_stop() const {
       if (seen_.head.complete())  // The trailers.
         return Verdict{Cause::BodyMalformed, core::Phase::Body, seen_.head.problem()};
       return Verdict{Cause::HttpMalformed, core::Phase::FirstByte, seen_.head.problem()};
-    case Stop::BodyBroken:
-      return Verdict{
-          Cause::BodyMalformed, core::Phase::Body,
-          "the compressed body cannot be decoded: " + printable(seen_.decoder->problem(), 100)};
-    case Stop::NoMemory:
-      return Verdict{Cause::LocalResources, core::Phase::Body, "no memory to decode the body"};
+    case Stop::Body:
+      return seen_.body.judge_stop();
     case Stop::HeadEnough:
-    case Stop::BodyCap:
       return Verdict{};  // We ended it ourselves, whatever libcurl calls that.
     case Stop::None:
       break;
@@ -267,11 +250,7 @@ ExchangeResult Transfer::finish(CURLcode code) {
     const TransferEnd end = describe_end(code);
     verdict = judge_end(end);
     wants_http1 = is_refused_stream(end);
-    if (verdict.cause == Cause::Ok && seen_.decoder && !seen_.decoder->finished()) {
-      verdict = {Cause::BodyTruncated, core::Phase::Body,
-                 "the compressed body ends in the middle, after " +
-                     std::to_string(seen_.body->bytes()) + " bytes decoded"};
-    }
+    if (verdict.cause == Cause::Ok) verdict = seen_.body.judge_end();
   }
   ExchangeResult result = facts_so_far();
   result.wants_http1 = wants_http1;
@@ -353,11 +332,7 @@ bool Transfer::end_of_head() {
     seen_.stop = Stop::HeadEnough;
     return false;
   }
-  seen_.body.emplace(seen_.plan->body_rules, &host_.bodies(), head.content_type);
-  const auto codings = parse_codings(head.content_encoding);
-  seen_.opaque = !codings;
-  if (codings && !codings->empty())
-    seen_.decoder.emplace(*codings, seen_.plan->options.max_body_bytes);
+  seen_.body.begin(*seen_.plan, host_.bodies(), head);
   return true;
 }
 
@@ -368,45 +343,9 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count,
 }
 
 std::size_t Transfer::take_body(std::string_view piece) {
-  if (!seen_.body) return piece.size();
-  if (seen_.decoder) return decode(piece) ? piece.size() : CURL_WRITEFUNC_ERROR;
-  return fits_cap(piece) ? piece.size() : CURL_WRITEFUNC_ERROR;
-}
-
-bool Transfer::fits_cap(std::string_view piece) {
-  const std::uint64_t most = seen_.plan->options.max_body_bytes;
-  const std::uint64_t room = most - (seen_.opaque ? seen_.opaque_bytes : seen_.body->bytes());
-  const std::string_view part =
-      piece.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(room, piece.size())));
-  bool wanted = true;
-  if (seen_.opaque) {
-    seen_.opaque_bytes += part.size();  // Read for its framing; nothing can be found in it.
-  } else {
-    wanted = seen_.body->feed(part);
-  }
-  if (piece.size() <= room && wanted) return true;
-  seen_.stop = Stop::BodyCap;
-  return false;
-}
-
-bool Transfer::decode(std::string_view piece) {
-  ScanSink sink(*seen_.body);
-  switch (seen_.decoder->feed(piece, sink)) {
-    case BodyDecoder::Step::More:
-      if (!sink.enough()) return true;
-      seen_.stop = Stop::BodyCap;
-      break;
-    case BodyDecoder::Step::Full:
-      seen_.stop = Stop::BodyCap;
-      break;
-    case BodyDecoder::Step::Broken:
-      seen_.stop = Stop::BodyBroken;
-      break;
-    case BodyDecoder::Step::NoMemory:
-      seen_.stop = Stop::NoMemory;
-      break;
-  }
-  return false;
+  if (seen_.body.take(piece)) return piece.size();
+  seen_.stop = Stop::Body;
+  return CURL_WRITEFUNC_ERROR;
 }
 
 // ---- TLS ----

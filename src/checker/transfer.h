@@ -20,7 +20,7 @@
 #include <optional>
 #include <string>
 
-#include "checker/body_decoder.h"
+#include "checker/body_intake.h"
 #include "checker/cause_map.h"
 #include "checker/exchange.h"
 #include "checker/handshake.h"
@@ -61,7 +61,7 @@ class Transfer : core::Pinned {
     void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
   };
   // Why we ended it ourselves.
-  enum class Stop : std::uint8_t { None, HeadEnough, HeadBad, BodyCap, BodyBroken, NoMemory };
+  enum class Stop : std::uint8_t { None, HeadEnough, HeadBad, Body };
 
   // For a person who asks about one site.
   struct Tracing {
@@ -84,10 +84,7 @@ class Transfer : core::Pinned {
 
     Stop stop = Stop::None;
     HeadCheck head;
-    std::optional<BodyScan> body;
-    std::optional<BodyDecoder> decoder;  // When the body is coded and we know how.
-    bool opaque = false;                 // It is coded and we do not.
-    std::uint64_t opaque_bytes = 0;
+    BodyIntake body;
     std::optional<core::SteadyTime> first_byte;
     std::unique_ptr<Tracing> tracing;  // Null: not asked for.
   };
@@ -101,8 +98,6 @@ class Transfer : core::Pinned {
   [[nodiscard]] std::size_t take_head_line(std::string_view line);
   [[nodiscard]] bool end_of_head();
   [[nodiscard]] std::size_t take_body(std::string_view piece);
-  [[nodiscard]] bool fits_cap(std::string_view piece);
-  [[nodiscard]] bool decode(std::string_view piece);
   // What of our own stopping is no plain end.
   [[nodiscard]] std::optional<Verdict> judge_stop() const;
 

@@ -35,6 +35,7 @@ constexpr std::array<std::string_view, 3> kRedirects{"follow", "none", "same-hos
 constexpr std::array<std::string_view, 3> kFamilies{"any", "4", "6"};
 constexpr std::array<std::string_view, 4> kTlsVersions{"1.0", "1.1", "1.2", "1.3"};
 constexpr std::array<std::string_view, 3> kHttpVersions{"1.0", "1.1", "2"};
+constexpr std::array<std::string_view, 2> kExchanges{"auto", "curl"};
 // Set by the engine from what is really sent; another value would break the framing of our own
 // request.
 constexpr std::array<std::string_view, 7> kOwnHeaders{
@@ -398,7 +399,7 @@ struct Option {
 };
 
 // In the order of documentation.
-constexpr std::array<Option, 34> kOptions{{
+constexpr std::array<Option, 35> kOptions{{
     {"method", set_method},
     {"header", set_headers, true},
     {"body",
@@ -444,6 +445,8 @@ constexpr std::array<Option, 34> kOptions{{
      [](CheckOptions& o, std::string_view t) {
        return set_named(o.http_version, t, kHttpVersions);
      }},
+    {"exchange",
+     [](CheckOptions& o, std::string_view t) { return set_named(o.exchange, t, kExchanges); }},
     {"auth_user",
      [](CheckOptions& o, std::string_view t) {
        if (t.find(':') != std::string_view::npos)
@@ -641,6 +644,7 @@ std::string fingerprint(const CheckOptions& options) {
   put(out, options.size_min_bytes);
   put(out, options.size_max_bytes);
   put(out, options.http_version);
+  put(out, options.exchange);
   put(out, options.auth_user);
   put(out, options.auth_password_file);
   put(out, options.bearer_token_file);

@@ -63,6 +63,7 @@ struct CheckOptions {
   std::string client_cert_file;    // PEM, the certificate and its chain, for servers that ask. "": none.
   std::string client_key_file;     // PEM. "": in client_cert_file too.
   std::string http_version = "1.1";  // "1.0", "1.1", "2": over https HTTP/2 where the server agrees (ALPN), else 1.1.
+  std::string exchange = "auto";     // "auto": HTTP by our own code where it can, "curl": by libcurl always.
   // Basic: both of the first two. Bearer: the third alone. The files hold the secret.
   std::string auth_user;
   std::string auth_password_file;

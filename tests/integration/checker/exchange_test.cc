@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exchange by itself, where the machine refuses what it needs and where it is ended from outside.
+// Both exchanges by themselves, where the machine refuses what they need and where they are ended from outside.
 #include "checker/exchange.h"
 
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "checker/direct_exchange.h"
 #include "checker/tls_facts.h"
 #include "support/fault_server.h"
 
@@ -47,14 +48,17 @@ class RefusingReactor final : public Reactor {
   std::unique_ptr<Reactor> real_;
 };
 
-class ExchangeTest : public ::testing::Test, public ExchangeHandler {
+using Maker = std::unique_ptr<Exchange> (*)(std::size_t, Reactor&, const core::Clock&, BodyMeans&,
+                                            bool);
+
+class ExchangeTest : public ::testing::TestWithParam<Maker>, public ExchangeHandler {
  protected:
   ExchangeTest() {
     core::CheckOptions options;
     plan = *make_plan(options,
                       {.user_agent = "test", .allow = {}, .trust = std::make_shared<TrustStores>()},
                       clock.wall());
-    exchange = Exchange::make(8, reactor, clock, bodies);
+    exchange = GetParam()(8, reactor, clock, bodies, false);
   }
 
   ExchangeId begin(const std::string& url, std::uint64_t tag) {
@@ -106,7 +110,13 @@ class ExchangeTest : public ::testing::Test, public ExchangeHandler {
   int last_fd = -1;
 };
 
-TEST_F(ExchangeTest, WithoutAWatchItIsOurTroubleAndTheOthersGoOn) {
+INSTANTIATE_TEST_SUITE_P(Each, ExchangeTest,
+                         ::testing::Values(&Exchange::make, &make_direct_exchange),
+                         [](const auto& maker) {
+                           return std::string(maker.index == 0 ? "curl" : "direct");
+                         });
+
+TEST_P(ExchangeTest, WithoutAWatchItIsOurTroubleAndTheOthersGoOn) {
   testing::FaultServer server;
   server.on("/", {testing::pause(100ms), testing::ok("hello").front()});
   begin(server.url(), 1);
@@ -123,7 +133,7 @@ TEST_F(ExchangeTest, WithoutAWatchItIsOurTroubleAndTheOthersGoOn) {
   EXPECT_EQ(results[1].second.cause, Cause::Ok) << results[1].second.detail;
 }
 
-TEST_F(ExchangeTest, NothingComesFromInsideBegin) {
+TEST_P(ExchangeTest, NothingComesFromInsideBegin) {
   testing::FaultServer server;
   server.otherwise(testing::ok("hello"));
   reactor.refuse = true;
@@ -148,7 +158,7 @@ class OpenSocket {
   const ino_t inode_;
 };
 
-TEST_F(ExchangeTest, CancelledOrExpiredItIsSilentAndClosed) {
+TEST_P(ExchangeTest, CancelledOrExpiredItIsSilentAndClosed) {
   testing::FaultServer server;
   server.otherwise({testing::hold()});
   const ExchangeId first = begin(server.url(), 1);
@@ -166,7 +176,7 @@ TEST_F(ExchangeTest, CancelledOrExpiredItIsSilentAndClosed) {
   EXPECT_TRUE(results.empty());
 }
 
-TEST_F(ExchangeTest, EndsWithTransfersUnderWay) {
+TEST_P(ExchangeTest, EndsWithTransfersUnderWay) {
   testing::FaultServer server;
   server.otherwise({testing::hold()});
   begin(server.url(), 1);

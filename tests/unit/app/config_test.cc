@@ -156,6 +156,7 @@ expect_header = ["Strict-Transport-Security", "!X-Powered-By", "Server: nginx", 
 size_min = 100
 size_max = "64KiB"
 http_version = "2"
+exchange = "curl"
 auth_user = "watch"
 auth_password_file = "shop-password"
 client_cert_file = "/etc/c.pem"
@@ -175,6 +176,7 @@ client_key_file = "/etc/k.pem"
   EXPECT_EQ(o.size_min_bytes, 100U);
   EXPECT_EQ(o.size_max_bytes, 64U * 1024);
   EXPECT_EQ(o.http_version, "2");
+  EXPECT_EQ(o.exchange, "curl");
   EXPECT_EQ(o.auth_user, "watch");
   EXPECT_EQ(o.auth_password_file, "shop-password");
   EXPECT_EQ(o.client_cert_file, "/etc/c.pem");
@@ -281,6 +283,7 @@ TEST(Config, WrongTypesAndRangesAreErrorsWithTheirRemedy) {
       {"[checks]\nsize_min = -1", "negative"},
       {"[checks]\nhttp_version = \"3\"", "1.0, 1.1, 2"},
       {"[checks]\nhttp_version = 2", "this is a whole number"},
+      {"[checks]\nexchange = \"direct\"", "auto, curl"},
       {"[checks]\nignore_case = \"yes\"", "true or false"},
       {"[checks]\nauth_user = \"a:b\"", "':'"},
       {"[checks]\nallow = [\"10.0.0.1/8\"]", "beyond its prefix"},

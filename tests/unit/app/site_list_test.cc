@@ -281,6 +281,7 @@ TEST(SiteList, WhatIsWrittenIsReadBack) {
       {"size_min", "10B"},
       {"size_max", "32KiB"},
       {"http_version", "2"},
+      {"exchange", "curl"},
       {"auth_user", "grün"},
       {"auth_password_file", "a-credential"},
       {"client_cert_file", "/etc/c.pem"},

@@ -127,6 +127,12 @@ TEST(ProbePlan, KnowsTheVersionsOfHttp) {
   EXPECT_EQ((*make_plan(options, ground(), kNow))->http, HttpVersion::V2);
   options.http_version = "3";
   EXPECT_THAT(make_plan(options, ground(), kNow).error().message, HasSubstr("http_version"));
+  options.http_version = "1.1";
+  EXPECT_EQ((*make_plan(options, ground(), kNow))->exchange, ExchangeChoice::Auto);
+  options.exchange = "curl";
+  EXPECT_EQ((*make_plan(options, ground(), kNow))->exchange, ExchangeChoice::Curl);
+  options.exchange = "direct";
+  EXPECT_THAT(make_plan(options, ground(), kNow).error().message, HasSubstr("exchange"));
 }
 
 // Goal: what is sent elsewhere hangs on no guess of which header is a secret.

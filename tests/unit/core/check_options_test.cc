@@ -66,6 +66,7 @@ TEST(CheckOptions, NamesAreThoseOfTheInterface) {
                                                "connect_timeout",
                                                "max_body",
                                                "http_version",
+                                               "exchange",
                                                "auth_user",
                                                "auth_password_file",
                                                "bearer_token_file",
@@ -105,6 +106,7 @@ TEST(CheckOptions, EachNameSetsItsOwnField) {
   EXPECT_EQ(applied("size_min", "1KiB").size_min_bytes, 1024U);
   EXPECT_EQ(applied("size_max", "2KiB").size_max_bytes, 2048U);
   EXPECT_EQ(applied("http_version", "2").http_version, "2");
+  EXPECT_EQ(applied("exchange", "curl").exchange, "curl");
   EXPECT_EQ(applied("auth_user", "probe").auth_user, "probe");
   EXPECT_EQ(applied("auth_password_file", "site-password").auth_password_file, "site-password");
   EXPECT_EQ(applied("bearer_token_file", "/run/token").bearer_token_file, "/run/token");
@@ -156,6 +158,7 @@ TEST(CheckOptions, UnfitValuesAreRefusedWithTheNameOfTheOption) {
       {"size_min", {"", "-1", "65MiB"}},
       {"size_max", {"", "1MB"}},
       {"http_version", {"", "3", "HTTP/2"}},
+      {"exchange", {"", "direct", "Curl"}},
       {"auth_user", {"a:b", "a\nb", "a\tb", std::string(257, 'x')}},
       {"auth_password_file", {std::string(4097, 'x')}},
       {"bearer_token_file", {std::string(4097, 'x')}},
@@ -342,6 +345,7 @@ TEST(Fingerprint, DiffersExactlyWhenTheOptionsDo) {
       [](CheckOptions& o) { o.size_min_bytes = 1; },
       [](CheckOptions& o) { o.size_max_bytes = 1; },
       [](CheckOptions& o) { o.http_version = "2"; },
+      [](CheckOptions& o) { o.exchange = "curl"; },
       [](CheckOptions& o) { o.auth_user = "x"; },
       [](CheckOptions& o) { o.auth_password_file = "x"; },
       [](CheckOptions& o) { o.bearer_token_file = "x"; },

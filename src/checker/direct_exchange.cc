@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checker/direct_exchange.h"
+
+#include <sys/epoll.h>
+
+#include <vector>
+
+#include "checker/direct_transfer.h"
+#include "core/ensure.h"
+
+namespace watchwheel::checker {
+namespace {
+
+using core::SteadyTime;
+using Wants = DirectTransfer::Wants;
+
+constexpr std::size_t kTlsFactsMax = 1024;
+constexpr std::size_t kReadBytes = 16 * 1024;  // A whole TLS record.
+
+struct Row {
+  std::unique_ptr<DirectTransfer> transfer;
+  ExchangeHandler* handler = nullptr;  // Null: the row is free.
+  std::uint64_t tag = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t watched = 0;  // What the reactor was asked to tell.
+};
+
+class DirectExchange final : public Exchange, private IoHandler, private DirectHost {
+ public:
+  DirectExchange(std::size_t transfers_max, Reactor& reactor, const core::Clock& clock,
+                 BodyMeans& bodies, bool exact)
+      : reactor_(reactor),
+        clock_(clock),
+        bodies_(bodies),
+        exact_(exact),
+        facts_(kTlsFactsMax),
+        room_(kReadBytes),
+        transfers_max_(transfers_max),
+        now_(clock.steady()) {}
+  ~DirectExchange() override {
+    for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+      if (rows_[i].handler != nullptr) release(i);
+    }
+  }
+
+  ExchangeId begin(const ExchangeRequest& request, ExchangeHandler& handler, std::uint64_t tag,
+                   SteadyTime now) override;
+  ExchangeResult expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) override;
+  void cancel(ExchangeId exchange, SteadyTime now) override;
+  void turn(SteadyTime now) override;
+  [[nodiscard]] std::optional<SteadyTime> next_deadline() const override {
+    if (pending_.empty()) return std::nullopt;
+    return now_;
+  }
+
+ private:
+  // DirectHost
+  [[nodiscard]] SteadyTime now() const noexcept override { return exact_ ? clock_.steady() : now_; }
+  [[nodiscard]] core::WallTime wall() const override { return clock_.wall(); }
+  [[nodiscard]] TlsFactsCache& facts() noexcept override { return facts_; }
+  [[nodiscard]] BodyMeans& bodies() noexcept override { return bodies_; }
+  [[nodiscard]] TlsContexts& contexts() noexcept override { return contexts_; }
+  [[nodiscard]] std::span<char> read_room() noexcept override { return room_; }
+  // IoHandler
+  void on_io(int fd, std::uint32_t events, std::uint64_t tag, SteadyTime now) noexcept override;
+
+  void heed(std::uint32_t index, Wants wants);
+  void watch(std::uint32_t index, std::uint32_t events);
+  void deliver(std::uint32_t index, ExchangeResult&& result);
+  void release(std::uint32_t index);
+  // Null: it has ended.
+  [[nodiscard]] Row* find(ExchangeId exchange);
+  [[nodiscard]] std::uint32_t index_of(ExchangeId exchange);
+  [[nodiscard]] ExchangeId id_of(std::uint32_t index) const {
+    return (static_cast<ExchangeId>(rows_[index].generation) << 32U) | (index + 1);
+  }
+
+  // Is to be gone on with, or told of, at the next turn.
+  struct Pending {
+    ExchangeId exchange = 0;
+    bool unwatched = false;  // The reactor refused to watch it.
+  };
+
+  Reactor& reactor_;
+  const core::Clock& clock_;
+  BodyMeans& bodies_;
+  bool exact_;
+  TlsFactsCache facts_;
+  TlsContexts contexts_;
+  std::vector<char> room_;
+  std::size_t transfers_max_;
+  std::vector<Row> rows_;            // As many as there ever were at once.
+  std::vector<std::uint32_t> free_;  // Last out, first in: the warm ones.
+  std::vector<Pending> pending_;
+  SteadyTime now_;
+};
+
+// ---- beginning and ending ----
+
+ExchangeId DirectExchange::begin(const ExchangeRequest& request, ExchangeHandler& handler,
+                                 std::uint64_t tag, SteadyTime now) {
+  now_ = now;
+  if (free_.empty()) {
+    ENSURE(rows_.size() < transfers_max_, "more exchanges than the table may have rows");
+    free_.push_back(static_cast<std::uint32_t>(rows_.size()));
+    rows_.emplace_back();
+  }
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  Row& row = rows_[index];
+  row.handler = &handler;
+  row.tag = tag;
+  row.watched = 0;
+  row.generation = (row.generation + 1) & kExchangeUsesMask;
+  DirectHost& host = *this;
+  if (!row.transfer) row.transfer = std::make_unique<DirectTransfer>(host);
+  const Wants wants = row.transfer->begin(request, handler, tag);
+  if (wants == Wants::Nothing) {
+    pending_.push_back({.exchange = id_of(index)});
+  } else {
+    heed(index, wants);
+  }
+  return id_of(index);
+}
+
+ExchangeResult DirectExchange::expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) {
+  now_ = now;
+  const std::uint32_t index = index_of(exchange);
+  ExchangeResult result = rows_[index].transfer->finish_expired(allowed);
+  release(index);
+  return result;
+}
+
+void DirectExchange::cancel(ExchangeId exchange, SteadyTime now) {
+  now_ = now;
+  release(index_of(exchange));
+}
+
+Row* DirectExchange::find(ExchangeId exchange) {
+  const auto index = static_cast<std::uint32_t>(exchange & 0xffff'ffffU) - 1;
+  if (index >= rows_.size() || rows_[index].handler == nullptr || id_of(index) != exchange)
+    return nullptr;
+  return &rows_[index];
+}
+
+std::uint32_t DirectExchange::index_of(ExchangeId exchange) {
+  const Row* row = find(exchange);
+  ENSURE(row != nullptr, "an exchange that has ended");
+  return static_cast<std::uint32_t>(row - rows_.data());
+}
+
+void DirectExchange::release(std::uint32_t index) {
+  Row& row = rows_[index];
+  if (row.transfer->fd() != -1) reactor_.forget(row.transfer->fd());
+  row.transfer->reset();
+  row.handler = nullptr;
+  free_.push_back(index);
+}
+
+void DirectExchange::deliver(std::uint32_t index, ExchangeResult&& result) {
+  ExchangeHandler* handler = rows_[index].handler;
+  const std::uint64_t tag = rows_[index].tag;
+  release(index);
+  handler->on_exchanged(tag, std::move(result), now());
+}
+
+// ---- going on ----
+
+void DirectExchange::heed(std::uint32_t index, Wants wants) {
+  switch (wants) {
+    case Wants::Read:
+      watch(index, EPOLLIN);
+      return;
+    case Wants::Write:
+      watch(index, EPOLLIN | EPOLLOUT);
+      return;
+    case Wants::Turn:
+      pending_.push_back({.exchange = id_of(index)});
+      return;
+    case Wants::Nothing:
+      deliver(index, rows_[index].transfer->finish());
+      return;
+  }
+}
+
+void DirectExchange::watch(std::uint32_t index, std::uint32_t events) {
+  Row& row = rows_[index];
+  if (row.watched == events) return;
+  row.watched = events;
+  if (reactor_.watch(row.transfer->fd(), events, *this, id_of(index))) return;
+  pending_.push_back({.exchange = id_of(index), .unwatched = true});
+}
+
+void DirectExchange::on_io(int /*fd*/, std::uint32_t /*events*/, std::uint64_t tag,
+                           SteadyTime now) noexcept {
+  now_ = now;
+  const std::uint32_t index = index_of(tag);
+  heed(index, rows_[index].transfer->go_on());
+}
+
+void DirectExchange::turn(SteadyTime now) {
+  now_ = now;
+  std::vector<Pending> pending;
+  pending.swap(pending_);
+  for (const Pending& one : pending) {
+    if (find(one.exchange) == nullptr) continue;  // Ended meanwhile.
+    const std::uint32_t index = index_of(one.exchange);
+    if (!one.unwatched) {
+      heed(index, rows_[index].transfer->go_on());
+      continue;
+    }
+    ExchangeResult result;
+    result.cause = core::Cause::LocalResources;
+    result.phase = core::Phase::Request;
+    result.detail = "no watch for the connection";
+    deliver(index, std::move(result));
+  }
+}
+
+}  // namespace
+
+bool is_direct(const ExchangeRequest& request) {
+  const ProbePlan& plan = *request.plan;
+  const bool is_plain_method = request.method == "GET" || request.method == "HEAD";
+  const bool sends_body = request.with_body && !plan.options.body.empty();
+  const bool asks_for_http2 =
+      plan.http == HttpVersion::V2 && request.target->tls && !request.no_http2;
+  return is_plain_method && !sends_body && !asks_for_http2 && !plan.frames_itself;
+}
+
+std::unique_ptr<Exchange> make_direct_exchange(std::size_t transfers_max, Reactor& reactor,
+                                               const core::Clock& clock, BodyMeans& bodies,
+                                               bool exact) {
+  return std::make_unique<DirectExchange>(transfers_max, reactor, clock, bodies, exact);
+}
+
+}  // namespace watchwheel::checker
