@@ -117,6 +117,7 @@ int main(int argc, char** argv) {
   app.add_option("--dns-ttl", wishes.bed.dns_ttl, "TTL of the sites' names")->capture_default_str();
   app.add_option("--timeline", timeline,
                  "Faults by time since the fleet began: tools/fleet/README.md");
+  app.add_option("--https", wishes.bed.https, "How many of the sites, from the first, are HTTPS");
   app.add_flag("--spread", wishes.bed.spread, "Neighbouring sites are in different networks");
   app.add_flag("--pin", wishes.bed.pinned, "Engine on core 0, simulator on core 1");
   app.add_option("--lanes", wishes.bed.lanes, "Lanes of the engine (default: one a core)");
