@@ -109,7 +109,8 @@ DirectTransfer::Wants DirectTransfer::send() {
   seen.request = std::string{};
   seen.sent = 0;
   seen.part = Part::Receive;
-  return Wants::Read;
+  // A server may have said something behind its handshake already, of which the socket tells no more.
+  return seen.stream.holds_bytes() ? Wants::Turn : Wants::Read;
 }
 
 DirectTransfer::Wants DirectTransfer::receive() {
@@ -257,6 +258,7 @@ ExchangeResult DirectTransfer::finish() {
 }
 
 ExchangeResult DirectTransfer::finish_expired(core::Duration allowed) {
+  if (seen_->part == Part::Over) return finish();  // It had ended, and was not told yet.
   Verdict verdict = judge_timeout(describe_end(CURLE_OPERATION_TIMEDOUT), allowed);
   ExchangeResult result = facts_so_far();
   result.cause = verdict.cause;

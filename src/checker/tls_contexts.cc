@@ -40,6 +40,8 @@ bool set_protocol(SSL_CTX* context, TlsVersion tls_min) {
                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_post_handshake_auth(context, 1);
+  // Else one call reads on for as long as a server sends tickets and no answer; now it ends with what one read brought.
+  SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
   // A whole flight of the server's is one read instead of two for each of its records.
   SSL_CTX_set_read_ahead(context, 1);
   return SSL_CTX_set_min_proto_version(context, version_number(tls_min)) == 1 &&

@@ -32,8 +32,11 @@ class Peer {
   using Setting = std::function<void(SSL_CTX*)>;
   using Doing = std::function<void(SSL*)>;
 
-  Peer(const Certificate& certificate, const Setting& setting, Doing doing)
-      : context_(SSL_CTX_new(TLS_server_method())), doing_(std::move(doing)) {
+  // `first`: said with the server's own handshake, before the client has ended its part of it. TLS 1.3.
+  Peer(const Certificate& certificate, const Setting& setting, Doing doing, std::string first)
+      : context_(SSL_CTX_new(TLS_server_method())),
+        doing_(std::move(doing)),
+        first_(std::move(first)) {
     EXPECT_EQ(SSL_CTX_use_certificate(context_, certificate.chain.at(0).get()), 1);
     EXPECT_EQ(SSL_CTX_use_PrivateKey(context_, certificate.key.get()), 1);
     setting(context_);
@@ -62,6 +65,13 @@ class Peer {
   }
 
  private:
+  void speak_first(SSL* session) const {
+    std::array<char, 16> room{};
+    std::size_t size = 0;
+    EXPECT_EQ(SSL_read_early_data(session, room.data(), room.size(), &size),
+              SSL_READ_EARLY_DATA_FINISH);  // None came; the client waits for our part.
+    EXPECT_EQ(SSL_write_early_data(session, first_.data(), first_.size(), &size), 1);
+  }
   void serve() {
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd == -1) return;
@@ -70,6 +80,7 @@ class Peer {
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     SSL* session = SSL_new(context_);
     SSL_set_fd(session, fd);
+    if (!first_.empty()) speak_first(session);
     if (SSL_accept(session) == 1) {
       std::string request(4096, '\0');
       const int got = SSL_read(session, request.data(), static_cast<int>(request.size()));
@@ -82,6 +93,7 @@ class Peer {
 
   SSL_CTX* context_;
   Doing doing_;
+  std::string first_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::thread thread_;
@@ -117,7 +129,7 @@ class TlsStream : public ::testing::TestWithParam<const char*> {
     options.keyword = {"hello"};
   }
   core::ProbeResult ask(const Peer::Setting& setting, Peer::Doing doing) {
-    const Peer peer(root.issue({.ips = {"127.0.0.1"}}), setting, std::move(doing));
+    const Peer peer(root.issue({.ips = {"127.0.0.1"}}), setting, std::move(doing), speaks_first);
     CheckerDriver driver;
     core::ProbeResult result = driver.check(peer.url(), options);
     const std::size_t by = options.exchange == "curl" ? 1 : 0;
@@ -146,6 +158,7 @@ class TlsStream : public ::testing::TestWithParam<const char*> {
   Authority clients_root{"Clients' Root"};
   TempDir dir;
   core::CheckOptions options;
+  std::string speaks_first;
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, TlsStream, ::testing::Values("auto", "curl"),
@@ -286,6 +299,26 @@ TEST_P(TlsStream, ManyTicketsBeforeTheAnswer) {
         say(session, std::string(kHead) + "well, hello");
         drain(session);
       }));
+}
+
+// Goal: what came with the handshake's last flight is read, though the socket tells of nothing more.
+TEST_P(TlsStream, AnAnswerBeforeTheRequest) {
+  speaks_first = std::string(kHead) + "well, hello";
+  expect_up(ask(&tls13, &drain));
+}
+
+// Goal: a server that never stops giving tickets holds nobody but itself.
+TEST_P(TlsStream, TicketsWithoutEnd) {
+  if (options.exchange == "curl") GTEST_SKIP() << "libcurl reads on within one call";
+  options.timeout = std::chrono::milliseconds{600};
+  options.connect_timeout = std::chrono::milliseconds{500};
+  expect(ask(&tls13,
+             [](SSL* session) {
+               for (int i = 0; i < 100'000; ++i) {
+                 if (SSL_new_session_ticket(session) != 1 || SSL_do_handshake(session) != 1) break;
+               }
+             }),
+         Cause::HttpTimeout, Phase::FirstByte, "no answer within 600ms");
 }
 
 TEST_P(TlsStream, TicketsAndThenSilence) {
