@@ -186,7 +186,8 @@ core::Result<void> LaneChecker::open(const Settings& settings) {
       return core::Error{core::ErrorKind::Invalid, "resolvers: " + server.error().message};
     servers.push_back(*server);
   }
-  auto resolver = Resolver::make({.cache_entries_max = settings.limits.dns_cache_entries_max},
+  auto resolver = Resolver::make({.cache_entries_max = settings.limits.dns_cache_entries_max,
+                                   .keep_max = settings.limits.dns_keep_max},
                                  servers, *reactor_, stats_);
   if (!resolver) return resolver.error();
   resolver_ = std::move(*resolver);

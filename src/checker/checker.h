@@ -28,6 +28,7 @@ namespace watchwheel::checker {
 struct Limits {
   std::size_t in_flight_max = 1000;       // The size of the table; set_in_flight_limit() may lower it, never raise it above.
   std::size_t dns_cache_entries_max = 100'000;
+  core::Duration dns_keep_max = std::chrono::hours{1};  // How long a name's answer may be kept. 0: each probe asks anew.
   std::size_t tls_chains_max = 1'000'000;  // Verified certificate chains that are remembered: about 70 B each, taken as they come.
   std::size_t events_per_turn = 512;
   // Bodies that are kept whole for expressions and JSON, together; one beyond it ends its check as local_resources.

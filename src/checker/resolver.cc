@@ -60,6 +60,7 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
       : reactor_(reactor),
         stats_(stats),
         cache_(limits.cache_entries_max),
+        keep_max_(limits.keep_max),
         lookups_(Lookups::make(limits.waiting_max, reactor, stats, *this)) {}
 
   ~CachingResolver() override {
@@ -182,7 +183,7 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
     if (const auto waiting = waiters_.extract(key); !waiting.empty()) {
       for (const std::uint64_t id : waiting.mapped()) take_fact(id, key.v6, fact, now);
     }
-    const core::Duration keep = lifetime(fact.cause, ttl_s);
+    const core::Duration keep = std::min(lifetime(fact.cause, ttl_s), keep_max_);
     cache_.store(key.view(), std::move(fact), keep, now);
     stats_.dns_cache_entries.set(static_cast<double>(cache_.size()));
   }
@@ -318,6 +319,7 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
   Reactor& reactor_;
   Stats& stats_;
   ResolverCache cache_;
+  const core::Duration keep_max_;
   std::unique_ptr<Lookups> lookups_;
   std::unordered_map<LookupKey, std::vector<std::uint64_t>, LookupKeyHash>
       waiters_;  // To `requests_`; never empty.

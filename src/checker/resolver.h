@@ -67,6 +67,7 @@ class Resolver : core::Pinned {
   struct Limits {
     std::size_t cache_entries_max = 100'000;
     std::size_t waiting_max = 100'000;
+    core::Duration keep_max = std::chrono::hours{1};  // How long an answer may be kept. 0: each check asks anew.
   };
 
   // `default_servers` empty: the machine's (systemd-resolved's upstream file, else /etc/resolv.conf, else 127.0.0.1).

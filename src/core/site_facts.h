@@ -69,6 +69,7 @@ struct Outage {
   Presence ended_as =
       Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking.
   bool restored = false;  // Taken over from the store: its opening is stored already.
+  WallTime group = kNoWallTime;  // When the mass outage began that it is a part of; kNoWallTime: none.
 
   [[nodiscard]] bool ended() const { return ended_at != kNoWallTime; }
   friend bool operator==(const Outage&, const Outage&) = default;

@@ -34,6 +34,9 @@ WallTime not_before(const Outage& outage, WallTime at) {
   return std::max({at, outage.started_at, outage.last_failed_at, outage.confirmed_at});
 }
 
+// The first sites of a mass outage fail before it can be seen that there are many.
+constexpr core::Duration kJoinsGroup = std::chrono::minutes{1};
+
 bool is_confirmed(const Outage& outage) {
   return outage.confirmed_at != kNoWallTime;
 }
@@ -120,6 +123,8 @@ void Attention::on_failure(Trouble& trouble, const Seen& seen, WallTime at) {
   outage.failures = std::max(outage.failures, ++kept.run_failures);
   outage.last_failed_at = at;
   outage.evidence = seen.evidence;
+  const bool joins = outage.group == kNoWallTime && outage.started_at >= seen.group - kJoinsGroup;
+  if (seen.group != kNoWallTime && joins && !is_confirmed(outage)) outage.group = seen.group;
   if (is_confirmed(outage)) {
     // Nothing new in a long outage is no news, unless the shard has not followed: its policy may
     // have been stricter for a moment while the configuration was reloaded.

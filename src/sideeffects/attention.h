@@ -40,6 +40,7 @@ struct Seen {
   core::Outcome outcome = core::Outcome::NotMeasured;
   core::Evidence evidence;
   core::WallTime at = core::kNoWallTime;
+  core::WallTime group = core::kNoWallTime;  // The mass outage it belongs to. kNoWallTime: none.
 };
 
 struct Reaction {

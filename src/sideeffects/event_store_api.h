@@ -42,6 +42,7 @@ struct EventWrite {
   core::WallTime ended_at = core::kNoWallTime;
   std::uint32_t failures = 0;
   std::uint32_t merged = 0;             // Never lowered by a later write: a restart forgets it.
+  core::WallTime group = core::kNoWallTime;  // The mass outage it is a part of; kNoWallTime takes nothing back.
   std::uint32_t transitions_total = 0;  // Stored before plus those below: the seq of the last one.
   core::Evidence evidence;
   std::vector<TransitionRecord> transitions;

@@ -122,6 +122,7 @@ void follow(Verdict& verdict, const std::optional<StoredEvent>& stored, const Si
   EventWrite write = stored ? draft(facts.site, *stored) : open_event(facts.site, outage);
   write.failures = std::max(write.failures, outage.failures);
   write.merged = outage.merged;
+  write.group = outage.group;
   // After a restart the lane knows only the cause until the next failure; the store knows all of it.
   if (outage.last_failed_at != kNoWallTime) write.evidence = outage.evidence;
   confirm(write, outage, policy);

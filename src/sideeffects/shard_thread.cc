@@ -12,8 +12,8 @@ namespace watchwheel::sideeffects {
 
 using core::SteadyTime;
 
-ShardThread::ShardThread(unsigned number, Shard& shard, const core::Clock& clock)
-    : name_("shard-" + std::to_string(number)), shard_(shard), clock_(clock) {}
+ShardThread::ShardThread(unsigned number, Shard& shard, const core::Clock& clock, Chore* chore)
+    : name_("shard-" + std::to_string(number)), shard_(shard), chore_(chore), clock_(clock) {}
 
 ShardThread::~ShardThread() {
   stop(clock_.steady());
@@ -58,10 +58,12 @@ void ShardThread::run() noexcept {
   SteadyTime now = clock_.steady();
   while (!finished(now)) {
     shard_.turn(now);
+    if (chore_ != nullptr) chore_->turn(now);
     publish();
     wait(now);
     now = clock_.steady();
   }
+  if (chore_ != nullptr) chore_->turn(now);  // What came while the shard drained.
 }
 
 // Takes what others asked for since the last turn. True: stop here.
@@ -81,6 +83,9 @@ bool ShardThread::finished(SteadyTime now) {
 void ShardThread::wait(SteadyTime now) {
   std::optional<SteadyTime> until = shard_.next_turn();
   if (draining_ && !until) return;  // Nothing is left: finished() says so.
+  if (chore_ != nullptr) {
+    if (const auto chore = chore_->next_turn()) until = until ? std::min(*until, *chore) : *chore;
+  }
   std::unique_lock lock(mutex_);
   if (draining_) until = std::min(*until, *stop_by_);
   const auto called = [this] { return woken_.load() || (stop_by_.has_value() && !draining_); };

@@ -21,13 +21,15 @@
 #include "core/clock.h"
 #include "core/pinned.h"
 #include "core/site_facts.h"
+#include "sideeffects/chore.h"
 #include "sideeffects/shard.h"
 
 namespace watchwheel::sideeffects {
 
 class ShardThread : core::Pinned {
  public:
-  ShardThread(unsigned number, Shard& shard, const core::Clock& clock);
+  // `chore`: has a turn after each of the shard's, and a last one when it has drained; null: none.
+  ShardThread(unsigned number, Shard& shard, const core::Clock& clock, Chore* chore = nullptr);
   // stop() with no time left, if it was not stopped.
   ~ShardThread();
 
@@ -52,6 +54,7 @@ class ShardThread : core::Pinned {
 
   const std::string name_;
   Shard& shard_;
+  Chore* const chore_;
   const core::Clock& clock_;
   std::thread thread_;
   std::atomic<bool> woken_{false};

@@ -125,8 +125,10 @@ Result<void> FakeEventStore::apply(const EventWrite& write) {
   if (write.transitions_total != transitions.size())
     return invalid(write.site, "transitions are missing");
   const std::uint32_t merged = std::max(stored.merged, write.merged);
+  const core::WallTime group = stored.group != kNoWallTime ? stored.group : write.group;
   stored = write;
   stored.merged = merged;
+  stored.group = group;
   stored.transitions = std::move(transitions);
   return {};
 }

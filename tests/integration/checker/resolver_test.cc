@@ -99,6 +99,15 @@ TEST_F(ResolverTest, GivesBothFamiliesAndThenAnswersFromTheCache) {
   EXPECT_EQ(count(DnsQueryResult::Ok), 2U);
 }
 
+// Goal: who must know whether names can be resolved now is not answered from what was known.
+TEST_F(ResolverTest, KeepsNothingWhenToldTo) {
+  dns.a("shop.example", {"192.0.2.1"});
+  start(1, {}, {.keep_max = {}});
+  EXPECT_THAT(texts(resolve("shop.example", IpFamily::V4)), ElementsAre("192.0.2.1"));
+  EXPECT_FALSE(resolve("shop.example", IpFamily::V4).cached);
+  EXPECT_EQ(dns.queries(), 2U);
+}
+
 TEST_F(ResolverTest, AsksOnlyTheFamilyThatIsWanted) {
   dns.a("shop.example", {"192.0.2.1"});
   dns.aaaa("shop.example", {"2001:db8::1"});
