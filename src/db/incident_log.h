@@ -16,13 +16,15 @@
 #include "core/site.h"
 #include "core/site_facts.h"
 #include "sideeffects/event_store_api.h"
+#include "sideeffects/vantage_store_api.h"
 
 namespace watchwheel::db {
 
 struct IncidentFilter {
   bool open_only = false;
-  std::optional<core::SiteId> site;
+  std::optional<core::SiteId> site{};
   core::WallTime since = core::kNoWallTime;  // Events that were open at or after this moment.
+  std::optional<std::uint64_t> group{};      // Only those of this mass outage; 0: only those of none.
 };
 
 struct Incident {
@@ -36,7 +38,24 @@ struct Incident {
   core::WallTime ended_at = core::kNoWallTime;
   std::uint32_t failures = 0;
   core::Evidence evidence;
+  std::uint64_t group = 0;  // The mass outage it is a part of; 0: none.
   std::vector<sideeffects::TransitionRecord> transitions;
+};
+
+// Events that began together on unrelated networks while the vantage was well: one outage, told as one.
+struct OutageGroup {
+  std::uint64_t id = 0;
+  core::WallTime started_at = core::kNoWallTime;
+  core::WallTime ended_at = core::kNoWallTime;  // Of its last event; kNoWallTime while one is open.
+  std::uint64_t sites = 0;
+  std::uint64_t down = 0;
+  std::uint64_t seems_down = 0;
+  std::string cause;  // The most frequent.
+};
+
+struct VantageIncident {
+  std::uint64_t id = 0;
+  sideeffects::VantageEvent event;
 };
 
 struct OpenIncidentCounts {
@@ -53,6 +72,11 @@ class IncidentLog {
                                                                  std::size_t offset,
                                                                  std::size_t limit) = 0;
   [[nodiscard]] virtual core::Result<OpenIncidentCounts> count_open() = 0;
+  // Newest first, by `open_only` and `since` alone.
+  [[nodiscard]] virtual core::Result<std::vector<OutageGroup>> groups(const IncidentFilter& filter,
+                                                                      std::size_t limit) = 0;
+  [[nodiscard]] virtual core::Result<std::vector<VantageIncident>> vantage(
+      const IncidentFilter& filter, std::size_t limit) = 0;
 };
 
 }  // namespace watchwheel::db

@@ -118,12 +118,36 @@ CREATE TRIGGER sites_changed BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.ch
 CREATE TRIGGER sites_deleted BEFORE DELETE ON sites FOR EACH ROW BEGIN IF OLD.deleted_at IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'set deleted_at (milliseconds since 1970) instead, or use watchwheel sites remove'; END IF; END;
 )sql";
 
+// When we were blind, and which outages are one: named by their start, so that storing twice stores once.
+constexpr const char* kVantage = R"sql(
+CREATE TABLE IF NOT EXISTS vantage_events (
+  id         BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  started_at BIGINT NOT NULL,
+  ended_at   BIGINT,
+  reason     VARCHAR(32) NOT NULL,
+  detail     VARCHAR(512) NOT NULL,
+  withheld   BIGINT NOT NULL,
+  UNIQUE KEY vantage_events_named (started_at)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS outage_groups (
+  id         BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  started_at BIGINT NOT NULL,
+  UNIQUE KEY outage_groups_named (started_at)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+ALTER TABLE events ADD COLUMN group_id BIGINT;
+
+ALTER TABLE events ADD KEY events_group (group_id);
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state and certificates, events and transitions", kFirstSchema},
       {2, "edits by other programs are seen", kForeignEdits},
+      {3, "faults of the vantage, and outages that are one", kVantage},
   };
   return steps;
 }

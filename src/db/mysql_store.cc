@@ -7,6 +7,7 @@
 #include "db/sql_incident_log.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
+#include "db/sql_vantage_store.h"
 
 namespace watchwheel::db {
 
@@ -53,6 +54,9 @@ core::Result<std::unique_ptr<IncidentLog>> MysqlStore::make_incident_log() {
 }
 core::Result<std::unique_ptr<sideeffects::EventStore>> MysqlStore::make_event_store() {
   return make<sideeffects::EventStore, SqlEventStore>();
+}
+core::Result<std::unique_ptr<sideeffects::VantageStore>> MysqlStore::make_vantage_store() {
+  return make<sideeffects::VantageStore, SqlVantageStore>();
 }
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> MysqlStore::make_freshness_sink() {
   return make<sideeffects::FreshnessSink, SqlFreshnessSink>();

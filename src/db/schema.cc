@@ -136,11 +136,30 @@ BEGIN
 END;
 )sql";
 
+// When we were blind, and which outages are one: named by their start, so that storing twice stores once.
+constexpr const char* kVantage = R"sql(
+CREATE TABLE vantage_events (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  started_at INTEGER NOT NULL UNIQUE,
+  ended_at   INTEGER,
+  reason     TEXT NOT NULL,
+  detail     TEXT NOT NULL,
+  withheld   INTEGER NOT NULL
+) STRICT;
+CREATE TABLE outage_groups (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  started_at INTEGER NOT NULL UNIQUE
+) STRICT;
+ALTER TABLE events ADD COLUMN group_id INTEGER REFERENCES outage_groups (id);
+CREATE INDEX events_group ON events (group_id) WHERE group_id IS NOT NULL;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
       {2, "which certificate a site shows, and since when", kCertificates},
       {3, "edits by other programs are seen", kForeignEdits},
+      {4, "faults of the vantage, and outages that are one", kVantage},
   };
   return steps;
 }

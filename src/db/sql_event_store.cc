@@ -24,12 +24,17 @@ constexpr Sql kOpenOfSite(WATCHWHEEL_OPEN "e.site_id = ? AND e.ended_at IS NULL"
 constexpr Sql kInsertEvent =
     "INSERT INTO events (site_id, started_at, state, confirmed_at, ended_at, failures, merged, "
     "transitions_total,"
-    " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " cause, phase, http_status, detail, address, group_id)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr Sql kAddGroup("INSERT OR IGNORE INTO outage_groups (started_at) VALUES (?)",
+                        "INSERT IGNORE INTO outage_groups (started_at) VALUES (?)");
+constexpr Sql kFindGroup = "SELECT id FROM outage_groups WHERE started_at = ?";
 #define WATCHWHEEL_UPDATE(greatest)                                                               \
   "UPDATE events SET state = ?, confirmed_at = coalesce(?, confirmed_at), ended_at = ?, failures" \
   " = ?, merged = " greatest                                                                      \
   "(merged, ?), transitions_total = ?,"                                                           \
-  " cause = ?, phase = ?, http_status = ?, detail = ?, address = ? WHERE id = ?"
+  " cause = ?, phase = ?, http_status = ?, detail = ?, address = ?,"                              \
+  " group_id = coalesce(group_id, ?) WHERE id = ?"
 // That it has not ended is known from kFind, in the same transaction.
 constexpr Sql kUpdateEvent(WATCHWHEEL_UPDATE("max"), WATCHWHEEL_UPDATE("greatest"));
 constexpr Sql kKnownTransition =
@@ -123,6 +128,7 @@ core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
   return retried(*connection_, [&]() -> core::Result<void> {
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
+    group_.reset();  // A group that was taken back with its transaction is not there.
     for (const EventWrite& write : writes) {
       if (core::Result<void> applied = apply(write); !applied) return applied;
     }
@@ -217,6 +223,8 @@ core::Result<core::EventId> SqlEventStore::insert(const EventWrite& write) {
                                 core::to_iso8601((*other)->event.started_at));
     }
   }
+  const core::Result<std::optional<std::int64_t>> group = group_of(write);
+  if (!group) return group.error();
   const EvidenceText evidence(write.evidence);
   Query query = connection_->query(kInsertEvent);
   query.bind(to_column(write.site))
@@ -228,11 +236,14 @@ core::Result<core::EventId> SqlEventStore::insert(const EventWrite& write) {
       .bind(static_cast<std::int64_t>(write.merged));
   query.bind(static_cast<std::int64_t>(write.transitions_total));
   bind_evidence(query, evidence);
+  query.bind(*group);
   if (core::Result<void> done = query.run(); !done) return done.error();
   return core::EventId{static_cast<std::uint64_t>(connection_->last_insert_id())};
 }
 
 core::Result<void> SqlEventStore::update(const EventWrite& write, core::EventId event) {
+  const core::Result<std::optional<std::int64_t>> group = group_of(write);
+  if (!group) return group.error();
   const EvidenceText evidence(write.evidence);
   Query query = connection_->query(kUpdateEvent);
   query.bind(event_state_text(write.state)).bind(write.confirmed_at).bind(write.ended_at);
@@ -240,7 +251,22 @@ core::Result<void> SqlEventStore::update(const EventWrite& write, core::EventId 
       .bind(static_cast<std::int64_t>(write.merged));
   query.bind(static_cast<std::int64_t>(write.transitions_total));
   bind_evidence(query, evidence);
-  return query.bind(to_column(event)).run();
+  return query.bind(*group).bind(to_column(event)).run();
+}
+
+// The row of the mass outage that the event is a part of, made when it is the first one. Thousands of events of one come
+// together: it is looked up once a transaction.
+core::Result<std::optional<std::int64_t>> SqlEventStore::group_of(const EventWrite& write) {
+  if (write.group == core::kNoWallTime) return std::optional<std::int64_t>{};
+  if (group_ && group_->first == write.group) return std::optional{group_->second};
+  Query add = connection_->query(kAddGroup);
+  if (core::Result<void> done = add.bind(write.group).run(); !done) return done.error();
+  Query find = connection_->query(kFindGroup);
+  core::Result<bool> row = find.bind(write.group).step();
+  if (!row) return row.error();
+  if (!*row) return invalid(write, "its outage group is not there");
+  group_ = {write.group, find.integer(0)};
+  return std::optional{group_->second};
 }
 
 core::Result<void> SqlEventStore::append(const EventWrite& write, core::EventId event,

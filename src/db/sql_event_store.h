@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "db/sql.h"
 #include "sideeffects/event_store_api.h"
@@ -40,7 +41,11 @@ class SqlEventStore final : public sideeffects::EventStore {
   [[nodiscard]] core::Result<void> project(const sideeffects::EventWrite& write,
                                            core::EventId event);
 
+  [[nodiscard]] core::Result<std::optional<std::int64_t>> group_of(
+      const sideeffects::EventWrite& write);
+
   std::unique_ptr<Connection> connection_;
+  std::optional<std::pair<core::WallTime, std::int64_t>> group_;  // Of the transaction: start, id.
 };
 
 }  // namespace watchwheel::db

@@ -13,20 +13,35 @@ namespace {
 // (few, whatever the history), one site's, or all by start.
 #define WATCHWHEEL_INCIDENT                                                                \
   "SELECT e.id, e.site_id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures," \
-  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name FROM events e "
+  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id FROM events e "
 #define WATCHWHEEL_SITE " LEFT JOIN sites s ON s.id = e.site_id WHERE "
 #define WATCHWHEEL_SINCE "(?1 IS NULL OR e.ended_at IS NULL OR e.ended_at >= ?1)"
+#define WATCHWHEEL_GROUP " AND (?5 IS NULL OR coalesce(e.group_id, 0) = ?5)"
 #define WATCHWHEEL_NEWEST_FIRST " ORDER BY e.started_at DESC, e.id DESC LIMIT ?2 OFFSET ?3"
 constexpr Sql kOpen(WATCHWHEEL_INCIDENT "INDEXED BY events_open" WATCHWHEEL_SITE
                                         "e.ended_at IS NULL AND (?4 IS NULL OR e.site_id = ?4) "
-                                        "AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST,
+                                        "AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST,
                     WATCHWHEEL_INCIDENT
                     "FORCE INDEX (events_open)" WATCHWHEEL_SITE
                     "e.open_site IS NOT NULL AND (?4 IS NULL OR e.open_site = ?4) "
-                    "AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST);
+                    "AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST);
 constexpr Sql kOfSite = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
-    "e.site_id = ?4 AND " WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
-constexpr Sql kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE WATCHWHEEL_SINCE WATCHWHEEL_NEWEST_FIRST;
+    "e.site_id = ?4 AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST;
+// ?4 stands for nothing here, so that the parameters are the same in all three.
+constexpr Sql kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
+    "(?4 IS NULL) AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST;
+
+constexpr Sql kGroups =
+    "SELECT g.id, g.started_at, max(e.ended_at), count(*), sum(e.state = 'down'), sum(e.state = 'seems_down'),"
+    " (SELECT c.cause FROM events c WHERE c.group_id = g.id GROUP BY c.cause ORDER BY count(*) DESC LIMIT 1)"
+    " FROM outage_groups g JOIN events e ON e.group_id = g.id GROUP BY g.id"
+    " HAVING (?1 = 0 OR sum(e.ended_at IS NULL) > 0)"
+    " AND (?2 IS NULL OR sum(e.ended_at IS NULL) > 0 OR max(e.ended_at) >= ?2)"
+    " ORDER BY g.started_at DESC LIMIT ?3";
+constexpr Sql kVantage =
+    "SELECT id, started_at, ended_at, reason, detail, withheld FROM vantage_events"
+    " WHERE (?1 = 0 OR ended_at IS NULL) AND (?2 IS NULL OR ended_at IS NULL OR ended_at >= ?2)"
+    " ORDER BY started_at DESC LIMIT ?3";
 
 constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
@@ -57,11 +72,11 @@ core::Result<std::vector<Incident>> SqlIncidentLog::events(const IncidentFilter&
                                                            std::size_t offset, std::size_t limit) {
   Query query = connection_->query(filter.open_only ? kOpen : filter.site ? kOfSite : kAll);
   query.bind(filter.since).bind(row_count(limit)).bind(row_count(offset));
-  if (filter.site) {
-    query.bind(to_column(*filter.site));
-  } else if (filter.open_only) {
-    query.bind(nullptr);
-  }
+  std::optional<std::int64_t> site;
+  std::optional<std::int64_t> group;
+  if (filter.site) site = to_column(*filter.site);
+  if (filter.group) group = static_cast<std::int64_t>(*filter.group);
+  query.bind(site).bind(group);
   std::vector<Incident> incidents;
   while (true) {
     core::Result<bool> row = query.step();
@@ -91,6 +106,7 @@ core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
                   .ended_at = row.time(5),
                   .failures = static_cast<std::uint32_t>(row.integer(6)),
                   .evidence = std::move(*evidence),
+                  .group = static_cast<std::uint64_t>(row.integer(14)),
                   .transitions = {}};
 }
 
@@ -117,6 +133,45 @@ core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
                                     .at = query.time(4),
                                     .failures = static_cast<std::uint32_t>(query.integer(5)),
                                     .evidence = std::move(*evidence)});
+  }
+}
+
+core::Result<std::vector<OutageGroup>> SqlIncidentLog::groups(const IncidentFilter& filter,
+                                                                 std::size_t limit) {
+  Query query = connection_->query(kGroups);
+  query.bind(std::int64_t{filter.open_only}).bind(filter.since).bind(row_count(limit));
+  std::vector<OutageGroup> groups;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return groups;
+    OutageGroup group{.id = static_cast<std::uint64_t>(query.integer(0)),
+                      .started_at = query.time(1),
+                      .ended_at = query.time(2),
+                      .sites = static_cast<std::uint64_t>(query.integer(3)),
+                      .down = static_cast<std::uint64_t>(query.integer(4)),
+                      .seems_down = static_cast<std::uint64_t>(query.integer(5)),
+                      .cause = std::string(query.text(6))};
+    if (group.down + group.seems_down > 0) group.ended_at = core::kNoWallTime;
+    groups.push_back(std::move(group));
+  }
+}
+
+core::Result<std::vector<VantageIncident>> SqlIncidentLog::vantage(const IncidentFilter& filter,
+                                                                      std::size_t limit) {
+  Query query = connection_->query(kVantage);
+  query.bind(std::int64_t{filter.open_only}).bind(filter.since).bind(row_count(limit));
+  std::vector<VantageIncident> incidents;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return incidents;
+    incidents.push_back({.id = static_cast<std::uint64_t>(query.integer(0)),
+                         .event = {.started_at = query.time(1),
+                                   .ended_at = query.time(2),
+                                   .reason = std::string(query.text(3)),
+                                   .detail = std::string(query.text(4)),
+                                   .withheld = static_cast<std::uint64_t>(query.integer(5))}});
   }
 }
 

@@ -20,6 +20,10 @@ class SqlIncidentLog final : public IncidentLog {
                                                          std::size_t offset,
                                                          std::size_t limit) override;
   [[nodiscard]] core::Result<OpenIncidentCounts> count_open() override;
+  [[nodiscard]] core::Result<std::vector<OutageGroup>> groups(const IncidentFilter& filter,
+                                                              std::size_t limit) override;
+  [[nodiscard]] core::Result<std::vector<VantageIncident>> vantage(const IncidentFilter& filter,
+                                                                   std::size_t limit) override;
 
  private:
   [[nodiscard]] core::Result<std::vector<Incident>> events(const IncidentFilter& filter,

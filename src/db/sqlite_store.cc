@@ -10,6 +10,7 @@
 #include "db/sql_incident_log.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
+#include "db/sql_vantage_store.h"
 #include "db/sqlite.h"
 #include "db/store_url.h"
 
@@ -110,6 +111,10 @@ core::Result<std::unique_ptr<IncidentLog>> SqliteStore::make_incident_log() {
 
 core::Result<std::unique_ptr<sideeffects::EventStore>> SqliteStore::make_event_store() {
   return make<sideeffects::EventStore, SqlEventStore>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<sideeffects::VantageStore>> SqliteStore::make_vantage_store() {
+  return make<sideeffects::VantageStore, SqlVantageStore>(path_, kRecording);
 }
 
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink() {

@@ -23,6 +23,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() override;
   [[nodiscard]] core::Result<std::unique_ptr<IncidentLog>> make_incident_log() override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::VantageStore>> make_vantage_store()
+      override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink()
       override;
 

@@ -23,6 +23,7 @@
 #include "db/site_feed.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/freshness_api.h"
+#include "sideeffects/vantage_store_api.h"
 
 namespace watchwheel::db {
 
@@ -57,6 +58,8 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>>
   make_event_store() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::VantageStore>>
+  make_vantage_store() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>>
   make_freshness_sink() = 0;
 };
