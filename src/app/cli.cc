@@ -390,6 +390,8 @@ class CommandLine {
     app.add_flag("--open", args->open, "only those that are not over");
     app.add_option("--site", args->site, "only of the site with this id")
         ->check(CLI::PositiveNumber);
+    app.add_option("--group", args->group, "only those of the mass outage with this number")
+        ->check(CLI::PositiveNumber);
     app.add_option("--since", args->since,
                    "only what was open at or after a time (2026-11-20T12:00:00Z, 2026-11-20), or "
                    "in the last 2h, 7d …");

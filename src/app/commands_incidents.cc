@@ -21,9 +21,12 @@ Json text_or_null(std::string_view text) {
 }
 
 // Wall clocks jump: a length is never below zero.
+core::Duration length_of(core::WallTime started_at, core::WallTime ended_at, core::WallTime now) {
+  const core::WallTime end = ended_at == core::kNoWallTime ? now : ended_at;
+  return std::max(end - started_at, core::Duration::zero());
+}
 core::Duration length_of(const db::Incident& incident, core::WallTime now) {
-  const core::WallTime end = incident.ended_at == core::kNoWallTime ? now : incident.ended_at;
-  return std::max(end - incident.started_at, core::Duration::zero());
+  return length_of(incident.started_at, incident.ended_at, now);
 }
 
 void add_evidence(Json& json, const core::Evidence& evidence) {
@@ -47,6 +50,7 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
             {"duration_s", core::to_seconds(length_of(incident, now))},
             {"failures", incident.failures}};
   add_evidence(json, incident.evidence);
+  json["group"] = incident.group == 0 ? Json() : Json(incident.group);
   json["transitions"] = Json::array();
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
     Json one{{"seq", t.seq},
@@ -59,6 +63,51 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
     json["transitions"].push_back(std::move(one));
   }
   return json;
+}
+
+Json to_json(const db::OutageGroup& group, core::WallTime now) {
+  return {{"id", group.id},
+          {"open", group.ended_at == core::kNoWallTime},
+          {"started_at", time_or_null(group.started_at)},
+          {"ended_at", time_or_null(group.ended_at)},
+          {"duration_s", core::to_seconds(length_of(group.started_at, group.ended_at, now))},
+          {"sites", group.sites},
+          {"down", group.down},
+          {"seems_down", group.seems_down},
+          {"cause", group.cause}};
+}
+
+Json to_json(const db::VantageIncident& incident, core::WallTime now) {
+  const sideeffects::VantageEvent& event = incident.event;
+  return {{"id", incident.id},
+          {"open", event.ended_at == core::kNoWallTime},
+          {"started_at", time_or_null(event.started_at)},
+          {"ended_at", time_or_null(event.ended_at)},
+          {"duration_s", core::to_seconds(length_of(event.started_at, event.ended_at, now))},
+          {"reason", event.reason},
+          {"detail", event.detail},
+          {"withheld", event.withheld}};
+}
+
+std::string span_text(core::WallTime started_at, core::WallTime ended_at, core::WallTime now) {
+  const bool over = ended_at != core::kNoWallTime;
+  return std::string(over ? "over" : "open") + "  since " + core::to_iso8601(started_at) +
+         (over ? ", lasted " : ", for ") + core::humanize(length_of(started_at, ended_at, now));
+}
+
+// What belongs to no one site. They are few: not cut off by the limit.
+struct Common {
+  std::vector<db::VantageIncident> vantage;
+  std::vector<db::OutageGroup> groups;
+};
+constexpr std::size_t kCommonMax = 1000;
+
+core::Result<Common> read_common(db::IncidentLog& log, const db::IncidentFilter& filter) {
+  auto vantage = log.vantage(filter, kCommonMax);
+  if (!vantage) return vantage.error();
+  auto groups = log.groups(filter, kCommonMax);
+  if (!groups) return groups.error();
+  return Common{.vantage = *std::move(vantage), .groups = *std::move(groups)};
 }
 
 std::string dumped(const Json& json, int indent) {
@@ -120,11 +169,33 @@ std::string incident_text(const db::Incident& incident, core::WallTime now) {
   return text;
 }
 
+std::string group_text(const db::OutageGroup& group, core::WallTime now) {
+  const std::uint64_t over = group.sites - group.down - group.seems_down;
+  std::string text = "mass outage " + std::to_string(group.id) + " " +
+                     span_text(group.started_at, group.ended_at, now) + "  " +
+                     std::to_string(group.sites) + (group.sites == 1 ? " site" : " sites");
+  text += ": " + std::to_string(group.down) + " down, " + std::to_string(group.seems_down) +
+          " seem down, " + std::to_string(over) + " over; mostly " + printable(group.cause, 60);
+  return text + "\n    list them: watchwheel incidents --group " + std::to_string(group.id) + "\n";
+}
+
+std::string vantage_text(const db::VantageIncident& incident, core::WallTime now) {
+  const sideeffects::VantageEvent& event = incident.event;
+  std::string text = "vantage fault " + std::to_string(incident.id) + " " +
+                     span_text(event.started_at, event.ended_at, now) + "  " +
+                     printable(event.reason, 60);
+  if (!event.detail.empty()) text += ": " + printable(event.detail, 512);
+  return text + "\n    the trouble was ours: " + std::to_string(event.withheld) +
+         " failures were told of no site\n";
+}
+
 int show_incidents(const IncidentsArgs& args, Io& io) {
   const core::WallTime now = core::SystemClock().wall();
   db::IncidentFilter filter;
   filter.open_only = args.open;
   if (args.site != 0) filter.site = core::SiteId{args.site};
+  if (args.group != 0) filter.group = args.group;
+  const bool everything = args.site == 0 && args.group == 0;
   if (!args.since.empty()) {
     const auto since = parse_since(args.since, now);
     if (!since) return fail(io, kExitUsage, since.error().message);
@@ -137,15 +208,33 @@ int show_incidents(const IncidentsArgs& args, Io& io) {
   const auto log = (*store)->make_incident_log();
   if (!log) return fail(io, log.error());
 
+  Common common;
+  if (everything) {
+    auto read = read_common(**log, filter);
+    if (!read) return fail(io, read.error());
+    common = *std::move(read);
+  }
   if (args.json) {
+    Json vantage = Json::array();
+    Json groups = Json::array();
+    for (const auto& one : common.vantage) vantage.push_back(to_json(one, now));
+    for (const auto& one : common.groups) groups.push_back(to_json(one, now));
     Json incidents = Json::array();
     const auto more = walk(**log, filter, args.limit,
                            [&](const db::Incident& i) { incidents.push_back(to_json(i, now)); });
     if (!more) return fail(io, more.error());
-    io.out << dumped({{"incidents", std::move(incidents)}, {"more", *more}}, 2) << "\n";
+    io.out << dumped({{"incidents", std::move(incidents)},
+                      {"more", *more},
+                      {"groups", std::move(groups)},
+                      {"vantage", std::move(vantage)}},
+                     2)
+           << "\n";
     return kExitOk;
   }
-  std::size_t shown = 0;
+  for (const auto& one : common.vantage) io.out << vantage_text(one, now);
+  for (const auto& one : common.groups) io.out << group_text(one, now);
+  if (everything) filter.group = 0;  // Thousands of sites of one outage are the line above.
+  std::size_t shown = common.vantage.size() + common.groups.size();
   const auto more = walk(**log, filter, args.limit, [&](const db::Incident& i) {
     io.out << incident_text(i, now);
     ++shown;

@@ -15,6 +15,7 @@ namespace watchwheel::app {
 struct IncidentsArgs {
   bool open = false;
   std::uint64_t site = 0;   // 0: any.
+  std::uint64_t group = 0;  // 0: any.
   std::string since;        // "": any time. A time, a date, or how long ago.
   std::size_t limit = 100;  // 0: all.
   bool json = false;  // One document: {"incidents": […], "more": true when the limit cut some off}.
@@ -27,5 +28,8 @@ struct IncidentsArgs {
 
 [[nodiscard]] std::string incident_json(const db::Incident& incident, core::WallTime now);
 [[nodiscard]] std::string incident_text(const db::Incident& incident, core::WallTime now);
+// A mass outage in one line, with how to see its sites; a time when we were blind.
+[[nodiscard]] std::string group_text(const db::OutageGroup& group, core::WallTime now);
+[[nodiscard]] std::string vantage_text(const db::VantageIncident& incident, core::WallTime now);
 
 }  // namespace watchwheel::app

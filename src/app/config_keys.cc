@@ -381,9 +381,9 @@ std::vector<Key<Config>> vantage_keys() {
     return digits.back() == '.' ? digits + "0" : digits;
   };
   return {
-      not_yet(texts<Config>(
-          "vantage", "canaries", [](auto& c) -> auto& { return c.vantage.canaries; }, site_urls)),
-      not_yet(share),
+      texts<Config>(
+          "vantage", "canaries", [](auto& c) -> auto& { return c.vantage.canaries; }, site_urls),
+      share,
       duration<Config>(
           "projection", "interval", 5min, 15min,
           [](auto& c) -> auto& { return c.projection.interval; }),

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "checker/address.h"
+#include "app/vantage.h"
 #include "checker/content_rules.h"
 #include "core/units.h"
 
@@ -22,6 +23,12 @@ class Judge {
     store();
     listener();
     doubles("vantage.canaries", config_.vantage.canaries);
+    if (config_.vantage.canaries.size() > kCanariesMax) {
+      report(Severity::Error, {"vantage.canaries"},
+             "vantage.canaries names " + std::to_string(config_.vantage.canaries.size()) +
+                 " URLs and at most " + std::to_string(kCanariesMax) +
+                 " are asked; three on unrelated networks are enough");
+    }
     doubles("checks.resolvers", config_.checks.options.resolvers);
     doubles("checks.allow", config_.checks.options.allow);
     doubles("checks.keyword", config_.checks.options.keyword);

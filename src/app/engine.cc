@@ -6,6 +6,8 @@
 //                              │   └─marks ring─► projector ─► store (freshness)
 //                              └──────notes ring──────┘
 //
+//   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
+//
 // Every queue is declared here, with its two ends, its size and what happens when it is full.
 #include "app/engine.h"
 
@@ -19,10 +21,12 @@
 #include "app/feeder.h"
 #include "app/lane_thread.h"
 #include "app/store_access.h"
+#include "app/vantage_thread.h"
 #include "app/version.h"
 #include "core/hash.h"
 #include "sideeffects/projector_thread.h"
 #include "sideeffects/shard_thread.h"
+#include "sideeffects/vantage_recorder.h"
 
 namespace watchwheel::app {
 namespace {
@@ -46,6 +50,12 @@ LaneTuning tuning_of(const Config& config) {
 
 FeederSettings feeder_settings(const Config& config) {
   return FeederSettings{.defaults = config.checks.options, .interval = config.checks.interval};
+}
+
+VantageSettings vantage_settings(const Config& config) {
+  return VantageSettings{.canaries = config.vantage.canaries,
+                         .failure_share = config.vantage.failure_share,
+                         .options = config.checks.options};
 }
 
 class EngineImpl final : public Engine {
@@ -79,6 +89,8 @@ class EngineImpl final : public Engine {
   const Limits& limits() const override { return limits_; }
   void watch_memory(core::SteadyTime now) override { memory_.look(now); }
   const MemoryWatch& memory() const override { return memory_; }
+  VantageReading vantage() const override { return vantage_->reading(); }
+  const VantageStats& vantage_stats() const override { return vantage_->stats(); }
   core::WallTime started_at() const override { return started_at_; }
 
  private:
@@ -95,9 +107,10 @@ class EngineImpl final : public Engine {
     LaneThread thread;
 
     LaneParts(const LaneSettings& settings, const checker::Settings& checker_settings,
-              std::vector<ShardPort> shard_ports, const core::Clock& clock)
+              std::vector<ShardPort> shard_ports, const core::VantageGate& gate,
+              const core::Clock& clock)
         : notes(make_notes()),
-          thread(settings, checker_settings, ports(std::move(shard_ports)), clock) {}
+          thread(settings, checker_settings, ports(std::move(shard_ports), gate), clock) {}
 
     static std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> make_notes() {
       std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> rings;
@@ -105,9 +118,12 @@ class EngineImpl final : public Engine {
         rings.push_back(std::make_unique<core::SpscRing<core::SiteNote>>(kNotesSize));
       return rings;
     }
-    LanePorts ports(std::vector<ShardPort> shard_ports) {
-      LanePorts all{
-          .inbox = &inbox, .notes = {}, .shards = std::move(shard_ports), .marks = &marks};
+    LanePorts ports(std::vector<ShardPort> shard_ports, const core::VantageGate& gate) {
+      LanePorts all{.inbox = &inbox,
+                    .notes = {},
+                    .shards = std::move(shard_ports),
+                    .marks = &marks,
+                    .vantage = &gate};
       for (auto& ring : notes) all.notes.push_back(ring.get());
       return all;
     }
@@ -122,10 +138,16 @@ class EngineImpl final : public Engine {
   };
   std::size_t lane_count() const { return limits_.lanes; }
   LaneSettings lane_settings(std::uint32_t number) const;
+  std::string user_agent() const {
+    const std::string& own = config_.checks.options.user_agent;
+    return own.empty() ? default_user_agent() : own;
+  }
   checker::Settings checker_settings() const;
   void build_mailboxes();
   void build_lanes();
   core::Result<void> build_shards();
+  core::Result<void> build_vantage_recorder();
+  void build_vantage();
   core::Result<void> build_projector();
   core::Result<void> build_feeder();
   std::size_t in_flight() const;
@@ -145,12 +167,16 @@ class EngineImpl final : public Engine {
   const core::WallTime started_at_;
 
   std::unique_ptr<db::Store> store_;
+  core::VantageGate vantage_gate_;
+  std::unique_ptr<sideeffects::VantageStore> vantage_store_;
+  std::unique_ptr<sideeffects::VantageRecorder> vantage_recorder_;
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
   std::unique_ptr<sideeffects::Projector> projector_;
   std::unique_ptr<sideeffects::ProjectorThread> projector_thread_;
   std::unique_ptr<Feeder> feeder_;
+  std::unique_ptr<VantageThread> vantage_;
 };
 
 // Tells every lane: a lane that does not know the site passes it over, so nobody has to remember
@@ -183,7 +209,9 @@ core::Result<void> EngineImpl::build() {
   }
   build_mailboxes();
   build_lanes();
+  if (auto built = build_vantage_recorder(); !built) return built;
   if (auto built = build_shards(); !built) return built;
+  build_vantage();
   if (auto built = build_projector(); !built) return built;
   return build_feeder();
 }
@@ -210,9 +238,7 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
 checker::Settings EngineImpl::checker_settings() const {
   checker::Settings settings;
   settings.limits = limits_.checker;
-  settings.user_agent = config_.checks.options.user_agent.empty()
-                            ? default_user_agent()
-                            : config_.checks.options.user_agent;
+  settings.user_agent = user_agent();
   // Resolvers and the guard's allow list come with each site's options, whose defaults a reload can
   // change.
   return settings;
@@ -226,7 +252,7 @@ void EngineImpl::build_lanes() {
     }
     const LaneSettings settings = lane_settings(number);
     lanes_.push_back(std::make_unique<LaneParts>(settings, checker_settings(),
-                                                 std::move(ports), clock_));
+                                                 std::move(ports), vantage_gate_, clock_));
   }
 }
 
@@ -243,9 +269,28 @@ core::Result<void> EngineImpl::build_shards() {
                                                        config_.confirm.policy, *shard.mailbox,
                                                        *shard.store, *shard.notes, clock_, seed(i));
     shard.thread =
-        std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_);
+        std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_,
+                                                   i == 0 ? vantage_recorder_.get() : nullptr);
   }
   return {};
+}
+
+core::Result<void> EngineImpl::build_vantage_recorder() {
+  auto store = store_->make_vantage_store();
+  if (!store) return store.error();
+  vantage_store_ = *std::move(store);
+  vantage_recorder_ = std::make_unique<sideeffects::VantageRecorder>(
+      *vantage_store_, started_at_, [this] { shards_.front().thread->wake(); });
+  return {};
+}
+
+void EngineImpl::build_vantage() {
+  std::vector<const core::VantageTally*> tallies;
+  for (auto& lane : lanes_) tallies.push_back(&lane->thread.lane().vantage_tally());
+  vantage_ = std::make_unique<VantageThread>(
+      vantage_settings(config_), user_agent(), std::move(tallies), vantage_gate_,
+      [this](const sideeffects::VantageEvent& event) { vantage_recorder_->post(event); }, clock_,
+      log_);
 }
 
 core::Result<void> EngineImpl::build_projector() {
@@ -279,6 +324,7 @@ core::Result<void> EngineImpl::start() {
   for (auto& lane : lanes_) {
     if (auto started = lane->thread.start(); !started) return started;
   }
+  if (auto started = vantage_->start(); !started) return started;
   feeder_->start();
   return {};
 }
@@ -300,6 +346,7 @@ void EngineImpl::drain_and_stop() {
   while (in_flight() > 0 && clock_.steady() < checks_until) clock_.sleep_for(kDrainPoll);
   log_.info(fmt::format("drained in_flight_left={}", in_flight()));
   for (auto& lane : lanes_) lane->thread.stop();
+  vantage_->stop();
   for (ShardParts& shard : shards_) {
     if (!shard.thread->stop(last_call)) {
       log_.error(fmt::format("shard_not_drained mailbox={}", shard.mailbox->depth()));
@@ -312,8 +359,10 @@ void EngineImpl::reload(const Config& config) {
   config_.checks = config.checks;
   config_.confirm = config.confirm;
   config_.projection = config.projection;
+  config_.vantage = config.vantage;
   config_.engine.drain_timeout = config.engine.drain_timeout;
   for (ShardParts& shard : shards_) shard.thread->set_policy(config_.confirm.policy);
+  vantage_->set(vantage_settings(config_));
   feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_)));
 }
 
@@ -324,7 +373,7 @@ std::vector<LaneReading> EngineImpl::lanes() const {
   for (const auto& lane : lanes_) {
     const Lane& inside = lane->thread.lane();
     all.push_back({inside.stats(), lane->thread.checker_stats(), inside.scheduler().stats(),
-                   inside.admission().stats()});
+                   inside.admission().stats(), inside.vantage_tally()});
   }
   return all;
 }

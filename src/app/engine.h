@@ -20,6 +20,7 @@
 #include "app/log.h"
 #include "app/machine.h"
 #include "app/memory_watch.h"
+#include "app/vantage.h"
 #include "checker/stats.h"
 #include "core/clock.h"
 #include "core/result.h"
@@ -50,6 +51,7 @@ struct LaneReading {
   const checker::Stats& checker;
   const scheduler::Stats& scheduler;
   const scheduler::AdmissionStats& admission;
+  const core::VantageTally& vantage;
 };
 
 class Engine : core::Pinned {
@@ -83,6 +85,8 @@ class Engine : core::Pinned {
   // Of the main thread, about once a second: holds the process to its memory budget.
   virtual void watch_memory(core::SteadyTime now) = 0;
   [[nodiscard]] virtual const MemoryWatch& memory() const = 0;
+  [[nodiscard]] virtual VantageReading vantage() const = 0;
+  [[nodiscard]] virtual const VantageStats& vantage_stats() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
 };
 

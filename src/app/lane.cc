@@ -75,6 +75,7 @@ Lane::Lane(const LaneSettings& settings, LanePorts ports, SteadyTime now, WallTi
       scheduler_(std::make_unique<scheduler::Scheduler>(scheduler::Limits{}, sites_, now, wall)),
       attention_(settings.tuning.confirm, settings.jitter_seed),
       budget_(settings.clock, kTurnShare),
+      vantage_(ports_.vantage, settings.jitter_seed),
       now_(now),
       wall_(wall),
       memory_(settings.memory) {
@@ -93,12 +94,14 @@ void Lane::begin_turn(SteadyTime now, WallTime wall) {
   owner_.ensure_here();
   now_ = now;
   wall_ = wall;
+  vantage_.begin_turn();
 }
 
 void Lane::turn(SteadyTime now, WallTime wall) {
   begin_turn(now, wall);
   take_messages();
   take_notes();
+  release_held();
   scheduler_->turn(now, wall);
   admission_.update(scheduler_->required_per_second(), now);
   prober_->set_in_flight_limit(admission_.limit());
@@ -228,6 +231,7 @@ void Lane::remove(core::SiteId id, core::Presence presence) {
 
 void Lane::drop_row(SiteSlot slot) {
   if (sites_.row(slot).asking) stats_.edited_in_flight.add();
+  if (sites_.row(slot).withheld) vantage_.withheld_sites_changed(-1);
   scheduler_->remove(slot);
   release_plan(sites_.plan(slot));
   sites_.remove(slot);
@@ -318,7 +322,7 @@ void Lane::pass_over(SiteSlot slot, Cause cause, std::string_view why) {
   unasked.started = now_;
   unasked.started_at = wall_;
   unasked.detail = why;
-  handle(slot, unasked);
+  handle(slot, unasked, wall_);
 }
 
 // ---- Checks end ----
@@ -337,7 +341,60 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
     result.cause = Cause::Cancelled;
   }
   result.cause = honest_cause(slot, result);
-  handle(slot, result);
+  vantage_.count(result, {.troubled = row.troubled, .seen = row.checked != core::kNoSteadyTime},
+                 sites_.url(slot));
+  weigh(slot, std::move(result));
+}
+
+// Whether a failure is the site's is not always known when it comes (app/lane_vantage.h).
+void Lane::weigh(SiteSlot slot, core::ProbeResult&& result) {
+  scheduler::SiteRow& row = sites_.row(slot);
+  Judgement judgement = Judgement::TheSites;
+  if (result.outcome() == Outcome::Down) {
+    const bool is_down =
+        row.troubled && attention_.state_of(sites_.id(slot)) == core::SiteState::Down;
+    judgement = vantage_.judge(result, now_, is_down);
+  }
+  if (judgement == Judgement::Wait) {
+    HeldResult held{slot, sites_.generation(slot), now_, wall_, std::move(result)};
+    if (vantage_.hold(std::move(held))) {
+      row.asking = true;  // For the rest of the lane it has not answered yet.
+      return;
+    }
+    withhold(slot, held.result, wall_, true);
+  } else if (judgement == Judgement::Ours) {
+    withhold(slot, result, wall_, false);
+  } else {
+    handle(slot, result, wall_);
+  }
+}
+
+void Lane::withhold(SiteSlot slot, core::ProbeResult& result, WallTime at, bool no_room) {
+  scheduler::SiteRow& row = sites_.row(slot);
+  if (!row.withheld) vantage_.withheld_sites_changed(1);
+  row.withheld = true;
+  vantage_.withhold(result, no_room);
+  handle(slot, result, at);
+}
+
+void Lane::release_held() {
+  Judgement judgement = Judgement::Wait;
+  while (auto held = vantage_.release(judgement)) {
+    const SiteSlot slot = held->slot;
+    if (!sites_.contains(slot) || sites_.generation(slot) != held->generation) continue;
+    scheduler::SiteRow& row = sites_.row(slot);
+    row.asking = false;
+    if (std::exchange(row.edited, false)) {
+      stats_.edited_in_flight.add();
+      held->result.cause = Cause::Cancelled;
+      judgement = Judgement::TheSites;
+    }
+    if (judgement == Judgement::Ours) {
+      withhold(slot, held->result, held->seen_at, false);
+    } else {
+      handle(slot, held->result, held->seen_at);
+    }
+  }
 }
 
 // A timeout is the site's only if we were there to see the answer (loop_lateness.h). Else it is our
@@ -348,9 +405,13 @@ Cause Lane::honest_cause(SiteSlot slot, const core::ProbeResult& result) {
   return Cause::LocalOverload;
 }
 
-void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
+void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at) {
   scheduler::SiteRow& row = sites_.row(slot);
   const Outcome outcome = core::outcome_of(result.cause);
+  if (row.withheld && outcome != Outcome::NotMeasured) {
+    row.withheld = false;
+    vantage_.withheld_sites_changed(-1);
+  }
   stats_.results[static_cast<std::size_t>(result.cause)].add();
   row.cause = result.cause;
   row.http_status = result.http_status;
@@ -369,7 +430,11 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
 
   std::optional<Duration> recheck_in;
   bool news = false;
-  if (row.troubled || outcome == Outcome::Down) recheck_in = react(slot, result, news);
+  if (row.troubled || outcome == Outcome::Down) recheck_in = react(slot, result, at, news);
+  if (row.withheld && !recheck_in) {
+    recheck_in = vantage_.recheck_in(sites_.id(slot), sites_.interval(slot),
+                                     scheduler_->required_per_second());
+  }
   scheduler_->finished(slot, now_, recheck_in);
 
   const bool measured_again = outcome != Outcome::NotMeasured && row.stale;
@@ -381,7 +446,8 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result) {
   }
 }
 
-std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& result, bool& news) {
+std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& result, WallTime at,
+                                    bool& news) {
   const core::SiteId id = sites_.id(slot);
   const sideeffects::Seen seen{.outcome = core::outcome_of(result.cause),
                                .evidence = {.cause = result.cause,
@@ -389,7 +455,8 @@ std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& resu
                                             .http_status = result.http_status,
                                             .detail = result.detail,
                                             .address = result.address},
-                               .at = wall_};
+                               .at = at,
+                               .group = vantage_.group_of(result.cause)};
   const sideeffects::Reaction reaction = attention_.on_result(id, seen);
   sites_.row(slot).troubled = reaction.troubled;
   news = reaction.post;

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "app/lane_ports.h"
+#include "app/lane_vantage.h"
 #include "app/loop_lateness.h"
 #include "app/memory_watch.h"
 #include "app/turn_budget.h"
@@ -117,6 +118,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   [[nodiscard]] const scheduler::Admission& admission() const { return admission_; }
   [[nodiscard]] const scheduler::SiteTable& sites() const { return sites_; }
   [[nodiscard]] const sideeffects::Attention& attention() const { return attention_; }
+  // What it tells the vantage's thread: for any thread.
+  [[nodiscard]] const core::VantageTally& vantage_tally() const { return vantage_.tally(); }
 
  private:
   struct Plan {
@@ -151,9 +154,14 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void pass_over(core::SiteSlot slot, core::Cause cause, std::string_view why);
   [[nodiscard]] core::Cause honest_cause(core::SiteSlot slot,
                                          const core::ProbeResult& result);
-  void handle(core::SiteSlot slot, const core::ProbeResult& result);
+  void weigh(core::SiteSlot slot, core::ProbeResult&& result);
+  void withhold(core::SiteSlot slot, core::ProbeResult& result, core::WallTime at, bool no_room);
+  void release_held();
+  // `at`: when it was seen.
+  void handle(core::SiteSlot slot, const core::ProbeResult& result, core::WallTime at);
   [[nodiscard]] std::optional<core::Duration> react(core::SiteSlot slot,
-                                                    const core::ProbeResult& result, bool& news);
+                                                    const core::ProbeResult& result,
+                                                    core::WallTime at, bool& news);
   void post(core::SiteId id, core::SiteFacts facts);
   void project(core::SiteSlot slot, bool measured, const core::TlsFacts* tls);
   void sweep_slice();
@@ -181,6 +189,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   std::vector<scheduler::PlanIndex> free_plans_;
   core::SegmentedMap<core::SiteId, std::monostate> paused_;
   TurnBudget budget_;
+  LaneVantage vantage_;
 
   core::SteadyTime now_;  // Of the current turn.
   core::WallTime wall_;

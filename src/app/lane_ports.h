@@ -14,6 +14,7 @@
 #include "core/ring.h"
 #include "core/site.h"
 #include "core/site_facts.h"
+#include "core/vantage.h"
 
 namespace watchwheel::app {
 
@@ -64,6 +65,8 @@ struct LanePorts {
   // Full: refuse; the lane keeps the mark's due time in the site's row and offers it at the site's
   // next check. Late, not lost.
   core::SpscRing<core::FreshnessMark>* marks = nullptr;
+  // Whether failures are ours, as the vantage's thread judges. Null: they never are.
+  const core::VantageGate* vantage = nullptr;
 };
 
 }  // namespace watchwheel::app

@@ -225,6 +225,40 @@ void add_tls(Families& out, const Totals& totals, const DaemonFacts& facts) {
                     {"failed", number(totals.trust_reload_failures)}})));
 }
 
+void add_vantage(Families& out, const Engine& engine, const Totals& totals) {
+  using http::by, http::counter, http::gauge;
+  const VantageReading vantage = engine.vantage();
+  const VantageStats& stats = engine.vantage_stats();
+  const bool healthy = vantage.state != core::VantageState::Fault;
+  out.push_back(gauge("watchwheel_vantage_healthy",
+                      "0 while the trouble is ours: nothing is called down then.", healthy ? 1 : 0));
+  out.push_back(counter("watchwheel_vantage_doubts_total",
+                        "Times it was not clear for some seconds whether failures were ours.",
+                        number(stats.doubts.value())));
+  out.push_back(counter("watchwheel_vantage_faults_total", "Times the trouble was ours.",
+                        number(stats.faults.value())));
+  out.push_back(counter("watchwheel_mass_outages_total",
+                        "Times many networks failed at once while the canaries did not.",
+                        number(stats.mass_outages.value())));
+  Values withheld{{"no_room", number(totals.withheld[0])}};
+  for (std::size_t i = 1; i < totals.withheld.size(); ++i) {
+    withheld.emplace_back(core::to_string(static_cast<core::VantageReason>(i)),
+                          number(totals.withheld[i]));
+  }
+  out.push_back(counter("watchwheel_results_withheld_total",
+                        "Failures told as local_network because the trouble was ours, by reason.",
+                        by("reason", withheld)));
+  out.push_back(gauge("watchwheel_results_held",
+                      "Failures that wait until it is clear whether they are ours.",
+                      number(totals.held)));
+  out.push_back(gauge("watchwheel_sites_withheld",
+                      "Sites whose newest result is a failure that was withheld.",
+                      number(totals.withheld_sites)));
+  out.push_back(counter("watchwheel_canary_checks_total", "Checks of canaries, by result.",
+                        by("result", {{"ok", number(stats.canaries_ok.value())},
+                                      {"failed", number(stats.canaries_failed.value())}})));
+}
+
 }  // namespace
 
 std::uint64_t checks_done(const Engine& engine) {
@@ -262,6 +296,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_schedule(out, totals);
   add_threads_and_queues(out, engine, facts);
   add_recording(out, engine, totals);
+  add_vantage(out, engine, totals);
   add_dns(out, totals);
   add_exchanges(out, totals);
   add_tls(out, totals, facts);

@@ -6,6 +6,7 @@
 
 #include "app/feeder.h"
 #include "app/lane.h"
+#include "app/result_words.h"
 #include "app/status_summary.h"
 #include "app/thread_times.h"
 #include "app/totals.h"
@@ -129,6 +130,36 @@ ordered_json recording_json(const Engine& engine, const Totals& totals) {
           {"projection_errors", projector.errors.value()}};
 }
 
+ordered_json vantage_json(const Engine& engine, const Totals& totals) {
+  const VantageReading vantage = engine.vantage();
+  const auto time_or_null = [](core::WallTime at) {
+    return at == core::kNoWallTime ? ordered_json() : ordered_json(core::to_iso8601(at));
+  };
+  ordered_json canaries = ordered_json::array();
+  for (const CanaryReading& canary : vantage.canaries) {
+    canaries.push_back({{"url", without_userinfo(canary.url)},
+                        {"ok", canary.asked ? ordered_json(canary.ok) : ordered_json()},
+                        {"cause", canary.asked ? ordered_json(core::to_string(canary.cause))
+                                               : ordered_json()},
+                        {"checked_at", time_or_null(canary.checked_at)}});
+  }
+  std::uint64_t withheld = 0;
+  for (const std::uint64_t count : totals.withheld) withheld += count;
+  const bool healthy = vantage.state != core::VantageState::Fault;
+  return {{"state", core::to_string(vantage.state)},
+          {"healthy", healthy},
+          {"since", time_or_null(vantage.since)},
+          {"reason", core::to_string(vantage.reason)},
+          {"failure_share", vantage.failure_share},
+          {"networks", {{"failing", vantage.networks_failing}, {"seen", vantage.networks_seen}}},
+          {"canaries", std::move(canaries)},
+          {"canaries_trusted", vantage.canaries_trusted},
+          {"mass_outage_since", time_or_null(vantage.group)},
+          {"held", totals.held},
+          {"withheld", withheld},
+          {"withheld_sites", totals.withheld_sites}};
+}
+
 }  // namespace
 
 CountsAt counts_at(const Engine& engine, core::SteadyTime now) {
@@ -177,6 +208,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
   ordered_json& pressure = json["pressure"];
   for (const auto& [signal, value] : totals.pressure) pressure[signal] = value;
   json["incidents"] = {{"seems_down", totals.incidents_seem_down}, {"down", totals.incidents_down}};
+  json["vantage"] = vantage_json(engine, totals);
   json["recording"] = recording_json(engine, totals);
   json["feed"] = {{"loaded", engine.feeder().sites_loaded.value()},
                   {"changes", engine.feeder().changes.value()},

@@ -60,6 +60,12 @@ void add_lane(Totals& sum, const LaneStats& lane) {
   sum.incidents_down += whole(lane.incidents_down);
 }
 
+void add_vantage(Totals& sum, const core::VantageTally& tally) {
+  for (std::size_t i = 0; i < core::kVantageReasonCount; ++i) sum.withheld[i] += tally.withheld[i].value();
+  sum.held += whole(tally.held);
+  sum.withheld_sites += whole(tally.withheld_sites);
+}
+
 void add_shard(Totals& sum, const sideeffects::ShardStats& shard) {
   for (std::size_t i = 0; i < core::kTransitionReasonCount; ++i) {
     sum.transitions[i] += shard.transitions[i].value();
@@ -90,6 +96,7 @@ Totals total(const Engine& engine) {
     add_lane(sum, lane.lane);
     add_checker(sum, lane.checker);
     add_admission(sum, lane.admission);
+    add_vantage(sum, lane.vantage);
     sum.required_per_second += lane.scheduler.required_per_second.value();
     sum.queued += whole(lane.scheduler.queued);
     sum.missed += lane.scheduler.missed.value();

@@ -16,6 +16,7 @@
 #include "core/probe.h"
 #include "core/site.h"
 #include "core/stats.h"
+#include "core/vantage.h"
 
 namespace watchwheel::app {
 
@@ -43,6 +44,9 @@ struct Totals {
   std::string limited_by;                                // Of the lane with the least room left.
   std::vector<std::pair<std::string, double>> pressure;  // Each signal's largest.
   std::vector<std::pair<std::string, std::uint64_t>> refused_by;  // Admission refusals by reason.
+  std::array<std::uint64_t, core::kVantageReasonCount> withheld{};  // By core::VantageReason; None: no room.
+  std::uint64_t held = 0;
+  std::uint64_t withheld_sites = 0;
   std::uint64_t incidents_seem_down = 0;
   std::uint64_t incidents_down = 0;
   core::HistogramReading lag, duration, commit;

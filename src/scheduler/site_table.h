@@ -48,7 +48,8 @@ struct SiteRow {
   bool troubled = false;                // In the lane's table of attention.
   bool stale = false;                   // Counted as unknown.
   bool measured = false;                // A conclusive result came in this process.
-  bool asking = false;                  // A probe of it is in flight.
+  bool asking = false;                  // A probe of it is in flight, or its result waits for a verdict.
+  bool withheld = false;                // The newest result was a failure of ours, not of the site.
   bool edited = false;  // Changed while it was asked: that result is about what it was before.
 };
 

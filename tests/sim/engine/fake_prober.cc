@@ -21,7 +21,8 @@ checker::Start FakeProber::start(checker::ProbeToken token, std::string_view url
   if (waiting_.size() >= limit_) return checker::Start::Full;
   const Answer answer = network_(url, now);
   waiting_.push(
-      {now + answer.after, ++orders_, token, answer.cause, now, clock_.wall(), std::string(url)});
+      {now + answer.after, ++orders_, token, answer.cause, now, clock_.wall(), std::string(url),
+       answer.address});
   most_in_flight_ = std::max(most_in_flight_, waiting_.size());
   return checker::Start::Started;
 }
@@ -34,6 +35,7 @@ void FakeProber::deliver(const Waiting& one, core::Cause cause, core::SteadyTime
   result.started = one.started;
   result.started_at = one.started_at;
   result.timings.total = now - one.started;
+  result.address = one.address;
   handler_->on_result(one.token, std::move(result));
 }
 

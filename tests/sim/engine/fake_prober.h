@@ -17,6 +17,7 @@ namespace watchwheel::sim {
 struct Answer {
   core::Cause cause = core::Cause::Ok;
   core::Duration after = std::chrono::milliseconds{50};
+  std::string address{};  // The one talked to; "": none was reached.
 };
 
 // What the site of `url` answers to a probe started at `now`.
@@ -53,6 +54,7 @@ class FakeProber final : public checker::Prober {
     core::SteadyTime started;
     core::WallTime started_at;
     std::string url;
+    std::string address;
     bool operator<(const Waiting& other) const {
       return at != other.at ? at > other.at : order > other.order;
     }

@@ -31,6 +31,7 @@ World::~World() = default;
 
 std::uint64_t World::site_of(std::string_view url) {
   std::uint64_t site = 0;
+  if (!url.starts_with("http://s")) return 0;
   const std::string_view digits = url.substr(std::string_view("http://s").size());
   std::from_chars(digits.data(), digits.data() + digits.size(), site);
   return site;
@@ -60,14 +61,41 @@ void World::build() {
   app::LanePorts ports{.inbox = inbox_.get(),
                        .notes = {notes_ring_.get()},
                        .shards = {{mailbox_.get(), [] {}}},
-                       .marks = marks_.get()};
+                       .marks = marks_.get(),
+                       .vantage = settings_.failure_share > 0 ? &gate_ : nullptr};
   lane_ = std::make_unique<app::Lane>(lane, std::move(ports), clock.steady(), clock.wall());
   lane_->attach(*prober_);
   prober_->report_to(*lane_);
+  gate_.publish({});
+  canary_prober_ = std::make_unique<FakeProber>(clock, network_, [](std::string_view, core::Cause, core::SteadyTime) {});
+  canary_prober_->set_in_flight_limit(100);
+  vantage_ = std::make_unique<app::Vantage>(
+      vantage_settings(), std::vector{&lane_->vantage_tally()}, gate_,
+      [this](const sideeffects::VantageEvent& event) {
+        if (faults_.empty() || faults_.back().started_at != event.started_at) faults_.emplace_back();
+        faults_.back() = event;
+      },
+      log_, clock.steady(), clock.wall());
+  vantage_->attach(*canary_prober_);
+  canary_prober_->report_to(*vantage_);
   shard_ = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{}, settings_.confirm,
                                                 *mailbox_, store, *notes_, clock, 7);
   projector_ = std::make_unique<sideeffects::Projector>(sideeffects::ProjectorLimits{},
                                                         std::vector{marks_.get()}, sink, clock, 7);
+}
+
+app::VantageSettings World::vantage_settings() const {
+  app::VantageSettings vantage;
+  for (std::size_t i = 0; i < settings_.canaries; ++i)
+    vantage.canaries.push_back("http://canary-" + std::to_string(i) + ".test/");
+  if (settings_.failure_share > 0) vantage.failure_share = settings_.failure_share;
+  return vantage;
+}
+
+void World::set_vantage(std::size_t canaries, double failure_share) {
+  settings_.canaries = canaries;
+  settings_.failure_share = failure_share;
+  vantage_->set(vantage_settings());
 }
 
 void World::load() {
@@ -80,6 +108,7 @@ void World::load() {
 void World::kill_and_restart() {
   projector_.reset();
   shard_.reset();
+  vantage_.reset();
   lane_.reset();
   build();
   load();
@@ -120,6 +149,11 @@ void World::post(core::SiteFacts facts) {
 
 void World::turn() {
   const core::SteadyTime now = clock.steady();
+  if (settings_.failure_share > 0) {
+    canary_prober_->turn(now);
+    vantage_->turn(now, clock.wall());
+  }
+  lane_->begin_turn(now, clock.wall());
   prober_->turn(now);
   lane_->turn(now, clock.wall());
   ENSURE(prober_->in_flight() <= lane_->admission().limit() ||
@@ -136,6 +170,10 @@ void World::run_for(core::Duration how_long) {
     const core::SteadyTime now = clock.steady();
     core::SteadyTime next = std::min(end, std::max(lane_->next_turn(now), now + 1ms));
     if (const auto answer = prober_->next()) next = std::min(next, *answer);
+    if (settings_.failure_share > 0) {
+      next = std::min(next, std::max(vantage_->next_turn(), now));
+      if (const auto answer = canary_prober_->next()) next = std::min(next, *answer);
+    }
     clock.advance(std::max(next - now, core::Duration{1ms}));
   }
 }

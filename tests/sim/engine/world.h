@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "app/lane.h"
+#include "app/vantage.h"
 #include "core/clock.h"
 #include "fake_prober.h"
 #include "sideeffects/projector.h"
 #include "sideeffects/shard.h"
+#include "silent_log.h"
 #include "support/fake_store.h"
 
 namespace watchwheel::sim {
@@ -33,6 +35,9 @@ struct WorldSettings {
   core::Duration interval = std::chrono::seconds{60};
   core::ConfirmPolicy confirm;
   std::size_t in_flight_max = 0;
+  // The vantage's judge is there, with these canaries and this share; 0: every failure is its site's.
+  std::size_t canaries = 0;
+  double failure_share = 0;
 };
 
 class World {
@@ -62,6 +67,10 @@ class World {
     return results_[site];
   }
   [[nodiscard]] const app::Lane& lane() const { return *lane_; }
+  // Canary N is http://canary-N.test/; they are asked from a place of their own, which knows the network by `url` as the lane does.
+  [[nodiscard]] const app::Vantage& vantage() const { return *vantage_; }
+  [[nodiscard]] const std::vector<sideeffects::VantageEvent>& faults() const { return faults_; }
+  void set_vantage(std::size_t canaries, double failure_share);
   [[nodiscard]] const FakeProber& prober() const { return *prober_; }
   [[nodiscard]] const WorldSettings& settings() const { return settings_; }
   // Lets the shard and the projector finish what they have.
@@ -70,7 +79,7 @@ class World {
   static std::string url_of(std::uint64_t site) {
     return "http://s" + std::to_string(site) + ".test/";
   }
-  static std::uint64_t site_of(std::string_view url);
+  static std::uint64_t site_of(std::string_view url);  // 0: a canary.
 
  private:
   class Notes;
@@ -78,6 +87,8 @@ class World {
   void load();
   void turn();
   void send(app::LaneMessage&& message);
+
+  [[nodiscard]] app::VantageSettings vantage_settings() const;
 
   WorldSettings settings_;
   Network network_;
@@ -94,6 +105,11 @@ class World {
   std::unique_ptr<Notes> notes_;
   std::unique_ptr<FakeProber> prober_;
   std::unique_ptr<app::Lane> lane_;
+  core::VantageGate gate_;
+  std::unique_ptr<FakeProber> canary_prober_;
+  std::unique_ptr<app::Vantage> vantage_;
+  std::vector<sideeffects::VantageEvent> faults_;  // By start, each as it was told last.
+  testing::SilentLog log_;
   std::unique_ptr<sideeffects::Shard> shard_;
   std::unique_ptr<sideeffects::Projector> projector_;
 };

@@ -380,7 +380,6 @@ TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
   const std::vector<std::string> lines = problems(
       "[cluster]\nnode = \"a\"\nbuckets = 1024\n"
       "[legacy]\ntable = \"t\"\n"
-      "[vantage]\ncanaries = [\"https://a.example\"]\n"
       "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n"
       "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\n");
   // Not buckets: it is set to its default, which is what happens anyway.
@@ -389,10 +388,8 @@ TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
       ElementsAre(
           "w.toml:2:1: warning: cluster.node: accepted, but this version does not act on it yet",
           "w.toml:5:1: warning: legacy.table: accepted, but this version does not act on it yet",
-          "w.toml:7:1: warning: vantage.canaries: accepted, but this version does not act on it "
-          "yet",
-          "w.toml:8:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
-          "w.toml:11:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
+          "w.toml:6:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
+          "w.toml:9:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
 }
 
 TEST(Config, AnEndpointOpenToOthersWithoutATokenIsWarnedAbout) {
