@@ -130,6 +130,7 @@ HeadCheck::Step HeadCheck::take_status_line(std::string_view line) {
   length_.reset();
   length_problem_.clear();
   length_hopeless_ = false;
+  coded_ = false;
   coding_problem_.clear();
   head_ = ResponseHead{};
 
@@ -171,7 +172,7 @@ HeadCheck::Step HeadCheck::take_header(std::string_view line) {
     return bad("a line of the response header holds a zero byte");
   if (is_blank(line.front())) return take_fold(line);
   if (line.front() == '\r') return bad("a line of the response header begins with a bare CR");
-  const std::size_t colon = line.find(':');
+  const std::size_t colon = line.substr(0, line.find('\r')).find(':');
   if (colon == std::string_view::npos) return bad("a line of the response header has no colon");
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = trimmed(line.substr(colon + 1));
@@ -183,6 +184,7 @@ HeadCheck::Step HeadCheck::take_header(std::string_view line) {
   switch (last_) {
     case Name::ContentLength:
       take_length(value);
+      if (length_hopeless_) return bad(length_problem_);
       break;
     case Name::TransferEncoding:
       take_transfer_coding(value);
@@ -230,8 +232,7 @@ void HeadCheck::take_length(std::string_view value) {
 }
 
 void HeadCheck::take_transfer_coding(std::string_view value) {
-  for_each_element(value, [&](std::string_view element) {
-    const std::string_view coding = trimmed(element.substr(0, element.find(';')));
+  for_each_element(value, [&](std::string_view coding) {
     if (same_name(coding, "chunked")) {
       chunked_ = true;
     } else if (!same_name(coding, "identity")) {
@@ -239,6 +240,7 @@ void HeadCheck::take_transfer_coding(std::string_view value) {
           "a Transfer-Encoding that nobody asked for: \"" + printable(coding, 32) + "\"";
     }
   });
+  coded_ = !chunked_;
 }
 
 void HeadCheck::take_location(std::string_view value) {
@@ -253,7 +255,7 @@ void HeadCheck::take_location(std::string_view value) {
 HeadCheck::Step HeadCheck::end_of_head() {
   in_head_ = false;
   if (!coding_problem_.empty()) return bad(coding_problem_);
-  if (!length_problem_.empty() && (!chunked_ || length_hopeless_)) return bad(length_problem_);
+  if (!length_problem_.empty() && !chunked_) return bad(length_problem_);
   if (is_interim()) return Step::More;  // The real one follows.
   complete_ = true;
   return Step::Complete;

@@ -14,10 +14,12 @@
 // refused   Content-Length that is no number, too large for one, or several that differ (RFC 9112, 6.3: an error that
 //           cannot be recovered from) - unless the body is chunked, where lengths count for nothing (but one that does not begin
 //           as a number, or is too large for one, is refused even there).
-//           Transfer-Encoding other than chunked and identity: nobody asked for it, so nobody can undo it.
+//           Transfer-Encoding other than chunked and identity, or one of these with parameters (RFC 9112, 7.1): nobody asked
+//           for it, so nobody can undo it.
 //           Space before the colon of these two, or either of them folded: readers disagree where the body ends.
 //           101 Switching Protocols: nobody asked for that. More than kInterimMax interim responses. Header without end.
 //           A header that begins with a folded line. A line that begins with CR and is not empty: some readers end the header there.
+//           A CR before the colon.
 //           A trailer without a colon, or with a zero byte.
 // accepted  Content-Length beside chunked: Transfer-Encoding wins (RFC 9112, 6.3). It may be an attack on a proxy, but the page
 //           is served. The same Content-Length several times. Chunked in HTTP/1.0.
@@ -83,7 +85,10 @@ class HeadCheck {
 
   // Where the body of the final response ends. Transfer-Encoding wins over any length.
   [[nodiscard]] bool chunked() const { return chunked_; }
-  [[nodiscard]] std::optional<std::uint64_t> length() const { return length_; }
+  // Nor does it count beside a Transfer-Encoding that is not chunked: then the connection's end is the body's (RFC 9112, 6.3).
+  [[nodiscard]] std::optional<std::uint64_t> length() const {
+    return coded_ ? std::nullopt : length_;
+  }
 
  private:
   enum class Name : std::uint8_t {
@@ -120,6 +125,7 @@ class HeadCheck {
   bool last_asked_ = false;
   bool chunked_ = false;
   std::optional<std::uint64_t> length_;
+  bool coded_ = false;  // A Transfer-Encoding came, and is not chunked.
   std::string length_problem_;    // Counts only when the body is not chunked,
   bool length_hopeless_ = false;  // or when it is this bad.
   std::string coding_problem_;

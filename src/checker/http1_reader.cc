@@ -192,21 +192,22 @@ Http1Reader::Step Http1Reader::take_trailer(std::string_view& bytes) {
   while (!bytes.empty()) {
     const std::optional<std::string_view> line = next_line(bytes);
     const std::string_view text = line.value_or(partial_);
-    if (text.size() > kTrailerBytesMax) return bad_chunk("a trailer is too long");
-    // The one CR that may be there is the one before LF.
-    const std::size_t cr = text.find('\r');
+    // The one CR that may be there is the one before LF. Looked for in as many bytes as a trailer may have, so that what is told
+    // does not hang on the pieces.
+    const std::size_t cr = text.substr(0, kTrailerBytesMax).find('\r');
     if (cr != std::string_view::npos && cr + (line ? 2 : 1) != text.size())
       return bad_chunk("a CR in a trailer");
+    if (text.size() > kTrailerBytesMax) return bad_chunk("a trailer is too long");
     if (!line) return Step::More;
-    if (lines_ != nullptr) lines_->add(text);
-    const bool last = text == "\r\n" || text == "\n";
-    const HeadCheck::Step step = head_.take(text);
-    partial_.clear();
-    if (step == HeadCheck::Step::Bad) return bad(head_.problem());
-    if (last) {
+    if (text == "\r\n" || text == "\n") {  // No line of the header's number.
+      partial_.clear();
       state_ = State::Done;
       return Step::Done;
     }
+    if (lines_ != nullptr) lines_->add(text);
+    const HeadCheck::Step step = head_.take(text);
+    partial_.clear();
+    if (step == HeadCheck::Step::Bad) return bad(head_.problem());
   }
   return Step::More;
 }

@@ -57,7 +57,9 @@ class Http1Reader {
 
   // The connection has ended here in good order: is that the response's end? Done too.
   [[nodiscard]] bool may_end_here() const {
-    return state_ == State::Done || state_ == State::UntilEnd;
+    // The last LF of chunks is missed by nobody; libcurl neither.
+    return state_ == State::Done || state_ == State::UntilEnd ||
+           (state_ == State::Trailer && partial_ == "\r");
   }
 
   // Something came, be it less than a line.

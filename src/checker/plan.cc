@@ -48,9 +48,11 @@ class HeaderListBuilder {
       return;
     }
     if (!list_) list_.reset(longer);
-    lines_.text.append(name).append(value.empty() ? ":" : ": ").append(value).append("\r\n");
-    lines_.own_host = lines_.own_host || lower(name) == "host";
-    lines_.own_login = lines_.own_login || lower(name) == "authorization";
+    const std::string known = lower(name);
+    std::string& text = known == "host" ? lines_.host : lines_.text;
+    text.append(name).append(value.empty() ? ":" : ": ").append(value).append("\r\n");
+    lines_.own_login = lines_.own_login || known == "authorization";
+    lines_.own_accept = lines_.own_accept || known == "accept";
   }
   [[nodiscard]] bool failed() const { return failed_; }
   [[nodiscard]] HeaderList take() { return std::move(list_); }
@@ -103,7 +105,6 @@ core::Result<HeaderList> make_headers(const core::CheckOptions& options, const P
   }
   if (list.failed()) return Error{ErrorKind::Unavailable, "no memory for request headers"};
   lines = list.take_lines();
-  if (!has_header(options, "accept")) lines.text += "Accept: */*\r\n";  // libcurl adds it by itself.
   return list.take();
 }
 

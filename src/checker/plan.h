@@ -47,9 +47,10 @@ struct Login {
 
 // The headers of a request as they are sent: whole lines.
 struct HeaderLines {
-  std::string text;         // Without Host, unless it is the options' own.
-  bool own_host = false;    // They say whom to ask for,
-  bool own_login = false;   // and who asks.
+  std::string text;         // In their order, without Host.
+  std::string host;         // The line of the options' own; "": none.
+  bool own_login = false;   // They say who asks,
+  bool own_accept = false;  // and what is wanted.
 };
 
 struct ProbePlan;
@@ -85,10 +86,11 @@ struct ProbePlan {
   // redirect leads. Cookies are in neither: those of a redirect are added to them.
   HeaderList headers;
   HeaderList headers_elsewhere;
-  // The same ones for our own exchange, with an Accept where the options have none.
+  // The same ones for our own exchange.
   HeaderLines lines;
   HeaderLines lines_elsewhere;
-  bool frames_itself = false;  // They speak of framing, or ask for another protocol: who sends that has to know what it means.
+  bool frames_itself =
+      false;  // They speak of framing, or ask for another protocol: who sends that has to know what it means.
   std::vector<std::string> files;  // Paths of the secrets, the client certificate and its key.
   mutable PlanRenewal renewal;     // The lane's thread only.
 };

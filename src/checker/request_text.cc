@@ -30,13 +30,18 @@ std::string request_text(const ExchangeRequest& request) {
                request.cookies.size());
   text.append(request.method).append(" ").append(target.path);
   text += plan.http == HttpVersion::V1_0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n";
-  if (!lines.own_host) text.append("Host: ").append(target.host_header()).append("\r\n");
+  if (lines.host.empty()) {
+    text.append("Host: ").append(target.host_header()).append("\r\n");
+  } else {
+    text += lines.host;
+  }
   const std::string& user = plan.login ? plan.login->user : target.user;
   const std::string& password = plan.login ? plan.login->password : target.password;
   if (request.at_origin && !lines.own_login && !(user.empty() && password.empty()))
     text.append("Authorization: Basic ").append(base64(user + ":" + password)).append("\r\n");
-  text += lines.text;
+  if (!lines.own_accept) text += "Accept: */*\r\n";
   if (!request.cookies.empty()) text.append("Cookie: ").append(request.cookies).append("\r\n");
+  text += lines.text;
   return text += "\r\n";
 }
 

@@ -11,8 +11,8 @@
 
 namespace watchwheel::checker {
 
-// What libcurl would send for the same: the same line, Host, login, cookies and headers; their order is no promise. The login is
-// the options', else the URL's, and only where the request is at the origin of the check's URL; an Authorization header of the
+// What libcurl would send for the same, byte by byte: a site must not be able to tell who of the two asks. The login is the
+// options', else the URL's, and only where the request is at the origin of the check's URL; an Authorization header of the
 // options' own wins over both.
 [[nodiscard]] std::string request_text(const ExchangeRequest& request);
 

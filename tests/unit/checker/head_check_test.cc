@@ -78,7 +78,7 @@ TEST(HeadCheck, JudgesTheFraming) {
       {"Content-Length: ,\r\n", "empty"},
       {"Content-Length : 5\r\n", kSpace},
       {"Content-Length\t: 5\r\n", kSpace},
-      {"Content-Length:\r\n 5\r\n", kFold},
+      {"Content-Length:\r\n 5\r\n", "empty"},
       {"Content-Length: 5\r\n 0\r\n", kFold},
       {"Transfer-Encoding: chunked\r\n", ""},
       {"TRANSFER-ENCODING: CHUNKED\r\n", ""},
@@ -89,6 +89,8 @@ TEST(HeadCheck, JudgesTheFraming) {
       {"Transfer-Encoding: gzip, chunked\r\n", kCoding},
       {"Transfer-Encoding: chunked, gzip\r\n", kCoding},
       {"Transfer-Encoding: xchunked\r\n", kCoding},
+      {"Transfer-Encoding: chunked;x\r\n", kCoding},
+      {"Transfer-Encoding: chunked ;x=y\r\n", kCoding},
       {"Transfer-Encoding: \"chunked\"\r\n", kCoding},
       {"Transfer-Encoding : chunked\r\n", kSpace},
       {"Transfer-Encoding:\r\n chunked\r\n", kFold},
@@ -116,6 +118,7 @@ TEST(HeadCheck, JudgesTheLines) {
       {"X: a\r\nContent-Length: 5\r\n", ""},
       {" folded: a\r\n", "begins with a folded line"},
       {"no colon\r\n", "no colon"},
+      {"X\rY: a\r\n", "no colon"},  // Before a CR, libcurl's end of a line.
       {std::string_view("X: a\0b\r\n", 8), "zero byte"},
   };
   for (const Row& row : kRows) expect(row, with(row.lines));

@@ -42,8 +42,8 @@ std::string text_of(const core::CheckOptions& options, const Asked& asked = {}) 
 
 TEST(RequestText, IsWhatIsAskedFor) {
   EXPECT_EQ(text_of({}),
-            "GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n"
-            "Accept-Encoding: gzip, deflate\r\nUser-Agent: agent/1\r\nAccept: */*\r\n\r\n");
+            "GET /a?b=c HTTP/1.1\r\nHost: shop.example\r\nAccept: */*\r\nConnection: close\r\n"
+            "Accept-Encoding: gzip, deflate\r\nUser-Agent: agent/1\r\n\r\n");
   core::CheckOptions options;
   options.http_version = "1.0";
   EXPECT_THAT(text_of(options, {.method = "HEAD"}), HasSubstr("HEAD /a?b=c HTTP/1.0\r\n"));
@@ -86,7 +86,7 @@ TEST(RequestText, SendsCookiesAndOwnHeaders) {
   EXPECT_THAT(text, Not(HasSubstr("*/*")));
   EXPECT_THAT(text, HasSubstr("\r\nX-Empty:\r\n"));
   EXPECT_THAT(text, HasSubstr("\r\nX-Key: v\r\n"));
-  EXPECT_THAT(text, HasSubstr("\r\nCookie: a=b; c=d\r\n\r\n"));
+  EXPECT_THAT(text, HasSubstr("\r\nCookie: a=b; c=d\r\n"));
   EXPECT_THAT(text_of(options, {.at_origin = false}), Not(HasSubstr("X-Key")));
 }
 
