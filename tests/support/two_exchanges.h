@@ -41,7 +41,6 @@ class TwoExchanges {
  public:
   static constexpr std::chrono::seconds kPatience{60};
 
-  // `settings` for both; of them only the exchange is not heeded.
   explicit TwoExchanges(checker::Settings settings);
 
   // The answers in the order of the questions. At most `at_once` questions are under way, each twice.
