@@ -83,6 +83,7 @@ int run(const Load& load) {
       clock, handler));
   core::CheckOptions options;
   options.ca_file = load.ca_file;
+  options.exchange = load.exchange;
   options.timeout = std::chrono::round<std::chrono::milliseconds>(std::chrono::duration<double>(load.timeout_s));
   options.connect_timeout = options.timeout;
   const checker::PlanRef plan = must(checker->prepare(options));

@@ -71,6 +71,8 @@ Load read_load(const char* program, int argc, char** argv) {
   app.add_option("--time-limit", load.time_limit_s, "Seconds");
   app.add_option("--timeout", load.timeout_s, "Seconds of one check, for a client that has deadlines");
   app.add_option("--dns-cache", load.dns_cache, "Names kept, for a client that keeps them");
+  app.add_option("--exchange", load.exchange, "Of the engine's checker")
+      ->check(CLI::IsMember({"auto", "curl"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

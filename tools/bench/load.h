@@ -32,6 +32,7 @@ struct Load {
   double time_limit_s = 60;           // A run that takes longer is broken off and fails.
   double timeout_s = 10;              // Of one check, for a client that has deadlines.
   std::uint32_t dns_cache = 100'000;  // Of a client that has one.
+  std::string exchange = "auto";      // Of the engine: "curl" has everything asked by libcurl.
 
   [[nodiscard]] std::uint32_t site_of(std::uint64_t check) const {
     return static_cast<std::uint32_t>(check % sites);
