@@ -14,6 +14,9 @@
 namespace watchwheel::checker {
 namespace {
 
+// Else a server that sends tickets for ever keeps one call busy for ever.
+constexpr int kReadsPerCall = 4;
+
 // The first error that TLS itself speaks of, else the first: what comes after it only repeats it at a higher level. Empties the
 // queue.
 unsigned long take_error() {
@@ -34,6 +37,10 @@ struct StreamBio {
   static int read(BIO* bio, char* into, int size) noexcept {
     Stream& stream = stream_of(bio);
     BIO_clear_retry_flags(bio);
+    if (stream.reads_left_-- <= 0) {  // What is left there is told again.
+      BIO_set_retry_read(bio);
+      return -1;
+    }
     for (;;) {
       const ssize_t got = ::recv(stream.fd_, into, static_cast<std::size_t>(size), 0);
       if (got > 0) return static_cast<int>(got);
@@ -155,6 +162,7 @@ Stream::Step Stream::step_of(int returned) {
 Stream::Step Stream::shake() {
   ERR_clear_error();
   read_errno_ = 0;
+  reads_left_ = kReadsPerCall;
   const int returned = SSL_do_handshake(session_.get());
   return returned == 1 ? Step::Done : step_of(returned);
 }
@@ -164,6 +172,7 @@ Stream::Step Stream::send(std::string_view& bytes) {
     while (!bytes.empty()) {
       ERR_clear_error();
       read_errno_ = 0;
+      reads_left_ = kReadsPerCall;
       std::size_t written = 0;
       const int returned = SSL_write_ex(session_.get(), bytes.data(), bytes.size(), &written);
       if (returned != 1) return step_of(returned);
@@ -187,6 +196,7 @@ Stream::Step Stream::receive(std::span<char> room, std::size_t& got) {
     if (const Step flushed = flush(); flushed != Step::Done) return flushed;
     ERR_clear_error();
     read_errno_ = 0;
+    reads_left_ = kReadsPerCall;
     const int returned = SSL_read_ex(session_.get(), room.data(), room.size(), &got);
     return returned == 1 ? Step::Done : step_of(returned);
   }

@@ -3,7 +3,7 @@
 //
 // Owns     the socket from open() on, and the TLS session.
 // Thread   the lane's.
-// Bounded  a TLS session takes some 40 KiB, less while it waits (its buffers are given back); what TLS has to say is sent at
+// Bounded  no call takes more than some 64 KiB from the socket, whatever a server sends that is no answer; a TLS session takes some 40 KiB, less while it waits (its buffers are given back); what TLS has to say is sent at
 //          once, or held back where the socket is full: some KiB, as the request is all that anybody sends.
 // Fails    as a Step; os_errno() and error_text() say how. The errors of OpenSSL's queue are taken out of it.
 //
@@ -71,6 +71,7 @@ class Stream : core::Pinned {
   [[nodiscard]] Step flush();
 
   int fd_ = -1;
+  int reads_left_ = 0;     // Of the socket, in the call of TLS under way.
   bool read_end_ = false;  // The socket said that nothing more comes,
   int read_errno_ = 0;     // or failed. Of the call of TLS under way.
   std::string out_;        // TLS records that wait to be sent.
