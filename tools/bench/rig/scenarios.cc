@@ -194,7 +194,9 @@ Record find_knee(const Wishes& wishes, double& knee) {
 Record hold(const Wishes& wishes) {
   const std::uint32_t sites = or_else(wishes.sites, 2'000'000U);
   const double interval = or_else(wishes.interval_s, 300.0);
-  const double seconds = or_else(wishes.seconds, 2 * interval);
+  // A window below the interval could not tell who was left out.
+  const double seconds =
+      std::max(or_else(wishes.seconds, 2 * interval), interval + (wishes.is_trial ? 0 : 2));
   Record record("hold", readable(sites) + " sites every " + readable(interval) + " s for " +
                             readable(seconds + interval) + " s");
   Bed bed(bed_for(wishes, sites));
