@@ -33,7 +33,7 @@ const std::vector<Planted>& planted() {
       {"final URL", redirect(302, "/end"), redirect(302, "/end2")},
       {"detail", status(500, "Oops"), status(500, "Other")},
       {"timings",
-       {send("HTTP/1.1 200 OK\r\n"), hold()},
+       {send("HTTP/1.1 200 OK\r\n\r\n"), hold()},
        {hold()},
        {{"timeout", "300ms"}, {"connect_timeout", "300ms"}}},
       {"hop's response", ok("hello", "X: 1\r\n"), ok("hello", "X: 2\r\n")},
