@@ -119,6 +119,13 @@ void drain(SSL* session) {
   }
 }
 
+// OpenSSL does not always say that its words reach nobody.
+bool has_left(SSL* session) {
+  char byte = 0;
+  const ssize_t got = ::recv(SSL_get_fd(session), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
 class TlsStream : public ::testing::TestWithParam<const char*> {
  protected:
   static void SetUpTestSuite() { std::signal(SIGPIPE, SIG_IGN); }
@@ -309,12 +316,12 @@ TEST_P(TlsStream, AnAnswerBeforeTheRequest) {
 
 // Goal: a server that never stops giving tickets holds nobody but itself.
 TEST_P(TlsStream, TicketsWithoutEnd) {
-  if (options.exchange == "curl") GTEST_SKIP() << "libcurl reads on within one call";
+  if (options.exchange == "curl") GTEST_SKIP() << "only our own exchange promises it";
   options.timeout = std::chrono::milliseconds{600};
   options.connect_timeout = std::chrono::milliseconds{500};
   expect(ask(&tls13,
              [](SSL* session) {
-               for (int i = 0; i < 100'000; ++i) {
+               for (int i = 0; i < 100'000 && !has_left(session); ++i) {
                  if (SSL_new_session_ticket(session) != 1 || SSL_do_handshake(session) != 1) break;
                }
              }),
