@@ -72,6 +72,7 @@ std::string_view option_help(std::string_view name) {
        "true or false: whether a page that only says there is an error counts as down"},
       {"latency_warning", "warn when a check takes longer, like 2s"},
       {"user_agent", "User-Agent header to send"},
+      {"priority", "high, normal or low: who stays on time when the daemon has too much to do"},
   };
   const auto found = help.find(name);
   return found == help.end() ? "" : found->second;

@@ -327,6 +327,8 @@ std::vector<Key<Config>> check_keys() {
       texts_option("resolvers", &Options::resolvers, "resolver"),
       texts_option("allow", &Options::allow),
       flag_option("allow_private", &Options::allow_private),
+      option("priority", "priority", Kind::Text,
+             [](const Options& o) { return toml_text(core::to_string(o.priority)); }),
   };
 }
 

@@ -197,6 +197,7 @@ void Lane::add(const LaneMessage& message, scheduler::PlanIndex plan) {
   if (message.last_checked_at != core::kNoWallTime) {
     row.checked = now_ - std::max(Duration::zero(), wall_ - message.last_checked_at);
   }
+  scheduler_->set_priority(slot, message.options->priority);
   scheduler_->add(slot, message.last_checked_at, now_);
 }
 
@@ -206,6 +207,7 @@ void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex 
   if (sites_.url(slot) != message.url) sites_.set_url(slot, message.url);
   const scheduler::PlanIndex before = sites_.plan(slot);
   sites_.set_plan(slot, plan);
+  scheduler_->set_priority(slot, message.options->priority);
   release_plan(before);  // Also when it is the same one: intern() counted it once more.
   if (asks_differently && row.asking) row.edited = true;
   if (sites_.interval(slot) != message.interval) {

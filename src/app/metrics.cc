@@ -78,6 +78,14 @@ void add_schedule(Families& out, const Totals& totals) {
                       number(totals.queued)));
   out.push_back(counter("watchwheel_checks_missed_total",
                         "Whole intervals that went by without a check.", number(totals.missed)));
+  Values stretch;
+  for (std::size_t i = 0; i < core::kPriorityCount; ++i) {
+    stretch.emplace_back(core::to_string(static_cast<core::Priority>(i)),
+                         totals.stretch.by_priority[i]);
+  }
+  out.push_back(gauge("watchwheel_schedule_stretch_ratio",
+                      "How much longer intervals are than asked, by priority; 1 is on time.",
+                      by("priority", stretch)));
   out.push_back(gauge("watchwheel_stale_sites",
                       "Sites without a conclusive result within interval and timeout.",
                       number(totals.stale)));

@@ -59,6 +59,17 @@ ordered_json recent_json(const RecentView& recent) {
           {"lag_p99_s", recent.lag_p99_s}};
 }
 
+ordered_json stretch_json(const Stretch& stretch) {
+  ordered_json by_priority;
+  for (std::size_t i = 0; i < core::kPriorityCount; ++i) {
+    by_priority[std::string(core::to_string(static_cast<core::Priority>(i)))] =
+        stretch.by_priority[i];
+  }
+  return {{"factor", stretch.factor},
+          {"by_priority", std::move(by_priority)},
+          {"limited_by", stretch.limited_by}};
+}
+
 ordered_json lanes_json(const Engine& engine, const RecentView& recent) {
   ordered_json lanes = ordered_json::array();
   std::size_t number = 0;
@@ -205,6 +216,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
                        {"limited_by", totals.limited_by}};
   ordered_json& refused = json["in_flight"]["refused"];
   for (const auto& [reason, count] : totals.refused_by) refused[reason] = count;
+  json["stretch"] = stretch_json(totals.stretch);
   ordered_json& pressure = json["pressure"];
   for (const auto& [signal, value] : totals.pressure) pressure[signal] = value;
   json["incidents"] = {{"seems_down", totals.incidents_seem_down}, {"down", totals.incidents_down}};

@@ -92,11 +92,13 @@ Totals total(const Engine& engine) {
     sum.refused_by.emplace_back(name, 0);
   }
   double least_room = 2;
+  std::vector<LaneStretch> stretches;
   for (const LaneReading& lane : engine.lanes()) {
     add_lane(sum, lane.lane);
     add_checker(sum, lane.checker);
     add_admission(sum, lane.admission);
     add_vantage(sum, lane.vantage);
+    stretches.push_back({lane.scheduler, lane.admission});
     sum.required_per_second += lane.scheduler.required_per_second.value();
     sum.queued += whole(lane.scheduler.queued);
     sum.missed += lane.scheduler.missed.value();
@@ -107,6 +109,7 @@ Totals total(const Engine& engine) {
       sum.limited_by = limited_by(lane.admission);
     }
   }
+  sum.stretch = stretch_of(stretches);
   for (const sideeffects::ShardStats* shard : engine.shards()) add_shard(sum, *shard);
   for (const std::uint64_t count : sum.sites) sum.sites_total += count;
   for (std::size_t i = 0; i < core::kCauseCount; ++i) {

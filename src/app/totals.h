@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "app/engine.h"
+#include "app/stretch.h"
 #include "checker/stats.h"
 #include "core/probe.h"
 #include "core/site.h"
@@ -32,6 +33,7 @@ struct Totals {
   std::uint64_t site_bytes = 0;
   double required_per_second = 0;
   std::uint64_t queued = 0;
+  Stretch stretch;
   std::uint64_t missed = 0;
   std::uint64_t overload_discounted = 0;
   std::uint64_t edited_in_flight = 0;

@@ -33,6 +33,7 @@ constexpr Duration kTimeoutMax = 5min;
 // In the order of the enumerations.
 constexpr std::array<std::string_view, 3> kRedirects{"follow", "none", "same-host"};
 constexpr std::array<std::string_view, 3> kFamilies{"any", "4", "6"};
+constexpr std::array<std::string_view, kPriorityCount> kPriorities{"high", "normal", "low"};
 constexpr std::array<std::string_view, 4> kTlsVersions{"1.0", "1.1", "1.2", "1.3"};
 constexpr std::array<std::string_view, 3> kHttpVersions{"1.0", "1.1", "2"};
 constexpr std::array<std::string_view, 2> kExchanges{"auto", "curl"};
@@ -399,7 +400,7 @@ struct Option {
 };
 
 // In the order of documentation.
-constexpr std::array<Option, 35> kOptions{{
+constexpr std::array<Option, 36> kOptions{{
     {"method", set_method},
     {"header", set_headers, true},
     {"body",
@@ -488,6 +489,8 @@ constexpr std::array<Option, 35> kOptions{{
        return set_duration(o.latency_warning, t, 1ms, kTimeoutMax, true);
      }},
     {"user_agent", set_user_agent},
+    {"priority",
+     [](CheckOptions& o, std::string_view t) { return set_enum(o.priority, t, kPriorities); }},
 }};
 
 constexpr std::array<std::string_view, kOptions.size()> names_of_options() {
@@ -662,6 +665,7 @@ std::string fingerprint(const CheckOptions& options) {
   put(out, options.resolvers);
   put(out, options.allow);
   put(out, options.allow_private ? "1" : "0");
+  put(out, to_string(options.priority));
   return out;
 }
 
@@ -675,6 +679,12 @@ std::string_view to_string(IpFamily ip) {
   const auto index = static_cast<std::size_t>(ip);
   ENSURE(index < kFamilies.size(), "an address family outside its list");
   return kFamilies[index];
+}
+
+std::string_view to_string(Priority priority) {
+  const auto index = static_cast<std::size_t>(priority);
+  ENSURE(index < kPriorities.size(), "a priority outside its list");
+  return kPriorities[index];
 }
 
 std::string format_status_ranges(const std::vector<StatusRange>& ranges) {

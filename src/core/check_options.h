@@ -7,6 +7,7 @@
 // (apply_option), not where they are used.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,9 @@ namespace watchwheel::core {
 
 enum class Redirects : std::uint8_t { Follow, None, SameHost };
 enum class IpFamily : std::uint8_t { Any, V4, V6 };
+// Who stays on time when not everybody can.
+enum class Priority : std::uint8_t { High, Normal, Low };
+inline constexpr std::size_t kPriorityCount = 3;
 
 struct StatusRange {
   std::uint16_t first = 200;
@@ -71,6 +75,7 @@ struct CheckOptions {
   IpFamily ip = IpFamily::Any;
   std::vector<std::string> resolvers;  // "IP" or "IP:PORT" or "[IP]:PORT"; empty: the machine's. At most 8.
   std::vector<std::string> allow;      // CIDRs that the address guard lets through. At most 64.
+  Priority priority = Priority::Normal;  // Says nothing about how it is asked: only when, if there is too much to do.
   bool allow_private = false;          // Lets the guard pass private and loopback addresses: the operator's word for this site.
 
   friend bool operator==(const CheckOptions&, const CheckOptions&) = default;
@@ -113,6 +118,7 @@ using SiteOptions = std::vector<std::pair<std::string, std::string>>;
 
 [[nodiscard]] std::string_view to_string(Redirects redirects);
 [[nodiscard]] std::string_view to_string(IpFamily ip);
+[[nodiscard]] std::string_view to_string(Priority priority);
 [[nodiscard]] std::string format_status_ranges(const std::vector<StatusRange>& ranges);
 [[nodiscard]] bool status_expected(const CheckOptions& options, std::uint16_t status);
 

@@ -11,18 +11,18 @@ namespace watchwheel::scheduler {
 using core::Duration;
 using core::SteadyTime;
 
-Pacer::Pacer(Duration tick, SteadyTime now) : tick_(tick), accrued_until_(now) {
-  ENSURE(tick > Duration::zero(), "a pacer needs a tick");
-}
+Pacer::Pacer(SteadyTime now) : accrued_until_(now) {}
 
 double Pacer::allowance_max() const {
-  return std::max(kAllowanceMin, rate_ * core::to_seconds(tick_ * kTicksSaved));
+  const bool handful = required_ <= kRateMin;
+  return std::max(behind_ && !handful ? 1.0 : kAllowanceMin, required_ * kSavedSeconds);
 }
 
 void Pacer::accrue(SteadyTime now, double required_per_second, bool behind) {
   ENSURE(now >= accrued_until_, "steady time does not go back");
-  const double factor = behind ? kCatchUp : kHeadroom;
-  rate_ = std::max(required_per_second * factor, kRateMin * factor / kHeadroom);
+  behind_ = behind;
+  required_ = std::max(required_per_second, kRateMin);
+  rate_ = required_ * (behind ? kCatchUp : kHeadroom);
   const Duration elapsed =
       now - accrued_until_;  // However long: the limit of the allowance is what a stall leaves.
   accrued_until_ = now;

@@ -49,4 +49,11 @@ NextDue next_due(SteadyTime last, SteadyTime now, const Grid& grid, const GridAn
   return {.due = due, .last = due - grid.interval, .missed = missed};
 }
 
+NextDue stretched_due(SteadyTime started, SteadyTime now, const Grid& grid,
+                      const GridAnchor& anchor) {
+  const SteadyTime following = started + grid.interval;
+  if (following > now) return {.due = following, .last = started, .missed = 0};
+  return next_due(started, now, grid, anchor);
+}
+
 }  // namespace watchwheel::scheduler

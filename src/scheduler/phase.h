@@ -65,4 +65,10 @@ struct NextDue {
 [[nodiscard]] NextDue next_due(core::SteadyTime last, core::SteadyTime now, const Grid& grid,
                                const GridAnchor& anchor);
 
+// The same while there is more to do than can be done: a check that started late is followed one interval after its *start*, so that
+// every interval stretches by the wait; to the next grid point it would be one interval or two by turns. It walks home when the
+// overload is over. `missed` counts only whole intervals beyond that wait.
+[[nodiscard]] NextDue stretched_due(core::SteadyTime started, core::SteadyTime now,
+                                    const Grid& grid, const GridAnchor& anchor);
+
 }  // namespace watchwheel::scheduler

@@ -2,11 +2,13 @@
 #include "scheduler/scheduler.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "core/ensure.h"
 #include "core/owner.h"
-#include "scheduler/due_queue.h"
+#include "scheduler/due_order.h"
+#include "scheduler/overload.h"
 #include "scheduler/pacer.h"
 #include "scheduler/phase.h"
 #include "scheduler/wheel.h"
@@ -30,6 +32,11 @@ constexpr int kBehindTicks = 2;
 std::uint32_t to_ms(Duration d) {
   const auto ms = core::duration_cast<std::chrono::milliseconds>(d).count();
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 1, UINT32_MAX));
+}
+
+std::uint32_t whole_ms(Duration d) {
+  const auto ms = core::duration_cast<std::chrono::milliseconds>(d).count();
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, UINT32_MAX));
 }
 
 // The sum of rates, in whole numbers, so that millions of additions and subtractions leave no drift: 10^14 / period in ms. Sixteen
@@ -57,9 +64,10 @@ struct Scheduler::Parts {
       : limits(given),
         sites(table),
         wheel({.tick = given.tick, .horizon = given.horizon}, table, now),
-        suspects(table),
-        routine(table),
-        pacer(given.tick, now),
+        waiting(table),
+        pacer(now),
+        overload(now),
+        stretch(now),
         anchor{.wall = wall, .steady = now},
         turned_at(now),
         hurry_next(now) {}
@@ -67,21 +75,27 @@ struct Scheduler::Parts {
   const Limits limits;
   SiteTable& sites;
   Wheel wheel;
-  DueQueue suspects;
-  DueQueue routine;
+  DueOrder waiting;
   Pacer pacer;
+  OverloadWatch overload;
+  StretchMeter stretch;
   GridAnchor anchor;
   SteadyTime turned_at;
   SteadyTime hurry_next;  // When the next first check may be brought forward to.
   RateSum required;
+  std::array<RateSum, core::kPriorityCount> required_by_priority;
+  std::uint64_t missed_parts =
+      0;  // Of intervals that stretched, in 2^-32 intervals, less than one.
   bool refused_since_turn = false;
   std::vector<SiteSlot> fired;  // Kept for its memory.
   struct Started {
-    SiteSlot site;
+    DueOrder::Taken taken;
     Duration lag;
+    bool suspect = false;
+    core::Priority priority = core::Priority::Normal;
+    std::uint32_t interval_ms = 0;
   };
-  std::vector<Started>
-      started;  // Routine checks handed out last; observed once they can no longer be refused.
+  std::vector<Started> started;  // Handed out last; observed once they can no longer be refused.
   Stats stats;
   core::ThreadOwner owner;
 
@@ -90,16 +104,20 @@ struct Scheduler::Parts {
   }
   void count_rate(Timing& timing, std::uint32_t period_ms);
   [[nodiscard]] SteadyTime hurried(SteadyTime natural, Duration interval, SteadyTime now);
-  void queue(SiteSlot site);
   void observe_started();
-  [[nodiscard]] Duration oldest_queued(SteadyTime now) const;
+  void publish(SteadyTime now);
   void leave_place(SiteSlot site);
+  [[nodiscard]] NextDue next_of(SiteSlot site, SteadyTime now);
+  void count_stretched(Duration late, Duration interval);
 };
 
 void Scheduler::Parts::count_rate(Timing& timing, std::uint32_t period_ms) {
+  RateSum& of_priority = required_by_priority[static_cast<std::size_t>(timing.priority)];
   required.remove(timing.counted_ms);
+  of_priority.remove(timing.counted_ms);
   timing.counted_ms = period_ms;
   required.add(period_ms);
+  of_priority.add(period_ms);
 }
 
 // First checks are spread evenly, so many a minute; the first of them starts at once. One that would have to wait for longer than
@@ -112,21 +130,29 @@ SteadyTime Scheduler::Parts::hurried(SteadyTime natural, Duration interval, Stea
   return wanted;
 }
 
-void Scheduler::Parts::queue(SiteSlot site) {
-  (sites.timing(site).suspect ? suspects : routine).push_back(site);
-}
-
 void Scheduler::Parts::observe_started() {
-  for (const Started& check : started) stats.lag.observe(check.lag);
+  for (const Started& check : started) {
+    if (check.suspect) continue;
+    stats.lag.observe(check.lag);
+    // Being late by as much each time makes no interval longer; only what waited for others counts.
+    const bool waited = check.lag > limits.tick * kBehindTicks;
+    stretch.started(check.priority, waited ? check.lag : Duration::zero(), check.interval_ms);
+  }
   started.clear();
 }
 
-Duration Scheduler::Parts::oldest_queued(SteadyTime now) const {
-  Duration oldest{};
-  for (const DueQueue* queue : {&suspects, &routine}) {
-    if (!queue->empty()) oldest = std::max(oldest, now - sites.timing(queue->front()).due);
+void Scheduler::Parts::publish(SteadyTime now) {
+  stats.required_per_second.set(required.per_second());
+  stats.queued.set(static_cast<double>(waiting.size()));
+  stats.overloaded.set(overload.overloaded() ? 1 : 0);
+  if (!stretch.due(now)) return;
+  for (std::size_t i = 0; i < core::kPriorityCount; ++i) {
+    const auto priority = static_cast<core::Priority>(i);
+    const double required_of_it = required_by_priority[i].per_second();
+    stretch.tell(priority, waiting.lateness(priority, now), required_of_it > 0, now);
+    stats.stretch[i].set(stretch.stretch(priority));
+    stats.required_by_priority[i].set(required_of_it);
   }
-  return oldest;
 }
 
 void Scheduler::Parts::leave_place(SiteSlot site) {
@@ -139,12 +165,41 @@ void Scheduler::Parts::leave_place(SiteSlot site) {
       wheel.remove(site);
       break;
     case Place::Queue:
-      (timing.suspect ? suspects : routine).remove(site);
+      waiting.remove(site);
       break;
     case Place::HandedOut:
       timing.place = Place::Nowhere;
       break;
   }
+}
+
+// What went by without a check when intervals stretched, to a whole interval added up over all sites: of three intervals in which two
+// checks were made one is missed.
+void Scheduler::Parts::count_stretched(Duration late, Duration interval) {
+  missed_parts += (static_cast<std::uint64_t>(to_ms(late)) << 32U) / to_ms(interval);
+  stats.missed.add(missed_parts >> 32U);
+  missed_parts &= UINT32_MAX;
+}
+
+// When the check that is over is followed by the next. A re-check does not count for the rhythm, unless the overload has let the
+// check after it pass.
+NextDue Scheduler::Parts::next_of(SiteSlot site, SteadyTime now) {
+  const Timing& timing = sites.timing(site);
+  const Grid site_grid = grid(site);
+  const SteadyTime last = timing.recheck ? timing.grid : timing.due;
+  const SteadyTime wanted =
+      timing.recheck ? following_due(timing.grid, site_grid, anchor) : timing.due;
+  const SteadyTime start = timing.due + std::chrono::milliseconds{timing.at};
+  const bool passed = !timing.recheck || wanted <= now;
+  if (overload.overloaded() && passed && start - wanted > limits.tick * kBehindTicks) {
+    count_stretched(start - wanted, site_grid.interval);
+    const NextDue next = stretched_due(start, now, site_grid, anchor);
+    stats.missed.add(next.missed);
+    return next;
+  }
+  const NextDue next = next_due(last, now, site_grid, anchor);
+  stats.missed.add(next.missed);
+  return next;
 }
 
 Scheduler::Scheduler(Limits limits, SiteTable& sites, SteadyTime now, WallTime wall)
@@ -169,6 +224,16 @@ void Scheduler::add(SiteSlot site, WallTime last_checked_at, SteadyTime now) {
   p.wheel.place(site, due);
 }
 
+void Scheduler::set_priority(SiteSlot site, core::Priority priority) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  Timing& timing = p.sites.timing(site);
+  const std::uint32_t counted_ms = timing.counted_ms;
+  p.count_rate(timing, 0);
+  timing.priority = priority;
+  p.count_rate(timing, counted_ms);
+}
+
 void Scheduler::remove(SiteSlot site) {
   Parts& p = *parts_;
   p.owner.ensure_here();
@@ -181,10 +246,10 @@ void Scheduler::reschedule(SiteSlot site, SteadyTime now) {
   p.owner.ensure_here();
   Timing& timing = p.sites.timing(site);
   const Grid grid = p.grid(site);
-  timing.interval_ms = to_ms(grid.interval);
-  if (!timing.suspect) p.count_rate(timing, timing.interval_ms);
+  if (!timing.suspect) p.count_rate(timing, to_ms(grid.interval));
   if (timing.place != Place::Wheel)
     return;  // Due already: what comes next is decided when it is over.
+  timing.interval_ms = to_ms(grid.interval);
 
   // One new interval after the last check, or, when that has passed, the next point of the new grid: a fleet whose interval is
   // shortened does not start at once. A check that waits for its own reasons, or comes sooner anyway, is not put off.
@@ -212,45 +277,55 @@ void Scheduler::turn(SteadyTime now, WallTime wall) {
   }
   p.fired.clear();
   p.wheel.advance(now, p.fired);
-  for (const SiteSlot site : p.fired) p.queue(site);
+  for (const SiteSlot site : p.fired) p.waiting.put(site);
   p.stats.due.add(p.fired.size());
 
-  const bool behind = p.oldest_queued(now) > p.limits.tick * kBehindTicks;
-  p.pacer.accrue(now, p.required.per_second(), behind);
+  const double required = p.required.per_second();
+  const bool behind = p.waiting.oldest(now) > p.limits.tick * kBehindTicks;
+  p.pacer.accrue(now, required, behind);
+  p.overload.turn(now, required, behind);
   p.refused_since_turn = false;
-  p.stats.required_per_second.set(p.required.per_second());
-  p.stats.queued.set(static_cast<double>(queued()));
+  p.publish(now);
 }
 
 std::size_t Scheduler::take_due(std::span<SiteSlot> into, SteadyTime now) {
   Parts& p = *parts_;
   p.owner.ensure_here();
   p.observe_started();
-  std::size_t taken = 0;
-  while (taken < into.size() && queued() > 0 && p.pacer.try_take()) {
-    DueQueue& queue = p.suspects.empty() ? p.routine : p.suspects;
-    const SiteSlot site = queue.pop_front();
-    Timing& timing = p.sites.timing(site);
+  std::size_t count = 0;
+  while (count < into.size() && queued() > 0 && p.pacer.try_take()) {
+    const DueOrder::Taken taken = p.waiting.take(now);
+    Timing& timing = p.sites.timing(taken.site);
+    const Duration lag = now - timing.due;
     timing.place = Place::HandedOut;
-    if (!timing.suspect) p.started.push_back({site, now - timing.due});
-    into[taken++] = site;
+    timing.at = whole_ms(lag);
+    p.started.push_back({.taken = taken,
+                         .lag = lag,
+                         .suspect = timing.suspect,
+                         .priority = timing.priority,
+                         .interval_ms = timing.interval_ms});
+    p.overload.started();
+    into[count++] = taken.site;
   }
-  return taken;
+  return count;
 }
 
 void Scheduler::refused(SiteSlot site) {
   Parts& p = *parts_;
   p.owner.ensure_here();
   Timing& timing = p.sites.timing(site);
-  ENSURE(timing.place == Place::HandedOut, "a check was refused that was not handed out");
   // Given back newest first, so it stands at the end.
   const auto started =
       std::find_if(p.started.rbegin(), p.started.rend(),
-                   [site](const Parts::Started& check) { return check.site == site; });
-  if (started != p.started.rend()) p.started.erase(std::next(started).base());
+                   [site](const Parts::Started& check) { return check.taken.site == site; });
+  ENSURE(timing.place == Place::HandedOut && started != p.started.rend(),
+         "a check was refused that was not handed out just now");
+  const DueOrder::Taken taken = started->taken;
+  p.started.erase(std::next(started).base());
   timing.place = Place::Nowhere;
-  (timing.suspect ? p.suspects : p.routine).push_front(site);
+  p.waiting.put_back(taken);
   p.pacer.give_back();
+  p.overload.not_started();
   p.refused_since_turn = true;
 }
 
@@ -259,14 +334,11 @@ void Scheduler::finished(SiteSlot site, SteadyTime now, std::optional<Duration> 
   p.owner.ensure_here();
   Timing& timing = p.sites.timing(site);
   ENSURE(timing.place == Place::HandedOut, "a check is over that was not handed out");
-  const Grid grid = p.grid(site);
-  const SteadyTime last = timing.recheck ? timing.grid : timing.due;
-  const NextDue next = next_due(last, now, grid, p.anchor);
-  p.stats.missed.add(next.missed);
+  const NextDue next = p.next_of(site, now);
   const SteadyTime recheck = recheck_in ? now + std::max<Duration>(*recheck_in, 1ms) : next.due;
 
   timing.grid = next.last;
-  timing.interval_ms = to_ms(grid.interval);
+  timing.interval_ms = to_ms(p.sites.interval(site));
   timing.suspect = recheck_in.has_value();
   timing.recheck = recheck < next.due;
   timing.unasked = false;
@@ -294,13 +366,13 @@ SteadyTime Scheduler::due_time(SiteSlot site) const {
   return parts_->sites.timing(site).due;
 }
 std::size_t Scheduler::queued() const {
-  return parts_->suspects.size() + parts_->routine.size();
+  return parts_->waiting.size();
 }
 Duration Scheduler::oldest_queued(SteadyTime now) const {
-  return parts_->oldest_queued(now);
+  return parts_->waiting.oldest(now);
 }
 std::size_t Scheduler::bytes() const {
-  return sizeof(Parts) + parts_->wheel.bytes() + queued() * sizeof(SiteSlot) +
+  return sizeof(Parts) + parts_->wheel.bytes() + parts_->waiting.bytes() +
          parts_->started.capacity() * sizeof(Parts::Started) +
          parts_->fired.capacity() * sizeof(SiteSlot);
 }

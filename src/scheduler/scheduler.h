@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // scheduler/scheduler.h - decides which checks of a lane start now, and when each is due next.
 //
-// Owns     the lane's due wheel, its two queues of due checks, and the pacer; the site table is the
+// Owns     the lane's due wheel, the order of its due checks, and the pacer; the site table is the
 //          lane's and given in.
 // Thread   the lane's, for every call.
 // Bounded  one entry a site, in the wheel or in a queue or handed out, never in two (ENSUREd).
@@ -10,6 +10,12 @@
 // Cost     O(1) a check; turn(): O(ticks passed + checks fallen due).
 //
 // Rate is set by the wheel alone: how long sites take to answer changes nothing here (ADR 0005).
+//
+// Three states. On time: what falls due starts. Behind (after a stall): up to 1.5 times the required
+// rate, phases kept, what was missed is skipped. Overloaded (fewer start than are required): every
+// interval of a priority stretches by the same factor, for each check is followed one interval after
+// its start; the phases come back afterwards. Whatever the state, something starts whenever something
+// is due and admission has room.
 #pragma once
 
 #include <cstddef>
@@ -46,6 +52,8 @@ class Scheduler : core::Pinned {
   // it soon and a fleet that is loaded does not become a burst. A known site whose grid point
   // passed while nobody watched is not hurried: it waits for its next grid point.
   void add(core::SiteSlot site, core::WallTime last_checked_at, core::SteadyTime now);
+  // Who stays on time under overload; a new site is `Normal`. Holds from its next due time on.
+  void set_priority(core::SiteSlot site, core::Priority priority);
   // Forgets a site, wherever it is. If it is handed out, finished() must not be called for it any
   // more.
   void remove(core::SiteSlot site);
@@ -56,14 +64,16 @@ class Scheduler : core::Pinned {
   // Moves time on: what fell due is queued. Call it once a loop turn, before take_due().
   void turn(core::SteadyTime now, core::WallTime wall);
 
-  // Hands out checks that may start now, at most `into.size()`: first those under suspicion, then
-  // routine ones, oldest due first in each; as many as the pacer allows. Each must be answered by
-  // exactly one of refused(), finished() or remove().
+  // Hands out checks that may start now, at most `into.size()`, in the order of DueOrder: suspicion
+  // before routine, by priority, latest relative to its interval first; as many as the pacer allows.
+  // Each must be answered by exactly one of refused(), finished() or remove().
   [[nodiscard]] std::size_t take_due(std::span<core::SiteSlot> into, core::SteadyTime now);
   // Admission had no room: the check goes back to the head of its queue and the pacer gets its
-  // allowance back. Several are given back in the reverse of the order in which they were taken.
+  // allowance back. Before the next turn() or take_due(), several in the reverse of the order in
+  // which they were taken.
   void refused(core::SiteSlot site);
-  // The check is over. Its next due time is the next grid point after its last *due* time; with
+  // The check is over. Its next due time is the next grid point after its last *due* time (under
+  // overload, for one that started late: one interval after it started); with
   // `recheck_in`, that long from now instead, as a check under suspicion (it keeps its grid: the
   // recheck does not move the phase, and a recheck that would come at or after the next grid point
   // is simply that one, under suspicion). Whole intervals that went by are counted as missed and

@@ -23,6 +23,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/check_options.h"
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/pinned.h"
@@ -92,12 +93,14 @@ class SiteTable : core::Pinned {
         kNoSteadyTime;  // The last due time that counts for the rhythm: that of the check before.
     std::uint32_t interval_ms = 0;  // The interval by which `due` was chosen.
     std::uint32_t counted_ms = 0;   // The period counted in the required rate; 0: none.
-    std::uint32_t at = 0;           // Where in its slot of the wheel, or in its queue.
-    std::uint16_t wheel_slot = 0;
+    // Where in its slot of the wheel, or in its queue; of a check handed out: how many milliseconds late it was.
+    std::uint32_t at = 0;
+    std::uint16_t holder = 0;  // Which slot of the wheel, or which queue (DueOrder).
     Place place = Place::Nowhere;
     bool suspect : 1 = false;  // Under suspicion.
     bool unasked : 1 = false;  // None of its checks is over yet.
     bool recheck : 1 = false;  // `due` is a re-check: it does not count for the rhythm.
+    core::Priority priority : 2 = core::Priority::Normal;
   };
   [[nodiscard]] Timing& timing(core::SiteSlot site);
   [[nodiscard]] const Timing& timing(core::SiteSlot site) const;

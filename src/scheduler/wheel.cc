@@ -15,7 +15,7 @@ using core::SteadyTime;
 using Place = SiteTable::Place;
 
 constexpr std::size_t kSlotsMax = 65'000;
-constexpr std::uint16_t kOpen = UINT16_MAX;  // In Timing::wheel_slot: among those of the open tick.
+constexpr std::uint16_t kOpen = UINT16_MAX;  // In Timing::holder: among those of the open tick.
 constexpr std::size_t kSpareMax = 16;
 constexpr std::size_t kWordBits = 64;
 
@@ -68,7 +68,7 @@ void Wheel::put(SiteSlot site, SteadyTime due) {
     spare_.pop_back();
   }
   SiteTable::Timing& timing = sites_.timing(site);
-  timing.wheel_slot = static_cast<std::uint16_t>(slot);
+  timing.holder = static_cast<std::uint16_t>(slot);
   timing.at = static_cast<std::uint32_t>(entries.size());
   entries.push_back(site);
   mark(slot, true);
@@ -79,20 +79,20 @@ void Wheel::remove(SiteSlot site) {
   ENSURE(timing.place == Place::Wheel, "a check to be taken from the wheel is not in it");
   timing.place = Place::Nowhere;
   --size_;
-  if (timing.wheel_slot == kOpen) {
+  if (timing.holder == kOpen) {
     ENSURE(timing.at < open_.size() && open_[timing.at].site == site,
            "a site's place in the open tick is wrong");
     open_[timing.at].site = core::kNoSlot;
     return;
   }
-  std::vector<SiteSlot>& entries = slots_[timing.wheel_slot];
+  std::vector<SiteSlot>& entries = slots_[timing.holder];
   ENSURE(timing.at < entries.size() && entries[timing.at] == site,
          "a site's place in the wheel is wrong");
   entries[timing.at] = entries.back();  // The order within a tick is made when it opens.
   sites_.timing(entries[timing.at]).at = timing.at;
   entries.pop_back();
   if (entries.empty()) {
-    mark(timing.wheel_slot, false);
+    mark(timing.holder, false);
     recycle(std::exchange(entries, {}));
   }
 }
@@ -139,7 +139,7 @@ void Wheel::open(Tick tick) {
   });
   for (std::size_t i = 0; i < open_.size(); ++i) {
     SiteTable::Timing& timing = sites_.timing(open_[i].site);
-    timing.wheel_slot = kOpen;
+    timing.holder = kOpen;
     timing.at = static_cast<std::uint32_t>(i);
   }
   recycle(std::move(entries));

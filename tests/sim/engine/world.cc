@@ -21,8 +21,13 @@ class World::Notes final : public sideeffects::NoteSink {
 
 World::World(const WorldSettings& settings, Network network)
     : settings_(settings), network_(std::move(network)) {
+  for (std::size_t i = 0; i < core::kPriorityCount; ++i) {
+    core::CheckOptions options;
+    options.priority = static_cast<core::Priority>(i);
+    options_[i] = std::make_shared<const core::CheckOptions>(options);
+  }
   for (std::uint64_t site = 1; site <= settings_.sites; ++site)
-    list_[site] = {settings_.interval, true};
+    list_[site] = {.interval = settings_.interval};
   build();
   load();
 }
@@ -99,7 +104,8 @@ void World::set_vantage(std::size_t canaries, double failure_share) {
 }
 
 void World::load() {
-  for (const auto& [site, setup] : list_) put(site, setup.first, setup.second);
+  for (const auto& [site, setup] : list_)
+    put(site, setup.interval, setup.active, setup.priority);
   app::LaneMessage loaded;
   loaded.kind = app::LaneMessage::Kind::Loaded;
   send(std::move(loaded));
@@ -118,19 +124,22 @@ void World::send(app::LaneMessage&& message) {
   while (!inbox_->offer(std::move(message))) turn();
 }
 
-void World::put(std::uint64_t site, core::Duration interval, bool active) {
-  list_[site] = {interval, active};
+void World::put(std::uint64_t site, core::Duration interval, bool active,
+                core::Priority priority) {
+  list_[site] = {interval, active, priority};
   app::LaneMessage message;
   message.kind = app::LaneMessage::Kind::Put;
   message.id = core::SiteId{site};
   message.url = url_of(site);
   message.interval = interval;
   message.active = active;
-  message.options = options_;
+  message.options = options_[static_cast<std::size_t>(priority)];
   message.open_event = store.open_of(message.id);
   const auto marks = sink.marks();
   if (const auto mark = marks.find(message.id); mark != marks.end())
     message.last_checked_at = mark->second.checked_at;
+  else if (settings_.known)
+    message.last_checked_at = clock.wall() - 1min;
   send(std::move(message));
 }
 

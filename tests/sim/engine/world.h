@@ -7,6 +7,7 @@
 // possible judge, and at the end both must agree.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -38,6 +39,7 @@ struct WorldSettings {
   // The vantage's judge is there, with these canaries and this share; 0: every failure is its site's.
   std::size_t canaries = 0;
   double failure_share = 0;
+  bool known = false;  // Sites that no mark tells of were checked before, by somebody else: they are not hurried.
 };
 
 class World {
@@ -51,7 +53,8 @@ class World {
   // The process dies with all it had in memory and starts again on the same store.
   void kill_and_restart();
 
-  void put(std::uint64_t site, core::Duration interval, bool active = true);
+  void put(std::uint64_t site, core::Duration interval, bool active = true,
+           core::Priority priority = core::Priority::Normal);
   void remove(std::uint64_t site);
 
   // Facts as another lane would post them.
@@ -92,11 +95,15 @@ class World {
 
   WorldSettings settings_;
   Network network_;
-  std::map<std::uint64_t, std::pair<core::Duration, bool>>
-      list_;  // The site list: interval, active.
+  struct Listed {
+    core::Duration interval{};
+    bool active = true;
+    core::Priority priority = core::Priority::Normal;
+  };
+  std::map<std::uint64_t, Listed> list_;  // The site list.
   std::map<std::uint64_t, std::vector<Asked>> asked_;
   std::map<std::uint64_t, std::vector<core::Cause>> results_;
-  std::shared_ptr<const core::CheckOptions> options_ = std::make_shared<const core::CheckOptions>();
+  std::array<std::shared_ptr<const core::CheckOptions>, core::kPriorityCount> options_;
 
   std::unique_ptr<core::SpscRing<app::LaneMessage>> inbox_;
   std::unique_ptr<core::SpscRing<core::SiteNote>> notes_ring_;

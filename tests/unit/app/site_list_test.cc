@@ -301,6 +301,7 @@ TEST(SiteList, WhatIsWrittenIsReadBack) {
       {"detect_error_pages", "false"},
       {"latency_warning", "2s"},
       {"user_agent", "me/1.0"},
+      {"priority", "low"},
   };
   for (const auto& [column, text] : fields) {
     const auto set = set_site_field(site, column, text);

@@ -81,7 +81,8 @@ TEST(CheckOptions, NamesAreThoseOfTheInterface) {
                                                "allow_private",
                                                "detect_error_pages",
                                                "latency_warning",
-                                               "user_agent"};
+                                               "user_agent",
+                                               "priority"};
   EXPECT_EQ(option_names(), expected);
 }
 
@@ -105,6 +106,8 @@ TEST(CheckOptions, EachNameSetsItsOwnField) {
       4U);
   EXPECT_EQ(applied("size_min", "1KiB").size_min_bytes, 1024U);
   EXPECT_EQ(applied("size_max", "2KiB").size_max_bytes, 2048U);
+  EXPECT_EQ(applied("priority", "high").priority, Priority::High);
+  EXPECT_EQ(applied("priority", "low").priority, Priority::Low);
   EXPECT_EQ(applied("http_version", "2").http_version, "2");
   EXPECT_EQ(applied("exchange", "curl").exchange, "curl");
   EXPECT_EQ(applied("auth_user", "probe").auth_user, "probe");
@@ -184,7 +187,8 @@ TEST(CheckOptions, UnfitValuesAreRefusedWithTheNameOfTheOption) {
       {"allow_private", {"maybe"}},
       {"detect_error_pages", {"on"}},
       {"latency_warning", {"fast", "6m"}},
-      {"user_agent", {"a\nb", std::string(257, 'x')}}};
+      {"user_agent", {"a\nb", std::string(257, 'x')}},
+      {"priority", {"", "urgent", "High", "1"}}};
   std::set<std::string_view> covered;
   for (const auto& [name, texts] : cases) {
     covered.insert(name);
@@ -328,6 +332,7 @@ TEST(Fingerprint, DiffersExactlyWhenTheOptionsDo) {
       [](CheckOptions& o) { o.max_redirects = 9; },
       [](CheckOptions& o) { o.max_body_bytes = 1; },
       [](CheckOptions& o) { o.user_agent = "x"; },
+      [](CheckOptions& o) { o.priority = Priority::High; },
       [](CheckOptions& o) { o.detect_error_pages = false; },
       [](CheckOptions& o) { o.tls_verify = false; },
       [](CheckOptions& o) { o.tls_min = "1.3"; },

@@ -144,5 +144,31 @@ TEST(NextDue, OffTheGridAfterAStallGoesToTheGridAndCountsWhatIsWhole) {
   EXPECT_EQ(next.missed, 2U);
 }
 
+// Goal: under overload the interval after a late check is whole, counted from its start; from there it walks home.
+TEST(StretchedDue, CountsFromTheStartAndWalksHomeAfterwards) {
+  const Grid grid = grid_of(SiteId{7}, 60s);
+  const SteadyTime due = grid_point_after(kAnchor.steady, grid, kAnchor);
+  const NextDue next = stretched_due(due + 25s, due + 26s, grid, kAnchor);
+  EXPECT_EQ(next.due, due + 85s);
+  EXPECT_EQ(next.last, due + 25s);
+  EXPECT_EQ(next.missed, 0U);
+  SteadyTime last = next.due;
+  int steps = 0;
+  while (past_grid_point(last, grid, kAnchor) != 0s) {
+    const NextDue home = next_due(last, last + 1s, grid, kAnchor);
+    EXPECT_LE(home.due - last, 60s);
+    last = home.due;
+    ASSERT_LE(++steps, 16);
+  }
+}
+
+TEST(StretchedDue, AfterACheckThatTookLongerThanTheIntervalItIsTheNextGridPoint) {
+  const Grid grid = grid_of(SiteId{7}, 60s);
+  const SteadyTime due = grid_point_after(kAnchor.steady, grid, kAnchor);
+  const NextDue next = stretched_due(due + 10s, due + 150s, grid, kAnchor);
+  EXPECT_EQ(next.due, due + 180s);
+  EXPECT_EQ(next.missed, 2U);
+}
+
 }  // namespace
 }  // namespace watchwheel::scheduler

@@ -355,6 +355,59 @@ TEST_F(SchedulerTest, NextTurnWaitsForThePacerWhenChecksAreQueued) {
   EXPECT_EQ(scheduler_.oldest_queued(now_), 0s);
 }
 
+// Goal: while fewer start than are required, each check is followed one interval after its start and the stretch is told;
+// afterwards the site is back on its grid. Method: forty sites at a second, and one start in a turn of 50 ms.
+TEST_F(SchedulerTest, UnderOverloadAnIntervalIsWholeAndThePhaseComesBack) {
+  std::vector<SiteSlot> all;
+  for (int i = 0; i < 40; ++i) all.push_back(add(1s));
+  std::vector<std::vector<SteadyTime>> started(all.size());
+  const auto run = [&](Duration time, std::size_t a_turn) {
+    for (const SteadyTime end = now_ + time; now_ < end;) {
+      turn_at(now_ + 50ms);
+      std::vector<SiteSlot> taken = take(64);
+      for (; taken.size() > a_turn; taken.pop_back()) scheduler_.refused(taken.back());
+      for (const SiteSlot site : taken) {
+        started[site.value].push_back(now_);
+        scheduler_.finished(site, now_, std::nullopt);
+      }
+    }
+  };
+  run(1min, 1);
+  EXPECT_EQ(scheduler_.stats().overloaded.value(), 1);
+  for (const auto& times : started) {
+    for (std::size_t i = times.size() - 5; i < times.size(); ++i)
+      EXPECT_NEAR(core::to_seconds(times[i] - times[i - 1]), 2, 0.11);
+  }
+  EXPECT_NEAR(scheduler_.stats().stretch[1].value(), 2, 0.2);
+  EXPECT_EQ(scheduler_.stats().stretch[0].value(), 1);
+  const double gone = 40 * 60;
+  double checks = 0;
+  for (const auto& times : started) checks += static_cast<double>(times.size());
+  EXPECT_NEAR(checks + static_cast<double>(scheduler_.stats().missed.value()), gone, 60);
+
+  run(1min, 64);
+  EXPECT_EQ(scheduler_.stats().overloaded.value(), 0);
+  for (const SiteSlot site : all) EXPECT_EQ(off_grid(site), 0s);
+}
+
+TEST_F(SchedulerTest, APriorityCountsFromTheNextDueTimeOnAndItsRateAtOnce) {
+  const SiteSlot high = add(10s);
+  const SiteSlot low = add(10s);
+  scheduler_.set_priority(high, core::Priority::High);
+  scheduler_.set_priority(low, core::Priority::Low);
+  turn_at(now_ + 11s);
+  EXPECT_NEAR(scheduler_.stats().required_by_priority[0].value(), 0.1, 1e-9);
+  EXPECT_EQ(scheduler_.stats().required_by_priority[1].value(), 0);
+  EXPECT_NEAR(scheduler_.required_per_second(), 0.2, 1e-9);
+  EXPECT_EQ(take(), (std::vector{high, low}));
+  scheduler_.finished(high, now_, std::nullopt);
+  scheduler_.finished(low, now_, std::nullopt);
+  scheduler_.set_priority(high, core::Priority::Low);
+  scheduler_.set_priority(low, core::Priority::High);
+  turn_at(now_ + 11s);
+  EXPECT_EQ(take(), (std::vector{low, high}));
+}
+
 TEST_F(SchedulerTest, DeathOnOurOwnMistakes) {
   const SiteSlot site = add(10s);
   EXPECT_DEATH(scheduler_.add(site, kKnown, now_), "twice");
