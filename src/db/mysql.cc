@@ -176,14 +176,19 @@ struct MysqlConnection::Parts {
   bool lost = false;
   bool in_transaction = false;
   bool conflicted = false;
+  // What went wrong inside the transaction: its rest is refused, and so is its commit.
+  std::optional<core::Error> spoiled;
   std::uint64_t rows_changed = 0;
 
   [[nodiscard]] core::Error error(int code, const std::string& what, const std::string& where = {});
   [[nodiscard]] core::Error failed(const sql::SQLException& why);
+  [[nodiscard]] core::Result<void> check_serving(sql::Statement& statement,
+                                                 const std::string& where);
   [[nodiscard]] core::Result<void> connect();
   [[nodiscard]] core::Result<void> connect_to(const MysqlHost* host, const std::string& password);
   [[nodiscard]] core::Result<void> ready();
   [[nodiscard]] core::Result<void> run(const std::string& statement);
+  [[nodiscard]] core::Result<void> begin(const std::string& statement);
 };
 
 core::Error MysqlConnection::Parts::error(int code, const std::string& what,
@@ -198,7 +203,32 @@ core::Error MysqlConnection::Parts::failed(const sql::SQLException& why) {
   const int code = why.getErrorCode();
   lost = lost || loses_session(code);
   conflicted = code == kDeadlock || code == kRecordChanged;
-  return error(code, why.what());
+  // A node that answers and does not serve: the next one is asked.
+  if (code == kNotInCluster || code == kReadOnly || code == kReadOnlyServer) {
+    lost = true;
+    if (!access.place.hosts.empty()) current = (current + 1) % access.place.hosts.size();
+  }
+  core::Error told = error(code, why.what());
+  if (in_transaction && !spoiled) spoiled = told;
+  return told;
+}
+
+// A node of a cluster without its majority takes connections, and a server that is read only takes reads: neither is of use, and
+// another host may be.
+core::Result<void> MysqlConnection::Parts::check_serving(sql::Statement& statement,
+                                                         const std::string& where) {
+  const auto value = [&](const char* sql) {
+    const std::unique_ptr<sql::ResultSet> rows(statement.executeQuery(sql));
+    return rows->next() ? rows->getString(2).asStdString() : std::string();
+  };
+  const bool in_cluster = value("SHOW VARIABLES LIKE 'wsrep_on'") == "ON";
+  if (in_cluster && value("SHOW STATUS LIKE 'wsrep_ready'") == "OFF")
+    return error(kNotInCluster, "it does not serve", where);
+  if (const std::string only = value("SHOW VARIABLES LIKE 'read_only'"); only == "ON")
+    return error(kReadOnly, "it is read only", where);
+  // A node may lag behind what another one has told; before we read, it catches up.
+  if (in_cluster) statement.execute("SET SESSION wsrep_sync_wait = 1");
+  return {};
 }
 
 core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
@@ -216,8 +246,8 @@ core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
   options["password"] = sql::SQLString(password);
   options["schema"] = sql::SQLString(place.database);
   options["OPT_CONNECT_TIMEOUT"] = static_cast<int>(kConnectWait.count());
-  options["OPT_READ_TIMEOUT"] = static_cast<int>(kAnswerWait.count());
-  options["OPT_WRITE_TIMEOUT"] = static_cast<int>(kAnswerWait.count());
+  options["OPT_READ_TIMEOUT"] = static_cast<int>(access.answer_wait.count());
+  options["OPT_WRITE_TIMEOUT"] = static_cast<int>(access.answer_wait.count());
   options["OPT_CHARSET_NAME"] = sql::SQLString("utf8mb4");
   if (place.tls != MysqlTls::Off) {
     options["sslEnforce"] = true;
@@ -240,6 +270,10 @@ core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
         "innodb_lock_wait_timeout = " +
         std::to_string(kLockWait.count()) +
         ", lock_wait_timeout = " + std::to_string(kLockWait.count()));
+    if (auto serves = check_serving(*statement, where); !serves) {
+      session.reset();
+      return serves;
+    }
   } catch (const sql::SQLException& why) {
     session.reset();
     return error(why.getErrorCode(), why.what(), where);
@@ -251,6 +285,7 @@ core::Result<void> MysqlConnection::Parts::connect() {
   slots.clear();
   session.reset();
   in_transaction = false;
+  spoiled.reset();
   std::string password;
   if (access.password) {
     auto read = access.password();
@@ -281,6 +316,7 @@ core::Result<void> MysqlConnection::Parts::connect() {
 // A session for what begins now. In the middle of a transaction a lost one stays lost: the rest must not
 // go on by itself.
 core::Result<void> MysqlConnection::Parts::ready() {
+  if (spoiled) return *spoiled;
   conflicted = false;
   if (!lost) return {};
   const bool in_use =
@@ -303,6 +339,15 @@ core::Result<void> MysqlConnection::Parts::run(const std::string& statement) {
     return failed(why);
   }
   return {};
+}
+
+// A session that was idle may have been ended by the server or by a firewall; nothing has been done in this one yet, so
+// it may be tried in another.
+core::Result<void> MysqlConnection::Parts::begin(const std::string& statement) {
+  auto begun = run(statement);
+  if (!begun && lost) begun = run(statement);
+  in_transaction = begun.has_value();
+  return begun;
 }
 
 // ---- A query ----
@@ -478,9 +523,10 @@ core::Result<std::int64_t> MysqlConnection::now_ms() {
   return now->value_or(0);
 }
 
-std::int64_t MysqlConnection::last_insert_id() {
+core::Result<std::int64_t> MysqlConnection::last_insert_id() {
   const auto id = number("SELECT LAST_INSERT_ID()");
-  return id ? id->value_or(0) : 0;
+  if (!id) return id.error();
+  return id->value_or(0);
 }
 
 void MysqlConnection::pause_before_retry(int tries) {
@@ -490,23 +536,22 @@ void MysqlConnection::pause_before_retry(int tries) {
 }
 
 core::Result<void> MysqlConnection::begin_write() {
-  auto begun = parts_->run("START TRANSACTION");
-  parts_->in_transaction = begun.has_value();
-  return begun;
+  return parts_->begin("START TRANSACTION");
 }
 
 core::Result<void> MysqlConnection::begin_read() {
   // Only under this level do several statements see one moment. It holds for the next transaction alone.
-  if (auto set = parts_->run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"); !set) return set;
-  auto begun = parts_->run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-  parts_->in_transaction = begun.has_value();
-  return begun;
+  // Only where nothing is lost yet by losing the session: a second try is as good as the first.
+  if (auto set = parts_->run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"); !set) {
+    if (!parts_->lost) return set;
+    if (set = parts_->run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"); !set) return set;
+  }
+  return parts_->begin("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
 }
 
 core::Result<void> MysqlConnection::commit() {
-  const bool was_lost = parts_->lost;
-  auto done = was_lost ? core::Result<void>(parts_->error(kServerLost, "the session was lost"))
-                       : [this]() -> core::Result<void> {
+  auto done =
+      parts_->spoiled ? core::Result<void>(*parts_->spoiled) : [this]() -> core::Result<void> {
     try {
       const std::unique_ptr<sql::Statement> made(parts_->session->createStatement());
       made->execute("COMMIT");  // Never sql::Connection::commit(): it tells of no error.
@@ -518,6 +563,7 @@ core::Result<void> MysqlConnection::commit() {
       return failure;
     }
   }();
+  parts_->spoiled.reset();
   if (done) {
     parts_->in_transaction = false;
     return done;
@@ -528,6 +574,7 @@ core::Result<void> MysqlConnection::commit() {
 
 void MysqlConnection::roll_back() {
   parts_->in_transaction = false;
+  parts_->spoiled.reset();
   if (parts_->lost) return;  // The server has done it, or will.
   const bool conflicted = parts_->conflicted;
   (void)parts_->run("ROLLBACK");

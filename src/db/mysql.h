@@ -5,7 +5,7 @@
 // Owns     the session, and every query prepared on it. When the session is lost it is opened anew by the
 //          next call that begins something: on the same host first, then on the others in their order.
 // Thread   one at a time.
-// Bounded  connecting: kConnectWait a host. Any one call: kAnswerWait. Waiting for a lock: kLockWait.
+// Bounded  connecting: kConnectWait a host. Any one call: MysqlAccess::answer_wait. Waiting for a lock: kLockWait.
 // Fails    a session that is lost, a server that is away, full, read only or not part of its cluster's
 //          majority, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long,
 //          missing table: Invalid. A damaged table: Corrupt.
@@ -27,13 +27,16 @@ namespace watchwheel::db {
 
 // Whole seconds: the client library knows no others.
 inline constexpr std::chrono::seconds kConnectWait{5};
-inline constexpr std::chrono::seconds kAnswerWait{30};
+inline constexpr std::chrono::seconds kAnswerWait{10};
+// A step of the schema may copy a large table.
+inline constexpr std::chrono::seconds kMigrationWait{3600};
 inline constexpr std::chrono::seconds kLockWait{5};
 
 struct MysqlAccess {
   MysqlPlace place;
   // Asked whenever a session is opened, so that a changed password is taken up. Null: no password.
   std::function<core::Result<std::string>()> password;
+  std::chrono::seconds answer_wait = kAnswerWait;
 };
 
 class MysqlConnection final : public Connection {
@@ -49,7 +52,7 @@ class MysqlConnection final : public Connection {
   [[nodiscard]] core::Result<void> execute(const std::string& sql) override;
   [[nodiscard]] core::Result<void> apply_schema(const std::string& sql) override;
   [[nodiscard]] core::Result<std::int64_t> now_ms() override;
-  [[nodiscard]] std::int64_t last_insert_id() override;
+  [[nodiscard]] core::Result<std::int64_t> last_insert_id() override;
   [[nodiscard]] std::uint64_t rows_changed() const override;
   [[nodiscard]] Dialect dialect() const override { return Dialect::Mysql; }
   [[nodiscard]] const std::string& path() const override;

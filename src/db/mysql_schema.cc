@@ -7,7 +7,7 @@ namespace {
 
 // Every statement may be run again: see migrations.h. They are parted at ";" before a line end.
 //
-// utf8mb4_bin: texts are compared as bytes, as SQLite does; two URLs that differ in case are two URLs.
+// utf8mb4_bin: two URLs that differ in case are two URLs. (Spaces at the end count for nothing; no URL has them.)
 // open_site is what a partial index would be: the site while the event is open, and unique then.
 // There are no references between tables: a check of one takes a lock on the other table's row, and the list's editors,
 // the shards and the projector would meet in deadlocks. Removing sites removes their state (sql_site_catalog.cc).
@@ -111,9 +111,9 @@ CREATE TABLE IF NOT EXISTS site_state (
 // sequence by itself. A deletion cannot be turned into the mark that a daemon would see, so it is refused with what to do instead;
 // our own removes rows that have been marked for a week. Each trigger is one line: see above.
 constexpr const char* kForeignEdits = R"sql(
-CREATE TRIGGER sites_inserted BEFORE INSERT ON sites FOR EACH ROW BEGIN IF NEW.change_seq = 0 THEN UPDATE site_changes SET newest_seq = newest_seq + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); END IF; END;
+CREATE TRIGGER sites_inserted BEFORE INSERT ON sites FOR EACH ROW BEGIN IF NEW.change_seq = 0 THEN UPDATE site_changes SET newest_seq = greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); END IF; END;
 
-CREATE TRIGGER sites_changed BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.change_seq = OLD.change_seq THEN UPDATE site_changes SET newest_seq = newest_seq + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); IF NEW.url <> OLD.url THEN UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, total_ms = NULL, next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = NEW.id; END IF; END IF; END;
+CREATE TRIGGER sites_changed BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.change_seq = OLD.change_seq THEN UPDATE site_changes SET newest_seq = greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); IF NEW.url <> OLD.url THEN UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, total_ms = NULL, next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = NEW.id; END IF; END IF; END;
 
 CREATE TRIGGER sites_deleted BEFORE DELETE ON sites FOR EACH ROW BEGIN IF OLD.deleted_at IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'set deleted_at (milliseconds since 1970) instead, or use watchwheel sites remove'; END IF; END;
 )sql";

@@ -19,13 +19,22 @@ core::Result<std::unique_ptr<Store>> MysqlStore::open(MysqlAccess access) {
 }
 
 core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationWatch& watch) {
-  auto connection = MysqlConnection::open(access_);
+  MysqlAccess patient = access_;
+  patient.answer_wait = kMigrationWait;
+  auto connection = MysqlConnection::open(patient);
   if (!connection) return connection.error();
   auto report = db::migrate(**connection, schema_steps(Dialect::Mysql), dry_run, watch);
   if (!report || dry_run) return report;
-  const auto now = (*connection)->now_ms();
-  if (!now) return now.error();
-  if (auto purged = purge_removed_sites(**connection, *now); !purged) return purged.error();
+  // Housekeeping: what cannot be removed now, because somebody holds it, is removed another time.
+  (void)retried(**connection, [&]() -> core::Result<void> {
+    auto transaction = Transaction::write(**connection);
+    if (!transaction) return transaction.error();
+    const auto now = (*connection)->now_ms();
+    if (!now) return now.error();
+    if (auto held = hold_site_changes(**connection); !held) return held;
+    if (auto purged = purge_removed_sites(**connection, *now); !purged) return purged;
+    return transaction->commit();
+  });
   return report;
 }
 

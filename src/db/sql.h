@@ -145,7 +145,7 @@ class Connection : core::Pinned {
   [[nodiscard]] core::Result<std::optional<std::int64_t>> number(const Sql& sql);
 
   // Of the last insert that was given no id.
-  [[nodiscard]] virtual std::int64_t last_insert_id() = 0;
+  [[nodiscard]] virtual core::Result<std::int64_t> last_insert_id() = 0;
   [[nodiscard]] virtual std::uint64_t rows_changed()
       const = 0;  // By the last statement that was run.
   [[nodiscard]] virtual Dialect dialect() const = 0;
@@ -189,7 +189,8 @@ class Transaction {
     if (connection_ != nullptr) connection_->roll_back();
   }
 
-  // When it fails the transaction is rolled back. Unknown: it may have been stored all the same.
+  // When it fails the transaction is rolled back. Unknown: it may have been stored all the same. MySQL: after a failure inside it
+  // nothing more is done in it and it cannot be committed, for the server may have ended it and would take what follows one by one.
   [[nodiscard]] core::Result<void> commit() {
     ENSURE(connection_ != nullptr, "a transaction is committed once");
     return std::exchange(connection_, nullptr)->commit();

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "db/sql_event_store.h"
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "db/rows.h"
 
@@ -125,12 +127,18 @@ core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
   for (const EventWrite& write : writes) {
     if (core::Result<void> shape = check_shape(write); !shape) return shape;
   }
+  // By site, as the projector locks its rows: two writers that take rows in different orders wait for each other. The order
+  // within a site stays.
+  std::vector<const EventWrite*> in_order;
+  for (const EventWrite& write : writes) in_order.push_back(&write);
+  std::stable_sort(in_order.begin(), in_order.end(),
+                   [](const EventWrite* a, const EventWrite* b) { return a->site < b->site; });
   return retried(*connection_, [&]() -> core::Result<void> {
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
     group_.reset();  // A group that was taken back with its transaction is not there.
-    for (const EventWrite& write : writes) {
-      if (core::Result<void> applied = apply(write); !applied) return applied;
+    for (const EventWrite* write : in_order) {
+      if (core::Result<void> applied = apply(*write); !applied) return applied;
     }
     return transaction->commit();
   });
@@ -200,10 +208,8 @@ core::Result<void> SqlEventStore::check_known(const EventWrite& write, const Sto
     query.bind(to_column(stored.id)).bind(static_cast<std::int64_t>(transition.seq));
     core::Result<bool> row = query.step();
     if (!row) return row.error();
-    if (!*row) {
-      return corrupt_row(*connection_, name_of(write) + ": transition " +
-                                           std::to_string(transition.seq) + " is gone");
-    }
+    // Invalid, not Corrupt: this site is set aside, and the others of the batch go on.
+    if (!*row) return invalid(write, "transition " + std::to_string(transition.seq) + " is gone");
     if (query.text(0) != core::to_string(transition.reason) ||
         query.text(1) != core::to_string(transition.after)) {
       return invalid(write, "transition " + std::to_string(transition.seq) + " is stored as " +
@@ -238,7 +244,9 @@ core::Result<core::EventId> SqlEventStore::insert(const EventWrite& write) {
   bind_evidence(query, evidence);
   query.bind(*group);
   if (core::Result<void> done = query.run(); !done) return done.error();
-  return core::EventId{static_cast<std::uint64_t>(connection_->last_insert_id())};
+  const auto id = connection_->last_insert_id();
+  if (!id) return id.error();
+  return core::EventId{static_cast<std::uint64_t>(*id)};
 }
 
 core::Result<void> SqlEventStore::update(const EventWrite& write, core::EventId event) {

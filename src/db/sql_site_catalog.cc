@@ -12,11 +12,13 @@
 namespace watchwheel::db {
 namespace {
 
-// Whoever changes the list holds this row until it commits, so that numbers are seen in their order. SQLite: another program may
-// have inserted a site with the sequence's next number and not counted it; MySQL's triggers count.
+// Whoever changes the list holds this row until it commits, so that numbers are seen in their order. Another program may
+// have inserted a site with the sequence's next number and not counted it.
 constexpr Sql kNewestSeq(
     "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes",
-    "SELECT newest_seq FROM site_changes FOR UPDATE");
+    "SELECT greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM "
+    "site_changes"
+    " FOR UPDATE");
 constexpr Sql kSetNewestSeq = "UPDATE site_changes SET newest_seq = ?";
 
 #define WATCHWHEEL_COMPARED \
@@ -254,8 +256,11 @@ core::Result<void> SqlSiteCatalog::insert(const Columns& wanted, Change& change,
   wanted.bind(query, change);
   query.bind(given).bind(std::string_view(wanted.record.url)).bind(url_hash(wanted.record.url));
   core::Result<void> done = query.run();
-  if (done && !given) id = core::SiteId{static_cast<std::uint64_t>(connection_->last_insert_id())};
-  return done;
+  if (!done || given) return done;
+  const auto inserted = connection_->last_insert_id();
+  if (!inserted) return inserted.error();
+  id = core::SiteId{static_cast<std::uint64_t>(*inserted)};
+  return {};
 }
 
 core::Result<void> SqlSiteCatalog::update(const Columns& wanted, Match found, core::SiteId id,
@@ -263,9 +268,14 @@ core::Result<void> SqlSiteCatalog::update(const Columns& wanted, Match found, co
   Query query = connection_->query(found == Match::SameUrl ? kUpdate : kReplace);
   wanted.bind(query, change);
   query.bind(to_column(id));
-  if (found == Match::SameUrl) return query.run();
-  query.bind(std::string_view(wanted.record.url)).bind(url_hash(wanted.record.url));
+  if (found != Match::SameUrl)
+    query.bind(std::string_view(wanted.record.url)).bind(url_hash(wanted.record.url));
   if (core::Result<void> done = query.run(); !done) return done;
+  if (connection_->rows_changed() == 0) {
+    return core::Error{core::ErrorKind::Unavailable,
+                       "the site was removed for good in this moment; try again"};
+  }
+  if (found == Match::SameUrl) return {};
   // What was measured of another URL, or in an earlier life of this id, says nothing of this one.
   return forget_freshness(id);
 }
@@ -367,6 +377,11 @@ core::Result<std::uint64_t> SqlSiteCatalog::count() {
   auto counted = connection_->number(kCount);
   if (!counted) return counted.error();
   return static_cast<std::uint64_t>(counted->value_or(0));
+}
+
+core::Result<void> hold_site_changes(Connection& connection) {
+  if (auto held = connection.number(kNewestSeq); !held) return held.error();
+  return {};
 }
 
 core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms) {

@@ -26,7 +26,7 @@ constexpr int kCheckedColumn = 13;
 // See the catalog's kNewestSeq.
 constexpr Sql kNewest(
     "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes",
-    "SELECT newest_seq FROM site_changes");
+    "SELECT greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes");
 constexpr Sql kUrls =
     "SELECT id, url FROM sites WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?";
 #define WATCHWHEEL_LOAD(joins)                                  \

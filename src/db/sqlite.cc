@@ -237,8 +237,8 @@ core::Result<std::int64_t> SqliteConnection::now_ms() {
   return now->value_or(0);
 }
 
-std::int64_t SqliteConnection::last_insert_id() {
-  return sqlite3_last_insert_rowid(handle_);
+core::Result<std::int64_t> SqliteConnection::last_insert_id() {
+  return std::int64_t{sqlite3_last_insert_rowid(handle_)};
 }
 
 std::uint64_t SqliteConnection::rows_changed() const {

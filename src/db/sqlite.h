@@ -50,7 +50,7 @@ class SqliteConnection final : public Connection {
     return execute(sql);
   }
   [[nodiscard]] core::Result<std::int64_t> now_ms() override;
-  [[nodiscard]] std::int64_t last_insert_id() override;
+  [[nodiscard]] core::Result<std::int64_t> last_insert_id() override;
   [[nodiscard]] std::uint64_t rows_changed() const override;
   [[nodiscard]] Dialect dialect() const override { return Dialect::Sqlite; }
   [[nodiscard]] const std::string& path() const override { return path_; }

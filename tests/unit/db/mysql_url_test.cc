@@ -37,6 +37,7 @@ TEST(MysqlUrl, NothingGoesOverANetworkInTheClearUnlessAskedTo) {
   EXPECT_EQ(parsed("mysql://w@db.example/d").tls, MysqlTls::Verify);
   EXPECT_EQ(parsed("mysql://w@127.0.0.1,[::1]/d").tls, MysqlTls::Off);
   EXPECT_EQ(parsed("mysql://w@127.0.0.1,db.example/d").tls, MysqlTls::Verify);
+  EXPECT_EQ(parsed("mysql://w@127.evil.example/d").tls, MysqlTls::Verify);
   EXPECT_EQ(parsed("mysql://w@db.example/d?tls=off").tls, MysqlTls::Off);
   const MysqlPlace files =
       parsed("mysql://w@h/d?tls=require&tls_ca=/a%20b.pem&tls_cert=/c&tls_key=/k&lossy_commit=yes");

@@ -83,12 +83,12 @@ TEST_F(SqliteFaults, ASpoiledEventIsCorruptByName) {
   EXPECT_NE(event.error().message.find("gremlins"), std::string::npos);
 }
 
-TEST_F(SqliteFaults, AMissingTransitionIsCorruptAndNotWrittenOver) {
+TEST_F(SqliteFaults, AMissingTransitionCostsItsOwnSiteAndIsNotWrittenOver) {
   SqlEventStore store(connect());
   const sideeffects::EventWrite write = opening(1);
   ASSERT_TRUE(store.commit(std::span(&write, 1)));
   ASSERT_TRUE(db_->execute("DELETE FROM event_transitions"));
-  EXPECT_EQ(store.commit(std::span(&write, 1)).error().kind, core::ErrorKind::Corrupt);
+  EXPECT_EQ(store.commit(std::span(&write, 1)).error().kind, core::ErrorKind::Invalid);
 }
 
 }  // namespace
