@@ -26,15 +26,7 @@ core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationW
   auto report = db::migrate(**connection, schema_steps(Dialect::Mysql), dry_run, watch);
   if (!report || dry_run) return report;
   // Housekeeping: what cannot be removed now, because somebody holds it, is removed another time.
-  (void)retried(**connection, [&]() -> core::Result<void> {
-    auto transaction = Transaction::write(**connection);
-    if (!transaction) return transaction.error();
-    const auto now = (*connection)->now_ms();
-    if (!now) return now.error();
-    if (auto held = hold_site_changes(**connection); !held) return held;
-    if (auto purged = purge_removed_sites(**connection, *now); !purged) return purged;
-    return transaction->commit();
-  });
+  (void)purge_at_start(**connection);
   return report;
 }
 

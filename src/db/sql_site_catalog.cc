@@ -379,9 +379,16 @@ core::Result<std::uint64_t> SqlSiteCatalog::count() {
   return static_cast<std::uint64_t>(counted->value_or(0));
 }
 
-core::Result<void> hold_site_changes(Connection& connection) {
-  if (auto held = connection.number(kNewestSeq); !held) return held.error();
-  return {};
+core::Result<void> purge_at_start(Connection& connection) {
+  return retried(connection, [&]() -> core::Result<void> {
+    auto transaction = Transaction::write(connection);
+    if (!transaction) return transaction.error();
+    const auto now = connection.now_ms();
+    if (!now) return now.error();
+    if (auto held = connection.number(kNewestSeq); !held) return held.error();
+    if (auto purged = purge_removed_sites(connection, *now); !purged) return purged;
+    return transaction->commit();
+  });
 }
 
 core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms) {

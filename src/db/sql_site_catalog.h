@@ -24,8 +24,8 @@ inline constexpr std::size_t kPurgedAtOnceMax = 1000;
 // open event. Inside the caller's transaction.
 [[nodiscard]] core::Result<void> purge_removed_sites(Connection& connection, std::int64_t now_ms);
 
-// Keeps other editors of the list out until the caller's transaction ends.
-[[nodiscard]] core::Result<void> hold_site_changes(Connection& connection);
+// The same in a transaction of its own, while no other editor changes the list.
+[[nodiscard]] core::Result<void> purge_at_start(Connection& connection);
 
 // What single edits ask the store, for the test that holds each to an index.
 [[nodiscard]] std::vector<Sql> site_edit_queries();

@@ -81,12 +81,7 @@ core::Result<MigrationReport> SqliteStore::migrate(bool dry_run, const Migration
       db::migrate(db, schema_steps(Dialect::Sqlite), dry_run, watch);
   if (!report || dry_run) return report;
 
-  core::Result<Transaction> transaction = Transaction::write(db);
-  if (!transaction) return transaction.error();
-  core::Result<std::int64_t> now = db.now_ms();
-  if (!now) return now.error();
-  if (core::Result<void> purged = purge_removed_sites(db, *now); !purged) return purged.error();
-  if (core::Result<void> committed = transaction->commit(); !committed) return committed.error();
+  if (auto purged = purge_at_start(db); !purged) return purged.error();
   return report;
 }
 

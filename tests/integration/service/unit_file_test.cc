@@ -65,7 +65,7 @@ TEST(UnitFile, SaysWhatTheDaemonReliesOn) {
   const std::string unit = unit_text();
   for (const std::string& line : std::vector<std::string>{
            "Type=notify", "NotifyAccess=main", "WatchdogSec=30", "Restart=on-failure",
-           "TimeoutStopSec=20", "DynamicUser=yes", "StateDirectory=watchwheel",
+           "TimeoutStopSec=60", "DynamicUser=yes", "StateDirectory=watchwheel",
            "ExecReload=/bin/kill -HUP $MAINPID",
            "ExecStart=/usr/bin/watchwheel run --config " + std::string(app::kConfigPath),
            "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"}) {
