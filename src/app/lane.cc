@@ -402,7 +402,9 @@ void Lane::release_held() {
 // A timeout is the site's only if we were there to see the answer (loop_lateness.h). Else it is our
 // overload, and nothing is said about the site.
 Cause Lane::honest_cause(SiteSlot slot, const core::ProbeResult& result) {
-  if (!is_our_lateness(result, *plans_[sites_.plan(slot)].options, lateness_)) return result.cause;
+  if (!is_discounted(result, *plans_[sites_.plan(slot)].options, lateness_,
+                     sites_.row(slot).discounted))
+    return result.cause;
   stats_.overload_discounted.add();
   return Cause::LocalOverload;
 }

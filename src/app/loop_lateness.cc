@@ -69,6 +69,7 @@ bool is_giving_up(const core::ProbeResult& result) {
 }  // namespace
 
 void LoopLateness::note(Duration absence, SteadyTime until) {
+  absence -= kBusyTurn;
   if (absence < 1ms) return;
   const std::int64_t number = number_of(until);
   Window& window = windows_[static_cast<std::size_t>(number) % windows_.size()];
@@ -95,14 +96,32 @@ Duration LoopLateness::cost_since(SteadyTime from, std::size_t steps) const {
   return std::accumulate(longest.begin(), longest.begin() + counted, Duration::zero());
 }
 
-bool is_our_lateness(const core::ProbeResult& result, const core::CheckOptions& options,
-                     const LoopLateness& loop) {
-  if (const auto allowed = allowance_of(result.cause, options)) {
-    const Duration cost = loop.cost_since(result.started - allowed->before, allowed->steps);
-    return cost >= std::max<Duration>(kLeast, allowed->time / kShareOfTimeout);
+OurShare our_share(const core::ProbeResult& result, const core::CheckOptions& options,
+                   const LoopLateness& loop) {
+  const auto allowed = allowance_of(result.cause, options);
+  if (!allowed && !is_giving_up(result)) return OurShare::None;
+  const Duration time = allowed ? allowed->time : options.timeout;
+  const Duration cost = allowed ? loop.cost_since(result.started - allowed->before, allowed->steps)
+                                : loop.cost_since(result.started, LoopLateness::kStepsMost);
+  const Duration least = allowed ? std::max<Duration>(kLeast, time / kShareOfTimeout) : kStall;
+  if (cost < least) return OurShare::None;
+  return cost < time / 2 ? OurShare::Some : OurShare::Most;
+}
+
+bool is_discounted(const core::ProbeResult& result, const core::CheckOptions& options,
+                   const LoopLateness& loop, std::uint8_t& discounted) {
+  switch (our_share(result, options, loop)) {
+    case OurShare::None:
+      if (result.outcome() != core::Outcome::NotMeasured) discounted = 0;
+      return false;
+    case OurShare::Some:
+      if (discounted >= kDiscountsInARow) return false;
+      ++discounted;
+      return true;
+    case OurShare::Most:
+      return true;
   }
-  return is_giving_up(result) &&
-         loop.cost_since(result.started, LoopLateness::kStepsMost) >= kStall;
+  return false;
 }
 
 }  // namespace watchwheel::app

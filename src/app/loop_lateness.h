@@ -8,6 +8,9 @@
 // once. The answers that wait in the sockets are read before any deadline is looked at
 // (checker/reactor.h), so what is judged here is only what came too late for that.
 //
+// A turn of a busy loop takes up to kBusyTurn. That much of an absence is no lateness: else eight
+// such turns would explain every timeout of a second or two, at every check, for ever.
+//
 // Owns     the longest absence of each tenth of a second, for the last seven minutes.
 // Thread   the lane's.
 // Bounded  kWindows entries, taken in the constructor.
@@ -32,13 +35,15 @@ class LoopLateness {
   // Longer than the longest timeout there is (5 min), so nothing is forgotten that a check saw.
   static constexpr std::size_t kWindows = 4096;
   static constexpr std::size_t kStepsMost = 8;
+  static constexpr core::Duration kBusyTurn = std::chrono::milliseconds{20};
 
   LoopLateness() : windows_(kWindows) {}
 
   // The loop was away from its sockets for `absence`, until `until`.
   void note(core::Duration absence, core::SteadyTime until);
 
-  // The sum of the `steps` (at most kStepsMost) longest absences that ended at `from` or later.
+  // The sum of the `steps` (at most kStepsMost) longest absences that ended at `from` or later, each
+  // less kBusyTurn.
   [[nodiscard]] core::Duration cost_since(core::SteadyTime from, std::size_t steps) const;
 
  private:
@@ -51,11 +56,23 @@ class LoopLateness {
   std::int64_t last_ = -1;
 };
 
-// Whether a failure came about while our own loop was late enough to have brought it about:
+// How much of a failure our own loop's lateness may explain. Some: once or twice, but not again and
+// again. Most: the site had less than half of the time that it was allowed.
+enum class OurShare : std::uint8_t { None, Some, Most };
+
+// Some or more of
 // - a timeout, when the lateness is a fortieth of the time that was allowed (and at least 50 ms);
 // - a lost connection, or a server's "408 Request Timeout", when the loop was away for 2 s: servers
 //   hang up on a client that does not move.
-[[nodiscard]] bool is_our_lateness(const core::ProbeResult& result,
-                                   const core::CheckOptions& options, const LoopLateness& loop);
+[[nodiscard]] OurShare our_share(const core::ProbeResult& result, const core::CheckOptions& options,
+                                 const LoopLateness& loop);
+
+// Whether this failure is told as ours. Of a site's failures in a row of which lateness explains
+// Some, kDiscountsInARow are; what follows is the site's, or a loop that is always somewhat late
+// would hide its outage for ever. `discounted` is the site's own count of them; a conclusive result
+// that came without lateness starts it anew.
+inline constexpr std::uint8_t kDiscountsInARow = 2;
+[[nodiscard]] bool is_discounted(const core::ProbeResult& result, const core::CheckOptions& options,
+                                 const LoopLateness& loop, std::uint8_t& discounted);
 
 }  // namespace watchwheel::app

@@ -52,6 +52,7 @@ struct SiteRow {
   bool asking = false;                  // A probe of it is in flight, or its result waits for a verdict.
   bool withheld = false;                // The newest result was a failure of ours, not of the site.
   bool edited = false;  // Changed while it was asked: that result is about what it was before.
+  std::uint8_t discounted = 0;  // Failures in a row that our own lateness may explain.
 };
 
 class SiteTable : core::Pinned {

@@ -250,6 +250,20 @@ TEST(SimulatedOverload, TimeoutsSeenByAStalledLoopAreOurs) {
   EXPECT_EQ(world.store.events().size(), 20U);
 }
 
+// Goal: a lane that is always somewhat late, for good, still tells of an outage.
+TEST(SimulatedOverload, ALoopThatIsAlwaysSomewhatLateHidesNoOutage) {
+  World world({.sites = 20, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view, SteadyTime) {
+                return Answer{Cause::HttpTimeout, 10s};
+              });
+  for (int i = 0; i < 300; ++i) {
+    world.run_for(1s);
+    world.stall(300ms);
+  }
+  EXPECT_GE(world.lane().stats().overload_discounted.value(), 40U);
+  EXPECT_EQ(world.store.events().size(), 20U);
+}
+
 // Goal: a failing streak survives a killed process: three failures in all confirm, not three after
 // the restart.
 TEST(SimulatedRestart, StreakGoesOnAfterAKill) {

@@ -12,6 +12,7 @@ using core::SteadyTime;
 using namespace std::chrono_literals;
 
 constexpr SteadyTime kStart{1h};
+constexpr Duration kBusy = LoopLateness::kBusyTurn;
 
 core::ProbeResult ended(Cause cause, SteadyTime started = kStart) {
   core::ProbeResult result;
@@ -27,11 +28,16 @@ core::CheckOptions options(Duration timeout = 10s, Duration connect_timeout = 5s
   return o;
 }
 
+bool is_ours(const core::ProbeResult& result, const core::CheckOptions& options,
+             const LoopLateness& loop) {
+  return our_share(result, options, loop) != OurShare::None;
+}
+
 TEST(LoopLateness, SumsTheLongestAbsencesOfACheck) {
   LoopLateness loop;
-  loop.note(500ms, kStart - 1s);  // Before it.
+  loop.note(kBusy + 500ms, kStart - 1s);  // Before it.
   EXPECT_EQ(loop.cost_since(kStart, 8), 0s);
-  for (int i = 1; i <= 20; ++i) loop.note(std::chrono::milliseconds{i}, kStart + i * 200ms);
+  for (int i = 1; i <= 20; ++i) loop.note(kBusy + std::chrono::milliseconds{i}, kStart + i * 200ms);
   EXPECT_EQ(loop.cost_since(kStart, 1), 20ms);
   EXPECT_EQ(loop.cost_since(kStart, 3), 57ms);
   EXPECT_EQ(loop.cost_since(kStart, 8), 132ms);
@@ -42,17 +48,17 @@ TEST(LoopLateness, SumsTheLongestAbsencesOfACheck) {
 
 TEST(LoopLateness, ALaterSmallAbsenceHidesNoLongOne) {
   LoopLateness loop;
-  loop.note(120s, kStart + 1s);
-  loop.note(300ms, kStart + 2s);
+  loop.note(kBusy + 120s, kStart + 1s);
+  loop.note(kBusy + 300ms, kStart + 2s);
   EXPECT_EQ(loop.cost_since(kStart, 1), 120s);
   EXPECT_EQ(loop.cost_since(kStart + 1500ms, 1), 300ms);
 }
 
 TEST(LoopLateness, ForgetsWhatNoCheckCanHaveSeen) {
   LoopLateness loop;
-  loop.note(1s, kStart);
+  loop.note(kBusy + 1s, kStart);
   const SteadyTime much_later = kStart + LoopLateness::kWindow * LoopLateness::kWindows + 1s;
-  loop.note(10ms, much_later);
+  loop.note(kBusy + 10ms, much_later);
   EXPECT_EQ(loop.cost_since(kStart, 8), 10ms);
 }
 
@@ -73,10 +79,48 @@ TEST(LoopLateness, ATimeoutIsOursByTheShareOfItsTimeThatWeWereAway) {
                         {Cause::BodyTruncated, 2s, true},      {Cause::ConnectReset, 1s, false}};
   for (const Case& c : cases) {
     LoopLateness loop;
-    loop.note(c.away, kStart + 3s);
-    EXPECT_EQ(is_our_lateness(ended(c.cause), options(), loop), c.ours)
+    loop.note(kBusy + c.away, kStart + 3s);
+    EXPECT_EQ(is_ours(ended(c.cause), options(), loop), c.ours)
         << core::to_string(c.cause) << " away " << core::to_ms(c.away) << " ms";
   }
+}
+
+// Goal: at any timeout and any number of turns, a turn within the contract is no lateness.
+TEST(LoopLateness, TheTurnsOfABusyLoopExplainNothing) {
+  LoopLateness busy;
+  for (SteadyTime at = kStart - 10s; at < kStart + 10s; at += kBusy) busy.note(kBusy, at);
+  for (const Duration timeout : {100ms, 500ms, 1000ms, 2000ms, 6400ms})
+    for (const Cause cause : {Cause::DnsTimeout, Cause::ConnectTimeout, Cause::TlsTimeout,
+                              Cause::HttpTimeout, Cause::BodyTimeout})
+      EXPECT_EQ(our_share(ended(cause), options(timeout, timeout), busy), OurShare::None)
+          << core::to_string(cause) << " of " << core::to_ms(timeout) << " ms";
+}
+
+// Goal: a loop that is always somewhat late hides no outage for ever.
+TEST(LoopLateness, TheThirdTimeoutInARowThatLatenessHardlyExplainsIsTheSites) {
+  LoopLateness loop;
+  loop.note(kBusy + 1s, kStart + 3s);
+  std::uint8_t discounted = 0;
+  const auto tells = [&](Cause cause, SteadyTime started = kStart) {
+    return is_discounted(ended(cause, started), options(), loop, discounted);
+  };
+  EXPECT_TRUE(tells(Cause::HttpTimeout));
+  EXPECT_TRUE(tells(Cause::HttpTimeout));
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(tells(Cause::HttpTimeout));
+  EXPECT_FALSE(tells(Cause::Cancelled));
+  EXPECT_FALSE(tells(Cause::HttpTimeout)) << "what was not measured is no answer";
+  EXPECT_FALSE(tells(Cause::Ok));
+  EXPECT_TRUE(tells(Cause::HttpTimeout)) << "it has answered, so they are no longer in a row";
+  EXPECT_FALSE(tells(Cause::HttpTimeout, kStart + 10s)) << "no lateness at all";
+  EXPECT_EQ(discounted, 0U);
+}
+
+TEST(LoopLateness, WhatTookHalfOfTheTimeIsOursHoweverOften) {
+  LoopLateness loop;
+  loop.note(kBusy + 5s, kStart + 6s);
+  std::uint8_t discounted = 0;
+  for (int i = 0; i < 10; ++i)
+    EXPECT_TRUE(is_discounted(ended(Cause::HttpTimeout), options(), loop, discounted));
 }
 
 // Goal: many small absences are as bad as one long one; a loop that is merely busy is not late.
@@ -86,8 +130,9 @@ TEST(LoopLateness, SmallAbsencesAddUp) {
   for (SteadyTime at = kStart; at < kStart + 10s; at += 200ms) slow.note(200ms, at);
   for (SteadyTime at = kStart; at < kStart + 10s; at += 25ms) busy.note(25ms, at);
   for (const Cause cause : {Cause::DnsTimeout, Cause::ConnectTimeout, Cause::HttpTimeout}) {
-    EXPECT_TRUE(is_our_lateness(ended(cause), options(), slow)) << core::to_string(cause);
-    EXPECT_FALSE(is_our_lateness(ended(cause), options(), busy)) << core::to_string(cause);
+    EXPECT_TRUE(is_ours(ended(cause), options(), slow)) << core::to_string(cause);
+    for (const Duration timeout : {1s, 2s, 10s})
+      EXPECT_FALSE(is_ours(ended(cause), options(timeout), busy)) << core::to_string(cause);
   }
 }
 
@@ -96,25 +141,25 @@ TEST(LoopLateness, AServerThatGaveUpOnUsSaysSoWithAStatus) {
   loop.note(30s, kStart + 30s);
   core::ProbeResult result = ended(Cause::HttpStatus);
   result.http_status = 408;
-  EXPECT_TRUE(is_our_lateness(result, options(), loop));
+  EXPECT_TRUE(is_ours(result, options(), loop));
   result.http_status = 503;
-  EXPECT_FALSE(is_our_lateness(result, options(), loop));
+  EXPECT_FALSE(is_ours(result, options(), loop));
 }
 
 // Goal: silence about a name that was found out while we were late, and is remembered, is not told of the check that asks next.
 TEST(LoopLateness, ARememberedSilenceIsJudgedByWhenItWasFoundOut) {
   LoopLateness loop;
   loop.note(1s, kStart - 500ms);
-  EXPECT_TRUE(is_our_lateness(ended(Cause::DnsTimeout), options(), loop));
-  EXPECT_FALSE(is_our_lateness(ended(Cause::HttpTimeout), options(), loop));
-  EXPECT_FALSE(is_our_lateness(ended(Cause::DnsTimeout, kStart + 10s), options(), loop));
+  EXPECT_TRUE(is_ours(ended(Cause::DnsTimeout), options(), loop));
+  EXPECT_FALSE(is_ours(ended(Cause::HttpTimeout), options(), loop));
+  EXPECT_FALSE(is_ours(ended(Cause::DnsTimeout, kStart + 10s), options(), loop));
 }
 
 TEST(LoopLateness, AShortTimeoutBearsLess) {
   LoopLateness loop;
-  loop.note(60ms, kStart + 100ms);
-  EXPECT_TRUE(is_our_lateness(ended(Cause::HttpTimeout), options(1s), loop));
-  EXPECT_FALSE(is_our_lateness(ended(Cause::HttpTimeout), options(10s), loop));
+  loop.note(kBusy + 60ms, kStart + 100ms);
+  EXPECT_TRUE(is_ours(ended(Cause::HttpTimeout), options(1s), loop));
+  EXPECT_FALSE(is_ours(ended(Cause::HttpTimeout), options(10s), loop));
 }
 
 }  // namespace
