@@ -25,7 +25,7 @@ namespace watchwheel::app {
 
 struct HeldResult {
   core::SiteSlot slot;
-  std::uint8_t generation = 0;
+  std::uint16_t generation = 0;
   core::SteadyTime seen;
   core::WallTime seen_at;
   core::ProbeResult result;

@@ -35,19 +35,19 @@ constexpr Duration kWorstLagWindow = 10s;
 
 // Slot and generation, so that the result of a site that was removed is not taken for that of the
 // site in its place; and the tier it was admitted under, which the URL may no longer tell when it
-// ends.
-checker::ProbeToken token_of(SiteSlot slot, std::uint8_t generation, scheduler::Tier tier) {
-  return (static_cast<std::uint64_t>(tier) << 40U) |
+// ends. 16 bits: a list whose sites come and go uses a slot more than 256 times within one timeout.
+checker::ProbeToken token_of(SiteSlot slot, std::uint16_t generation, scheduler::Tier tier) {
+  return (static_cast<std::uint64_t>(tier) << 48U) |
          (static_cast<std::uint64_t>(generation) << 32U) | slot.value;
 }
 SiteSlot slot_of(checker::ProbeToken token) {
   return SiteSlot{static_cast<std::uint32_t>(token & 0xffffffffU)};
 }
-std::uint8_t generation_of(checker::ProbeToken token) {
-  return static_cast<std::uint8_t>(token >> 32U);
+std::uint16_t generation_of(checker::ProbeToken token) {
+  return static_cast<std::uint16_t>(token >> 32U);
 }
 scheduler::Tier tier_of(checker::ProbeToken token) {
-  return static_cast<scheduler::Tier>((token >> 40U) & 3U);
+  return static_cast<scheduler::Tier>((token >> 48U) & 3U);
 }
 
 scheduler::Tier tier_of(std::string_view url, const core::CheckOptions& options) {

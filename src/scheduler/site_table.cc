@@ -36,7 +36,7 @@ struct Block {
   std::array<UrlStore::Ref, kBlockRows> url;  // Of a free slot: the free slot before it.
   std::array<std::uint32_t, kBlockRows> interval_ms;
   std::array<PlanIndex, kBlockRows> plan;
-  std::array<std::uint8_t, kBlockRows> generation;
+  std::array<std::uint16_t, kBlockRows> generation;
   std::array<bool, kBlockRows> taken;
 };
 
@@ -233,7 +233,7 @@ bool SiteTable::contains(SiteSlot site) const {
   return columns_->taken(site.value);
 }
 
-std::uint8_t SiteTable::generation(SiteSlot site) const {
+std::uint16_t SiteTable::generation(SiteSlot site) const {
   return columns_->of(site).generation[site.value % kBlockRows];
 }
 

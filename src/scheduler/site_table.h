@@ -5,7 +5,7 @@
 // Owns     the rows of one lane, their URLs and the id -> slot index.
 // Thread   the lane's, for every call.
 // Bounded  `sites_max` rows, at most kSitesMax; taken in blocks of 4096 rows, so that growing
-//          copies nothing and no spare half stays unused. About 173 bytes a site all told at 1
+//          copies nothing and no spare half stays unused. About 174 bytes a site all told at 1
 //          million sites with URLs of 50 bytes; bytes() tells, a test holds it to 256.
 // Fails    add() refuses when full, when the id is there already, and when the URL is longer than
 //          core::kUrlBytesMax.
@@ -67,7 +67,7 @@ class SiteTable : core::Pinned {
   [[nodiscard]] core::SiteSlot find(core::SiteId id) const;  // kNoSlot when it is not here.
 
   [[nodiscard]] bool contains(core::SiteSlot site) const;
-  [[nodiscard]] std::uint8_t generation(
+  [[nodiscard]] std::uint16_t generation(
       core::SiteSlot site) const;  // Rises each time a slot is given out.
   [[nodiscard]] core::SiteId id(core::SiteSlot site) const;
   [[nodiscard]] std::string_view url(core::SiteSlot site) const;
