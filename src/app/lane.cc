@@ -204,7 +204,14 @@ void Lane::add(const LaneMessage& message, scheduler::PlanIndex plan) {
 void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex plan) {
   scheduler::SiteRow& row = sites_.row(slot);
   const bool asks_differently = sites_.url(slot) != message.url || sites_.plan(slot) != plan;
-  if (sites_.url(slot) != message.url) sites_.set_url(slot, message.url);
+  if (sites_.url(slot) != message.url) {
+    sites_.set_url(slot, message.url);
+    // What was seen of another URL says nothing of this one: it counts from now, and its first result is projected at once.
+    row.checked = row.projected = core::kNoSteadyTime;
+    row.since = now_;
+    row.cert_hash = 0;
+    row.measured = row.stale = false;
+  }
   const scheduler::PlanIndex before = sites_.plan(slot);
   sites_.set_plan(slot, plan);
   scheduler_->set_priority(slot, message.options->priority);

@@ -258,6 +258,11 @@ void FakeFreshnessSink::set_away(bool away) {
   away_ = away;
 }
 
+void FakeFreshnessSink::forget(SiteId site) {
+  const std::lock_guard lock(mutex_);
+  marks_.erase(site);
+}
+
 void FakeFreshnessSink::set_poison(SiteId site, bool poison) {
   const std::lock_guard lock(mutex_);
   put(poison_, site, poison);

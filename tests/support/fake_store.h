@@ -91,6 +91,8 @@ class FakeFreshnessSink final : public sideeffects::FreshnessSink {
 
   void fail(FakeFailure failure, std::size_t times = 1);
   void set_away(bool away);
+  // As the catalog does when the site's URL is edited.
+  void forget(core::SiteId site);
   void set_poison(core::SiteId site, bool poison);
 
   [[nodiscard]] std::map<core::SiteId, core::FreshnessMark> marks() const;

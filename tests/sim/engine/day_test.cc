@@ -380,6 +380,30 @@ TEST(SimulatedEdits, RemovedAndPausedSitesEndTheirEvents) {
       << "a new event, for the old one is over";
 }
 
+// Goal: what is told of a site whose URL was edited is about the new URL: its first result is projected as that of a new site is,
+// until then nothing of it is counted up, and one that is never seen turns unknown without the time of the old one's check.
+TEST(SimulatedEdits, AnotherUrlIsMeasuredAnew) {
+  World world({.sites = 2, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view url, SteadyTime) {
+                if (url.ends_with("unseen")) return Answer{Cause::LocalResources, 5ms};
+                return Answer{};
+              });
+  world.run_for(3min);
+  const core::WallTime edited_at = world.clock.wall();
+  world.put(1, 30s, true, core::Priority::Normal, "moved");
+  world.put(2, 30s, true, core::Priority::Normal, "unseen");
+  world.run_for(20ms);
+  EXPECT_EQ(world.lane().sites().row(world.lane().sites().find(core::SiteId{1})).checked,
+            core::kNoSteadyTime);
+  world.run_for(2min);
+  world.settle();
+  const auto marks = world.sink.marks();
+  EXPECT_TRUE(marks.at(core::SiteId{1}).measured);
+  EXPECT_GT(marks.at(core::SiteId{1}).checked_at, edited_at);
+  EXPECT_FALSE(marks.at(core::SiteId{2}).measured);
+  EXPECT_EQ(marks.at(core::SiteId{2}).checked_at, core::kNoWallTime);
+}
+
 // Goal: when the machine affords less than the fleet wants, checks wait their turn, oldest first,
 // and none is lost.
 TEST(SimulatedAdmission, FullPoolDelaysButLosesNothing) {

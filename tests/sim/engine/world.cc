@@ -125,16 +125,17 @@ void World::send(app::LaneMessage&& message) {
 }
 
 void World::put(std::uint64_t site, core::Duration interval, bool active,
-                core::Priority priority) {
+                core::Priority priority, const std::string& path) {
   list_[site] = {interval, active, priority};
   app::LaneMessage message;
   message.kind = app::LaneMessage::Kind::Put;
   message.id = core::SiteId{site};
-  message.url = url_of(site);
+  message.url = url_of(site) + path;
   message.interval = interval;
   message.active = active;
   message.options = options_[static_cast<std::size_t>(priority)];
   message.open_event = store.open_of(message.id);
+  if (!path.empty()) sink.forget(message.id);
   const auto marks = sink.marks();
   if (const auto mark = marks.find(message.id); mark != marks.end())
     message.last_checked_at = mark->second.checked_at;

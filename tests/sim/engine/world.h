@@ -53,8 +53,9 @@ class World {
   // The process dies with all it had in memory and starts again on the same store.
   void kill_and_restart();
 
+  // With a path the URL is another than before: every site starts without one.
   void put(std::uint64_t site, core::Duration interval, bool active = true,
-           core::Priority priority = core::Priority::Normal);
+           core::Priority priority = core::Priority::Normal, const std::string& path = "");
   void remove(std::uint64_t site);
 
   // Facts as another lane would post them.
