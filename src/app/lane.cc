@@ -270,7 +270,12 @@ void Lane::take_notes() {
 // of no trouble took it over from another lane while that one's facts were being committed.
 void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
   const SiteSlot slot = sites_.find(note.site);
-  if (slot == core::kNoSlot) return;
+  if (slot == core::kNoSlot) {
+    // Paused here since then: what is open ends as if it had been known when the pause came.
+    const bool open = note.event_state || note.unknown_event;
+    if (open && paused_.contains(note.site)) post(note.site, attention_.paused(note.site, wall_));
+    return;
+  }
   if (note.unknown_event && note.lane == number_) {
     attention_.restore(note.site, *note.unknown_event);
     sites_.row(slot).troubled = true;

@@ -326,12 +326,8 @@ TEST(SimulatedStore, ARecoveryThatWasSetAsideComesAgain) {
   EXPECT_TRUE(world.store.events().front().ended());
 }
 
-// Goal: a site that comes to a lane while its event is being committed for the lane before has that event ended when it is up.
-TEST(SimulatedMove, AnEventCommittedAfterTheMoveIsFound) {
-  World world({.sites = 1, .interval = 30s, .confirm = {}, .in_flight_max = 0},
-              [](std::string_view, SteadyTime) { return Answer{}; });
-  world.run_for(2min);
-  // What the shard commits now for the other lane: its note tells this one of an event it does not know.
+// The first failure of site 1, as another lane posts it.
+core::SiteFacts failure_seen_by_another_lane(const World& world) {
   core::SiteFacts other;
   other.site = core::SiteId{1};
   other.lane = 7;
@@ -344,11 +340,36 @@ TEST(SimulatedMove, AnEventCommittedAfterTheMoveIsFound) {
   outage.evidence.cause = Cause::HttpStatus;
   outage.opened_by = outage.evidence;
   other.outages.push_back(outage);
-  world.post(other);
+  return other;
+}
+
+// Goal: a site that comes to a lane while its event is being committed for the lane before has that event ended when it is up.
+TEST(SimulatedMove, AnEventCommittedAfterTheMoveIsFound) {
+  World world({.sites = 1, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view, SteadyTime) { return Answer{}; });
+  world.run_for(2min);
+  // What the shard commits now for the other lane: its note tells this one of an event it does not know.
+  world.post(failure_seen_by_another_lane(world));
   world.run_for(2min);
   world.settle();
   ASSERT_EQ(world.store.events().size(), 1U);
   EXPECT_TRUE(world.store.events().front().ended());
+}
+
+// Goal: and one that comes paused has it ended at once, for nothing will be seen of it here.
+TEST(SimulatedMove, AnEventCommittedAfterAMoveWithAPauseIsEnded) {
+  World world({.sites = 1, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view, SteadyTime) { return Answer{}; });
+  world.put(1, 30s, false);
+  world.run_for(2min);
+  world.post(failure_seen_by_another_lane(world));
+  world.run_for(1s);
+  world.settle();
+  ASSERT_EQ(world.store.events().size(), 1U);
+  EXPECT_TRUE(world.store.events().front().ended());
+  EXPECT_EQ(world.store.events_of(core::SiteId{1}).at(0).row.transitions.back().reason,
+            core::TransitionReason::Operator);
+  EXPECT_FALSE(world.lane().attention().contains(core::SiteId{1})) << "nothing is left of it";
 }
 
 // Goal: a site that is removed or paused while it is down has its event closed, with the reason;
