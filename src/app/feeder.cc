@@ -171,12 +171,20 @@ void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
   message.open_event = site.open_event;
   message.last_checked_at = site.last_checked_at;
   auto merged = options.merged(site.record.options);
-  if (merged && site.problem.empty()) {
+  if (!site.problem.empty()) {
+    message.problem = site.problem;
+  } else if (message.url.size() > core::kUrlBytesMax) {
+    message.problem = fmt::format("the URL is longer than {} bytes", core::kUrlBytesMax);
+  } else if (!merged) {
+    message.problem = merged.error().message;
+  }
+  // No lane has room for more: it is not asked, but it is there and turns unknown.
+  if (message.url.size() > core::kUrlBytesMax) message.url.resize(core::kUrlBytesMax);
+  if (message.problem.empty()) {
     message.options = *std::move(merged);
   } else {
     // The list is checked where it is edited, so this is another version's option, another program's
     // edit, or a default that no longer fits. See FeederStats::options_rejected.
-    message.problem = site.problem.empty() ? merged.error().message : site.problem;
     stats.options_rejected.add();
     log.warn(fmt::format("site_options_rejected site={} error=\"{}\" action=not_asked",
                          site.record.id.value, message.problem));

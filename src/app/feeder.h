@@ -39,8 +39,8 @@ struct FeederStats {
   core::Counter changes;
   core::Counter rereads;  // Of the whole list, after new defaults; counted when through.
   core::Counter errors;   // Calls of the store that failed.
-  // Sites whose stored options do not fit, or whose row cannot be read. They are not asked (target_invalid, with the reason) and
-  // turn unknown: asked in a way nobody wanted, something false could be told about them.
+  // Sites whose stored options do not fit, whose URL is too long, or whose row cannot be read. They are not asked
+  // (target_invalid, with the reason) and turn unknown: asked in a way nobody wanted, something false could be told about them.
   core::Counter options_rejected;
   std::atomic<bool> load_sent{false};
 };

@@ -166,10 +166,7 @@ void Lane::apply(LaneMessage&& message) {
 }
 
 void Lane::put(LaneMessage&& message) {
-  if (message.url.size() > core::kUrlBytesMax) {  // Another program's edit; ours refuse it earlier.
-    stats_.sites_refused.add();
-    return;
-  }
+  ENSURE(message.url.size() <= core::kUrlBytesMax, "the feeder cuts URLs that are too long");
   paused_.erase(message.id);
   const scheduler::PlanIndex plan = intern(message.options, message.problem);
   const SiteSlot slot = sites_.find(message.id);

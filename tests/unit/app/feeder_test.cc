@@ -284,6 +284,26 @@ TEST(Feeder, KeepsEachSiteInExactlyOneLane) {
   }
 }
 
+// Goal: a URL longer than a lane can hold, as another program may write it, takes the site's old URL out of every lane and leaves
+// the site in one, with the reason why it is not asked.
+TEST(Feeder, ASiteWithATooLongUrlIsThereAndNotAsked) {
+  FakeFeed::List list;
+  list.put(1, "http://one.example/");
+  list.put(2, "http://two.example/");
+  FeederRig rig(list, 2);
+  ASSERT_TRUE(rig.settle());
+  for (const std::uint64_t id : {1U, 2U}) {
+    list.put(id, "http://moved-" + std::to_string(id) + ".example/" + std::string(5000, 'x'));
+    ASSERT_TRUE(rig.settle());
+    ASSERT_EQ(rig.lane(0).count(id) + rig.lane(1).count(id), 1U);
+    const LaneMessage& put = rig.lane(rig.lane(0).count(id) == 1 ? 0 : 1).at(id);
+    EXPECT_EQ(put.url.size(), core::kUrlBytesMax);
+    EXPECT_EQ(put.problem, "the URL is longer than 2048 bytes");
+    ASSERT_NE(put.options, nullptr);
+  }
+  EXPECT_EQ(rig.feeder().stats().options_rejected.value(), 2U);
+}
+
 // Goal: an edit is in force while a fleet is read again, not after it. Method: a re-read that comes to no end.
 TEST(Feeder, ChangesDoNotWaitForTheEndOfAReRead) {
   FakeFeed::List list;
