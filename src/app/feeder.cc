@@ -39,24 +39,23 @@ core::Result<std::shared_ptr<const core::CheckOptions>> OptionInterner::merged(
   if (own.empty()) return plain_;
   auto options = core::merge_options(defaults_, own);
   if (!options) return options.error();
-  std::weak_ptr<const core::CheckOptions>& seat = by_content_[core::fingerprint(*options)];
-  auto shared = seat.lock();
-  if (!shared) {
-    shared = std::make_shared<const core::CheckOptions>(*std::move(options));
-    seat = shared;
-    if (by_content_.size() >= drop_at_) drop_unused();
-  }
-  return shared;
+  return shared(core::fingerprint(*options), *options);
 }
 
 std::shared_ptr<const core::CheckOptions> OptionInterner::rejected(const std::string& problem) {
-  std::weak_ptr<const core::CheckOptions>& seat = by_content_["rejected: " + problem];
-  auto shared = seat.lock();
-  if (!shared) {
-    shared = std::make_shared<const core::CheckOptions>(defaults_);
-    seat = shared;
+  return shared("rejected: " + problem, defaults_);
+}
+
+std::shared_ptr<const core::CheckOptions> OptionInterner::shared(
+    const std::string& key, const core::CheckOptions& options) {
+  std::weak_ptr<const core::CheckOptions>& seat = by_content_[key];
+  auto kept = seat.lock();
+  if (!kept) {
+    kept = std::make_shared<const core::CheckOptions>(options);
+    seat = kept;
+    if (by_content_.size() >= drop_at_) drop_unused();
   }
-  return shared;
+  return kept;
 }
 
 void OptionInterner::drop_unused() {

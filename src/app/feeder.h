@@ -63,8 +63,12 @@ class OptionInterner {
       const core::SiteOptions& own);
   // A set of its own for sites that cannot be asked for this reason.
   [[nodiscard]] std::shared_ptr<const core::CheckOptions> rejected(const std::string& problem);
+  // Sets that are kept, those without a site that were not looked for yet among them.
+  [[nodiscard]] std::size_t size() const { return by_content_.size(); }
 
  private:
+  [[nodiscard]] std::shared_ptr<const core::CheckOptions> shared(const std::string& key,
+                                                                 const core::CheckOptions& options);
   void drop_unused();
 
   core::CheckOptions defaults_;

@@ -48,6 +48,17 @@ TEST(OptionInterner, RefusesOptionsThatDoNotFit) {
   EXPECT_EQ(interner.merged({{"no_such_option", "1"}}).error().kind, core::ErrorKind::Invalid);
 }
 
+// Goal: options that come and go, those that do not fit among them, take no memory for ever.
+TEST(OptionInterner, ForgetsWhatNoSiteHasAnyMore) {
+  OptionInterner interner{core::CheckOptions{}};
+  const auto kept = interner.rejected("kept");
+  for (int i = 0; i < 5000; ++i) {
+    (void)interner.rejected("problem " + std::to_string(i));
+    ASSERT_LE(interner.size(), 1024U);
+  }
+  EXPECT_EQ(interner.rejected("kept"), kept);
+}
+
 // ---- The thread ----
 
 // A store's site list in memory.
