@@ -90,7 +90,7 @@ struct Feeder::Parts {
   FeederSettings settings;
   OptionInterner options;
   LaneSpread spread;
-  core::SiteId highest;  // Of all sites counted: one above it is new. Ids are never given again.
+  core::SiteId highest;  // Of all sites known: one above it is new. Ids are never given again.
   core::ChangeSeq seen;
   core::SteadyTime poll_at;  // When changes are asked for next.
   // A re-read under way: the last id that was sent, and when it goes on.
@@ -115,7 +115,6 @@ struct Feeder::Parts {
   void put_in_force(const Retune& retune);
   void send_again();
   void follow_changes();
-  void note_new(const core::KnownSite& site);
   void send_site(const core::KnownSite& site, bool tell_others);
   void send_removed(const core::KnownSite& site);
   void send(std::size_t lane, LaneMessage&& message);
@@ -270,11 +269,14 @@ bool Feeder::Parts::send_all() {
     }
     backoff = 100ms;
     for (const core::KnownSite& site : page->sites) {
-      send_site(site, false);
+      if (site.record.id > highest) {  // It came while the others were counted, or since then.
+        spread.count(site.record.url);
+        highest = site.record.id;
+      }
+      send_site(site, spread.is_late(site.record.url));
       stats.sites_loaded.add();
     }
     if (told_to_stop()) return false;
-    if (!page->sites.empty()) highest = std::max(highest, page->sites.back().record.id);
     if (page->last) return true;
     after = page->sites.back().record.id;
   }
@@ -310,13 +312,6 @@ bool Feeder::Parts::load() {
 
 // ---- Afterwards: a page of changes and a page of a re-read in turns ----
 
-// A site that the store did not have before. Edits are not counted: many edits of few sites would make their host look heavy.
-void Feeder::Parts::note_new(const core::KnownSite& site) {
-  if (site.record.id <= highest) return;
-  highest = site.record.id;
-  spread.count(site.record.url);
-}
-
 // A page. When it was full, the next one is due at once.
 void Feeder::Parts::follow_changes() {
   poll_at = clock.steady() + pace.poll_every;
@@ -328,11 +323,15 @@ void Feeder::Parts::follow_changes() {
     return;
   }
   if (page->empty()) return;
+  // Sites that the store did not have before are counted, edits are not: many edits of few sites would make their host look heavy.
+  // Changes do not come in the order of ids, but each site comes once in a page.
+  const core::SiteId before = highest;
   for (const db::SiteChange& change : *page) {
     if (change.removed) {
       send_removed(change.known);
     } else {
-      note_new(change.known);
+      if (change.known.record.id > before) spread.count(change.known.record.url);
+      highest = std::max(highest, change.known.record.id);
       send_site(change.known, lanes.size() > 1);
     }
     seen = change.seq;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -73,6 +74,7 @@ class FakeFeed final : public db::SiteFeed {
     std::uint64_t told = 0;  // All changes up to here have been given, and taken.
     bool endless = false;    // A load comes to no end.
     std::size_t loads = 0;
+    std::function<void()> when_counted;  // Once, when all URLs have been given.
 
     void change(std::uint64_t id) {
       std::erase_if(changed, [id](const auto& entry) { return entry.second == id; });
@@ -113,6 +115,11 @@ class FakeFeed final : public db::SiteFeed {
     return page;
   }
   core::Result<std::vector<db::SiteUrl>> urls(core::SiteId after, std::size_t limit) override {
+    std::vector<db::SiteUrl> page = counted(after, limit);
+    if (page.size() < limit && list_.when_counted) std::exchange(list_.when_counted, {})();
+    return page;
+  }
+  std::vector<db::SiteUrl> counted(core::SiteId after, std::size_t limit) {
     const std::lock_guard lock(list_.mutex);
     std::vector<db::SiteUrl> page;
     for (auto site = list_.sites.upper_bound(after.value);
@@ -293,6 +300,40 @@ TEST(Feeder, KeepsEachSiteInExactlyOneLane) {
                   0.1 * static_cast<double>(all));
     }
   }
+}
+
+// Goal: sites of one host are spread also when they come while the list is being loaded, or in another order than that of their
+// ids. Method: the list grows between the count and the load; then it grows backwards.
+TEST(Feeder, AHostThatGrowsDuringTheLoadIsSpread) {
+  constexpr std::size_t kLanes = 4;
+  FakeFeed::List list;
+  std::uint64_t newest = 0;
+  const auto url = [](const std::string& host, std::uint64_t id) {
+    return "http://" + host + ".example/" + std::to_string(id);
+  };
+  for (; newest < 10; ++newest) list.put(newest + 1, url("heavy", newest));
+  list.when_counted = [&] {
+    for (; newest < 4000; ++newest) list.put(newest + 1, url("heavy", newest));
+  };
+  FeederRig rig(list, kLanes, {1ms, 1ms, 2000});
+  const auto expect_spread = [&](std::size_t sites) {
+    ASSERT_TRUE(rig.settle());
+    ASSERT_NO_FATAL_FAILURE(expect_each_in_one_lane(rig, list));
+    for (std::size_t i = 0; i < kLanes; ++i)
+      EXPECT_NEAR(static_cast<double>(rig.lane(i).size()), static_cast<double>(sites) / kLanes,
+                  LaneSpread::kHeavySites);
+  };
+  expect_spread(4000);
+  {
+    const std::lock_guard lock(list.mutex);
+    for (std::uint64_t id = 5999; id >= 4001; --id) {
+      core::KnownSite& site = list.sites[id];
+      site.record.id = core::SiteId{id};
+      site.record.url = url("backwards", id);
+      list.change(id);
+    }
+  }
+  expect_spread(5999);
 }
 
 // Goal: a URL longer than a lane can hold, as another program may write it, takes the site's old URL out of every lane and leaves
