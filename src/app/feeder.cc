@@ -98,6 +98,9 @@ struct Feeder::Parts {
   core::SiteId reread_until;  // What is newer comes as a change, with the new defaults.
   core::SteadyTime reread_at;
   core::SteadyTime reread_since;
+  // Open events without a site: when a page of them is asked for next, and after which site.
+  core::SteadyTime orphans_at;
+  core::SiteId orphans_after;
   FeederStats stats;
 
   std::mutex mutex;
@@ -115,6 +118,7 @@ struct Feeder::Parts {
   void put_in_force(const Retune& retune);
   void send_again();
   void follow_changes();
+  void end_orphans();
   void send_site(const core::KnownSite& site, bool tell_others);
   void send_removed(const core::KnownSite& site);
   void send(std::size_t lane, LaneMessage&& message);
@@ -341,6 +345,20 @@ void Feeder::Parts::follow_changes() {
   if (page->size() >= pace.page) poll_at = clock.steady();
 }
 
+// A page. Those whose end is under way are told again, which is harmless.
+void Feeder::Parts::end_orphans() {
+  orphans_at = clock.steady() + pace.orphans_every;
+  auto page = feed->removed_with_open_event(pace.page, orphans_after);
+  if (!page) {
+    core::Duration backoff = 1s;
+    (void)failed("removed_with_open_event", page.error(), backoff);
+    return;
+  }
+  orphans_after = page->size() < pace.page ? core::SiteId{} : page->back().record.id;
+  for (const core::KnownSite& site : *page) send_removed(site);
+  if (!page->empty()) wake_all();
+}
+
 void Feeder::Parts::put_in_force(const Retune& retune) {
   const bool same = retune.settings.defaults == settings.defaults &&
                     retune.settings.interval == settings.interval;
@@ -388,13 +406,16 @@ void Feeder::Parts::loop() noexcept {
                        stats.sites_loaded.value(), core::to_seconds(clock.steady() - began),
                        lanes.size(), spread.heavy_hosts()));
   poll_at = clock.steady() + pace.poll_every;
+  orphans_at = clock.steady() + pace.orphans_every;
   for (;;) {
-    const core::SteadyTime next = reread_after ? std::min(poll_at, reread_at) : poll_at;
+    core::SteadyTime next = std::min(poll_at, orphans_at);
+    if (reread_after) next = std::min(next, reread_at);
     const core::SteadyTime now = clock.steady();
     if (next > now ? pause(next - now) : told_to_stop()) return;
     if (const auto retune = take_retune()) put_in_force(*retune);
     if (reread_after && clock.steady() >= reread_at) send_again();
     if (clock.steady() >= poll_at) follow_changes();
+    if (clock.steady() >= orphans_at) end_orphans();
   }
 }
 

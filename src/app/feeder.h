@@ -7,7 +7,8 @@
 // Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so
 //          that a load of millions takes no memory of its own but what LaneSpread counts with.
 // Time     changes are asked for once a second, and page after page while there are more. A re-read
-//          after a reload takes its pages in between: neither waits for the end of the other.
+//          after a reload takes its pages in between: neither waits for the end of the other. So does a page
+//          of the open events whose site is gone, every few minutes.
 // Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was
 //          sent stays in force.
 //
@@ -89,6 +90,9 @@ struct FeederPace {
   // lane sees a burst.
   core::Duration reread_pause = std::chrono::milliseconds{50};
   std::size_t page = 2000;
+  // How often events are looked for whose site is gone: of one that is removed while the lane before its last one still has its
+  // first failure committed, no lane knows any more.
+  core::Duration orphans_every = std::chrono::minutes{3};
 };
 
 class Feeder : core::Pinned {

@@ -75,6 +75,7 @@ class FakeFeed final : public db::SiteFeed {
     bool endless = false;    // A load comes to no end.
     std::size_t loads = 0;
     std::function<void()> when_counted;  // Once, when all URLs have been given.
+    std::map<std::uint64_t, core::KnownSite> orphans;
 
     void change(std::uint64_t id) {
       std::erase_if(changed, [id](const auto& entry) { return entry.second == id; });
@@ -142,8 +143,13 @@ class FakeFeed final : public db::SiteFeed {
     return page;
   }
   core::Result<std::vector<core::KnownSite>> removed_with_open_event(
-      std::size_t /*limit*/, core::SiteId /*after*/) override {
-    return std::vector<core::KnownSite>{};
+      std::size_t limit, core::SiteId after) override {
+    const std::lock_guard lock(list_.mutex);
+    std::vector<core::KnownSite> page;
+    for (auto site = list_.orphans.upper_bound(after.value);
+         site != list_.orphans.end() && page.size() < limit; ++site)
+      page.push_back(site->second);
+    return page;
   }
 
  private:
@@ -196,6 +202,8 @@ class FeederRig {
     return held_[i];
   }
   [[nodiscard]] std::size_t lanes() const { return held_.size(); }
+  // Sites that were removed with an event that a lane is to end.
+  [[nodiscard]] const std::set<std::uint64_t>& ended() const { return ended_; }
 
  private:
   void take() {
@@ -207,6 +215,7 @@ class FeederRig {
         } else if (message.kind == LaneMessage::Kind::Leave ||
                    message.kind == LaneMessage::Kind::Remove) {
           held_[i].erase(message.id.value);
+          if (message.open_event) ended_.insert(message.id.value);
         }
       }
     }
@@ -217,6 +226,7 @@ class FeederRig {
   NoLog log_;
   std::vector<std::unique_ptr<core::SpscRing<LaneMessage>>> rings_;
   std::vector<std::map<std::uint64_t, LaneMessage>> held_;
+  std::set<std::uint64_t> ended_;
   std::unique_ptr<Feeder> feeder_;
 };
 
@@ -334,6 +344,22 @@ TEST(Feeder, AHostThatGrowsDuringTheLoadIsSpread) {
     }
   }
   expect_spread(5999);
+}
+
+// Goal: an event that is committed when its site is gone from every lane already is found and ended, while the daemon runs; also
+// when there are more than a page of them.
+TEST(Feeder, EndsEventsThatWereCommittedAfterTheRemoval) {
+  FakeFeed::List list;
+  FeederRig rig(list, 2, {1ms, 1ms, 10, 1ms});
+  ASSERT_TRUE(rig.settle());
+  {
+    const std::lock_guard lock(list.mutex);
+    for (std::uint64_t id = 1; id <= 25; ++id) {
+      list.orphans[id].record.id = core::SiteId{id};
+      list.orphans[id].open_event = core::OpenEvent{};
+    }
+  }
+  EXPECT_TRUE(rig.take_until([&] { return rig.ended().size() == 25; }));
 }
 
 // Goal: a URL longer than a lane can hold, as another program may write it, takes the site's old URL out of every lane and leaves
