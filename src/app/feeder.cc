@@ -16,6 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// A store that is away is asked again after so long, then twice that, at most every kBackoffMax.
+constexpr core::Duration kBackoffMin = 100ms;
 constexpr core::Duration kBackoffMax = 5s;
 // A row of the first count is an id and a URL.
 constexpr std::size_t kUrlPage = 10'000;
@@ -93,11 +95,13 @@ struct Feeder::Parts {
   core::SiteId highest;  // Of all sites known: one above it is new. Ids are never given again.
   core::ChangeSeq seen;
   core::SteadyTime poll_at;  // When changes are asked for next.
+  core::Duration changes_backoff = kBackoffMin;
   // A re-read under way: the last id that was sent, and when it goes on.
   std::optional<core::SiteId> reread_after;
   core::SiteId reread_until;  // What is newer comes as a change, with the new defaults.
   core::SteadyTime reread_at;
   core::SteadyTime reread_since;
+  core::Duration reread_backoff = kBackoffMin;
   // Open events without a site: when a page of them is asked for next, and after which site.
   core::SteadyTime orphans_at;
   core::SiteId orphans_after;
@@ -230,7 +234,7 @@ void Feeder::Parts::wake_all() {
 // ---- All of them, at start. Each step returns false when told to stop before it was done. ----
 
 bool Feeder::Parts::newest_change() {
-  core::Duration backoff = 100ms;
+  core::Duration backoff = kBackoffMin;
   for (;;) {
     const auto newest = feed->newest_change();
     if (newest) {
@@ -243,14 +247,14 @@ bool Feeder::Parts::newest_change() {
 
 // Before the first site is sent, so that each finds its lane by the same rule. See lane_spread.h.
 bool Feeder::Parts::count_hosts() {
-  core::Duration backoff = 100ms;
+  core::Duration backoff = kBackoffMin;
   while (lanes.size() > 1) {
     const auto page = feed->urls(highest, kUrlPage);
     if (!page) {
       if (failed("urls", page.error(), backoff)) return false;
       continue;
     }
-    backoff = 100ms;
+    backoff = kBackoffMin;
     for (const db::SiteUrl& site : *page) {
       spread.count(site.url);
       highest = site.id;
@@ -263,7 +267,7 @@ bool Feeder::Parts::count_hosts() {
 }
 
 bool Feeder::Parts::send_all() {
-  core::Duration backoff = 100ms;
+  core::Duration backoff = kBackoffMin;
   core::SiteId after{0};
   for (;;) {
     auto page = feed->load(after, pace.page);
@@ -271,7 +275,7 @@ bool Feeder::Parts::send_all() {
       if (failed("load", page.error(), backoff)) return false;
       continue;
     }
-    backoff = 100ms;
+    backoff = kBackoffMin;
     for (const core::KnownSite& site : page->sites) {
       if (site.record.id > highest) {  // It came while the others were counted, or since then.
         spread.count(site.record.url);
@@ -287,7 +291,7 @@ bool Feeder::Parts::send_all() {
 }
 
 bool Feeder::Parts::send_orphans() {
-  core::Duration backoff = 100ms;
+  core::Duration backoff = kBackoffMin;
   core::SiteId after{0};
   for (;;) {
     auto orphans = feed->removed_with_open_event(pace.page, after);
@@ -321,11 +325,10 @@ void Feeder::Parts::follow_changes() {
   poll_at = clock.steady() + pace.poll_every;
   auto page = feed->changes(seen, pace.page);
   if (!page) {
-    core::Duration backoff = 1s;
-    (void)failed("changes", page.error(),
-                 backoff);  // Asked again at the next poll, whether it paused for long or not.
+    (void)failed("changes", page.error(), changes_backoff);  // Asked again at the next poll.
     return;
   }
+  changes_backoff = kBackoffMin;
   if (page->empty()) return;
   // Sites that the store did not have before are counted, edits are not: many edits of few sites would make their host look heavy.
   // Changes do not come in the order of ids, but each site comes once in a page.
@@ -350,8 +353,8 @@ void Feeder::Parts::end_orphans() {
   orphans_at = clock.steady() + pace.orphans_every;
   auto page = feed->removed_with_open_event(pace.page, orphans_after);
   if (!page) {
-    core::Duration backoff = 1s;
-    (void)failed("removed_with_open_event", page.error(), backoff);
+    core::Duration once = kBackoffMin;
+    (void)failed("removed_with_open_event", page.error(), once);  // Asked again in minutes anyway.
     return;
   }
   orphans_after = page->size() < pace.page ? core::SiteId{} : page->back().record.id;
@@ -382,10 +385,10 @@ void Feeder::Parts::send_again() {
   reread_at = clock.steady() + pace.reread_pause;
   auto page = feed->load(*reread_after, pace.page);
   if (!page) {
-    core::Duration backoff = 1s;
-    (void)failed("load", page.error(), backoff);  // Asked again.
+    (void)failed("load", page.error(), reread_backoff);  // Asked again.
     return;
   }
+  reread_backoff = kBackoffMin;
   for (const core::KnownSite& site : page->sites) send_site(site, spread.is_late(site.record.url));
   wake_all();
   if (!page->last && page->sites.back().record.id < reread_until) {

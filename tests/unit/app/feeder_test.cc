@@ -76,6 +76,7 @@ class FakeFeed final : public db::SiteFeed {
     std::size_t loads = 0;
     std::function<void()> when_counted;  // Once, when all URLs have been given.
     std::map<std::uint64_t, core::KnownSite> orphans;
+    bool away = false;  // Changes cannot be had.
 
     void change(std::uint64_t id) {
       std::erase_if(changed, [id](const auto& entry) { return entry.second == id; });
@@ -133,6 +134,7 @@ class FakeFeed final : public db::SiteFeed {
   core::Result<std::vector<db::SiteChange>> changes(core::ChangeSeq after,
                                                     std::size_t limit) override {
     const std::lock_guard lock(list_.mutex);
+    if (list_.away) return core::Error{core::ErrorKind::Unavailable, "away"};
     list_.told = after.value;  // Asked for what comes after it: what came before has been sent.
     std::vector<db::SiteChange> page;
     for (auto change = list_.changed.upper_bound(after.value);
@@ -156,10 +158,24 @@ class FakeFeed final : public db::SiteFeed {
   List& list_;
 };
 
-class NoLog final : public Log {
+// Keeps the lines.
+class LinesLog final : public Log {
  public:
-  void write(LogLevel /*level*/, std::string_view /*line*/) noexcept override {}
-  [[nodiscard]] bool enabled(LogLevel /*level*/) const noexcept override { return false; }
+  void write(LogLevel /*level*/, std::string_view line) noexcept override {
+    const std::lock_guard lock(mutex_);
+    lines_.emplace_back(line);
+  }
+  [[nodiscard]] bool enabled(LogLevel /*level*/) const noexcept override { return true; }
+  [[nodiscard]] std::size_t count(std::string_view text) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::count_if(
+        lines_.begin(), lines_.end(),
+        [&](const std::string& line) { return line.find(text) != std::string::npos; }));
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
 };
 
 // A feeder with lanes that only keep what they are told to watch.
@@ -179,6 +195,7 @@ class FeederRig {
   ~FeederRig() { feeder_->stop(); }
 
   Feeder& feeder() { return *feeder_; }
+  [[nodiscard]] const LinesLog& log() const { return log_; }
   // Takes what has come until `done`. False: it did not become true.
   template <typename Done>
   [[nodiscard]] bool take_until(Done done) {
@@ -223,7 +240,7 @@ class FeederRig {
 
   FakeFeed::List& list_;
   core::SystemClock clock_;
-  NoLog log_;
+  LinesLog log_;
   std::vector<std::unique_ptr<core::SpscRing<LaneMessage>>> rings_;
   std::vector<std::map<std::uint64_t, LaneMessage>> held_;
   std::set<std::uint64_t> ended_;
@@ -360,6 +377,29 @@ TEST(Feeder, EndsEventsThatWereCommittedAfterTheRemoval) {
     }
   }
   EXPECT_TRUE(rig.take_until([&] { return rig.ended().size() == 25; }));
+}
+
+// Goal: a store that is away for long is asked ever more seldom, and again at once when it was there.
+TEST(Feeder, AStoreThatIsAwayIsAskedMoreSeldom) {
+  FakeFeed::List list;
+  FeederRig rig(list, 1);
+  for (std::size_t time = 1; time <= 2; ++time) {
+    ASSERT_TRUE(rig.settle());
+    {
+      const std::lock_guard lock(list.mutex);
+      list.away = true;
+    }
+    ASSERT_TRUE(rig.take_until([&] { return rig.log().count("retry_s=0.4 ") == time; }));
+    {
+      const std::lock_guard lock(list.mutex);
+      list.away = false;
+    }
+    list.put(time, "http://one.example/");
+  }
+  ASSERT_TRUE(rig.settle());
+  EXPECT_EQ(rig.log().count("retry_s=0.1 "), 2U);
+  EXPECT_EQ(rig.log().count("retry_s=0.2 "), 2U);
+  EXPECT_EQ(rig.log().count("retry_s=0.4 "), 2U);
 }
 
 // Goal: a URL longer than a lane can hold, as another program may write it, takes the site's old URL out of every lane and leaves
