@@ -16,6 +16,8 @@ using Wants = DirectTransfer::Wants;
 
 constexpr std::size_t kTlsFactsMax = 1024;
 constexpr std::size_t kReadBytes = 16 * 1024;  // A whole TLS record.
+constexpr core::Duration kTurnMost = std::chrono::milliseconds{10};
+constexpr std::size_t kGoneOnBetweenLooks = 4;  // At the clock.
 
 struct Row {
   std::unique_ptr<DirectTransfer> transfer;
@@ -23,7 +25,17 @@ struct Row {
   std::uint64_t tag = 0;
   std::uint32_t generation = 0;
   std::uint32_t watched = 0;  // What the reactor was asked to tell.
+  bool pending = false;       // turn() comes to it, and on_io() leaves it to that.
+  bool unwatched = false;     // The reactor refused to watch it.
 };
+
+ExchangeResult unwatched_result() {
+  ExchangeResult result;
+  result.cause = core::Cause::LocalResources;
+  result.phase = core::Phase::Request;
+  result.detail = "no watch for the connection";
+  return result;
+}
 
 class DirectExchange final : public Exchange, private IoHandler, private DirectHost {
  public:
@@ -66,6 +78,7 @@ class DirectExchange final : public Exchange, private IoHandler, private DirectH
 
   void heed(std::uint32_t index, Wants wants);
   void watch(std::uint32_t index, std::uint32_t events);
+  void leave_to_turn(std::uint32_t index);
   void deliver(std::uint32_t index, ExchangeResult&& result);
   void release(std::uint32_t index);
   // Null: it has ended.
@@ -74,12 +87,6 @@ class DirectExchange final : public Exchange, private IoHandler, private DirectH
   [[nodiscard]] ExchangeId id_of(std::uint32_t index) const {
     return (static_cast<ExchangeId>(rows_[index].generation) << 32U) | (index + 1);
   }
-
-  // Is to be gone on with, or told of, at the next turn.
-  struct Pending {
-    ExchangeId exchange = 0;
-    bool unwatched = false;  // The reactor refused to watch it.
-  };
 
   Reactor& reactor_;
   const core::Clock& clock_;
@@ -91,7 +98,7 @@ class DirectExchange final : public Exchange, private IoHandler, private DirectH
   std::size_t transfers_max_;
   std::vector<Row> rows_;            // As many as there ever were at once.
   std::vector<std::uint32_t> free_;  // Last out, first in: the warm ones.
-  std::vector<Pending> pending_;
+  std::vector<ExchangeId> pending_;  // Each once: to be gone on with, or told of, at the next turn.
   SteadyTime now_;
 };
 
@@ -111,12 +118,14 @@ ExchangeId DirectExchange::begin(const ExchangeRequest& request, ExchangeHandler
   row.handler = &handler;
   row.tag = tag;
   row.watched = 0;
+  row.pending = false;
+  row.unwatched = false;
   row.generation = (row.generation + 1) & kExchangeUsesMask;
   DirectHost& host = *this;
   if (!row.transfer) row.transfer = std::make_unique<DirectTransfer>(host);
   const Wants wants = row.transfer->begin(request, handler, tag);
   if (wants == Wants::Nothing) {
-    pending_.push_back({.exchange = id_of(index)});
+    leave_to_turn(index);
   } else {
     heed(index, wants);
   }
@@ -126,7 +135,8 @@ ExchangeId DirectExchange::begin(const ExchangeRequest& request, ExchangeHandler
 ExchangeResult DirectExchange::expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) {
   now_ = now;
   const std::uint32_t index = index_of(exchange);
-  ExchangeResult result = rows_[index].transfer->finish_expired(allowed);
+  ExchangeResult result =
+      rows_[index].unwatched ? unwatched_result() : rows_[index].transfer->finish_expired(allowed);
   release(index);
   return result;
 }
@@ -175,7 +185,7 @@ void DirectExchange::heed(std::uint32_t index, Wants wants) {
       watch(index, EPOLLIN | EPOLLOUT);
       return;
     case Wants::Turn:
-      pending_.push_back({.exchange = id_of(index)});
+      leave_to_turn(index);
       return;
     case Wants::Nothing:
       deliver(index, rows_[index].transfer->finish());
@@ -188,33 +198,45 @@ void DirectExchange::watch(std::uint32_t index, std::uint32_t events) {
   if (row.watched == events) return;
   row.watched = events;
   if (reactor_.watch(row.transfer->fd(), events, *this, id_of(index))) return;
-  pending_.push_back({.exchange = id_of(index), .unwatched = true});
+  row.unwatched = true;
+  leave_to_turn(index);
+}
+
+void DirectExchange::leave_to_turn(std::uint32_t index) {
+  rows_[index].pending = true;
+  pending_.push_back(id_of(index));
 }
 
 void DirectExchange::on_io(int /*fd*/, std::uint32_t /*events*/, std::uint64_t tag,
                            SteadyTime now) noexcept {
   now_ = now;
   const std::uint32_t index = index_of(tag);
+  // Else each turn would go on with it once more than the one before: the socket tells of the same bytes again and again.
+  if (rows_[index].pending) return;
   heed(index, rows_[index].transfer->go_on());
 }
 
 void DirectExchange::turn(SteadyTime now) {
   now_ = now;
-  std::vector<Pending> pending;
+  if (pending_.empty()) return;
+  std::vector<ExchangeId> pending;
   pending.swap(pending_);
-  for (const Pending& one : pending) {
-    if (find(one.exchange) == nullptr) continue;  // Ended meanwhile.
-    const std::uint32_t index = index_of(one.exchange);
-    if (!one.unwatched) {
+  const SteadyTime until = clock_.steady() + kTurnMost;
+  std::size_t next = 0;
+  while (next < pending.size()) {
+    const Row* row = find(pending[next++]);
+    if (row == nullptr) continue;  // Ended meanwhile.
+    const auto index = static_cast<std::uint32_t>(row - rows_.data());
+    rows_[index].pending = false;
+    if (rows_[index].unwatched) {
+      deliver(index, unwatched_result());
+    } else {
       heed(index, rows_[index].transfer->go_on());
-      continue;
     }
-    ExchangeResult result;
-    result.cause = core::Cause::LocalResources;
-    result.phase = core::Phase::Request;
-    result.detail = "no watch for the connection";
-    deliver(index, std::move(result));
+    if (next % kGoneOnBetweenLooks == 0 && clock_.steady() >= until) break;
   }
+  const auto left = pending.begin() + static_cast<std::ptrdiff_t>(next);
+  pending_.insert(pending_.begin(), left, pending.end());
 }
 
 }  // namespace
