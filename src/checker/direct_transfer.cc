@@ -116,7 +116,8 @@ DirectTransfer::Wants DirectTransfer::send() {
 DirectTransfer::Wants DirectTransfer::receive() {
   Stream& stream = seen_->stream;
   const std::span<char> room = host_.read_room();
-  for (int i = 0; i < kReadsPerTurn; ++i) {
+  std::size_t bytes = 0;
+  for (int i = 0; i < kReadsPerTurn && bytes < kBytesPerTurn; ++i) {
     std::size_t got = 0;
     switch (stream.receive(room, got)) {
       case Stream::Step::WantsRead:
@@ -130,6 +131,7 @@ DirectTransfer::Wants DirectTransfer::receive() {
       case Stream::Step::Done:
         break;
     }
+    bytes += got;
     if (!take({room.data(), got})) return Wants::Nothing;
     // The socket is empty; if more comes, or its end, we are told.
     if (!seen_->tls && got < room.size()) return Wants::Read;

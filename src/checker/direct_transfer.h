@@ -3,7 +3,7 @@
 //
 // Owns     the connected socket and its TLS session while a transfer is under way; what was seen.
 // Thread   the lane's.
-// Bounded  header and body as exchange.h says; kReadsPerTurn reads, then others get their turn.
+// Bounded  header and body as exchange.h says; kBytesPerTurn or kReadsPerTurn, then others get their turn.
 // Fails    as a cause. Ends are told in the words that cause_map.h knows of libcurl's, so that one table says what they mean.
 #pragma once
 
@@ -34,7 +34,8 @@ class DirectHost : public HandshakeHost {
 
 class DirectTransfer : core::Pinned {
  public:
-  static constexpr int kReadsPerTurn = 8;
+  static constexpr std::size_t kBytesPerTurn = 128 * 1024;
+  static constexpr int kReadsPerTurn = 128;  // Through TLS a read is at most a record, however small.
 
   enum class Wants : std::uint8_t {
     Read,    // Call go_on() when the socket can be read,

@@ -369,5 +369,25 @@ TEST_F(DirectExchangeTest, ExpiredInTheHandshake) {
   EXPECT_EQ(::fcntl(last_fd, F_GETFD), -1);
 }
 
+// Goal: a page is not read later for being sent in small records.
+TEST_F(DirectExchangeTest, SmallRecordsTakeAsManyTurnsAsTheirBytes) {
+  Peer peer(&certificate, 1400);
+  ask(peer);
+  const std::string page(512 * 1024, 'x');
+  std::string answer =
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(page.size()) + "\r\n\r\n" + page;
+  std::string_view left = answer;
+  int turns = 0;
+  const core::SteadyTime end = clock.steady() + 20s;
+  while (results.empty() && clock.steady() < end) {
+    left.remove_prefix(peer.say(left));
+    turn();
+    ++turns;
+  }
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results[0].second.cause, Cause::Ok) << results[0].second.detail;
+  EXPECT_LT(turns, 20);
+}
+
 }  // namespace
 }  // namespace watchwheel::checker
