@@ -20,8 +20,8 @@ constexpr core::Duration kTurnMost = std::chrono::milliseconds{10};
 constexpr std::size_t kGoneOnBetweenLooks = 4;  // At the clock.
 
 struct Row {
-  std::unique_ptr<DirectTransfer> transfer;
-  ExchangeHandler* handler = nullptr;  // Null: the row is free.
+  std::unique_ptr<DirectTransfer> transfer;  // Null: the row is free.
+  ExchangeHandler* handler = nullptr;        // Null as well.
   std::uint64_t tag = 0;
   std::uint32_t generation = 0;
   std::uint32_t watched = 0;  // What the reactor was asked to tell.
@@ -122,7 +122,7 @@ ExchangeId DirectExchange::begin(const ExchangeRequest& request, ExchangeHandler
   row.unwatched = false;
   row.generation = (row.generation + 1) & kExchangeUsesMask;
   DirectHost& host = *this;
-  if (!row.transfer) row.transfer = std::make_unique<DirectTransfer>(host);
+  row.transfer = std::make_unique<DirectTransfer>(host);
   const Wants wants = row.transfer->begin(request, handler, tag);
   if (wants == Wants::Nothing) {
     leave_to_turn(index);
@@ -162,7 +162,7 @@ std::uint32_t DirectExchange::index_of(ExchangeId exchange) {
 void DirectExchange::release(std::uint32_t index) {
   Row& row = rows_[index];
   if (row.transfer->fd() != -1) reactor_.forget(row.transfer->fd());
-  row.transfer->reset();
+  row.transfer.reset();
   row.handler = nullptr;
   free_.push_back(index);
 }
