@@ -49,6 +49,7 @@ class HeaderListBuilder {
     }
     if (!list_) list_.reset(longer);
     const std::string known = lower(name);
+    if (known == "host" && !lines_.host.empty()) return;  // libcurl sends the first only, too.
     std::string& text = known == "host" ? lines_.host : lines_.text;
     text.append(name).append(value.empty() ? ":" : ": ").append(value).append("\r\n");
     lines_.own_login = lines_.own_login || known == "authorization";

@@ -63,6 +63,9 @@ TEST(RequestText, NamesTheHost) {
   EXPECT_THAT(text_of(options), HasSubstr("\r\nhost: front.example\r\n"));
   EXPECT_THAT(text_of(options), Not(HasSubstr("shop.example")));
   EXPECT_THAT(text_of(options, {.at_origin = false}), HasSubstr("\r\nHost: shop.example\r\n"));
+  options.headers = {{"Host", "first.example"}, {"X-A", "b"}, {"host", "second.example"}};
+  EXPECT_THAT(text_of(options), HasSubstr("\r\nHost: first.example\r\n"));
+  EXPECT_THAT(text_of(options), Not(HasSubstr("second.example")));
 }
 
 TEST(RequestText, LogsInAtTheOriginOnly) {
