@@ -36,6 +36,11 @@ std::string os_text(int os_errno) {
   return std::generic_category().message(os_errno);
 }
 
+// What send and recv say of this machine: no memory for the bytes, or its own firewall forbids them.
+bool is_local(int os_errno) {
+  return os_errno == ENOMEM || os_errno == ENOBUFS || os_errno == EPERM;
+}
+
 // What happened to the connection, for a sentence "the connection was …".
 std::string lost_how(const TransferEnd& end) {
   if (is_reset(end.os_errno)) return "reset by the server";
@@ -71,6 +76,18 @@ bool is_protocol_reason(int reason) {
     default:
       return false;
   }
+}
+
+// The code in "error:0A00010B:SSL routines::…", 0 when there is none.
+unsigned long openssl_error_in(std::string_view error_text) {
+  constexpr std::string_view kMark = "error:";
+  const std::size_t at = error_text.find(kMark);
+  if (at == std::string_view::npos) return 0;
+  const std::string_view digits = error_text.substr(at + kMark.size(), 8);
+  unsigned long code = 0;
+  const auto [end, problem] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+  return problem == std::errc{} && end == digits.data() + digits.size() ? code : 0;
 }
 
 // "error:0A00018A:SSL routines::dh key too small, errno 0" -> "dh key too small".
@@ -119,6 +136,11 @@ Verdict judge_tls(const TransferEnd& end) {
   if (reason != 0 && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
     return {is_protocol_reason(reason) ? Cause::TlsProtocol : Cause::TlsHandshake, Phase::Tls,
             reason_text(reason, end.error_text)};
+  }
+  // Of the libraries below TLS; what the system said is in os_errno.
+  const unsigned long below = reason == 0 ? openssl_error_in(end.error_text) : 0;
+  if (below != 0 && !ERR_SYSTEM_ERROR(below)) {
+    return {Cause::TlsHandshake, Phase::Tls, reason_text(0, end.error_text)};
   }
   return {Cause::TlsHandshake, Phase::Tls,
           "the connection was " + lost_how(end) + " during the TLS handshake" + client_text(end)};
@@ -317,7 +339,11 @@ Verdict judge_end(const TransferEnd& end) {
     return {Cause::LocalResources, phase_of(end.stage),
             "our own trouble: " + printable(end.error_text, 200)};
   }
-  if (ssl_reason_in(end.error_text) == ERR_R_MALLOC_FAILURE)
+  if (is_local(end.os_errno)) {
+    return {Cause::LocalResources, phase_of(end.stage),
+            "our own trouble: " + os_text(end.os_errno)};
+  }
+  if (ERR_GET_REASON(openssl_error_in(end.error_text)) == ERR_R_MALLOC_FAILURE)
     return {Cause::LocalResources, phase_of(end.stage), "no memory for TLS"};
   if (end.curl_code == CURLE_URL_MALFORMAT) {
     return {Cause::TargetInvalid, Phase::Request,
@@ -370,14 +396,7 @@ Verdict judge_timeout(const TransferEnd& end, core::Duration allowed) {
 }
 
 int ssl_reason_in(std::string_view error_text) {
-  constexpr std::string_view kMark = "error:";
-  const std::size_t at = error_text.find(kMark);
-  if (at == std::string_view::npos) return 0;
-  const std::string_view digits = error_text.substr(at + kMark.size(), 8);
-  unsigned long code = 0;
-  const auto [end, problem] =
-      std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
-  if (problem != std::errc{} || end != digits.data() + digits.size()) return 0;
+  const unsigned long code = openssl_error_in(error_text);
   return ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 }
 
