@@ -112,7 +112,11 @@ void Lane::turn(SteadyTime now, WallTime wall) {
 }
 
 SteadyTime Lane::next_turn(SteadyTime now) const {
-  if (ports_.inbox->depth() > 0) return now;  // The last turn left some.
+  // The last turn left some.
+  if (ports_.inbox->depth() > 0) return now;
+  for (const auto* ring : ports_.notes) {
+    if (ring->depth() > 0) return now;
+  }
   const SteadyTime idle = now + kIdleWait;
   if (!admitting_) return idle;
   // When admission is full, the next result makes room; waking at the pacer's time would only spin.
@@ -245,8 +249,9 @@ void Lane::drop_row(SiteSlot slot) {
 
 void Lane::take_notes() {
   core::SiteNote note;
+  budget_.begin();
   for (auto* ring : ports_.notes) {
-    for (std::size_t i = 0; i < kMessagesPerTurn && ring->take(note); ++i) {
+    for (std::size_t i = 0; i < kMessagesPerTurn && !budget_.spent() && ring->take(note); ++i) {
       if (!attention_.contains(note.site)) {
         hear_of_unknown_trouble(note);
         continue;

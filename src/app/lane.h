@@ -5,8 +5,8 @@
 // Owns     its sites' rows, their wheel, the interned check plans, what is known of the sites in
 //          trouble.
 // Thread   the lane's, for every call; stats() and the figures in it are for any thread.
-// Bounded  sites_max rows; one turn takes at most kMessagesPerTurn messages or as many as kTurnShare
-//          lets it, kStartsPerTurn starts and a slice of the sweep. No step of it is O(sites).
+// Bounded  sites_max rows; one turn takes at most kMessagesPerTurn messages and as many notes, or as
+//          many as kTurnShare lets it, kStartsPerTurn starts and a slice of the sweep. No step of it is O(sites).
 // Time     both times are passed into turn(); results are handled at the time of the turn that
 //          brought them.
 // Fails    never blocks, never drops a fact: facts go to a mailbox with a seat for each site, a
@@ -80,7 +80,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
  public:
   static constexpr std::size_t kMessagesPerTurn = 512;
   static constexpr std::size_t kStartsPerTurn = 256;
-  // Of a turn, for messages and for notes.
+  // Of a turn, for messages, and again for notes.
   static constexpr core::Duration kTurnShare = std::chrono::milliseconds{4};
 
   Lane(const LaneSettings& settings, LanePorts ports, core::SteadyTime now, core::WallTime wall);

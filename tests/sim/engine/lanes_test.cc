@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/feeder.h"
@@ -189,6 +190,54 @@ TEST(Lanes, ATurnTakesOnlyAsManyEditsAsItsTimeAllows) {
     EXPECT_LE(clock.steady() - begin, app::Lane::kTurnShare + 3ms);
     if (lane.sites().size() < kEdits) {
       EXPECT_EQ(lane.next_turn(clock.steady()), clock.steady());
+    }
+  }
+}
+
+// Time passes with every look at it.
+class HurryingClock final : public core::Clock {
+ public:
+  [[nodiscard]] core::SteadyTime steady() const override { return now_ += 1ms; }
+  [[nodiscard]] core::WallTime wall() const override { return core::WallTime{1h}; }
+  void sleep_for(core::Duration /*how_long*/) const override {}
+
+ private:
+  mutable core::SteadyTime now_{1h};
+};
+
+// Goal: neither do notes add up to a long turn, as when a shard commits what half a fleet told it: what is left is taken at once.
+// Method: a clock that moves on whenever it is read, so that the lane's share is spent after some of them.
+TEST(Lanes, ATurnTakesOnlyAsManyNotesAsItsTimeAllows) {
+  constexpr std::uint64_t kNotes = 500;
+  const HurryingClock clock;
+  OneLane one;
+  core::SpscRing<core::SiteNote> notes{512};
+  app::LaneSettings settings;
+  settings.sites_max = kSites;
+  settings.clock = &clock;
+  app::Lane lane(settings,
+                 {.inbox = &one.inbox,
+                  .notes = {&notes},
+                  .shards = {{&one.mailbox, [] {}}},
+                  .marks = &one.marks},
+                 clock.steady(), clock.wall());
+  const core::ManualClock still;
+  SlowToPrepare prober(still);
+  lane.attach(prober);
+  for (std::uint64_t i = 1; i <= kNotes; ++i) {
+    core::SiteNote note;
+    note.site = core::SiteId{i};
+    ASSERT_TRUE(notes.offer(std::move(note)));
+  }
+  std::size_t turns = 0;
+  for (std::size_t left = kNotes; left > 0; left = notes.depth()) {
+    ASSERT_LT(++turns, kNotes);
+    const core::SteadyTime now = clock.steady();
+    lane.turn(now, clock.wall());
+    EXPECT_GE(left - notes.depth(), 1U);
+    EXPECT_LE(left - notes.depth(), 100U);
+    if (notes.depth() > 0) {
+      EXPECT_EQ(lane.next_turn(now), now);
     }
   }
 }
