@@ -108,14 +108,15 @@ CREATE TABLE IF NOT EXISTS site_state (
 )sql";
 
 // Other programs keep site lists too. What one of them inserts or changes without knowing of change_seq takes its place in the
-// sequence by itself. A deletion cannot be turned into the mark that a daemon would see, so it is refused with what to do instead;
+// sequence by itself. A deletion cannot be turned into the mark that a daemon would see, so it is refused with what to do instead,
+// and a mark that is younger than a day cannot be deleted: a daemon may not have seen it yet;
 // our own removes rows that have been marked for a week. Each trigger is one line: see above.
 constexpr const char* kForeignEdits = R"sql(
 CREATE TRIGGER sites_inserted BEFORE INSERT ON sites FOR EACH ROW BEGIN IF NEW.change_seq = 0 THEN UPDATE site_changes SET newest_seq = greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); END IF; END;
 
 CREATE TRIGGER sites_changed BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.change_seq = OLD.change_seq THEN UPDATE site_changes SET newest_seq = greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); IF NEW.url <> OLD.url THEN UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, total_ms = NULL, next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = NEW.id; END IF; END IF; END;
 
-CREATE TRIGGER sites_deleted BEFORE DELETE ON sites FOR EACH ROW BEGIN IF OLD.deleted_at IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'set deleted_at (milliseconds since 1970) instead, or use watchwheel sites remove'; END IF; END;
+CREATE TRIGGER sites_deleted BEFORE DELETE ON sites FOR EACH ROW BEGIN IF OLD.deleted_at IS NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'set deleted_at (milliseconds since 1970) instead, or use watchwheel sites remove'; ELSEIF OLD.deleted_at > (UNIX_TIMESTAMP() - 86400) * 1000 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'a removed site stays for a day, so that daemons see that it was removed'; END IF; END;
 )sql";
 
 // When we were blind, and which outages are one: named by their start, so that storing twice stores once.

@@ -104,7 +104,8 @@ ALTER TABLE site_state ADD COLUMN cert_changed_at INTEGER;
 
 // Other programs keep site lists too. What one of them changes without knowing of change_seq takes
 // its place in the sequence by itself, and what it deletes leaves its mark: a daemon sees both
-// within seconds. Our own statements set change_seq and pay only for the comparison.
+// within seconds. The mark stays for a day, whoever deletes it again: a daemon may not have seen it
+// yet. Our own statements set change_seq and pay only for the comparison.
 constexpr const char* kForeignEdits = R"sql(
 CREATE TRIGGER sites_changed_elsewhere
 AFTER UPDATE OF url, interval_ms, active, name, tags, options, deleted_at ON sites
@@ -128,10 +129,11 @@ END;
 CREATE TRIGGER sites_deleted_elsewhere
 BEFORE DELETE ON sites
 WHEN OLD.deleted_at IS NULL
+  OR OLD.deleted_at > CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) - 86400000
 BEGIN
   UPDATE sites
   SET deleted_at = CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
-  WHERE id = OLD.id;
+  WHERE id = OLD.id AND deleted_at IS NULL;
   SELECT RAISE(IGNORE);
 END;
 )sql";

@@ -28,6 +28,7 @@ class StoreUnderTest {
   // As another program would add a site of this URL that knows no more than it must; and remove the sites that `condition` names.
   virtual void foreign_insert(const std::string& url) = 0;
   virtual void foreign_remove(const std::string& condition) = 0;
+  virtual void foreign_remove_marks() = 0;
   // Keeps every writer out until the returned object is destroyed.
   [[nodiscard]] virtual std::shared_ptr<void> lock() = 0;
 };

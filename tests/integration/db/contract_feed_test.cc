@@ -239,6 +239,26 @@ TEST_P(StoreContract, ARemovedSiteWithAnOpenEventIsToldUntilItIsClosed) {
   EXPECT_EQ(take(feed->removed_with_open_event(10)).size(), 2U);
 }
 
+// Goal: another program that deletes twice before a daemon has looked does not hide the removal.
+TEST_P(StoreContract, AMarkThatNoDaemonMayHaveSeenCannotBeDeleted) {
+  const auto ids = add_sites(2);
+  commit(opened(ids[0], 0));
+  (void)take(catalog->remove(std::vector{ids[1]}));
+  const ChangeSeq seen = take(feed->newest_change());
+  under_test->foreign_remove("id = " + std::to_string(ids[0].value));
+  under_test->foreign_remove_marks();
+  const auto changes = take(feed->changes(seen, 100));
+  ASSERT_EQ(changes.size(), 1U) << "a mark that stays is no news either";
+  EXPECT_TRUE(changes[0].removed);
+  EXPECT_EQ(changes[0].known.record.id, ids[0]);
+  EXPECT_TRUE(changes[0].known.open_event);
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM sites WHERE deleted_at IS NOT NULL"), 2);
+  under_test->execute("UPDATE sites SET deleted_at = 1700000000000 WHERE id = " +
+                      std::to_string(ids[1].value));
+  under_test->execute("DELETE FROM sites WHERE id = " + std::to_string(ids[1].value));
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM sites"), 1);
+}
+
 TEST_P(StoreContract, MarksOfRemovedSitesArePurgedOnlyWhenOldAndClosed) {
   const auto ids = add_sites(4);
   commit(opened(ids[1], 0));

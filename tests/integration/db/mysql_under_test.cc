@@ -41,7 +41,10 @@ class MysqlUnderTest final : public StoreUnderTest {
   }
   void foreign_remove(const std::string& condition) override {
     EXPECT_THROW(execute("DELETE FROM sites WHERE " + condition), sql::SQLException);
-    execute("UPDATE sites SET deleted_at = 1700000000000 WHERE " + condition);
+    execute("UPDATE sites SET deleted_at = 1000 * UNIX_TIMESTAMP() WHERE " + condition);
+  }
+  void foreign_remove_marks() override {
+    EXPECT_THROW(execute("DELETE FROM sites WHERE deleted_at IS NOT NULL"), sql::SQLException);
   }
 
   std::shared_ptr<void> lock() override {

@@ -39,6 +39,9 @@ class SqliteUnderTest final : public StoreUnderTest {
   void foreign_remove(const std::string& condition) override {
     execute("DELETE FROM sites WHERE " + condition);
   }
+  void foreign_remove_marks() override {
+    execute("DELETE FROM sites WHERE deleted_at IS NOT NULL");
+  }
 
   std::shared_ptr<void> lock() override {
     Handle handle = open();
