@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <thread>
 
 #include "app/feeder.h"
@@ -150,6 +151,8 @@ class EngineImpl final : public Engine {
   void build_vantage();
   core::Result<void> build_projector();
   core::Result<void> build_feeder();
+  core::Result<void> start_threads();
+  void stop_threads(core::SteadyTime last_call);
   std::size_t in_flight() const;
   // Differs between processes, so that two engines that watch the same sites do not re-check them
   // at the same moments.
@@ -319,6 +322,13 @@ core::Result<void> EngineImpl::build_feeder() {
 // ---- Running ----
 
 core::Result<void> EngineImpl::start() {
+  const core::Result<void> started = start_threads();
+  // The threads that run use what is destroyed before them: a shard the lanes' rings, a lane the marks' reader.
+  if (!started) stop_threads(clock_.steady());
+  return started;
+}
+
+core::Result<void> EngineImpl::start_threads() try {
   for (ShardParts& shard : shards_) shard.thread->start();
   projector_thread_->start();
   for (auto& lane : lanes_) {
@@ -327,6 +337,8 @@ core::Result<void> EngineImpl::start() {
   if (auto started = vantage_->start(); !started) return started;
   feeder_->start();
   return {};
+} catch (const std::exception& error) {  // No descriptor for a loop, or no thread.
+  return core::Error{core::ErrorKind::Unavailable, error.what()};
 }
 
 std::size_t EngineImpl::in_flight() const {
@@ -345,6 +357,11 @@ void EngineImpl::drain_and_stop() {
   for (auto& lane : lanes_) lane->thread.close_admission();
   while (in_flight() > 0 && clock_.steady() < checks_until) clock_.sleep_for(kDrainPoll);
   log_.info(fmt::format("drained in_flight_left={}", in_flight()));
+  stop_threads(last_call);
+}
+
+// Those that run, in the reverse order of their start.
+void EngineImpl::stop_threads(core::SteadyTime last_call) {
   for (auto& lane : lanes_) lane->thread.stop();
   vantage_->stop();
   for (ShardParts& shard : shards_) {

@@ -62,6 +62,7 @@ class Engine : core::Pinned {
                                                                   Log& log);
   virtual ~Engine() = default;
 
+  // Once. When it fails every thread that was started has ended; the engine can only be destroyed then.
   [[nodiscard]] virtual core::Result<void> start() = 0;
   // Closes admission, waits for the checks in flight (at most engine.drain_timeout), stops every
   // thread in the reverse order of their start, and commits what was judged. Returns when all

@@ -115,7 +115,7 @@ LaneThread::LaneThread(const LaneSettings& settings, const checker::Settings& ch
     : parts_(std::make_unique<Parts>(settings, checker_settings, std::move(ports), clock)) {}
 
 LaneThread::~LaneThread() {
-  if (parts_->thread.joinable()) stop();
+  stop();
 }
 
 core::Result<void> LaneThread::start() {
@@ -139,6 +139,7 @@ void LaneThread::close_admission() {
 }
 
 void LaneThread::stop() {
+  if (!parts_->thread.joinable()) return;
   parts_->stopping.store(true);
   asio::post(parts_->io, [] {});
   parts_->thread.join();

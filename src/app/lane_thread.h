@@ -30,7 +30,7 @@ class LaneThread : core::Pinned {
   void wake();
   // Closes admission; checks in flight go on. Any thread.
   void close_admission();
-  // Ends what is in flight as `cancelled`, does a last turn and joins the thread. Once.
+  // Ends what is in flight as `cancelled`, does a last turn and joins the thread. Does nothing when it does not run.
   void stop();
 
   [[nodiscard]] const Lane& lane() const;

@@ -78,7 +78,7 @@ VantageThread::VantageThread(const VantageSettings& settings, const std::string&
                                      std::move(record), clock, log)) {}
 
 VantageThread::~VantageThread() {
-  if (parts_->thread.joinable()) stop();
+  stop();
 }
 
 core::Result<void> VantageThread::start() {
@@ -96,6 +96,7 @@ void VantageThread::set(const VantageSettings& settings) {
 }
 
 void VantageThread::stop() {
+  if (!parts_->thread.joinable()) return;
   parts_->stopping.store(true);
   parts_->thread.join();
 }
