@@ -175,16 +175,16 @@ void stall_and_catch_up(const std::vector<Group>& groups) {
 }
 
 TEST(SimulatedStall, TenSecondsAreBackInStepWithoutABurst) {
-  stall_and_catch_up({{2000, 10s}});
+  stall_and_catch_up({{1000, 10s}});
 }
 TEST(SimulatedStall, AMinuteIsBackInStepWithoutABurst) {
-  stall_and_catch_up({{9000, 60s}});
+  stall_and_catch_up({{5000, 60s}});
 }
 TEST(SimulatedStall, FiveMinutesAreBackInStepWithoutABurst) {
-  stall_and_catch_up({{30'000, 5min}});
+  stall_and_catch_up({{15'000, 5min}});
 }
 TEST(SimulatedStall, AMixedFleetIsBackInStepWithoutABurst) {
-  stall_and_catch_up({{600, 10s}, {3000, 60s}, {12'000, 5min}});
+  stall_and_catch_up({{300, 10s}, {1500, 60s}, {6000, 5min}});
 }
 
 // ---- More load than can be done ----
