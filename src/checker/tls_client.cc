@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string_view>
 #include <system_error>
@@ -175,6 +176,14 @@ core::Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::load(
 std::string ClientCertificate::ended(core::WallTime now) const {
   return parts_->ends <= now ? "client_cert_file: " + ended_text(parts_->path, parts_->ends, now)
                              : "";
+}
+
+bool ClientCertificate::same_as(const ClientCertificate& other) const {
+  // A certificate holds its public key, and load() has held the private one against that.
+  return this == &other ||
+         std::equal(parts_->chain.begin(), parts_->chain.end(), other.parts_->chain.begin(),
+                    other.parts_->chain.end(),
+                    [](const auto& a, const auto& b) { return X509_cmp(a.get(), b.get()) == 0; });
 }
 
 bool ClientCertificate::install(ssl_ctx_st* context) const {

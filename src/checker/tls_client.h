@@ -39,6 +39,8 @@ class ClientCertificate : core::Pinned {
   [[nodiscard]] std::string ended(core::WallTime now) const;
   // False: no memory.
   [[nodiscard]] bool install(ssl_ctx_st* context) const;
+  // Shows the same and has the same key, whatever files it was read from.
+  [[nodiscard]] bool same_as(const ClientCertificate& other) const;
 
  private:
   struct Parts;

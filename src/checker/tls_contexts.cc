@@ -56,6 +56,7 @@ struct TlsContexts::Entry {
   bool verifies = true;
   bool shows_client = false;
   std::weak_ptr<TrustStore> trust;
+  // As of the plan that used it last: each plan reads its own, and plans that show the same share a context.
   std::weak_ptr<const ClientCertificate> client;
 
   ContextRef context;
@@ -64,7 +65,11 @@ struct TlsContexts::Entry {
   [[nodiscard]] bool fits(const ProbePlan& plan, bool shows) const {
     return tls_min == plan.tls_min && verifies == plan.options.tls_verify &&
            shows_client == shows && common.trust_generation == plan.trust->generation() &&
-           trust.lock() == plan.trust && (!shows || client.lock() == plan.client);
+           trust.lock() == plan.trust && (!shows || shows_same_as(*plan.client));
+  }
+  [[nodiscard]] bool shows_same_as(const ClientCertificate& asked) const {
+    const auto shown = client.lock();
+    return shown && shown->same_as(asked);
   }
   [[nodiscard]] bool stale() const {
     const auto store = trust.lock();
@@ -87,6 +92,7 @@ core::Result<TlsContexts::Found> TlsContexts::context_for(const ProbePlan& plan,
                                   [&](const auto& entry) { return entry->fits(plan, shows); });
   if (known != entries_.end()) {
     std::rotate(entries_.begin(), known, known + 1);
+    if (shows) entries_.front()->client = plan.client;
     return Found{entries_.front()->context.get(), entries_.front()->common};
   }
   std::erase_if(entries_, [](const auto& entry) { return entry->stale(); });

@@ -3,8 +3,8 @@
 //
 // Owns     the contexts. A session keeps its context alive by itself.
 // Thread   the lane's.
-// Bounded  kTlsContextsMax; the one used longest ago goes first. Those whose trust store was read anew or whose client
-//          certificate is gone are dropped when the next one is made.
+// Bounded  kTlsContextsMax; the one used longest ago goes first. Plans that show the same client certificate share one. Those
+//          whose trust store was read anew or whose client certificate's last plan is gone are dropped when the next one is made.
 // Fails    Unavailable: no trusted certificates on this machine, or no memory.
 // Cost     making one for each connection, as libcurl does, was measured at 12 % of a check.
 //
