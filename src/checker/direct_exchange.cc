@@ -182,6 +182,10 @@ void DirectExchange::heed(std::uint32_t index, Wants wants) {
       watch(index, EPOLLIN);
       return;
     case Wants::Write:
+      // Not EPOLLIN beside it: what a server has said, and nobody reads now, would be told again and again.
+      watch(index, EPOLLOUT);
+      return;
+    case Wants::Either:
       watch(index, EPOLLIN | EPOLLOUT);
       return;
     case Wants::Turn:

@@ -85,8 +85,11 @@ DirectTransfer::Wants DirectTransfer::shake() {
   return broken(CURLE_SSL_CONNECT_ERROR);
 }
 
+// While a socket takes no more of a request, a server may answer (413, 431) and never read the rest of it: in clear text that
+// answer is heard. Through TLS, what waits to be sent is sent first.
 DirectTransfer::Wants DirectTransfer::send() {
   Seen& seen = *seen_;
+  if (seen.send_waits && !seen.tls && receive() == Wants::Nothing) return Wants::Nothing;
   std::string_view bytes = std::string_view(seen.request).substr(seen.sent);
   const Stream::Step step = seen.stream.send(bytes);
   seen.sent = seen.request.size() - bytes.size();
@@ -94,7 +97,8 @@ DirectTransfer::Wants DirectTransfer::send() {
     case Stream::Step::WantsRead:
       return Wants::Read;
     case Stream::Step::WantsWrite:
-      return Wants::Write;
+      seen.send_waits = true;
+      return seen.tls ? Wants::Write : Wants::Either;
     case Stream::Step::Done:
       break;
     case Stream::Step::Ended:
@@ -205,7 +209,7 @@ Stage DirectTransfer::stage() const {
     const bool reset_at_once = !seen.stream.sent_any() && seen.stream.os_errno() != 0;
     return reset_at_once ? Stage::Connected : Stage::Tls;
   }
-  if (seen.part == Part::Send) {
+  if (seen.part == Part::Send && !seen.reader.begun()) {
     const bool reset_at_once = !seen.stream.sent_any() && seen.stream.os_errno() != 0;
     return reset_at_once ? Stage::Connected : Stage::Request;
   }

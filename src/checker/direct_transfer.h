@@ -40,6 +40,7 @@ class DirectTransfer : core::Pinned {
   enum class Wants : std::uint8_t {
     Read,    // Call go_on() when the socket can be read,
     Write,   // or written,
+    Either,  // or any of both,
     Turn,    // or at the next turn: there is more to do than one turn may.
     Nothing  // It has ended: finish().
   };
@@ -78,6 +79,7 @@ class DirectTransfer : core::Pinned {
     std::uint64_t tag = 0;
     std::string request;
     std::size_t sent = 0;  // Bytes of it.
+    bool send_waits = false;  // The socket did not take all of it at once.
     Http1Reader reader;
     BodyIntake body;
     std::optional<core::SteadyTime> first_byte;

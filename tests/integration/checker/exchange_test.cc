@@ -251,10 +251,12 @@ class Peer {
     session_ = SSL_new(context_);
     SSL_set_fd(session_, fd_);
   }
-  // Goes on with the handshake and the request. True: the request has come.
+  // Goes on with the handshake. True: it is done, and nothing behind it was read.
+  bool shake() { return SSL_is_init_finished(session_) == 1 || SSL_accept(session_) == 1; }
+  // The same with the request. True: it has come.
   bool has_request() {
     std::array<char, 4096> room{};
-    if (SSL_is_init_finished(session_) == 0 && SSL_accept(session_) != 1) return false;
+    if (!shake()) return false;
     return SSL_read(session_, room.data(), room.size()) > 0;
   }
   // Returns how much of it went out.
@@ -289,6 +291,14 @@ class DirectExchangeTest : public ExchangeRig {
     options.tls_verify = false;
     options.max_body_bytes = 64 * 1024 * 1024;
     return options;
+  }
+  // Until the server has the client's part of the handshake.
+  void shake(Peer& peer) {
+    begin(peer.url(), 1);
+    peer.accept();
+    const core::SteadyTime end = clock.steady() + 20s;
+    while (!peer.shake() && clock.steady() < end) turn();
+    ASSERT_TRUE(results.empty());
   }
   // Until the server has the request.
   void ask(Peer& peer) {
@@ -337,6 +347,41 @@ TEST_F(DirectExchangeTest, AnEndlessAnswerTakesNoMoreOfATurnThanAtFirst) {
     EXPECT_LE(got, 2 * (128 * 1024 + kReadAhead)) << "turn " << i;
   }
   EXPECT_GT(first, 0U);
+  EXPECT_TRUE(results.empty());
+}
+
+// Goal: a server that answers before it has read the request, and reads no more of it, is heard. libcurl 7.88 waits on.
+TEST_F(DirectExchangeTest, AnAnswerToHalfARequest) {
+  core::CheckOptions options;
+  options.headers = {{"X-Long", std::string(500'000, 'x')}};
+  use(options);
+  send_buffer = 4096;
+  Peer peer(nullptr, 0, 4096);
+  begin(peer.url(), 1);
+  peer.accept();
+  for (int i = 0; i < 5; ++i) turn();
+  peer.say("HTTP/1.1 431 Too long\r\nContent-Length: 5\r\n\r\n");
+  for (int i = 0; i < 5; ++i) turn();
+  peer.say("sorry");
+  run_until_results(1);
+  EXPECT_EQ(results[0].second.cause, Cause::Ok) << results[0].second.detail;
+  EXPECT_TRUE(results[0].second.head_complete);
+  EXPECT_EQ(results[0].second.head.status, 431);
+}
+
+// Goal: what a server says while its socket takes nothing costs no turns. Method: it speaks, and reads nothing of the request.
+TEST_F(DirectExchangeTest, ARequestThatWaitsToBeSentIsNotWokenByWhatComes) {
+  core::CheckOptions options = blind();
+  options.headers = {{"X-Long", std::string(500'000, 'x')}};
+  use(options);
+  send_buffer = 4096;
+  Peer peer(&certificate, 16 * 1024, 4096);
+  shake(peer);
+  peer.say("HTTP/1.1 431 Too long\r\n\r\n");
+  for (int i = 0; i < 20; ++i) turn();  // What can still be sent, is.
+  events = 0;
+  for (int i = 0; i < 20; ++i) turn();
+  EXPECT_EQ(events, 0U);
   EXPECT_TRUE(results.empty());
 }
 
