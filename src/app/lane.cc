@@ -581,6 +581,11 @@ void Lane::note_loop_lag(Duration lag, SteadyTime now) {
   lateness_.note(lag, now);
 }
 
+void Lane::note_answers_wait(Duration ended, SteadyTime since) {
+  lateness_.note(ended, now_);
+  lateness_.note_waiting(since, now_);
+}
+
 void Lane::note_answers_left(bool left) {
   admission_.note_answers_left(left);
 }

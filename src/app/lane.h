@@ -102,6 +102,10 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   // The loop that drives this lane woke this much later than it meant to, or its last turn took so long.
   void note_loop_lag(core::Duration lag, core::SteadyTime now);
 
+  // Answers that are here already wait for their turn since `since` (kNoSteadyTime: none do); and some have waited for `ended`
+  // (0: none). Only for judging lateness: it is work, and closes no admission. After begin_turn().
+  void note_answers_wait(core::Duration ended, core::SteadyTime since);
+
   // A whole turn of the loop that drives this lane took so long. After each.
   void note_turn(core::Duration took) { stats_.turns_took.observe(took); }
 

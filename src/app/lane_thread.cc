@@ -87,6 +87,8 @@ void LaneThread::Parts::loop() noexcept {
     if (admission_closed.load()) lane.close_admission();
     wake_pending.store(
         false);  // Before the rings are read: a wake that comes later makes another turn.
+    const checker::ReactorWaits waits = checker->answers_wait();
+    lane.note_answers_wait(waits.ended, waits.since);
     checker->turn(now);
     lane.note_answers_left(checker->behind());
     lane.note_dials_without_port(checker->stats().dials_without_port.value());

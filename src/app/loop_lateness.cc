@@ -82,8 +82,13 @@ void LoopLateness::note(Duration absence, SteadyTime until) {
   last_ = std::max(last_, number);
 }
 
+void LoopLateness::note_waiting(SteadyTime since, SteadyTime now) {
+  waiting_ = since == core::kNoSteadyTime ? Duration::zero()
+                                          : std::max(Duration::zero(), now - since - kBusyTurn);
+}
+
 Duration LoopLateness::cost_since(SteadyTime from, std::size_t steps) const {
-  std::array<Duration, kStepsMost> longest{};  // The largest first.
+  std::array<Duration, kStepsMost> longest{waiting_};  // The largest first.
   const auto most = static_cast<std::int64_t>(windows_.size());
   for (std::int64_t n = std::max(number_of(from), last_ - most + 1); n <= last_; ++n) {
     const Window& window = windows_[static_cast<std::size_t>(n) % windows_.size()];

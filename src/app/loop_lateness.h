@@ -6,7 +6,9 @@
 // loop once. So lateness costs a check at most as many of the loop's longest absences as it has
 // steps, and a loop that is a fifth of a second late at every turn is as bad as one that stood still
 // once. The answers that wait in the sockets are read before any deadline is looked at
-// (checker/reactor.h), so what is judged here is only what came too late for that.
+// (checker/reactor.h), so what is judged here is only what came too late for that. After a burst an
+// answer waits for many turns, none of them long: that is an absence too, from when it was there
+// until its turn came.
 //
 // A turn of a busy loop takes up to kBusyTurn. That much of an absence is no lateness: else eight
 // such turns would explain every timeout of a second or two, at every check, for ever.
@@ -41,6 +43,9 @@ class LoopLateness {
 
   // The loop was away from its sockets for `absence`, until `until`.
   void note(core::Duration absence, core::SteadyTime until);
+  // As of `now` answers wait since `since` for their turn; kNoSteadyTime: none do. One absence, which
+  // grows; its whole length is told to note() when it is over.
+  void note_waiting(core::SteadyTime since, core::SteadyTime now);
 
   // The sum of the `steps` (at most kStepsMost) longest absences that ended at `from` or later, each
   // less kBusyTurn.
@@ -54,6 +59,7 @@ class LoopLateness {
   };
   std::vector<Window> windows_;  // By number modulo their count.
   std::int64_t last_ = -1;
+  core::Duration waiting_{};  // So far.
 };
 
 // How much of a failure our own loop's lateness may explain. Some: once or twice, but not again and

@@ -122,6 +122,7 @@ class LaneChecker final : public Checker,
   [[nodiscard]] std::optional<SteadyTime> next_deadline() const override;
   void turn(SteadyTime now) override;
   [[nodiscard]] bool behind() const override { return reactor_->more_ready(); }
+  [[nodiscard]] ReactorWaits answers_wait() const override { return reactor_->waits(); }
   [[nodiscard]] const Stats& stats() const override { return stats_; }
 
  private:

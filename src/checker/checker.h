@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "checker/prober.h"
+#include "checker/reactor.h"
 #include "checker/stats.h"
 
 namespace watchwheel::checker {
@@ -60,6 +61,8 @@ class Checker : public Prober {
   virtual void turn(core::SteadyTime now) = 0;
   // The last turn left answers that are here already.
   [[nodiscard]] virtual bool behind() const = 0;
+  // How long such answers wait (reactor.h).
+  [[nodiscard]] virtual ReactorWaits answers_wait() const = 0;
   [[nodiscard]] virtual const Stats& stats() const = 0;
 };
 

@@ -6,9 +6,15 @@
 //
 // Timers stand in a binary heap that knows where each one is, so disarming really removes it: most deadlines of a healthy fleet
 // are disarmed, and a heap with lazy cancellation would hold mostly dead ones.
+//
+// The mark. The kernel keeps what is ready in the order in which it became so, and appends what is still ready after it was
+// fetched. So when a call leaves something, an eventfd is written: it comes back when all that was ready by then has had its
+// turn, and what it waited is what an answer waits. How long there has always been something left would not tell: a busy lane
+// may never be empty, and no answer wait longer than a turn.
 #include "checker/reactor.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +33,7 @@ constexpr std::size_t kTimersWaitBatches = 4;
 // A handshake's event can take a hundred times as long as another, so a count of events alone bounds no turn.
 constexpr core::Duration kCallMost = std::chrono::milliseconds{10};
 constexpr std::size_t kEventsBetweenLooks = 4;  // At the clock.
+constexpr std::uint64_t kMark = ~std::uint64_t{0};  // As epoll data: no descriptor has this number.
 
 // Armed timers, by time and then by order of arming. An id is a slot and how often the slot has been used.
 class TimerHeap {
@@ -155,9 +162,12 @@ class TimerHeap {
 
 class EpollReactor final : public Reactor {
  public:
-  EpollReactor(int epoll_fd, std::size_t events_max, const core::Clock* clock)
-      : epoll_(epoll_fd), clock_(clock), fetched_(events_max) {}
-  ~EpollReactor() override { ::close(epoll_); }
+  EpollReactor(int epoll_fd, int mark_fd, std::size_t events_max, const core::Clock* clock)
+      : epoll_(epoll_fd), mark_(mark_fd), clock_(clock), events_max_(events_max), fetched_(events_max + 1) {}
+  ~EpollReactor() override {
+    ::close(mark_);
+    ::close(epoll_);
+  }
 
   [[nodiscard]] int descriptor() const override { return epoll_; }
 
@@ -211,13 +221,16 @@ class EpollReactor final : public Reactor {
   // more events than one call handles, but not for ever. What was fetched and not handled keeps its place: of an edge-triggered
   // event the kernel would not tell again.
   std::size_t run(core::SteadyTime now) override {
+    waits_.ended = {};
     std::size_t handled = run_events(now);
-    const std::size_t wait_most = std::max(kTimersWaitBatches * fetched_.size(), watches_.size());
+    // Behind a mark alone nothing waits.
+    if (more_ && handled > 0 && waits_.since == core::kNoSteadyTime) send_mark(now);
+    const std::size_t wait_most = std::max(kTimersWaitBatches * events_max_, watches_.size());
     if (more_ && seen_since_timers_ <= wait_most) return handled;
     seen_since_timers_ = 0;
     // What a handler arms for now or earlier waits for the next call, so a timer that arms itself cannot hold the loop.
     const std::uint64_t order_end = timers_.next_order();
-    for (std::size_t i = 0; i < fetched_.size(); ++i) {
+    for (std::size_t i = 0; i < events_max_; ++i) {
       const auto due = timers_.take_due(now, order_end);
       if (!due) break;
       due->handler->on_timer(due->tag, now);
@@ -227,6 +240,7 @@ class EpollReactor final : public Reactor {
   }
 
   [[nodiscard]] bool more_ready() const override { return more_; }
+  [[nodiscard]] ReactorWaits waits() const override { return waits_; }
 
  private:
   struct Watch {
@@ -239,20 +253,46 @@ class EpollReactor final : public Reactor {
 
   std::size_t run_events(core::SteadyTime now) {
     if (next_ == count_) {
-      const int count = ::epoll_wait(epoll_, fetched_.data(), static_cast<int>(fetched_.size()), 0);
       next_ = 0;
-      count_ = static_cast<std::size_t>(std::max(count, 0));
+      count_ = 0;
+      full_ = fetch(events_max_) == events_max_;
     }
     const core::SteadyTime until = clock_ != nullptr ? clock_->steady() + kCallMost : now;
     std::size_t handled = 0;
     while (next_ < count_) {
-      handled += dispatch(fetched_[next_++], now);
+      const epoll_event& event = fetched_[next_++];
+      if (event.data.u64 == kMark) {
+        take_mark(now);
+        continue;
+      }
+      handled += dispatch(event, now);
       ++seen_since_timers_;
       const bool looks = clock_ != nullptr && next_ % kEventsBetweenLooks == 0;
       if (looks && clock_->steady() >= until) break;
     }
-    more_ = next_ < count_ || count_ == fetched_.size();
+    more_ = next_ < count_ || full_;
     return handled;
+  }
+
+  // Appends what is ready to what was fetched.
+  std::size_t fetch(std::size_t most) {
+    const int count = ::epoll_wait(epoll_, &fetched_[count_], static_cast<int>(most), 0);
+    const auto fetched = static_cast<std::size_t>(std::max(count, 0));
+    count_ += fetched;
+    return fetched;
+  }
+
+  [[nodiscard]] core::SteadyTime time(core::SteadyTime now) const {
+    return clock_ != nullptr ? clock_->steady() : now;
+  }
+  void send_mark(core::SteadyTime now) {
+    const std::uint64_t one = 1;
+    if (::write(mark_, &one, sizeof one) == sizeof one) waits_.since = time(now);
+  }
+  void take_mark(core::SteadyTime now) {
+    if (full_) full_ = fetch(1) == 1;  // It is no event: another takes its place.
+    waits_.ended = time(now) - waits_.since;
+    waits_.since = core::kNoSteadyTime;
   }
 
   Watch* find(int fd) {
@@ -295,10 +335,14 @@ class EpollReactor final : public Reactor {
   }
 
   int epoll_;
+  int mark_;  // Edge-triggered and never read: each write is one event.
+  ReactorWaits waits_;
   const core::Clock* clock_;  // Null: a call takes as long as its events take.
   std::size_t seen_since_timers_ = 0;  // Events.
   bool more_ = false;
-  std::vector<epoll_event> fetched_;  // From next_ to count_ not handled yet.
+  bool full_ = false;  // There may be more than was fetched.
+  std::size_t events_max_;
+  std::vector<epoll_event> fetched_;  // From next_ to count_ not handled yet. Room for a mark beyond events_max_.
   std::size_t next_ = 0;
   std::size_t count_ = 0;
   std::vector<Watch> watches_;  // By descriptor.
@@ -315,7 +359,18 @@ core::Result<std::unique_ptr<Reactor>> Reactor::make(std::size_t events_max,
     return core::Error{core::ErrorKind::Unavailable,
                        std::string("epoll_create1: ") + std::strerror(errno)};
   }
-  return std::unique_ptr<Reactor>(std::make_unique<EpollReactor>(fd, events_max, clock));
+  const int mark = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = kMark;
+  if (mark < 0 || ::epoll_ctl(fd, EPOLL_CTL_ADD, mark, &event) != 0) {
+    const int error = errno;
+    if (mark >= 0) ::close(mark);
+    ::close(fd);
+    return core::Error{core::ErrorKind::Unavailable,
+                       std::string("eventfd: ") + std::strerror(error)};
+  }
+  return std::unique_ptr<Reactor>(std::make_unique<EpollReactor>(fd, mark, events_max, clock));
 }
 
 }  // namespace watchwheel::checker

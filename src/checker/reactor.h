@@ -2,8 +2,8 @@
 // checker/reactor.h - one epoll descriptor for all the sockets of a lane's checker, and its
 // deadlines.
 //
-// Owns     the epoll descriptor and the table of who waits for which descriptor; not the
-//          descriptors themselves.
+// Owns     the epoll descriptor, an eventfd for its mark, and the table of who waits for which
+//          descriptor; not the descriptors themselves.
 // Thread   the lane's, for every call.
 // Bounded  by the process's descriptors; run() handles at most `events_max` events a call, or 10 ms
 //          of them, the rest at the next.
@@ -37,6 +37,13 @@ class TimerHandler {
 // Names an armed timer. Never reused; 0 is none.
 using TimerId = std::uint64_t;
 
+// How long what is ready waits for its turn while there is more than one call handles: a mark queues up behind it in the kernel,
+// and is timed.
+struct ReactorWaits {
+  core::Duration ended{};                          // Of the mark that came back in the last run(); 0: none did.
+  core::SteadyTime since = core::kNoSteadyTime;  // Since when a mark waits; kNoSteadyTime: none does.
+};
+
 class Reactor : core::Pinned {
  public:
   // With a clock, a call of run() also ends after 10 ms of events.
@@ -64,6 +71,7 @@ class Reactor : core::Pinned {
   virtual std::size_t run(core::SteadyTime now) = 0;
   // The last run() left events, or may have: it is called again without waiting.
   [[nodiscard]] virtual bool more_ready() const = 0;
+  [[nodiscard]] virtual ReactorWaits waits() const = 0;
 };
 
 }  // namespace watchwheel::checker

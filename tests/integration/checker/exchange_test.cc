@@ -51,6 +51,7 @@ class RefusingReactor final : public Reactor {
   std::optional<core::SteadyTime> next_timer() const override { return real_->next_timer(); }
   std::size_t run(core::SteadyTime now) override { return real_->run(now); }
   bool more_ready() const override { return real_->more_ready(); }
+  ReactorWaits waits() const override { return {}; }
 
  private:
   std::unique_ptr<Reactor> real_;

@@ -85,6 +85,31 @@ TEST(LoopLateness, ATimeoutIsOursByTheShareOfItsTimeThatWeWereAway) {
   }
 }
 
+// Goal: an answer that waits for many turns has a late loop, though no turn is long; and it is one absence, not one a turn.
+TEST(LoopLateness, AnswersThatWaitForManyTurnsAreOneAbsence) {
+  LoopLateness loop;
+  for (SteadyTime now = kStart; now <= kStart + 2s + kBusy; now += 10ms) {
+    loop.note(10ms, now);
+    loop.note_waiting(kStart, now);
+  }
+  EXPECT_EQ(loop.cost_since(kStart, 8), 2s);
+  EXPECT_TRUE(is_ours(ended(Cause::TlsTimeout), options(), loop));
+  loop.note(3s + kBusy, kStart + 3s);
+  loop.note_waiting(core::kNoSteadyTime, kStart + 3s);
+  EXPECT_EQ(loop.cost_since(kStart, 8), 3s);
+  EXPECT_EQ(loop.cost_since(kStart + 3s + 1ms, 8), 0s);
+}
+
+// Goal: a lane that always has something left, a turn's worth, is busy and not late.
+TEST(LoopLateness, SteadyLightWaitingIsNoLateness) {
+  LoopLateness loop;
+  for (SteadyTime now = kStart; now < kStart + 60s; now += 20ms) {
+    loop.note(20ms, now);
+    loop.note_waiting(now - 15ms, now);
+  }
+  EXPECT_FALSE(is_ours(ended(Cause::HttpTimeout), options(1s), loop));
+}
+
 // Goal: at any timeout and any number of turns, a turn within the contract is no lateness.
 TEST(LoopLateness, TheTurnsOfABusyLoopExplainNothing) {
   LoopLateness busy;

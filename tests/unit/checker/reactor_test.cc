@@ -356,6 +356,51 @@ TEST(Reactor, EndsACallWhoseEventsTakeLongAndForgetsNoneOfThem) {
   EXPECT_EQ(recorder.io.size(), 40U);
 }
 
+// Goal: how long an answer waits for its turn is told while it waits and when it is over; and a lane that catches up waits for
+// nothing, however often a call was full. Method: a round of 12 answers in calls of 3, 10 ms each; then one call's worth at a time.
+TEST(ReactorWaits, AreTheTimeOfAWholeRound) {
+  const auto reactor = make(3);
+  Recorder recorder;
+  std::vector<std::unique_ptr<Signal>> signals;
+  core::SteadyTime now = kStart;
+  const auto ready = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      signals.push_back(std::make_unique<Signal>());
+      signals.back()->signal();
+      ASSERT_TRUE(reactor->watch(signals.back()->fd(), EPOLLIN | EPOLLONESHOT, recorder, i));
+    }
+  };
+  ready(12);
+  reactor->run(now);
+  EXPECT_EQ(reactor->waits().since, kStart);
+  ready(6);  // Behind the mark: their wait is another's.
+  for (int call = 0; call < 3; ++call) {
+    reactor->run(now += 10ms);
+    EXPECT_EQ(reactor->waits().since, kStart);
+    EXPECT_EQ(reactor->waits().ended, 0ms);
+  }
+  reactor->run(now += 10ms);
+  EXPECT_EQ(recorder.io.size(), 15U) << "all that was ready before the mark, and three more";
+  EXPECT_EQ(reactor->waits().ended, 40ms);
+  EXPECT_EQ(reactor->waits().since, now) << "there is more: another round";
+  for (int call = 0; call < 4; ++call) reactor->run(now += 10ms);
+  EXPECT_EQ(recorder.io.size(), 18U);
+  EXPECT_FALSE(reactor->more_ready());
+  EXPECT_EQ(reactor->waits().since, core::kNoSteadyTime);
+  EXPECT_EQ(reactor->waits().ended, 0ms);
+  pollfd readable{reactor->descriptor(), POLLIN, 0};
+  EXPECT_EQ(::poll(&readable, 1, 0), 0) << "a mark keeps no loop awake";
+
+  for (int call = 0; call < 50; ++call) {
+    ready(3);
+    reactor->run(now += 10ms);
+    EXPECT_LE(reactor->waits().ended, 10ms);
+    if (reactor->waits().since != core::kNoSteadyTime) {
+      EXPECT_LE(now - reactor->waits().since, 10ms);
+    }
+  }
+}
+
 TEST(ReactorTimers, ACallFiresABatchAndLeavesTheRest) {
   const auto reactor = make(10);
   Recorder recorder;
