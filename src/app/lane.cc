@@ -449,6 +449,9 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at) {
   std::optional<Duration> recheck_in;
   bool news = false;
   if (row.troubled || outcome == Outcome::Down) recheck_in = react(slot, result, at, news);
+  // As late as its next check it is no re-check, and not to go before those of others.
+  if (outcome == Outcome::NotMeasured && recheck_in && *recheck_in >= sites_.interval(slot))
+    recheck_in.reset();
   if (row.withheld && !recheck_in) {
     recheck_in = vantage_.recheck_in(sites_.id(slot), sites_.interval(slot),
                                      scheduler_->required_per_second());

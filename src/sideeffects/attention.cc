@@ -37,6 +37,9 @@ WallTime not_before(const Outage& outage, WallTime at) {
 // The first sites of a mass outage fail before it can be seen that there are many.
 constexpr core::Duration kJoinsGroup = std::chrono::minutes{1};
 
+// Of a re-check after results that measured nothing: beyond any interval.
+constexpr std::uint8_t kDoublingsMost = 20;
+
 bool is_confirmed(const Outage& outage) {
   return outage.confirmed_at != kNoWallTime;
 }
@@ -79,6 +82,8 @@ Reaction Attention::on_result(SiteId site, const Seen& seen) {
     if (known == nullptr) return {};
     Reaction reaction = reaction_to(site, *known);
     reaction.post = false;  // We saw nothing, so there is nothing new to say.
+    if (reaction.recheck_in) *reaction.recheck_in *= 1U << known->unmeasured;
+    known->unmeasured = std::min<std::uint8_t>(known->unmeasured + 1, kDoublingsMost);
     return reaction;
   }
   if (known == nullptr) {
@@ -90,6 +95,7 @@ Reaction Attention::on_result(SiteId site, const Seen& seen) {
   const WallTime at = whole_ms(seen.at);
   trouble.presence = Presence::Watched;
   trouble.at = at;
+  trouble.unmeasured = 0;
   if (seen.outcome == Outcome::Down) {
     on_failure(trouble, seen, at);
   } else {

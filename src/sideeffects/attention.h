@@ -45,6 +45,7 @@ struct Seen {
 
 struct Reaction {
   bool post = false;  // What a shard should know has changed: post facts().
+  // Longer with each result in a row that measured nothing: it was our overload, and asking again soon feeds it.
   std::optional<core::Duration> recheck_in;
   bool troubled = false;  // Keep calling on_result() for every result of this site.
 
@@ -127,6 +128,7 @@ class Attention : core::Pinned {
     std::uint64_t heard_seq = 0;  // Newest seq that a note was about.
     bool dirty = false;           // facts() would tell something new.
     bool left_out = false;        // There was no room in the newest facts for the current outage.
+    std::uint8_t unmeasured = 0;  // Results in a row that measured nothing, up to kDoublingsMost.
     bool shard_down = false;      // The store has the current outage as down.
     core::Presence presence = core::Presence::Watched;
     core::WallTime at = core::kNoWallTime;

@@ -143,6 +143,19 @@ TEST(Attention, NotMeasuredChangesNothingAndAsksAgain) {
   EXPECT_EQ(lane.post().outages, before.outages);
 }
 
+// Goal: suspects that our overload keeps from being measured do not feed it.
+TEST(Attention, ResultsInARowThatMeasureNothingAreAskedAgainLaterAndLater) {
+  Lane lane;
+  const core::Duration soon = *lane.fails().recheck_in;
+  core::Duration expected = soon;
+  for (int i = 0; i < 15; ++i, expected *= 2) {
+    EXPECT_EQ(*lane.is_not_measured().recheck_in, expected);
+  }
+  for (int i = 0; i < 100; ++i) EXPECT_GE(*lane.is_not_measured().recheck_in, 24h);
+  EXPECT_LE(*lane.fails().recheck_in, 2 * soon) << "it was measured";
+  EXPECT_LE(*lane.is_not_measured().recheck_in, 2 * soon);
+}
+
 TEST(Attention, NotMeasuredPostsNothingEvenWhenThereIsNews) {
   Lane lane;
   lane.fails();
