@@ -67,6 +67,7 @@ bool Admission::admit(Tier tier) {
     return false;
   }
   ++in_flight_;
+  ++in_flight_by_[static_cast<std::size_t>(tier)];
   if (starts_left_ > 0) --starts_left_;
   const std::uint64_t bytes = bytes_of(tier);
   bytes_ += bytes;
@@ -83,6 +84,7 @@ void Admission::released(Tier tier, Duration time_in_flight) {
 }
 
 void Admission::withdraw(Tier tier) {
+  stats_.refused[index_of(limiting_reason())].add();
   leave(tier);
   ++starts_left_;  // Means nothing while no answers are left.
 }
@@ -90,6 +92,7 @@ void Admission::withdraw(Tier tier) {
 void Admission::leave(Tier tier) {
   ENSURE(in_flight_ > 0 && bytes_ >= bytes_of(tier), "a probe was released that was not admitted");
   --in_flight_;
+  --in_flight_by_[static_cast<std::size_t>(tier)];
   bytes_ -= bytes_of(tier);
   stats_.in_flight.set(static_cast<double>(in_flight_));
 }
@@ -108,7 +111,7 @@ void Admission::count_refused_for_answers() {
 
 bool Admission::sheds(Tier tier) {
   const auto refuses = [&](Tier one) { return relief_.refuse[static_cast<std::size_t>(one)]; };
-  if (!refuses(tier) || refuses(Tier::Plain) || in_flight_ < kInFlightFloor) return false;
+  if (!refuses(tier) || refuses(Tier::Plain) || below_floor(tier)) return false;
   stats_.refused[index_of(AdmissionReason::MemoryResident)].add();
   return true;
 }
@@ -153,7 +156,7 @@ void Admission::note_loop_lag(Duration lag, SteadyTime now) {
 // The first limit that one more probe of this tier would exceed. One probe always fits the memory: a budget smaller than one
 // probe must not mean that nothing is ever checked.
 std::optional<AdmissionReason> Admission::refusal(Tier tier) const {
-  if (lagging_) return AdmissionReason::LoopLag;
+  if (lagging_ && in_flight_ >= kInFlightFloor) return AdmissionReason::LoopLag;
   if (starts_left() == 0) return AdmissionReason::Cpu;
   if (in_flight_ >= or_most(limits_.in_flight_max)) return AdmissionReason::InFlight;
   if (limits_.descriptors != 0 && in_flight_ >= limits_.descriptors)
@@ -161,7 +164,7 @@ std::optional<AdmissionReason> Admission::refusal(Tier tier) const {
   if (limits_.memory_bytes != 0 && in_flight_ > 0 &&
       bytes_ + bytes_of(tier) > limits_.memory_bytes)
     return AdmissionReason::Memory;
-  if (relief_.refuse[static_cast<std::size_t>(tier)] && in_flight_ >= kInFlightFloor)
+  if (relief_.refuse[static_cast<std::size_t>(tier)] && !below_floor(tier))
     return AdmissionReason::MemoryResident;
   return std::nullopt;
 }

@@ -63,10 +63,11 @@ inline constexpr std::uint64_t kKeptProbeBytes = 192 * 1024;
 
 // More than this many at once is never useful for one thread, whatever the machine says.
 inline constexpr std::uint64_t kInFlightMost = 1'000'000;
-// A loop this late cannot tell a slow site from its own lateness: nothing new is started until it has caught up to half of it.
+// A loop this late cannot tell a slow site from its own lateness: beyond kInFlightFloor nothing new is started until it has caught
+// up to half of it. On a host whose processors are always taken by others it never does.
 inline constexpr core::Duration kLoopLagMax = std::chrono::milliseconds{500};
-// However short memory is, this many checks of a lane go on: a process whose sites alone exceed its budget would check nothing
-// for ever, and give nothing back for it.
+// However late the loop is, this many checks of a lane go on, and however short memory is, this many of each tier: a process whose
+// sites alone exceed its budget would check nothing for ever, and give nothing back for it.
 inline constexpr std::uint64_t kInFlightFloor = 16;
 
 // What the watch over the resident memory asks of a lane. By tier: no new probe of it beyond kInFlightFloor.
@@ -94,7 +95,8 @@ class Admission : core::Pinned {
   [[nodiscard]] bool admit(Tier tier);
   // The probe is over, whatever its outcome, after `time_in_flight`.
   void released(Tier tier, core::Duration time_in_flight);
-  // Admitted, but never started: its room is given back, and nothing is learnt from it.
+  // Admitted, but there was no room to start it: its room is given back, nothing is learnt from it, and it is counted as refused
+  // under limiting_reason().
   void withdraw(Tier tier);
 
   // Once a turn: what the wheel asks for, and the time.
@@ -139,9 +141,13 @@ class Admission : core::Pinned {
   [[nodiscard]] std::uint64_t memory_limit() const;
   void publish_pressure();
   void leave(Tier tier);
+  [[nodiscard]] bool below_floor(Tier tier) const {
+    return in_flight_by_[static_cast<std::size_t>(tier)] < kInFlightFloor;
+  }
 
   const AdmissionLimits limits_;
   std::uint64_t in_flight_ = 0;
+  std::array<std::uint64_t, kTierCount> in_flight_by_{};
   std::uint64_t bytes_ = 0;
   double mean_bytes_ = static_cast<double>(
       kTlsProbeBytes);       // Of what is admitted, moving. Starts at the dearer tier.

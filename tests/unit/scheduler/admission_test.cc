@@ -106,17 +106,18 @@ TEST(Admission, AWithdrawnProbeTeachesNothing) {
   ASSERT_TRUE(admission.admit(kTls));
   admission.withdraw(kTls);
   EXPECT_EQ(admission.in_flight(), 0U);
+  EXPECT_EQ(refused(admission, AdmissionReason::Descriptors), 1U) << "but it was refused";
   ASSERT_TRUE(admission.admit(kTls));
   admission.released(kTls, 8s);
   admission.update(100, SteadyTime{1h});
   EXPECT_EQ(admission.wanted(), 1600U);
 }
 
-TEST(Admission, ALaggingLoopStartsNothingUntilItHasCaughtUp) {
+TEST(Admission, ALaggingLoopStartsNothingBeyondAFloorUntilItHasCaughtUp) {
   Admission admission(AdmissionLimits{});
   const SteadyTime start{1h};
   admission.note_loop_lag(kLoopLagMax - 1ms, start);
-  EXPECT_TRUE(admission.admit(kPlain));
+  for (std::uint64_t i = 0; i < kInFlightFloor; ++i) ASSERT_TRUE(admission.admit(kPlain));
   admission.note_loop_lag(kLoopLagMax, start);
   EXPECT_FALSE(admission.admit(kPlain));
   EXPECT_EQ(refused(admission, AdmissionReason::LoopLag), 1U);
@@ -129,10 +130,23 @@ TEST(Admission, ALaggingLoopStartsNothingUntilItHasCaughtUp) {
   EXPECT_TRUE(admission.admit(kPlain));
 }
 
+// Goal: a host whose loop never catches up still checks something.
+TEST(Admission, ALoopThatIsLateForEverKeepsAFloorInFlight) {
+  Admission admission(AdmissionLimits{});
+  for (int turn = 0; turn < 1000; ++turn) {
+    const SteadyTime now{1h + turn * 300ms};
+    admission.note_loop_lag(turn == 0 ? core::Duration{kLoopLagMax} : core::Duration{300ms}, now);
+    admission.update(100, now);
+    ASSERT_EQ(admitted_until_refused(admission, kPlain), turn == 0 ? kInFlightFloor : 1U);
+    admission.released(kPlain, 300ms);
+  }
+}
+
 TEST(Admission, LoopLagIsForgottenWhenNobodyRepeatsIt) {
   Admission admission(AdmissionLimits{});
   const SteadyTime start{1h};
   admission.note_loop_lag(10s, start);
+  for (std::uint64_t i = 0; i < kInFlightFloor; ++i) ASSERT_TRUE(admission.admit(kPlain));
   admission.update(1, start + 999ms);
   EXPECT_FALSE(admission.admit(kPlain));
   admission.update(1, start + 1s);
@@ -228,27 +242,34 @@ TEST(Admission, TellsThatTheCpuLimitsWhenAnswersAreLeftMostOfTheTime) {
   EXPECT_NEAR(admission.pressure(AdmissionReason::Cpu), 0, 0.1);
 }
 
-TEST(Admission, ShortMemoryShedsTheLargeTiersAndNeverEverything) {
+// Goal: short memory starves no tier, whatever of the others is in flight.
+TEST(Admission, ShortMemoryShedsTheLargeTiersDownToAFloorOfEach) {
   Admission admission(AdmissionLimits{});
-  for (std::uint64_t i = 0; i < kInFlightFloor; ++i) ASSERT_TRUE(admission.admit(kPlain));
+  for (std::uint64_t i = 0; i < 10 * kInFlightFloor; ++i) ASSERT_TRUE(admission.admit(kPlain));
   admission.set_memory_relief({.refuse = {false, true, true}, .pressure = 0.9});
   EXPECT_FALSE(admission.sheds(kPlain));
-  EXPECT_TRUE(admission.sheds(kTls));
-  EXPECT_TRUE(admission.sheds(Tier::Kept));
+  for (const Tier tier : {kTls, Tier::Kept}) {
+    for (std::uint64_t i = 0; i < kInFlightFloor; ++i) {
+      EXPECT_FALSE(admission.sheds(tier)) << i;
+      ASSERT_TRUE(admission.admit(tier));
+    }
+    EXPECT_TRUE(admission.sheds(tier));
+    admission.released(tier, 1s);
+    EXPECT_FALSE(admission.sheds(tier));
+    ASSERT_TRUE(admission.admit(tier));
+  }
   EXPECT_EQ(refused(admission, AdmissionReason::MemoryResident), 2U);
   EXPECT_TRUE(admission.admit(kPlain));
   EXPECT_EQ(admission.limiting_reason(), AdmissionReason::MemoryResident);
   EXPECT_EQ(admission.pressure(AdmissionReason::MemoryResident), 0.9);
-
-  // All refused: what is due waits, and at the floor the work goes on.
+  // Nothing but the floor, where no tier is small enough.
   admission.set_memory_relief({.refuse = {true, true, true}, .pressure = 1});
   EXPECT_FALSE(admission.sheds(kTls));
   EXPECT_FALSE(admission.admit(kPlain));
-  admission.released(kPlain, 1s);
-  admission.released(kPlain, 1s);
+  EXPECT_FALSE(admission.admit(kTls));
+  admission.released(kTls, 1s);
   EXPECT_TRUE(admission.admit(kTls));
   EXPECT_FALSE(admission.admit(kTls));
-
   admission.set_memory_relief({});
   EXPECT_TRUE(admission.admit(Tier::Kept));
 }
