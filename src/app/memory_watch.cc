@@ -56,8 +56,11 @@ void MemoryWatch::look(SteadyTime now) {
   resident_.set(static_cast<double>(resident));
   const double share = static_cast<double>(resident) / static_cast<double>(budget_);
   request_.share.set(share);
-  if (const int to = level_for(share, now); to != level_) change(to, now);
-  act(now);
+  if (const int to = level_for(share, now); to != level_) {
+    change(to, now);
+    begin_refusing(share, now);
+  }
+  act(share, now);
 }
 
 // Up at once, as far as need be; down by one, when it has been low for long enough.
@@ -65,6 +68,7 @@ int MemoryWatch::level_for(double share, SteadyTime now) {
   int begun = 0;
   while (begun < kLevelMost && share >= kBegins[begun]) ++begun;
   if (begun > level_) return begun;
+  if (level_ == kLevelMost && begun < kLevelMost && is_in_vain(share, now)) return level_ - 1;
   if (level_ == 0 || share >= kEnds[level_ - 1]) {
     below_since_ = core::kNoSteadyTime;
     return level_;
@@ -88,28 +92,75 @@ void MemoryWatch::change(int to, SteadyTime now) {
   told_ = now;
 }
 
-void MemoryWatch::act(SteadyTime now) {
+void MemoryWatch::begin_refusing(double share, SteadyTime now) {
+  resting_ = false;
+  refusing_since_ = now;
+  measured_since_ = now;
+  measured_from_ = share;
+}
+
+// Asked at each look, it compares once in kInVainAfter.
+bool MemoryWatch::is_in_vain(double share, SteadyTime now) {
+  if (now - measured_since_ < kInVainAfter) return false;
+  const bool in_vain = share > measured_from_ - kGain;
+  measured_since_ = now;
+  measured_from_ = share;
+  return in_vain;
+}
+
+void MemoryWatch::act(double share, SteadyTime now) {
+  if (level_ == 2) {
+    if (resting_ && share >= rested_at_ + kGrowth) {
+      begin_refusing(share, now);
+      tls_out_ = false;
+    } else if (!resting_ && is_in_vain(share, now)) {
+      resting_ = true;
+      rested_at_ = share;
+    }
+  }
   // On the way down from level 3 TLS stays out until level 2 has ended too.
-  tls_out_ = level_ == 3 || (level_ == 2 && (tls_out_ || now - since_ >= kDwell));
+  tls_out_ = level_ == 3 || (level_ == 2 && (tls_out_ || now - refusing_since_ >= kDwell));
   std::uint8_t refuse = 0;
   if (level_ >= 2) refuse |= bit(Tier::Kept);
   if (tls_out_) refuse |= bit(Tier::Tls);
   if (level_ >= 3) refuse |= bit(Tier::Plain);
+  if (level_ == 2 && resting_) refuse = 0;
   request_.refuse.store(refuse, std::memory_order_relaxed);
   if (std::exchange(trim_due_, false)) means_.trim();
   if (level_ == 0) return;
-  if (shrunk_ == core::kNoSteadyTime || now - shrunk_ >= kShrinkEvery) {
-    shrunk_ = now;
-    trim_due_ = true;  // The lanes give back what they hold in their next turns.
-    request_.shrinks.fetch_add(1, std::memory_order_relaxed);
+  shrink(share, now);
+  if (level_ >= 2 && now - told_ >= kTellEvery) tell(now);
+}
+
+void MemoryWatch::shrink(double share, SteadyTime now) {
+  if (shrunk_ == core::kNoSteadyTime) {
+    shrink_every_ = kShrinkEvery;
+  } else {
+    if (now - shrunk_ < shrink_every_) return;
+    const bool freed = share <= shrunk_at_ - kGain;
+    shrink_every_ =
+        freed ? kShrinkEvery : std::min<core::Duration>(2 * shrink_every_, kShrinkEveryMost);
   }
-  if (level_ == kLevelMost && now - told_ >= kTellEvery) {
-    told_ = now;
-    log_.error(fmt::format(
-        "memory_over_budget resident_bytes={} budget_bytes={} for_s={} "
-        "action=checks_go_on_at_a_floor in_flight_a_lane={} "
-        "remedy=\"raise engine.memory or give some sites to another host\"",
-        resident_bytes(), budget_, core::to_seconds(now - since_), scheduler::kInFlightFloor));
+  shrunk_ = now;
+  shrunk_at_ = share;
+  trim_due_ = true;  // The lanes give back what they hold in their next turns.
+  request_.shrinks.fetch_add(1, std::memory_order_relaxed);
+}
+
+void MemoryWatch::tell(SteadyTime now) {
+  told_ = now;
+  const std::string figures = fmt::format(
+      "resident_bytes={} budget_bytes={} for_s={} in_flight_a_lane_and_tier={}", resident_bytes(),
+      budget_, core::to_seconds(now - since_), scheduler::kInFlightFloor);
+  constexpr std::string_view kRemedy =
+      "remedy=\"raise engine.memory or give some sites to another host\"";
+  if (level_ == kLevelMost) {
+    log_.error(
+        fmt::format("memory_over_budget {} action=checks_go_on_at_a_floor {}", figures, kRemedy));
+  } else {
+    log_.warn(fmt::format("memory_short {} action={} {}", figures,
+                          resting_ ? "none_for_it_freed_nothing" : "large_checks_go_on_at_a_floor",
+                          kRemedy));
   }
 }
 

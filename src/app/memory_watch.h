@@ -7,11 +7,15 @@
 //   0  fine
 //   1  caches are given back, and free memory to the system
 //   2  no new checks with kept bodies; when that lasts, none over TLS either
-//   3  no new checks at all, beyond a few a lane
+//   3  no new checks at all
+// Beyond a floor: so many of each tier and lane go on at any level (scheduler::kInFlightFloor).
+//
 // A level begins at once and ends one at a time, when the memory has been well below where it began
-// for a while: what was shed is not taken again at the next moment. It never stops the work: a site
-// list that alone exceeds the budget leaves checks going at a floor (scheduler::kInFlightFloor), and
-// a loud line in the log every minute.
+// for a while: what was shed is not taken again at the next moment. What is refused frees nothing
+// once its last check is over. So when a minute of it has not lowered the memory, it was in vain: at
+// level 2 everything is let in until the memory has grown, and level 3 ends if the memory is below
+// where it begins. Above that, a site list that alone exceeds the budget leaves only the floor.
+// Levels 2 and 3 are told in the log every minute.
 //
 // Owns     the level. MemoryRequest is written here and read by lanes.
 // Thread   look(): one, the daemon's main thread. request() and the gauges: any.
@@ -52,8 +56,15 @@ class MemoryWatch : core::Pinned {
   static constexpr core::Duration kEvery = std::chrono::seconds{1};
   // How long it must have been below before a level ends, and how long level 2 lasts before TLS goes too.
   static constexpr core::Duration kDwell = std::chrono::seconds{10};
-  // While a level lasts, caches are given back again that often.
+  // While a level lasts, caches are given back again that often; half as often each time that it
+  // has freed nothing.
   static constexpr core::Duration kShrinkEvery = std::chrono::seconds{30};
+  static constexpr core::Duration kShrinkEveryMost = std::chrono::minutes{16};
+  // What is refused is in vain when so long of it lowers the share by less than kGain; it is refused
+  // again when the share has grown by kGrowth.
+  static constexpr core::Duration kInVainAfter = std::chrono::seconds{60};
+  static constexpr double kGain = 0.01;
+  static constexpr double kGrowth = 0.02;
   static constexpr core::Duration kTellEvery = std::chrono::seconds{60};
 
   struct Means {
@@ -76,7 +87,11 @@ class MemoryWatch : core::Pinned {
  private:
   [[nodiscard]] int level_for(double share, core::SteadyTime now);
   void change(int to, core::SteadyTime now);
-  void act(core::SteadyTime now);
+  void act(double share, core::SteadyTime now);
+  [[nodiscard]] bool is_in_vain(double share, core::SteadyTime now);
+  void begin_refusing(double share, core::SteadyTime now);
+  void shrink(double share, core::SteadyTime now);
+  void tell(core::SteadyTime now);
 
   const std::uint64_t budget_;
   const Means means_;
@@ -91,7 +106,14 @@ class MemoryWatch : core::Pinned {
   core::SteadyTime looked_ = core::kNoSteadyTime;
   core::SteadyTime since_ = core::kNoSteadyTime;        // This level.
   core::SteadyTime below_since_ = core::kNoSteadyTime;  // Where this level ends.
+  bool resting_ = false;  // At level 2: refusing was in vain, so nothing is refused.
+  core::SteadyTime refusing_since_ = core::kNoSteadyTime;
+  core::SteadyTime measured_since_ = core::kNoSteadyTime;  // For kInVainAfter, and the share then.
+  double measured_from_ = 0;
+  double rested_at_ = 0;  // The share.
   core::SteadyTime shrunk_ = core::kNoSteadyTime;
+  core::Duration shrink_every_ = kShrinkEvery;
+  double shrunk_at_ = 0;  // The share.
   core::SteadyTime told_ = core::kNoSteadyTime;
 };
 

@@ -61,7 +61,7 @@ TEST_F(MemoryWatchTest, GivesCachesBackFirstAndRefusesNothing) {
   EXPECT_EQ(shrinks(), 1U);
   EXPECT_EQ(trims, 1);
   stay(850, 60s);  // Again while it lasts, but not at every look.
-  EXPECT_EQ(shrinks(), 3U);
+  EXPECT_EQ(shrinks(), 2U);
   EXPECT_EQ(log.lines.size(), 1U);
 }
 
@@ -122,6 +122,58 @@ TEST_F(MemoryWatchTest, ChangesNothingWhenItCannotRead) {
   stay(930, 3s);
   stay(0, 10min);
   EXPECT_EQ(watch.level(), 2);
+}
+
+// Goal: giving caches back that frees nothing is not done twice a minute for ever.
+TEST_F(MemoryWatchTest, ShrinksLessAndLessOftenWhileItFreesNothing) {
+  stay(860, 1h);
+  EXPECT_LE(shrinks(), 10U);
+  const std::uint32_t before = shrinks();
+  stay(860, 1h);
+  EXPECT_GE(shrinks(), before + 3) << "but it is tried";
+  const std::uint32_t calm = shrinks();
+  stay(930, 1s);
+  EXPECT_EQ(shrinks(), calm + 1) << "a higher level asks at once";
+}
+
+// Goal: sites and heap that alone rest above where level 2 ends, or begins, do not keep TLS out for ever.
+TEST_F(MemoryWatchTest, LetsTheTiersInAgainWhenRefusingThemFreedNothing) {
+  for (const std::uint64_t rests_at : {870U, 940U}) {
+    stay(960, 15s);
+    ASSERT_EQ(watch.level(), 2);
+    ASSERT_THAT(refused(), ElementsAre(false, true, true));
+    stay(rests_at, 55s);  // It has lowered the memory, so it goes on.
+    EXPECT_THAT(refused(), ElementsAre(false, true, true));
+    stay(rests_at, 70s);
+    EXPECT_EQ(watch.level(), 2);
+    EXPECT_THAT(refused(), ElementsAre(false, false, false)) << rests_at;
+    stay(rests_at + 10, 10min);
+    EXPECT_THAT(refused(), ElementsAre(false, false, false)) << "a little more is no reason";
+    stay(rests_at + 25, 2s);
+    EXPECT_THAT(refused(), ElementsAre(false, false, true)) << "it has grown";
+    stay(100, 1min);
+    ASSERT_EQ(watch.level(), 0);
+  }
+}
+
+TEST_F(MemoryWatchTest, LeavesLevelThreeWhenRefusingEverythingFreesNoMore) {
+  stay(1010, 5s);
+  ASSERT_EQ(watch.level(), 3);
+  stay(960, 130s);
+  EXPECT_EQ(watch.level(), 2);
+  EXPECT_THAT(refused(), ElementsAre(false, true, true));
+  stay(1001, 1s);
+  EXPECT_EQ(watch.level(), 3) << "at once, where it was needed after all";
+  stay(1001, 10min);
+  EXPECT_EQ(watch.level(), 3);
+}
+
+TEST_F(MemoryWatchTest, SaysEveryMinuteThatLargeChecksAreRefused) {
+  stay(930, 10min);
+  EXPECT_GE(log.lines.size(), 9U);
+  EXPECT_LE(log.lines.size(), 12U);
+  EXPECT_THAT(log.lines[1], HasSubstr("memory_short resident_bytes=930 budget_bytes=1000"));
+  EXPECT_THAT(log.lines.back(), HasSubstr("remedy="));
 }
 
 }  // namespace
