@@ -165,7 +165,8 @@ class DnsCases : public CaseArea {
     a("nxdomain-beside-nodata", {.kind = Kind::Nodata});
     add("nxdomain-beside-nodata", Cause::DnsNoAddress);
     dns_.fail("silent.example", Kind::Silence);
-    in_a_second(add("silent", Cause::DnsTimeout, "do not answer"));
+    // "its name servers do not answer", or, of one that asked again while the question was still under way, "no answer about …".
+    in_a_second(add("silent", Cause::DnsTimeout, "answer"));
     dns_.fail("silent-to-the-end.example", Kind::Silence);
     CheckCase& to_the_end = add("silent-to-the-end", Cause::DnsTimeout, "within 3 s");
     to_the_end.options.emplace_back("timeout", "5s");

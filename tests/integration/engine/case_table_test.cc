@@ -73,7 +73,7 @@ class TableDaemon : core::Pinned {
                    "\"\n[checks]\ninterval = \"1m\"\ntimeout = \"" + ms(defaults.timeout) +
                    "\"\nconnect_timeout = \"" + ms(defaults.connect_timeout) +
                    "\"\nresolvers = [\"127.0.0.1:1\"]\n[confirm]\nfailures = 1\nretry_interval = "
-                   "\"1s\"\n[http]\nlisten = \"127.0.0.1:" +
+                   "\"1s\"\n[vantage]\nfailure_share = 1.0\n[http]\nlisten = \"127.0.0.1:" +
                    std::to_string(free_port()) + "\"\n");
     std::string lines;
     for (std::size_t i = 0; i < table.cases.size(); ++i)

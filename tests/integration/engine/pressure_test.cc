@@ -111,12 +111,17 @@ TEST(DaemonUnderPressure, WithADeadResolverAllSitesTurnUnknownAndComeBack) {
 }
 
 // Goal: a process that takes more than its budget sheds, says so, and goes on; nobody is called down for it. Method: the smallest
-// budget there is, and a fleet whose checks in flight alone would take more.
+// budget there is, and a list of sites that alone takes more of it than is fine: those beyond the fleet's are asked once a day.
 TEST(DaemonUnderPressure, BeyondItsMemoryBudgetItShedsAndGoesOn) {
   const TempDir dir;
   const FleetThread fleet(slow_fleet(dir, 2000, 1500ms));
   DaemonUnderTest daemon(fleet, 2s, "[engine]\nlanes = 2\nmemory = \"64MiB\"\n");
   daemon.import_sites(2000);
+  std::string csv = "url,interval\n";
+  for (std::uint32_t i = 0; i < 150'000; ++i)
+    csv += fleet.url(i % 2000) + "page/" + std::to_string(i) + ",24h\n";
+  write_file(dir.file("many.csv"), csv);
+  ASSERT_EQ(daemon.command({"sites", "import", dir.file("many.csv")}).status, 0);
   daemon.start();
   daemon.wait_ready();
   ASSERT_TRUE(eventually([&] { return daemon.status().at("memory").at("level") >= 1; }, 60s))
@@ -124,7 +129,6 @@ TEST(DaemonUnderPressure, BeyondItsMemoryBudgetItShedsAndGoesOn) {
   const json status = daemon.status();
   EXPECT_EQ(status.at("memory").at("budget_bytes"), 64 * 1024 * 1024);
   EXPECT_EQ(status.at("memory").at("origin"), "engine.memory");
-  EXPECT_GT(status.at("pressure").at("memory_resident"), 0.7);
   const double before = up_results(daemon);
   EXPECT_TRUE(eventually([&] { return up_results(daemon) > before + 100; }, 60s))
       << "the work stopped: " << daemon.status().dump(1);
