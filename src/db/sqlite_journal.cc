@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "db/journal_codec.h"
+#include "db/text.h"
+
+namespace watchwheel::db {
+namespace {
+
+namespace fs = std::filesystem;
+using sideeffects::JournalEntry;
+using sideeffects::JournalWrite;
+
+// AUTOINCREMENT: a number that was removed is never given again, or what was replayed could be taken for something new.
+constexpr const char* kSchema = R"sql(
+CREATE TABLE IF NOT EXISTS entries (
+  seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+  written_at INTEGER NOT NULL,
+  version    INTEGER NOT NULL,
+  kind       TEXT NOT NULL,
+  site_id    INTEGER NOT NULL,
+  body       TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS set_aside (
+  seq        INTEGER PRIMARY KEY,
+  written_at INTEGER NOT NULL,
+  version    INTEGER NOT NULL,
+  kind       TEXT NOT NULL,
+  site_id    INTEGER NOT NULL,
+  body       TEXT NOT NULL,
+  reason     TEXT NOT NULL,
+  at         INTEGER NOT NULL
+) STRICT;
+)sql";
+
+constexpr Sql kAppend =
+    "INSERT INTO entries (written_at, version, kind, site_id, body) VALUES (?, ?, ?, ?, ?)";
+constexpr Sql kRead =
+    "SELECT seq, version, kind, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?";
+constexpr Sql kRemove = "DELETE FROM entries WHERE seq <= ?";
+constexpr Sql kSetAside =
+    "INSERT OR IGNORE INTO set_aside SELECT seq, written_at, version, kind, site_id, body, ?2, ?3"
+    " FROM entries WHERE seq = ?1";
+constexpr Sql kListAside =
+    "SELECT seq, site_id, at, reason FROM set_aside ORDER BY seq DESC LIMIT ?";
+constexpr Sql kCount = "SELECT count(*) FROM entries WHERE seq > ? AND seq <= ?";
+constexpr Sql kOldest = "SELECT written_at FROM entries WHERE seq > ? ORDER BY seq LIMIT 1";
+
+// A file that grew beyond this in an outage is made small again once it is empty.
+constexpr std::uint64_t kBytesKept = std::uint64_t{16} << 20;
+constexpr std::size_t kReasonBytesMax = 512;
+// Of an entry that no store has: its columns and their index.
+constexpr std::uint64_t kRowBytes = 64;
+
+std::uint64_t site_of(const JournalWrite& write) {
+  const auto* event = std::get_if<sideeffects::EventWrite>(&write);
+  return event == nullptr ? 0 : event->site.value;
+}
+
+core::Error unusable(const std::string& directory, const std::string& why) {
+  return core::Error{core::ErrorKind::Unavailable,
+                     "journal in " + directory + ": " + why + "; see store.state_dir"};
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<SqliteJournal>> SqliteJournal::open(const JournalOptions& options) {
+  std::error_code failed;
+  if (!fs::is_directory(options.directory, failed))
+    return unusable(options.directory, "it is not a directory that can be used");
+  std::unique_ptr<SqliteJournal> journal(new SqliteJournal(options));
+  if (auto taken = journal->take_lock(); !taken) return taken.error();
+  auto opened = journal->open_file();
+  if (!opened && opened.error().kind == core::ErrorKind::Corrupt) {
+    journal->connection_.reset();
+    const fs::path file = fs::path(options.directory) / kJournalFile;
+    fs::path aside;
+    for (int number = 1; aside.empty() || fs::exists(aside, failed); ++number)
+      aside = file.string() + ".damaged-" + std::to_string(number);
+    fs::rename(file, aside, failed);
+    if (failed) return opened.error();
+    // They belong to the file that was moved; beside a new one they would be taken for its own.
+    fs::rename(file.string() + "-wal", aside.string() + "-wal", failed);
+    fs::remove(file.string() + "-shm", failed);
+    journal->damaged_ = aside.string();
+    opened = journal->open_file();
+  }
+  if (!opened) return opened.error();
+  return journal;
+}
+
+SqliteJournal::~SqliteJournal() {
+  connection_.reset();
+  if (lock_ >= 0) ::close(lock_);
+}
+
+// Two processes with one journal would replay each other's entries. The kernel lets go of it when we die.
+core::Result<void> SqliteJournal::take_lock() {
+  const std::string path = options_.directory + "/journal.lock";
+  lock_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (lock_ < 0) return unusable(options_.directory, std::strerror(errno));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    return unusable(options_.directory, errno == EWOULDBLOCK
+                                            ? "another process uses it; each needs its own"
+                                            : std::strerror(errno));
+  }
+  return {};
+}
+
+core::Result<void> SqliteJournal::open_file() {
+  auto opened = SqliteConnection::open({.path = options_.directory + "/" + kJournalFile,
+                                        .durability = Durability::OnDisk,
+                                        .cache_kib = 2048});
+  if (!opened) return opened.error();
+  connection_ = *std::move(opened);
+  if (auto made = connection_->execute(kSchema); !made) return made;
+  const auto entries = count(0, INT64_MAX);
+  if (!entries) return entries.error();
+  tell(*entries);
+  return {};
+}
+
+core::Result<void> SqliteJournal::append(std::span<const JournalWrite> writes, core::WallTime at) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> bodies;
+  bodies.reserve(writes.size());
+  std::uint64_t bytes = reading().bytes;
+  for (const JournalWrite& write : writes) {
+    bodies.push_back(encode_journal(write));
+    bytes += bodies.back().size() + kRowBytes;
+  }
+  if (bytes > options_.bytes_max) {
+    return core::Error{core::ErrorKind::Unavailable,
+                       "journal " + connection_->path() + ": it holds " +
+                           std::to_string(reading().bytes) + " bytes of the " +
+                           std::to_string(options_.bytes_max) +
+                           " it may (store.journal_max); bring the store back"};
+  }
+  auto transaction = Transaction::write(*connection_);
+  if (!transaction) return transaction.error();
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    Query query = connection_->query(kAppend);
+    query.bind(core::to_unix_ms(at)).bind(kJournalVersion).bind(journal_kind(writes[i]));
+    query.bind(static_cast<std::int64_t>(site_of(writes[i]))).bind(std::string_view(bodies[i]));
+    if (auto done = query.run(); !done) return done;
+  }
+  if (auto done = transaction->commit(); !done) return done;
+  tell(reading().entries + writes.size());
+  return {};
+}
+
+core::Result<std::vector<JournalEntry>> SqliteJournal::read(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  std::vector<JournalEntry> entries;
+  Query query = connection_->query(kRead);
+  query.bind(static_cast<std::int64_t>(removed_)).bind(static_cast<std::int64_t>(limit));
+  for (;;) {
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (!*row) return entries;
+    JournalEntry& entry = entries.emplace_back();
+    entry.seq = static_cast<std::uint64_t>(query.integer(0));
+    if (query.integer(1) > kJournalVersion) {
+      entry.problem = "a newer version of this program wrote it";
+      continue;
+    }
+    auto write = decode_journal(query.text(2), query.text(3));
+    if (write) {
+      entry.write = *std::move(write);
+    } else {
+      entry.problem = write.error().message;
+    }
+  }
+}
+
+void SqliteJournal::remove(std::uint64_t seq) {
+  const std::lock_guard lock(mutex_);
+  const auto gone = count(removed_, seq);
+  removed_ = std::max(removed_, seq);
+  // What a full disk keeps now goes with a later one. Replayed once more after a restart, the store absorbs it.
+  (void)forget();
+  const std::uint64_t before = reading().entries;
+  tell(gone && *gone <= before ? before - *gone : 0);
+  if (reading().entries == 0) shrink();
+}
+
+core::Result<void> SqliteJournal::forget() {
+  auto transaction = Transaction::write(*connection_);
+  if (!transaction) return transaction.error();
+  {
+    Query query = connection_->query(kRemove);
+    if (auto done = query.bind(static_cast<std::int64_t>(removed_)).run(); !done) return done;
+  }
+  return transaction->commit();
+}
+
+core::Result<void> SqliteJournal::set_aside(std::uint64_t seq, const std::string& reason,
+                                            core::WallTime at) {
+  const std::lock_guard lock(mutex_);
+  const std::string shown = to_utf8(reason, kReasonBytesMax);
+  auto transaction = Transaction::write(*connection_);
+  if (!transaction) return transaction.error();
+  {
+    Query copy = connection_->query(kSetAside);
+    copy.bind(static_cast<std::int64_t>(seq)).bind(std::string_view(shown));
+    if (auto done = copy.bind(core::to_unix_ms(at)).run(); !done) return done;
+    Query gone = connection_->query(kRemove);
+    if (auto done = gone.bind(static_cast<std::int64_t>(seq)).run(); !done) return done;
+  }
+  if (auto done = transaction->commit(); !done) return done;
+  removed_ = std::max(removed_, seq);
+  const std::uint64_t before = reading().entries;
+  tell(before > 0 ? before - 1 : 0);
+  return {};
+}
+
+core::Result<std::vector<sideeffects::SetAside>> SqliteJournal::list_set_aside(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  std::vector<sideeffects::SetAside> all;
+  Query query = connection_->query(kListAside);
+  query.bind(static_cast<std::int64_t>(limit));
+  for (;;) {
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (!*row) return all;
+    all.push_back({.seq = static_cast<std::uint64_t>(query.integer(0)),
+                   .site = core::SiteId{static_cast<std::uint64_t>(query.integer(1))},
+                   .at = query.time(2),
+                   .reason = std::string(query.text(3))});
+  }
+}
+
+core::Result<std::uint64_t> SqliteJournal::count(std::uint64_t after, std::uint64_t through) {
+  Query query = connection_->query(kCount);
+  query.bind(static_cast<std::int64_t>(after));
+  const auto row = query.bind(static_cast<std::int64_t>(through)).step();
+  if (!row) return row.error();
+  return static_cast<std::uint64_t>(query.integer(0));
+}
+
+// The numbers are for people: when they cannot be read the old ones stay.
+void SqliteJournal::tell(std::uint64_t entries) {
+  sideeffects::JournalReading now{.entries = entries, .bytes_max = options_.bytes_max};
+  {
+    Query query = connection_->query(kOldest);
+    const auto row = query.bind(static_cast<std::int64_t>(removed_)).step();
+    if (row && *row) now.oldest = query.time(0);
+  }
+  constexpr std::array<const char*, 4> kTexts{"SELECT count(*) FROM set_aside", "PRAGMA page_count",
+                                              "PRAGMA freelist_count", "PRAGMA page_size"};
+  std::array<std::uint64_t, 4> numbers{};
+  for (std::size_t i = 0; i < kTexts.size(); ++i) {
+    const auto number = connection_->number(kTexts[i]);
+    if (!number) return;
+    numbers[i] = static_cast<std::uint64_t>(number->value_or(0));
+  }
+  now.set_aside = numbers[0];
+  now.bytes = (numbers[1] - numbers[2]) * numbers[3];
+  const std::lock_guard lock(reading_mutex_);
+  reading_ = now;
+}
+
+void SqliteJournal::shrink() {
+  const auto pages = connection_->number("PRAGMA page_count");
+  if (!pages || static_cast<std::uint64_t>(pages->value_or(0)) * 4096 < kBytesKept) return;
+  (void)connection_->execute("VACUUM");
+}
+
+sideeffects::JournalReading SqliteJournal::reading() const {
+  const std::lock_guard lock(reading_mutex_);
+  return reading_;
+}
+
+}  // namespace watchwheel::db

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sqlite_journal.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+
+#include "support/temp_dir.h"
+
+namespace watchwheel::db {
+namespace {
+
+using sideeffects::EventWrite;
+using sideeffects::JournalEntry;
+using sideeffects::JournalWrite;
+
+const core::WallTime kAt = core::from_unix_ms(1'700'000'000'000);
+
+class JournalFile : public ::testing::Test {
+ protected:
+  std::unique_ptr<SqliteJournal> open(std::uint64_t bytes_max = std::uint64_t{1} << 30) {
+    return SqliteJournal::open({.directory = dir_.path(), .bytes_max = bytes_max}).value();
+  }
+  static JournalWrite write(std::uint64_t site) {
+    EventWrite event;
+    event.site = core::SiteId{site};
+    event.started_at = kAt;
+    event.transitions_total = 1;
+    event.transitions.resize(1);
+    event.evidence.detail = std::string(200, 'd');
+    return event;
+  }
+  static std::vector<JournalWrite> writes(std::uint64_t first, std::uint64_t last) {
+    std::vector<JournalWrite> all;
+    for (std::uint64_t site = first; site <= last; ++site) all.push_back(write(site));
+    return all;
+  }
+  static std::vector<std::uint64_t> sites(SqliteJournal& journal, std::size_t limit = 1000) {
+    std::vector<std::uint64_t> all;
+    const auto entries = journal.read(limit).value();
+    for (const JournalEntry& entry : entries)
+      all.push_back(std::get<EventWrite>(entry.write).site.value);
+    return all;
+  }
+  void execute(const std::string& sql) {
+    sqlite3* handle = nullptr;
+    ASSERT_EQ(sqlite3_open(dir_.file(kJournalFile).c_str(), &handle), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(handle);
+    sqlite3_close(handle);
+  }
+
+  testing::TempDir dir_;
+};
+
+TEST_F(JournalFile, GivesBackInTheOrderOfComing) {
+  const auto journal = open();
+  EXPECT_EQ(journal->reading().entries, 0U);
+  EXPECT_EQ(journal->reading().oldest, core::kNoWallTime);
+  ASSERT_TRUE(journal->append(writes(5, 6), kAt));
+  ASSERT_TRUE(journal->append(writes(1, 2), kAt + std::chrono::seconds(1)));
+  EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{5, 6, 1, 2}));
+  EXPECT_EQ(sites(*journal, 3), (std::vector<std::uint64_t>{5, 6, 1}));
+  EXPECT_EQ(journal->reading().entries, 4U);
+  EXPECT_EQ(journal->reading().oldest, kAt);
+  EXPECT_GT(journal->reading().bytes, 0U);
+}
+
+TEST_F(JournalFile, IsThereAfterARestartWithoutWhatWasRemoved) {
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->append(writes(1, 4), kAt));
+    ASSERT_TRUE(journal->append(writes(5, 5), kAt + std::chrono::seconds(9)));
+    journal->remove(journal->read(4).value().back().seq);
+    EXPECT_EQ(journal->reading().oldest, kAt + std::chrono::seconds(9));
+  }
+  const auto journal = open();
+  EXPECT_EQ(sites(*journal), std::vector<std::uint64_t>{5});
+  EXPECT_EQ(journal->reading().entries, 1U);
+  EXPECT_EQ(journal->reading().oldest, kAt + std::chrono::seconds(9));
+}
+
+// Goal: an entry that comes after the journal was emptied and the process restarted is not taken for one that was removed.
+TEST_F(JournalFile, NeverGivesANumberTwice) {
+  std::uint64_t last = 0;
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->append(writes(1, 3), kAt));
+    last = journal->read(9).value().back().seq;
+    journal->remove(last);
+    EXPECT_EQ(journal->reading().entries, 0U);
+  }
+  const auto journal = open();
+  ASSERT_TRUE(journal->append(writes(4, 4), kAt));
+  EXPECT_GT(journal->read(1).value().front().seq, last);
+}
+
+TEST_F(JournalFile, RefusesMoreThanItMayHoldAndTakesItOnceThereIsRoom) {
+  const auto journal = open(100'000);
+  std::uint64_t taken = 0;
+  while (journal->append(writes(taken + 1, taken + 10), kAt)) taken += 10;
+  EXPECT_GT(taken, 50U);
+  EXPECT_LE(journal->reading().bytes, 110'000U);
+  const auto refused = journal->append(writes(1, 10), kAt);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, core::ErrorKind::Unavailable);
+  EXPECT_NE(refused.error().message.find("store.journal_max"), std::string::npos);
+  EXPECT_EQ(sites(*journal).size(), taken) << "a refused batch left something";
+  journal->remove(journal->read(taken).value().back().seq);
+  EXPECT_TRUE(journal->append(writes(1, 10), kAt));
+}
+
+TEST_F(JournalFile, SetsTheOldestAsideAndKeepsItForAPerson) {
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->append(writes(1, 3), kAt));
+    const std::uint64_t seq = journal->read(1).value().front().seq;
+    ASSERT_TRUE(journal->set_aside(seq, "no room \xff for it", kAt));
+    EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{2, 3}));
+    EXPECT_EQ(journal->reading().entries, 2U);
+  }
+  const auto journal = open();
+  EXPECT_EQ(journal->reading().set_aside, 1U);
+  const auto aside = journal->list_set_aside(10).value();
+  ASSERT_EQ(aside.size(), 1U);
+  EXPECT_EQ(aside[0].site, core::SiteId{1});
+  EXPECT_EQ(aside[0].reason, "no room \xEF\xBF\xBD for it");
+  EXPECT_EQ(aside[0].at, kAt);
+}
+
+TEST_F(JournalFile, SaysWhatItCannotReadAndReadsTheRest) {
+  const auto journal = open();
+  ASSERT_TRUE(journal->append(writes(1, 3), kAt));
+  execute("UPDATE entries SET body = 'x' WHERE site_id = 1");
+  execute("UPDATE entries SET version = 99 WHERE site_id = 2");
+  const auto entries = journal->read(9).value();
+  ASSERT_EQ(entries.size(), 3U);
+  EXPECT_NE(entries[0].problem, "");
+  EXPECT_NE(entries[1].problem.find("newer version"), std::string::npos);
+  EXPECT_EQ(entries[2].problem, "");
+}
+
+TEST_F(JournalFile, BelongsToOneProcess) {
+  const auto journal = open();
+  const auto second = SqliteJournal::open({.directory = dir_.path()});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, core::ErrorKind::Unavailable);
+  EXPECT_NE(second.error().message.find("another process"), std::string::npos);
+}
+
+TEST_F(JournalFile, SaysWhichDirectoryCannotBeUsed) {
+  const auto none = SqliteJournal::open({.directory = dir_.file("none")});
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.error().message.find("store.state_dir"), std::string::npos);
+}
+
+// Goal: an outage finds a journal even when the last file was damaged, and the damaged one is kept.
+TEST_F(JournalFile, MovesADamagedFileAside) {
+  testing::write_file(dir_.file(kJournalFile), std::string(8192, 'x'));
+  const auto journal = open();
+  EXPECT_NE(journal->damaged(), "");
+  EXPECT_EQ(std::filesystem::file_size(journal->damaged()), 8192U);
+  EXPECT_TRUE(journal->append(writes(1, 1), kAt));
+}
+
+// Goal: what was replayed is not read again though the disk refuses to forget it, and goes once it lets.
+TEST_F(JournalFile, DoesNotReadAgainWhatADiskRefusesToForget) {
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->append(writes(1, 4), kAt));
+    execute("CREATE TRIGGER stuck BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'no'); END");
+    journal->remove(journal->read(2).value().back().seq);
+    EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{3, 4}));
+    EXPECT_EQ(journal->reading().entries, 2U);
+    execute("DROP TRIGGER stuck");
+    journal->remove(journal->read(1).value().back().seq);
+  }
+  EXPECT_EQ(sites(*open()), std::vector<std::uint64_t>{4});
+}
+
+}  // namespace
+}  // namespace watchwheel::db
