@@ -207,11 +207,18 @@ void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex 
   const bool asks_differently = sites_.url(slot) != message.url || sites_.plan(slot) != plan;
   if (sites_.url(slot) != message.url) {
     sites_.set_url(slot, message.url);
-    // What was seen of another URL says nothing of this one: it counts from now, and its first result is projected at once.
-    row.checked = row.projected = core::kNoSteadyTime;
+    // What was seen of another URL says nothing of this one: it counts from now, and its first result is projected at once. Until
+    // then it is unknown: a mark of the other URL may have come to the store after the edit.
+    const bool was_told = row.projected != core::kNoSteadyTime;
+    row.checked = core::kNoSteadyTime;
     row.since = now_;
     row.cert_hash = 0;
+    row.cause = Cause::Ok;
+    row.http_status = 0;
+    row.total_ms = 0;
     row.measured = row.stale = false;
+    if (was_told) project(slot, false, nullptr);
+    row.projected = core::kNoSteadyTime;
   }
   const scheduler::PlanIndex before = sites_.plan(slot);
   sites_.set_plan(slot, plan);
@@ -503,7 +510,8 @@ void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {
       .total = std::chrono::milliseconds{row.total_ms},
       .next_due_at = to_wall(scheduler_->due_time(slot)),
       .cert_not_after = tls != nullptr ? tls->not_after : core::kNoWallTime,
-      .cert_sha256 = std::nullopt};
+      .cert_sha256 = std::nullopt,
+      .made_at = measured ? core::kNoWallTime : wall_};
   if (tls != nullptr) mark.cert_sha256 = tls->fingerprint;
   if (ports_.marks->offer(std::move(mark))) {
     row.projected = now_;

@@ -6,6 +6,7 @@
 // acknowledged.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -131,6 +132,12 @@ struct FreshnessMark {
   // Of the certificate the newest result showed. kNoWallTime and nothing: it showed none.
   WallTime cert_not_after = kNoWallTime;
   std::optional<std::array<std::uint8_t, 32>> cert_sha256{};
+  WallTime made_at = kNoWallTime;  // Only of one that says `unknown`: until then nothing was measured.
+
+  // What a store knows from later than this is newer than the mark.
+  [[nodiscard]] WallTime holds_at() const {
+    return measured ? checked_at : std::max(checked_at, made_at);
+  }
 };
 
 }  // namespace watchwheel::core

@@ -19,29 +19,35 @@ constexpr const char* kWriteSqlite =
     " ON CONFLICT (site_id) DO UPDATE SET measured = excluded.measured, checked_at = "
     "excluded.checked_at,"
     " cause = excluded.cause, http_status = excluded.http_status, total_ms = excluded.total_ms,"
-    " next_due_at = excluded.next_due_at, cert_not_after = coalesce(excluded.cert_not_after, "
-    "cert_not_after),"
-    " cert_sha256 = coalesce(excluded.cert_sha256, cert_sha256),"
+    " next_due_at = excluded.next_due_at,"
+    // Of a site that was never measured no certificate is known either.
+    " cert_not_after = CASE WHEN excluded.checked_at IS NOT NULL THEN "
+    "coalesce(excluded.cert_not_after, cert_not_after) END,"
+    " cert_sha256 = CASE WHEN excluded.checked_at IS NOT NULL THEN "
+    "coalesce(excluded.cert_sha256, cert_sha256) END,"
     // Comparing with NULL is not true: the first certificate is no change.
     " cert_changed_at = CASE WHEN excluded.cert_sha256 <> cert_sha256 THEN excluded.checked_at "
-    "ELSE cert_changed_at END"
-    " WHERE checked_at IS NULL OR excluded.checked_at >= checked_at OR checked_at > ?10";
+    "WHEN excluded.checked_at IS NOT NULL THEN cert_changed_at END"
+    " WHERE checked_at IS NULL OR ?10 >= checked_at OR checked_at > ?11";
 
 // MySQL: many rows a statement. It assigns from left to right, so each column is set before those that its value looks at:
 // cert_changed_at before cert_sha256, and checked_at, which says whether the mark is newer, last.
-#define WATCHWHEEL_NEWER                                                                \
-  "IF(site_state.checked_at IS NULL OR VALUES(checked_at) >= site_state.checked_at OR " \
-  "site_state.checked_at > "
+#define WATCHWHEEL_NEWER \
+  "IF(site_state.checked_at IS NULL OR m.c10 >= site_state.checked_at OR site_state.checked_at > "
 std::string write_mysql(std::size_t rows) {
   std::string marks;
   for (std::size_t i = 0; i < rows; ++i) {
-    marks += i == 0 ? "SELECT ? c1, ? c2, ? c3, ? c4, ? c5, ? c6, ? c7, ? c8, ? c9"
-                    : " UNION ALL SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?";
+    marks += i == 0 ? "SELECT ? c1, ? c2, ? c3, ? c4, ? c5, ? c6, ? c7, ? c8, ? c9, ? c10"
+                    : " UNION ALL SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
   }
   // The last parameter, nine times: the same for all rows.
-  const auto newer = [](const char* column, const char* value) {
+  const auto newer = [](const char* column, const std::string& value) {
     return std::string(column) + " = " WATCHWHEEL_NEWER "?, " + value + ", site_state." + column +
            ")";
+  };
+  // Of a site that was never measured no certificate is known either.
+  const auto if_checked = [](const char* value) {
+    return "IF(VALUES(checked_at) IS NULL, NULL, " + std::string(value) + ")";
   };
   return "INSERT INTO site_state (site_id, measured, checked_at, cause, http_status, total_ms,"
          " next_due_at, cert_not_after, cert_sha256)"
@@ -52,12 +58,14 @@ std::string write_mysql(std::size_t rows) {
          newer("http_status", "VALUES(http_status)") + ", " +
          newer("total_ms", "VALUES(total_ms)") + ", " +
          newer("next_due_at", "VALUES(next_due_at)") + ", " +
-         newer("cert_not_after", "coalesce(VALUES(cert_not_after), site_state.cert_not_after)") +
+         newer("cert_not_after",
+               if_checked("coalesce(VALUES(cert_not_after), site_state.cert_not_after)")) +
          ", " +
          newer("cert_changed_at",
-               "IF(VALUES(cert_sha256) <> site_state.cert_sha256, VALUES(checked_at), "
-               "site_state.cert_changed_at)") +
-         ", " + newer("cert_sha256", "coalesce(VALUES(cert_sha256), site_state.cert_sha256)") +
+               if_checked("IF(VALUES(cert_sha256) <> site_state.cert_sha256, VALUES(checked_at), "
+                          "site_state.cert_changed_at)")) +
+         ", " +
+         newer("cert_sha256", if_checked("coalesce(VALUES(cert_sha256), site_state.cert_sha256)")) +
          ", " + newer("checked_at", "VALUES(checked_at)");
 }
 constexpr int kNewerTimes = 9;
@@ -76,7 +84,7 @@ const std::array<Batch, 3>& batches() {
 // How far two clocks that are both right may differ.
 constexpr std::int64_t kClockSlackMs = 60'000;
 
-// The nine columns of a mark; it and `certificate` outlive the query's use.
+// The nine columns of a mark, and the time it holds at; it and `certificate` outlive the query's use.
 void bind_mark(Query& query, const core::FreshnessMark& mark, const std::string& certificate) {
   std::optional<std::int64_t> http_status;
   if (mark.http_status != 0) http_status = mark.http_status;
@@ -92,6 +100,7 @@ void bind_mark(Query& query, const core::FreshnessMark& mark, const std::string&
   } else {
     query.bind(std::string_view(certificate));
   }
+  query.bind(mark.holds_at());
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ class FreshnessSink {
   virtual ~FreshnessSink() = default;
 
   // Writes the freshness columns of site_state: at most one mark a site, sorted by site. A mark
-  // older than what is stored (by checked_at) changes nothing; a site that is gone is passed over.
+  // older than what is stored (its holds_at() against the row's checked_at) changes nothing; one that knows of no check at all
+  // takes away what was known of a certificate. A site that is gone is passed over.
   [[nodiscard]] virtual core::Result<void> write(std::span<const core::FreshnessMark> marks) = 0;
 };
 

@@ -241,7 +241,7 @@ Result<void> FakeFreshnessSink::write(std::span<const FreshnessMark> marks) {
   }
   for (const FreshnessMark& mark : marks) {
     const auto [row, is_new] = marks_.try_emplace(mark.site, mark);
-    if (!is_new && mark.checked_at >= row->second.checked_at) row->second = mark;
+    if (!is_new && mark.holds_at() >= row->second.checked_at) row->second = mark;
   }
   if (failure) return error_of(*failure);
   batches_.push_back(marks.size());

@@ -67,6 +67,36 @@ TEST_P(StoreContract, AnOlderMarkChangesNothing) {
   EXPECT_EQ(view(ids[0]).cause, core::Cause::Ok);
 }
 
+// Goal: a site that cannot be measured any more is unknown, even when its lane knows of no check (its URL is another since) or
+// takes the last one for a moment older than it was stored (the wall clock was set back); not when somebody measured it since.
+TEST_P(StoreContract, AMarkThatSaysUnknownHoldsUntilItWasMade) {
+  const auto ids = add_sites(1);
+  FreshnessMark seen = measured(ids[0], 2000);
+  seen.cert_sha256.emplace().fill(7);
+  ASSERT_TRUE(freshness->write(std::vector{seen}));
+
+  FreshnessMark unknown = measured(ids[0], 1990);
+  unknown.measured = false;
+  unknown.cert_not_after = core::kNoWallTime;
+  unknown.made_at = at(1999);
+  ASSERT_TRUE(freshness->write(std::vector{unknown}));
+  EXPECT_EQ(view(ids[0]).state, SiteState::Up) << "measured since";
+  unknown.made_at = at(60'000);
+  ASSERT_TRUE(freshness->write(std::vector{unknown}));
+  EXPECT_EQ(view(ids[0]).state, SiteState::Unknown);
+  EXPECT_EQ(view(ids[0]).checked_at, at(1990));
+  EXPECT_EQ(under_test->number("SELECT cert_sha256 IS NOT NULL FROM site_state"), 1);
+
+  ASSERT_TRUE(freshness->write(std::vector{seen}));
+  unknown.checked_at = core::kNoWallTime;
+  ASSERT_TRUE(freshness->write(std::vector{unknown}));
+  EXPECT_EQ(view(ids[0]).state, SiteState::Unknown);
+  EXPECT_EQ(view(ids[0]).checked_at, core::kNoWallTime);
+  EXPECT_EQ(under_test->number("SELECT cert_sha256 IS NULL AND cert_not_after IS NULL AND "
+                               "cert_changed_at IS NULL FROM site_state"),
+            1);
+}
+
 // Goal: a clock that once ran ahead does not freeze what we say about a site. Method: a mark from a
 // year ahead, then one of now.
 TEST_P(StoreContract, AMarkFromTheFutureGivesWayToOneOfNow) {

@@ -425,6 +425,27 @@ TEST(SimulatedEdits, AnotherUrlIsMeasuredAnew) {
   EXPECT_EQ(marks.at(core::SiteId{2}).checked_at, core::kNoWallTime);
 }
 
+// Goal: a mark of the former URL that reaches the store after the edit is not what people are told of the new one. Method: it is
+// written behind the edit's back, as the projector does that had it in hand; the new URL cannot be measured.
+TEST(SimulatedEdits, ALateMarkOfTheFormerUrlDoesNotStay) {
+  World world({.sites = 1, .interval = 30s, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view url, SteadyTime) {
+                return Answer{url.ends_with("unseen") ? Cause::LocalResources : Cause::Ok, 5ms};
+              });
+  world.run_for(3min);
+  const auto late = world.sink.marks().at(core::SiteId{1});
+  ASSERT_TRUE(late.measured);
+  world.put(1, 30s, true, core::Priority::Normal, "unseen");
+  ASSERT_TRUE(world.sink.write(std::vector{late}));
+  world.run_for(2s);
+  world.settle();
+  const auto mark = world.sink.marks().at(core::SiteId{1});
+  EXPECT_FALSE(mark.measured);
+  EXPECT_EQ(mark.checked_at, core::kNoWallTime);
+  EXPECT_EQ(mark.cause, Cause::Ok);
+  EXPECT_EQ(mark.http_status, 0);
+}
+
 // Goal: when the machine affords less than the fleet wants, checks wait their turn, oldest first,
 // and none is lost.
 TEST(SimulatedAdmission, FullPoolDelaysButLosesNothing) {
