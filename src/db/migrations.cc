@@ -54,7 +54,7 @@ core::Result<bool> apply_by_statement(Connection& connection, const SchemaStep& 
   constexpr const char* kKept = "run `watchwheel migrate` again, it goes on where it stopped";
   if (auto built = connection.apply_schema(step.sql); !built)
     return step_failed(step, built.error(), kKept);
-  core::Result<bool> noted = note_step(connection, step);
+  core::Result<bool> noted = retried(connection, [&] { return note_step(connection, step); });
   if (!noted) return step_failed(step, noted.error(), kKept);
   return noted;
 }

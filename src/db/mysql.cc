@@ -188,6 +188,7 @@ struct MysqlConnection::Parts {
   [[nodiscard]] core::Result<void> connect_to(const MysqlHost* host, const std::string& password);
   [[nodiscard]] core::Result<void> ready();
   [[nodiscard]] core::Result<void> run(const std::string& statement);
+  [[nodiscard]] core::Result<void> change_schema(const std::string& statement);
   [[nodiscard]] core::Result<void> begin(const std::string& statement);
 };
 
@@ -337,6 +338,19 @@ core::Result<void> MysqlConnection::Parts::run(const std::string& statement) {
     }
   } catch (const sql::SQLException& why) {
     return failed(why);
+  }
+  return {};
+}
+
+core::Result<void> MysqlConnection::Parts::change_schema(const std::string& statement) {
+  constexpr std::array kDone{kTableExists, kTriggerExists, kDuplicateColumn, kDuplicateIndex};
+  if (auto able = ready(); !able) return able;
+  try {
+    const std::unique_ptr<sql::Statement> made(session->createStatement());
+    (void)made->execute(statement);
+  } catch (const sql::SQLException& why) {
+    if (std::find(kDone.begin(), kDone.end(), why.getErrorCode()) == kDone.end())
+      return failed(why);
   }
   return {};
 }
@@ -503,16 +517,10 @@ core::Result<void> MysqlConnection::execute(const std::string& sql) {
 }
 
 core::Result<void> MysqlConnection::apply_schema(const std::string& sql) {
-  constexpr std::array kDone{kTableExists, kTriggerExists, kDuplicateColumn, kDuplicateIndex};
   for (const std::string& statement : statements(sql)) {
-    if (auto able = parts_->ready(); !able) return able;
-    try {
-      const std::unique_ptr<sql::Statement> made(parts_->session->createStatement());
-      (void)made->execute(statement);
-    } catch (const sql::SQLException& why) {
-      if (std::find(kDone.begin(), kDone.end(), why.getErrorCode()) == kDone.end())
-        return parts_->failed(why);
-    }
+    // In a cluster a change of the schema ends what others have under way at that moment.
+    auto done = retried(*this, [&] { return parts_->change_schema(statement); });
+    if (!done) return done;
   }
   return {};
 }

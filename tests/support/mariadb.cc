@@ -5,10 +5,8 @@
 #include <stdexcept>
 
 namespace watchwheel::testing {
-namespace {
 
-// Making the system tables takes two seconds, so it is done once a process and copied.
-const std::string& empty_data() {
+const std::string& empty_mariadb_data() {
   static const TempDir dir;
   static const std::string made = [] {
     const std::string data = dir.file("data");
@@ -22,15 +20,13 @@ const std::string& empty_data() {
   return made;
 }
 
-}  // namespace
-
 MariaDb::MariaDb(const Options& options)
     : RealServer({.name = "mariadbd",
                   .ports = 1,
                   .prepare =
                       [&](const TempDir& dir, const Ports& ports) {
                         namespace fs = std::filesystem;
-                        fs::copy(empty_data(), dir.file("data"), fs::copy_options::recursive);
+                        fs::copy(empty_mariadb_data(), dir.file("data"), fs::copy_options::recursive);
                         fs::create_directory(dir.file("tmp"));
                         std::vector<std::string> argv{server_program("mariadbd"),
                                                       "--no-defaults",

@@ -89,6 +89,17 @@ std::string server_program(const std::string& name) {
   throw std::runtime_error(name + " is not installed: the tests need the packages of tools/test");
 }
 
+std::vector<std::string> server_words(const std::string& folder, bool as_nobody) {
+  std::vector<std::string> words{"setpriv", "--pdeathsig", "KILL"};
+  if (!as_nobody || geteuid() != 0) return words;
+  const passwd* nobody = getpwnam("nobody");
+  if (nobody == nullptr) throw std::runtime_error("there is no user nobody");
+  give_to(*nobody, folder);
+  words.insert(words.end(), {"--reuid", std::to_string(nobody->pw_uid), "--regid",
+                             std::to_string(nobody->pw_gid), "--clear-groups"});
+  return words;
+}
+
 RealServer::RealServer(const Recipe& recipe) {
   std::string why;
   for (int i = 0; i < kTries; ++i) {
@@ -112,16 +123,8 @@ std::string RealServer::try_start(const Recipe& recipe) {
     const int port = free_port();
     if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) ports_.push_back(port);
   }
-  std::vector<std::string> argv{"setpriv", "--pdeathsig", "KILL"};
   std::vector<std::string> command = recipe.prepare(*dir_, ports_);
-  if (recipe.as_nobody && geteuid() == 0) {
-    const passwd* nobody = getpwnam("nobody");
-    if (nobody == nullptr) throw std::runtime_error("there is no user nobody");
-    give_to(*nobody, dir_->path());
-    // At once and not by the server itself: who changes its user forgets whose death ends it.
-    argv.insert(argv.end(), {"--reuid", std::to_string(nobody->pw_uid), "--regid",
-                             std::to_string(nobody->pw_gid), "--clear-groups"});
-  }
+  std::vector<std::string> argv = server_words(dir_->path(), recipe.as_nobody);
   for (std::string& word : command) argv.push_back(std::move(word));
   process_ = std::make_unique<ChildProcess>(argv);
 

@@ -22,6 +22,11 @@ namespace watchwheel::testing {
 // The full path of a server's program, which a user's PATH may not know ("/usr/sbin/nginx"). Throws when it is not there.
 [[nodiscard]] std::string server_program(const std::string& name);
 
+// The words that stand before a server's own on its command line: it ends when the thread that started it does. As root, and where
+// it is asked for, it runs as the user nobody, who is given `folder`: at once and not by the server itself, for who changes its user
+// forgets whose death ends it.
+[[nodiscard]] std::vector<std::string> server_words(const std::string& folder, bool as_nobody);
+
 class RealServer : core::Pinned {
  public:
   static constexpr int kTries = 8;

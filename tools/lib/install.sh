@@ -22,7 +22,7 @@ BUILD_PACKAGES=(
 # checks are tried on.
 TEST_PACKAGES=(
   prometheus systemd dpkg-dev fakeroot file openssl iproute2
-  nginx-light haproxy apache2 unbound knot mariadb-server mariadb-client
+  nginx-light haproxy apache2 unbound knot mariadb-server mariadb-client galera-4
 )
 # What the fuzz targets are built with: libFuzzer is clang's.
 FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)

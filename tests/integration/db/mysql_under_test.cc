@@ -4,8 +4,10 @@
 #include <cppconn/statement.h>
 
 #include <atomic>
+#include <functional>
 
 #include "contract.h"
+#include "support/galera.h"
 #include "support/mariadb.h"
 
 namespace watchwheel::db::contract {
@@ -16,21 +18,34 @@ testing::MariaDb& server() {
   static testing::MariaDb one;
   return one;
 }
+testing::Galera& cluster() {
+  static testing::Galera one;
+  return one;
+}
+
+// Where a store is, and where others speak to it.
+struct Place {
+  std::function<std::string(const std::string& database)> url;
+  std::vector<std::string> hosts;  // All that it is on.
+  std::string
+      other_host;  // Where the other programs are: not where the store is connected to, if there is a choice.
+};
 
 // Goes around db's own hold on the connector on purpose, as sqlite_under_test.cc does.
 class MysqlUnderTest final : public StoreUnderTest {
  public:
-  MysqlUnderTest() : database_("t" + std::to_string(++made)) {
+  explicit MysqlUnderTest(Place place)
+      : place_(std::move(place)), database_("t" + std::to_string(++made)) {
     run("", "CREATE DATABASE " + database_ + " CHARACTER SET utf8mb4");
   }
   ~MysqlUnderTest() override { run("", "DROP DATABASE " + database_); }
 
-  std::string url() const override { return server().url(database_); }
+  std::string url() const override { return place_.url(database_); }
 
   void execute(const std::string& sql) override { run(database_, sql); }
 
   std::int64_t number(const std::string& sql) override {
-    const Session session = open(database_);
+    const Session session = open(database_, place_.other_host);
     const std::unique_ptr<sql::Statement> statement(session->createStatement());
     const std::unique_ptr<sql::ResultSet> rows(statement->executeQuery(sql));
     return rows->next() ? rows->getInt64(1) : 0;
@@ -48,43 +63,64 @@ class MysqlUnderTest final : public StoreUnderTest {
   }
 
   std::shared_ptr<void> lock() override {
-    Session session = open(database_);
-    const std::unique_ptr<sql::Statement> statement(session->createStatement());
-    statement->execute("FLUSH TABLES WITH READ LOCK");
-    return session;
+    auto sessions = std::make_shared<std::vector<Session>>();
+    for (const std::string& host : place_.hosts) {
+      sessions->push_back(open(database_, host));
+      const std::unique_ptr<sql::Statement> statement(sessions->back()->createStatement());
+      statement->execute("FLUSH TABLES WITH READ LOCK");
+    }
+    return sessions;
   }
 
  private:
   using Session = std::shared_ptr<sql::Connection>;
 
-  static Session open(const std::string& database) {
+  static Session open(const std::string& database, const std::string& host) {
     sql::ConnectOptionsMap options;
-    options["hostName"] = sql::SQLString("tcp://127.0.0.1:" + std::to_string(server().port()));
+    options["hostName"] = sql::SQLString("tcp://" + host);
     options["userName"] = sql::SQLString("root");
     options["password"] = sql::SQLString("");
     if (!database.empty()) options["schema"] = sql::SQLString(database);
-    return Session(get_driver_instance()->connect(options));
+    Session session(get_driver_instance()->connect(options));
+    // Of a node: with all that was written at another one. A single server does not mind.
+    const std::unique_ptr<sql::Statement> statement(session->createStatement());
+    statement->execute("SET SESSION wsrep_sync_wait = 15");
+    return session;
   }
 
-  static void run(const std::string& database, const std::string& sql) {
-    const Session session = open(database);
+  void run(const std::string& database, const std::string& sql) const {
+    const Session session = open(database, place_.other_host);
     const std::unique_ptr<sql::Statement> statement(session->createStatement());
     statement->execute(sql);
   }
 
+  const Place place_;
   static std::atomic<int> made;
   const std::string database_;
 };
 std::atomic<int> MysqlUnderTest::made{0};
 
 std::unique_ptr<StoreUnderTest> make_mysql() {
-  return std::make_unique<MysqlUnderTest>();
+  const std::string host = "127.0.0.1:" + std::to_string(server().port());
+  return std::make_unique<MysqlUnderTest>(
+      Place{[](const std::string& database) { return server().url(database); }, {host}, host});
+}
+
+// What the suite does around the interfaces it does at another node.
+std::unique_ptr<StoreUnderTest> make_galera() {
+  return std::make_unique<MysqlUnderTest>(
+      Place{[](const std::string& database) { return cluster().url(database); },
+            {cluster().address(0), cluster().address(1), cluster().address(2)},
+            cluster().address(1)});
 }
 
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(MariaDb, StoreContract,
                          ::testing::Values(Implementation{"mariadb", make_mysql}),
+                         [](const auto& chosen) { return std::string(chosen.param.name); });
+INSTANTIATE_TEST_SUITE_P(Galera, StoreContract,
+                         ::testing::Values(Implementation{"galera", make_galera}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
 
 }  // namespace watchwheel::db::contract
