@@ -207,7 +207,10 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     reactor_.disarm(row.timer);
     row.timer = 0;
     for (Attempt& attempt : row.attempts) drop(row, attempt);
-    if (row.connected >= 0) ::close(row.connected);
+    if (row.connected >= 0) {
+      reactor_.forget(row.connected);
+      ::close(row.connected);
+    }
     row.connected = -1;
     row.tries.reset();
     row.used = false;

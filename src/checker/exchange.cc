@@ -256,10 +256,8 @@ void CurlExchange::flush_unwatch() {
 }
 
 void CurlExchange::close_socket(int fd) noexcept {
-  if (unwatch_ == fd) {
-    reactor_.forget(fd);
-    unwatch_ = -1;
-  }
+  if (unwatch_ == fd) unwatch_ = -1;
+  reactor_.forget(fd);
   ::close(fd);
 }
 

@@ -205,6 +205,7 @@ class EpollReactor final : public Reactor {
     if (Watch* watch = find(fd)) {
       watch->handler = nullptr;
       watch->in_kernel = false;
+      watch->spoke_after = false;
       ++watch->generation;
     }
   }
@@ -249,6 +250,7 @@ class EpollReactor final : public Reactor {
     std::uint32_t generation = 0;
     bool in_kernel =
         false;  // As far as we know: the kernel forgets a descriptor when it is closed.
+    bool spoke_after = false;  // An event came after it was forgotten: one may have been fetched before.
   };
 
   std::size_t run_events(core::SteadyTime now) {
@@ -320,9 +322,11 @@ class EpollReactor final : public Reactor {
     const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32U);
     Watch& watch = watches_[static_cast<std::size_t>(fd)];
     if (watch.generation != generation) {
-      // Nobody waits for it, and level-triggered it would come for ever.
+      // Nobody waits for it, and level-triggered it would come for ever. But a forgotten one is closed, its number perhaps
+      // another thread's by now: it is touched only if the kernel goes on about it.
       if (watch.handler == nullptr) {
-        ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+        if (watch.in_kernel || watch.spoke_after) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+        watch.spoke_after = !watch.in_kernel;
         watch.in_kernel = false;
       }
       return 0;

@@ -58,7 +58,8 @@ class Reactor : core::Pinned {
   [[nodiscard]] virtual core::Result<void> watch(int fd, std::uint32_t events, IoHandler& handler, std::uint64_t tag) = 0;
   // Before the descriptor is closed or handed to somebody else. Events already fetched for it are dropped.
   virtual void unwatch(int fd) = 0;
-  // The same, where the descriptor is closed right afterwards and the kernel forgets it by itself: saves a system call.
+  // The same, where the descriptor is closed right afterwards and the kernel forgets it by itself: saves a system call, and the
+  // number, which may be another thread's at once, is not touched.
   virtual void forget(int fd) = 0;
 
   // One shot. Handlers run from run(), in the order of their times.

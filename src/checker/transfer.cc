@@ -153,7 +153,7 @@ bool Transfer::set_tracing(bool on) {
 }
 
 void Transfer::reset() {
-  if (seen_.fd != -1 && !seen_.opened) ::close(seen_.fd);
+  if (seen_.fd != -1 && !seen_.opened) host_.close_socket(seen_.fd);
   easy_.reset();
   seen_ = Seen{};
   handshake_.reset();
