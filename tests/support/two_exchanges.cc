@@ -48,6 +48,21 @@ std::string text_of(const core::Timings& timings, bool has_head) {
   return out;
 }
 
+// Each number as one '#': "4.6s ago" a moment later is "5s ago".
+std::string without_numbers(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool in_number = !out.empty() && out.back() == '#';
+    const bool is_point = text[i] == '.' && in_number && i + 1 < text.size() && is_digit(text[i + 1]);
+    if (!is_digit(text[i]) && !is_point)
+      out += text[i];
+    else if (!in_number)
+      out += '#';
+  }
+  return out;
+}
+
 // Where the two need not agree in the words:
 // - Before the exchange begins a detail may tell a time that was measured, and how long ago a certificate's date was.
 // - What is wrong with a line or a chunk is told by whoever sees it first: libcurl has words of its own for some of it.
@@ -58,8 +73,7 @@ std::string detail_of(const core::ProbeResult& result) {
   std::string out = result.detail;
   if (result.phase == core::Phase::Dns || result.phase == core::Phase::Connect ||
       result.cause == Cause::TlsCertExpired || result.cause == Cause::TlsCertNotYetValid)
-    std::replace_if(
-        out.begin(), out.end(), [](char c) { return c >= '0' && c <= '9'; }, '#');
+    out = without_numbers(out);
   constexpr std::string_view kReset = "was reset by";
   if (const std::size_t at = out.find(kReset); result.tls && at != std::string::npos)
     out.replace(at, kReset.size(), "was closed by");
