@@ -9,7 +9,7 @@
 #include "checker/target.h"
 #include "core/site.h"
 #include "core/units.h"
-#include "db/store.h"
+#include "db/store_url.h"
 
 namespace watchwheel::app {
 namespace {

@@ -8,15 +8,6 @@
 
 namespace watchwheel::db {
 
-core::Result<void> check_store_url(std::string_view url) {
-  if (is_mysql_url(url)) {
-    if (auto place = parse_mysql_url(url); !place) return place.error();
-    return {};
-  }
-  if (auto path = sqlite_path(url); !path) return path.error();
-  return {};
-}
-
 core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access) {
   if (is_mysql_url(access.url)) {
     auto place = parse_mysql_url(access.url);

@@ -64,9 +64,6 @@ class Store : core::Pinned {
   make_freshness_sink() = 0;
 };
 
-// Checks a store URL without touching anything: the error says which URLs are understood.
-[[nodiscard]] core::Result<void> check_store_url(std::string_view url);
-
 struct StoreAccess {
   // "sqlite:///absolute/path.db" (four slashes are not needed: the path starts at the third) or
   // "sqlite:relative.db"; or "mysql://user@host/database" (mysql_url.h).

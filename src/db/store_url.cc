@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "db/mysql_url.h"
+
 namespace watchwheel::db {
 namespace {
 
@@ -40,6 +42,15 @@ core::Result<std::string> sqlite_path(std::string_view url) {
   // SQLite gives a meaning to names that begin with "file:" or ':'; a path with a directory has
   // none but its own.
   return path.starts_with('/') ? std::string(path) : "./" + std::string(path);
+}
+
+core::Result<void> check_store_url(std::string_view url) {
+  if (is_mysql_url(url)) {
+    if (auto place = parse_mysql_url(url); !place) return place.error();
+    return {};
+  }
+  if (auto path = sqlite_path(url); !path) return path.error();
+  return {};
 }
 
 }  // namespace watchwheel::db

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// db/store_url.h - from a store's URL to the file behind it.
+// db/store_url.h - what a store's URL may be, and from one to the file behind it. Pure.
 #pragma once
 
 #include <string>
@@ -13,5 +13,8 @@ namespace watchwheel::db {
 // are part of a name. Invalid: anything else. The message never repeats a URL that may hold a
 // password.
 [[nodiscard]] core::Result<std::string> sqlite_path(std::string_view url);
+
+// Checks a store URL without touching anything: the error says which URLs are understood.
+[[nodiscard]] core::Result<void> check_store_url(std::string_view url);
 
 }  // namespace watchwheel::db

@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "db/store.h"
-
 namespace watchwheel::db {
 namespace {
 
