@@ -8,8 +8,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#include <random>
 
 #include "core/ensure.h"
 
@@ -39,6 +44,50 @@ std::string read_all(int fd) {
     out.append(buffer, static_cast<std::size_t>(n));
   }
   return out;
+}
+
+// Below those that Linux gives to outgoing connections: a client must not take one between choice and use. And below those that
+// tools/bench/rig chooses from.
+constexpr int kPortMin = 10'000;
+constexpr int kPortMax = 19'999;
+
+// Nobody has it, at any address of either family.
+bool is_unused(int port, int type) {
+  const auto number = htons(static_cast<std::uint16_t>(port));
+  int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+  if (fd < 0) {  // A machine without IPv6.
+    fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    ENSURE(fd >= 0, "socket");
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = number;
+    const bool unused = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(fd);
+    return unused;
+  }
+  const int off = 0;
+  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = number;
+  const bool unused = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return unused;
+}
+
+// Other test programs choose at the same time: whoever holds the name has the port, until this process ends. Such names are
+// shared by exactly those that share ports (one network namespace), and nothing is left behind.
+bool reserve(int port) {
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ENSURE(fd >= 0, "socket");
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  const std::string text = "watchwheel-test-port-" + std::to_string(port);
+  std::memcpy(name.sun_path + 1, text.data(), text.size());  // Abstract: its first byte is 0.
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  if (bind(fd, reinterpret_cast<sockaddr*>(&name), size) == 0) return true;
+  close(fd);
+  return false;
 }
 
 }  // namespace
@@ -127,16 +176,14 @@ Finished run_program(const std::vector<std::string>& argv, std::string_view inpu
 }
 
 int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ENSURE(fd >= 0, "socket");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  ENSURE(bind(fd, any, size) == 0 && getsockname(fd, any, &size) == 0, "bind");
-  close(fd);
-  return ntohs(address.sin_port);
+  static thread_local std::mt19937 random(std::random_device{}());
+  std::uniform_int_distribution<int> ports(kPortMin, kPortMax);
+  for (int i = 0; i < 1000; ++i) {
+    const int port = ports(random);
+    if (is_unused(port, SOCK_STREAM) && is_unused(port, SOCK_DGRAM) && reserve(port)) return port;
+  }
+  ENSURE(false, "no port is free");
+  return 0;
 }
 
 }  // namespace watchwheel::testing

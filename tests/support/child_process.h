@@ -57,8 +57,8 @@ class ChildProcess : core::Pinned {
   int status_ = -1;
 };
 
-// A TCP port of 127.0.0.1 that nobody listened on a moment ago, for programs that cannot choose one
-// themselves.
+// A port, of TCP and of UDP, that nobody has at any address, for programs that cannot choose one themselves. It is not given
+// again, to no test program of this machine, while this process lives; and the kernel gives it to nobody.
 [[nodiscard]] int free_port();
 
 }  // namespace watchwheel::testing
