@@ -51,6 +51,10 @@ std::string mismatch(const CheckCase& expected, const core::ProbeResult& got) {
          got.detail + "\"";
 }
 
+bool is_our_haste(const CheckCase& expected, Cause got) {
+  return got != expected.cause && (got == Cause::LocalOverload || got == Cause::LocalResources);
+}
+
 const std::vector<UncausedFromOutside>& causes_without_cases() {
   static const std::vector<UncausedFromOutside> causes{
       {Cause::LocalOverload,

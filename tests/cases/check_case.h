@@ -64,6 +64,10 @@ server_cases();  // nginx, Apache, HAProxy, Unbound, Knot as they come.
 // "down http_status at first_byte, status 500": what a case expects, for messages.
 [[nodiscard]] std::string describe(const CheckCase& expected);
 
+// Whether this cause, which is not the case's, only says that we had no time: too late to look, or to judge what came. A machine
+// that does too much at once brings it about; whoever is asked again with less beside it says what is right.
+[[nodiscard]] bool is_our_haste(const CheckCase& expected, core::Cause got);
+
 // Causes that nothing outside can bring about, each with the reason and where it is tested instead.
 struct UncausedFromOutside {
   core::Cause cause;

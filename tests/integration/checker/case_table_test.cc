@@ -86,7 +86,7 @@ std::string verdict(const CheckCase& one, const BothAnswers& answers) {
 
 // The machine, not the checker, can make an answer late: then it is asked again with nothing beside it.
 bool is_only_late(const CheckCase& one, const core::ProbeResult& answer) {
-  if (answer.cause == core::Cause::LocalOverload) return true;
+  if (is_our_haste(one, answer.cause)) return true;
   return mismatch(one, answer).empty() && answer.timings.total > one.within * kSlowness;
 }
 bool is_only_late(const CheckCase& one, const BothAnswers& answers) {

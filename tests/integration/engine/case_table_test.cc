@@ -147,8 +147,11 @@ std::string text_of(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-bool is_told(const json& site) {
+// What the daemon had no time to look at says nothing of the case: it will be asked again.
+bool is_told(const CheckCase& one, const json& site) {
   const std::string state = text_of(site.at("state"));
+  const auto cause = core::parse_cause(text_of(site.at("cause")));
+  if (cause && is_our_haste(one, *cause)) return false;
   return state == "up" || state == "down" || (state == "unknown" && !site.at("cause").is_null());
 }
 
@@ -208,20 +211,24 @@ TEST(DaemonCaseTable, TellsOfEveryCaseWhatIsRight) {
   ASSERT_EQ(daemon.sites().size() + refused.size(), count);
 
   daemon.start();
+  EXPECT_TRUE(eventually([&] { return daemon.checks_done() >= 3 * count; }, 60s)) << daemon.log();
+  std::map<std::size_t, json> sites;  // As of one moment, at which all are told.
   const auto untold = [&] {
+    sites = daemon.sites();
     std::string names;
-    for (const auto& [id, site] : daemon.sites())
-      if (!is_told(site)) names += " " + table.cases.at(id - 1).name;
+    for (const auto& [id, site] : sites) {
+      const CheckCase& one = table.cases.at(id - 1);
+      if (!is_told(one, site)) names += " " + one.name;
+    }
     return names;
   };
-  EXPECT_TRUE(eventually([&] { return untold().empty(); }, 60s * std::min(kSlowness, 3)))
+  EXPECT_TRUE(eventually([&] { return untold().empty(); }, 60s))
       << "nothing is told of:" << untold() << "\n"
       << daemon.log();
-  EXPECT_TRUE(eventually([&] { return daemon.checks_done() >= 3 * count; }, 60s)) << daemon.log();
   EXPECT_EQ(daemon.stop(), 0) << daemon.log();
 
   const auto incidents = daemon.incidents();
-  for (const auto& [id, site] : daemon.sites()) {
+  for (const auto& [id, site] : sites) {
     const CheckCase& one = table.cases.at(id - 1);
     const auto of_site = incidents.find(id);
     const std::string wrong =
