@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "app/run_delay.h"
+#include "app/turn_rhythm.h"
 
 namespace watchwheel::app {
 namespace {
@@ -53,6 +54,7 @@ struct LaneThread::Parts {
   std::thread thread;
 
   void wait_readable();
+  void wait_until(core::SteadyTime earliest, core::SteadyTime latest, core::SteadyTime now);
   void loop() noexcept;
 };
 
@@ -64,6 +66,17 @@ void LaneThread::Parts::wait_readable() {
   waiting_readable = true;
   descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
                          [this](const boost::system::error_code&) { waiting_readable = false; });
+}
+
+// Until `earliest` whatever comes, then until something has come or it is `latest`.
+void LaneThread::Parts::wait_until(core::SteadyTime earliest, core::SteadyTime latest,
+                                   core::SteadyTime now) {
+  if (earliest > now) {
+    clock.sleep_for(earliest - now);
+    now = clock.steady();
+  }
+  if (latest > now) io.run_one_for(latest - now);
+  io.poll();
 }
 
 void LaneThread::Parts::loop() noexcept {
@@ -101,10 +114,12 @@ void LaneThread::Parts::loop() noexcept {
     if (const auto deadline = checker->next_deadline()) {
       next = std::min(next, std::max(*deadline, after));
     }
+    const core::SteadyTime earliest = TurnRhythm::earliest(
+        now, lane.scheduler().required_per_second(), checker->behind());
+    next = std::max(next, earliest);
     meant = next;
     wait_readable();
-    if (next > after) io.run_one_for(next - after);
-    io.poll();
+    wait_until(earliest, next, after);
   }
   const core::SteadyTime now = clock.steady();
   checker->cancel_all(now);
