@@ -96,11 +96,12 @@ class TableDaemon : core::Pinned {
 
   void start() {
     process_ = std::make_unique<ChildProcess>(std::vector<std::string>{
-        watchwheel_binary(), "run", "--config", dir_.file("watchwheel.toml")});
+        "setpriv", "--pdeathsig", "KILL", watchwheel_binary(), "run", "--config",
+        dir_.file("watchwheel.toml")});
   }
   [[nodiscard]] int stop() {
     process_->signal(SIGTERM);
-    return process_->wait(60s).value_or(-1);
+    return process_->wait(60s * kPatience).value_or(-1);
   }
   [[nodiscard]] std::string log() const { return process_->err(); }
 

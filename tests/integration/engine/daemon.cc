@@ -127,7 +127,9 @@ void DaemonUnderTest::import_sites(std::uint32_t count) const {
 }
 
 void DaemonUnderTest::start(const std::vector<std::string>& through) {
-  std::vector<std::string> words = through;
+  // A test that is killed for taking too long leaves no daemon behind, which would take its time from those that follow.
+  std::vector<std::string> words{"setpriv", "--pdeathsig", "KILL"};
+  words.insert(words.end(), through.begin(), through.end());
   words.insert(words.end(), {watchwheel_binary(), "run", "--config", config_file_});
   process_ = std::make_unique<ChildProcess>(words);
 }
@@ -139,13 +141,13 @@ void DaemonUnderTest::wait_ready() const {
 
 void DaemonUnderTest::kill() {
   process_->signal(SIGKILL);
-  const auto end = process_->wait(10s);
+  const auto end = process_->wait(10s * kPatience);
   ENSURE(end.has_value(), "a killed process goes on");
 }
 
 Finished DaemonUnderTest::stop() {
   process_->signal(SIGTERM);
-  const auto status = process_->wait(30s);
+  const auto status = process_->wait(30s * kPatience);
   ENSURE(status.has_value(), "the daemon did not stop: " + process_->err());
   return {*status, process_->out(), process_->err()};
 }
