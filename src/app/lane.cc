@@ -463,6 +463,11 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at) {
     recheck_in = vantage_.recheck_in(sites_.id(slot), sites_.interval(slot),
                                      scheduler_->required_per_second());
   }
+  // A timeout that our own lateness may explain, and may not: better known soon than an interval later.
+  if (!recheck_in && result.cause == Cause::LocalOverload && row.discounted > 0) {
+    const Duration soon = attention_.recheck_in(sites_.id(slot), row.discounted);
+    if (soon < sites_.interval(slot)) recheck_in = soon;
+  }
   scheduler_->finished(slot, now_, recheck_in);
 
   const bool measured_again = outcome != Outcome::NotMeasured && row.stale;

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 // One so long that servers may have hung up on us meanwhile.
 constexpr Duration kStall = 2s;
-constexpr int kShareOfTimeout = 40;
+constexpr int kShareOfTimeout = 10;
 constexpr Duration kLeast = 50ms;
 // A name is decided within 3 s, and silence about it is remembered for a second: a check may be told of a silence
 // that was found out, by us and late, before it began.
@@ -66,6 +66,15 @@ bool is_giving_up(const core::ProbeResult& result) {
   }
 }
 
+// Until when lateness could take from the time that a silent server had for its answer: once it was asked it is its time alone, for
+// what it says is read before the deadline is looked at. Nothing: not known.
+std::optional<Duration> asked_after(const core::ProbeResult& result) {
+  const core::Timings& timings = result.timings;
+  if (result.phase != core::Phase::FirstByte || result.redirects > 0 || !timings.connect) return std::nullopt;
+  return timings.dns.value_or(Duration::zero()) + *timings.connect +
+         timings.tls.value_or(Duration::zero());
+}
+
 }  // namespace
 
 void LoopLateness::note(Duration absence, SteadyTime until) {
@@ -106,8 +115,10 @@ OurShare our_share(const core::ProbeResult& result, const core::CheckOptions& op
   const auto allowed = allowance_of(result.cause, options);
   if (!allowed && !is_giving_up(result)) return OurShare::None;
   const Duration time = allowed ? allowed->time : options.timeout;
-  const Duration cost = allowed ? loop.cost_since(result.started - allowed->before, allowed->steps)
-                                : loop.cost_since(result.started, LoopLateness::kStepsMost);
+  Duration cost = allowed ? loop.cost_since(result.started - allowed->before, allowed->steps)
+                          : loop.cost_since(result.started, LoopLateness::kStepsMost);
+  if (const auto asked = asked_after(result); allowed && asked)
+    cost = std::min(cost, *asked + loop.waiting());
   const Duration least = allowed ? std::max<Duration>(kLeast, time / kShareOfTimeout) : kStall;
   if (cost < least) return OurShare::None;
   return cost < time / 2 ? OurShare::Some : OurShare::Most;

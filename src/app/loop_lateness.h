@@ -47,6 +47,8 @@ class LoopLateness {
   // grows; its whole length is told to note() when it is over.
   void note_waiting(core::SteadyTime since, core::SteadyTime now);
 
+  // How long answers wait for their turn right now.
+  [[nodiscard]] core::Duration waiting() const { return waiting_; }
   // The sum of the `steps` (at most kStepsMost) longest absences that ended at `from` or later, each
   // less kBusyTurn.
   [[nodiscard]] core::Duration cost_since(core::SteadyTime from, std::size_t steps) const;
@@ -67,13 +69,14 @@ class LoopLateness {
 enum class OurShare : std::uint8_t { None, Some, Most };
 
 // Some or more of
-// - a timeout, when the lateness is a fortieth of the time that was allowed (and at least 50 ms);
+// - a timeout, when the lateness is a tenth of the time that was allowed (and at least 50 ms); of a server that was asked and said
+//   nothing, only the lateness until it was asked counts;
 // - a lost connection, or a server's "408 Request Timeout", when the loop was away for 2 s: servers
 //   hang up on a client that does not move.
 [[nodiscard]] OurShare our_share(const core::ProbeResult& result, const core::CheckOptions& options,
                                  const LoopLateness& loop);
 
-// Whether this failure is told as ours. Of a site's failures in a row of which lateness explains
+// Whether this failure is told as ours; if so and `discounted` is not 0, the site wants to be asked again soon. Of a site's failures in a row of which lateness explains
 // Some, kDiscountsInARow are; what follows is the site's, or a loop that is always somewhat late
 // would hide its outage for ever. `discounted` is the site's own count of them; a conclusive result
 // that came without lateness starts it anew.

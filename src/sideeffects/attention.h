@@ -76,6 +76,11 @@ class Attention : core::Pinned {
   // For results from now on. What is confirmed stays so.
   void set_policy(core::ConfirmPolicy policy);
 
+  // The quick re-check of a site of which nothing is known yet, after this many results.
+  [[nodiscard]] core::Duration recheck_in(core::SiteId site, std::uint32_t results) const {
+    return recheck_delay(policy_.retry_interval, site, results, jitter_seed_);
+  }
+
   // Takes an event over that the store has open: the streak goes on, what is down stays confirmed.
   // Replaces nothing: a site that is in trouble already keeps what is known of it here, which is
   // newer.

@@ -264,6 +264,21 @@ TEST(SimulatedOverload, ALoopThatIsAlwaysSomewhatLateHidesNoOutage) {
   EXPECT_EQ(world.store.events().size(), 20U);
 }
 
+// Goal: nor does it put the telling off by an interval for each timeout that it takes on itself: the site is asked again soon.
+TEST(SimulatedOverload, WhatLatenessMayExplainIsAskedAgainSoon) {
+  World world({.sites = 20, .interval = 5min, .confirm = {}, .in_flight_max = 0},
+              [](std::string_view, SteadyTime) {
+                return Answer{Cause::HttpTimeout, 10s};
+              });
+  // An interval of 231 such steps, and two timeouts taken on ourselves, then the first that is the site's: some 22 s each.
+  for (int i = 0; i < 231 + 60; ++i) {
+    world.run_for(1s);
+    world.stall(300ms);
+  }
+  EXPECT_GE(world.lane().stats().overload_discounted.value(), 40U);
+  EXPECT_EQ(world.store.events().size(), 20U);
+}
+
 // Goal: a failing streak survives a killed process: three failures in all confirm, not three after
 // the restart.
 TEST(SimulatedRestart, StreakGoesOnAfterAKill) {
