@@ -4,8 +4,8 @@
 // Owns     the order of the waiting sites. Where a site stands is kept in its row
 //          (SiteTable::Timing::at).
 // Thread   the lane's.
-// Bounded  one entry a site, and at most as many gaps left by removed ones (and 1024).
-// Cost     O(1), removal from the middle included.
+// Bounded  one entry a site, and about as many gaps left by removed ones (and 1024).
+// Cost     O(1), removal from the middle included; but that gaps at the front go all at once, a nanosecond each.
 #pragma once
 
 #include <cstddef>
@@ -33,16 +33,23 @@ class DueQueue : core::Pinned {
   [[nodiscard]] bool empty() const { return size_ == 0; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] core::SiteSlot front() const;  // The queue is not empty.
+  // Waiting sites and gaps; and how many sites were moved to close gaps, ever. For tests of the bounds above.
+  [[nodiscard]] std::size_t places() const { return entries_.size(); }
+  [[nodiscard]] std::uint64_t moved() const { return moved_; }
 
  private:
   void enter(core::SiteSlot site, std::uint32_t at);
   void drop_leading_gaps();
-  void close_gaps();
+  void close_some_gaps();
 
   SiteTable& sites_;
   std::deque<core::SiteSlot> entries_;  // kNoSlot: a gap. Never at the front.
   std::uint32_t front_at_ = 0;  // What Timing::at says for entries_[0]; counts on around 2^32.
   std::size_t size_ = 0;
+  bool closing_ = false;    // Gaps are being closed:
+  std::uint32_t to_ = 0;    // the next one is moved to here,
+  std::uint32_t from_ = 0;  // from here on.
+  std::uint64_t moved_ = 0;
 };
 
 }  // namespace watchwheel::scheduler

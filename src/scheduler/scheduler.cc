@@ -28,6 +28,8 @@ using Timing = SiteTable::Timing;
 constexpr Duration kHurryWithin = 1min;
 // A check this many ticks late means that the pacer is behind and may go faster.
 constexpr int kBehindTicks = 2;
+// After a stall a whole fleet is due: so many sites enter the queue in a turn, in a millisecond or two, and the next turn is at once.
+constexpr std::size_t kDueAtOnce = 8192;
 
 std::uint32_t to_ms(Duration d) {
   const auto ms = core::duration_cast<std::chrono::milliseconds>(d).count();
@@ -276,7 +278,7 @@ void Scheduler::turn(SteadyTime now, WallTime wall) {
     p.stats.reanchored.add();
   }
   p.fired.clear();
-  p.wheel.advance(now, p.fired);
+  p.wheel.advance(now, p.fired, kDueAtOnce);
   for (const SiteSlot site : p.fired) p.waiting.put(site);
   p.stats.due.add(p.fired.size());
 

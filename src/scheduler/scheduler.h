@@ -7,7 +7,7 @@
 // Bounded  one entry a site, in the wheel or in a queue or handed out, never in two (ENSUREd).
 // Time     steady time for due times; wall time only to find the grid (see phase.h). Both are
 //          passed in.
-// Cost     O(1) a check; turn(): O(ticks passed + checks fallen due).
+// Cost     O(1) a check; turn(): O(ticks passed + checks fallen due), and of these some thousands a turn.
 //
 // Rate is set by the wheel alone: how long sites take to answer changes nothing here (ADR 0005).
 //
@@ -35,7 +35,7 @@ namespace watchwheel::scheduler {
 struct Limits {
   core::Duration tick = std::chrono::milliseconds{100};
   core::Duration horizon =
-      std::chrono::hours{1};  // Longer waits are placed at its end and placed again from there.
+      std::chrono::hours{1};  // Longer waits are placed within it and placed again from there.
   std::uint32_t hurried_per_minute_max =
       1000;  // First checks of new sites brought forward (see add()).
 };

@@ -60,7 +60,10 @@ void Wheel::place(SiteSlot site, SteadyTime due) {
 
 void Wheel::put(SiteSlot site, SteadyTime due) {
   const auto ticks = static_cast<Tick>(slots_.size());
-  const Tick tick = std::clamp(tick_of(due), cursor_ + 1, cursor_ + ticks - 1);
+  Tick tick = std::max(tick_of(due), cursor_ + 1);
+  // What lies beyond the horizon is spread over its later half: at its end a million sites of a long interval came back together,
+  // to be placed again in one turn.
+  if (tick >= cursor_ + ticks) tick = cursor_ + ticks - 1 - site.value % ((ticks + 1) / 2);
   const std::size_t slot = slot_of(tick);
   std::vector<SiteSlot>& entries = slots_[slot];
   if (entries.capacity() == 0 && !spare_.empty()) {
@@ -97,7 +100,9 @@ void Wheel::remove(SiteSlot site) {
   }
 }
 
-void Wheel::advance(SteadyTime now, std::vector<SiteSlot>& fired) {
+void Wheel::advance(SteadyTime now, std::vector<SiteSlot>& fired, std::size_t most) {
+  const std::size_t fired_before = fired.size();
+  std::size_t again = 0;
   const Tick target = tick_of(now);
   ENSURE(target >= cursor_, "the wheel does not turn back");
   // Ends: each round opens a later tick, and none beyond `target`.
@@ -105,20 +110,22 @@ void Wheel::advance(SteadyTime now, std::vector<SiteSlot>& fired) {
     for (; open_at_ < open_.size(); ++open_at_) {
       const Entry& entry = open_[open_at_];
       if (entry.site == core::kNoSlot) continue;
-      if (entry.due > now) return;
+      if (entry.due > now || fired.size() - fired_before >= most) return;
       sites_.timing(entry.site).place = Place::Nowhere;
       --size_;
       fired.push_back(entry.site);
     }
     const std::optional<Tick> tick = next_occupied();
     if (!tick || *tick > target) break;
-    open(*tick);
+    if (again + fired.size() - fired_before >= most) return;
+    again += open(*tick);
   }
   // All ticks up to here are empty.
   cursor_ = target;
 }
 
-void Wheel::open(Tick tick) {
+// How many were placed again.
+std::size_t Wheel::open(Tick tick) {
   cursor_ = tick;
   const std::size_t slot = slot_of(tick);
   std::vector<SiteSlot> entries = std::exchange(slots_[slot], {});
@@ -142,7 +149,9 @@ void Wheel::open(Tick tick) {
     timing.holder = kOpen;
     timing.at = static_cast<std::uint32_t>(i);
   }
+  const std::size_t again = entries.size() - open_.size();
   recycle(std::move(entries));
+  return again;
 }
 
 // Memory follows the number of entries: a buffer much larger than what a slot now holds on average, left by a crowded tick, goes.

@@ -18,10 +18,11 @@
 //          of drained ticks are used again.
 // Time     steady time, passed in; the wheel never reads a clock.
 // Cost     place, remove: O(1). advance: O(ticks passed + sites fired), and the sorting of each
-//          tick; over a long stall only ticks that hold something cost anything.
+//          tick; over a long stall only ticks that hold something cost anything, and `most` bounds what fires at once.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -38,7 +39,7 @@ class Wheel : core::Pinned {
   struct Limits {
     core::Duration tick;
     core::Duration
-        horizon;  // At most 65,000 ticks. A due time beyond it is kept at its end and placed again from there.
+        horizon;  // At most 65,000 ticks. A due time beyond it is kept within and placed again from there.
   };
 
   Wheel(Limits limits, SiteTable& sites, core::SteadyTime start);
@@ -50,8 +51,10 @@ class Wheel : core::Pinned {
   void remove(core::SiteSlot site);
 
   // Moves time to `now` (never backwards) and appends the sites that fell due: oldest tick first, by due time within a tick. They stand
-  // nowhere then.
-  void advance(core::SteadyTime now, std::vector<core::SiteSlot>& fired);
+  // nowhere then. Beyond `most` of them, those included that were only placed again, the rest waits for the next call, still
+  // in order, and next() says so.
+  void advance(core::SteadyTime now, std::vector<core::SiteSlot>& fired,
+               std::size_t most = SIZE_MAX);
 
   // When advance() has something to do next: at or before the next firing, at most one tick before it. Nothing: it is empty.
   [[nodiscard]] std::optional<core::SteadyTime> next() const;
@@ -71,7 +74,7 @@ class Wheel : core::Pinned {
   [[nodiscard]] std::size_t slot_of(Tick tick) const;
   [[nodiscard]] std::optional<Tick> next_occupied() const;
   void put(core::SiteSlot site, core::SteadyTime due);
-  void open(Tick tick);
+  std::size_t open(Tick tick);
   void recycle(std::vector<core::SiteSlot>&& buffer);
   void mark(std::size_t slot, bool occupied);
 

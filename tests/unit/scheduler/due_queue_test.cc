@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <random>
+#include <utility>
 #include <vector>
 
 namespace watchwheel::scheduler {
@@ -63,6 +66,40 @@ TEST_F(DueQueueTest, StaysWholeWhileManyLeaveFromTheMiddle) {
   queue_.push_back(slots_.back());
   EXPECT_EQ(queue_.size(), 2U);
   EXPECT_EQ(drain(), (std::vector{slots_[0], slots_.back()}));
+}
+
+// Goal: no single removal costs as much as the queue is long, the gaps stay bounded all the same, and the order holds. Method: what
+// was moved and how many places there are is counted at each step; random removals and returns to both ends, against a list.
+TEST_F(DueQueueTest, GapsAreClosedALittleAtATime) {
+  std::mt19937 random(5);
+  std::deque<SiteSlot> expected;
+  for (const SiteSlot slot : slots_) {
+    queue_.push_back(slot);
+    expected.push_back(slot);
+  }
+  std::vector<SiteSlot> away;
+  std::uint64_t moved = 0;
+  for (int step = 0; step < 30'000; ++step) {
+    const bool leaves =
+        away.empty() || (expected.size() > 10 && random() % 8 < (step / 4000 % 2 == 0 ? 7 : 2));
+    if (leaves) {
+      const auto at = expected.begin() + static_cast<std::ptrdiff_t>(random() % expected.size());
+      away.push_back(*at);
+      queue_.remove(*at);
+      expected.erase(at);
+    } else {
+      const bool first = random() % 3 == 0;
+      first ? queue_.push_front(away.back()) : queue_.push_back(away.back());
+      first ? expected.push_front(away.back()) : expected.push_back(away.back());
+      away.pop_back();
+    }
+    ASSERT_LE(queue_.moved() - std::exchange(moved, queue_.moved()), 4U);
+    ASSERT_LE(queue_.places(), 4 * queue_.size() + 2048);
+    ASSERT_EQ(queue_.size(), expected.size());
+    ASSERT_EQ(queue_.front(), expected.front());
+  }
+  EXPECT_GT(moved, 1000U) << "nothing was tested";
+  EXPECT_EQ(drain(), std::vector<SiteSlot>(expected.begin(), expected.end()));
 }
 
 TEST_F(DueQueueTest, DeathOnOurOwnMistakes) {

@@ -103,6 +103,25 @@ TEST_F(SchedulerTest, AStalledLaneFiresOnceAndKeepsItsPhase) {
   EXPECT_EQ(scheduler_.stats().missed.value(), 1U);
 }
 
+// Goal: after a stall in which a whole fleet fell due no turn takes them all, the next one is at once, and none is forgotten.
+TEST_F(SchedulerTest, AfterAStallATurnTakesSomeOfWhatIsDue) {
+  constexpr std::uint64_t kFleet = 30'000;
+  for (std::uint64_t i = 0; i < kFleet; ++i) (void)add(1min);
+  turn_at(now_ + 2min);
+  EXPECT_GT(scheduler_.queued(), 1000U);
+  EXPECT_LE(scheduler_.queued(), 10'000U);
+  std::size_t turns = 1;
+  for (; scheduler_.queued() < kFleet; ++turns) {
+    ASSERT_LT(turns, 20U);
+    ASSERT_EQ(scheduler_.next_turn(now_), now_);
+    const std::size_t before = scheduler_.queued();
+    turn_at(now_);
+    EXPECT_LE(scheduler_.queued() - before, 10'000U);
+  }
+  EXPECT_GE(turns, 3U);
+  EXPECT_EQ(scheduler_.stats().due.value(), kFleet);
+}
+
 TEST_F(SchedulerTest, ANewSiteWithALongIntervalIsSeenAtOnce) {
   const SiteSlot site = add(6h, kNoWallTime);
   ASSERT_EQ(run_to_next(1s), site);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 namespace watchwheel::scheduler {
@@ -75,6 +76,26 @@ TEST_F(WheelTest, KeepsADueTimeBeyondTheHorizon) {
     ASSERT_TRUE(advance(t).empty()) << core::to_seconds(t);
   EXPECT_EQ(wheel_.size(), 1U);
   EXPECT_EQ(advance(1h), (std::vector{far}));
+}
+
+// Goal: sites of an interval longer than the horizon do not come back together to be placed again, and a call that finds only such
+// is as bounded as any.
+TEST_F(WheelTest, WhatIsBeyondTheHorizonIsSpread) {
+  std::map<unsigned, int> by_slot;
+  for (int i = 0; i < 5000; ++i) {
+    const SiteSlot far = site();
+    wheel_.place(far, kStart + 1h);
+    ++by_slot[sites_.timing(far).holder];
+  }
+  for (const auto& [slot, sites] : by_slot) EXPECT_LE(sites, 150) << slot;
+  std::vector<SiteSlot> fired;
+  int calls = 0;
+  for (; wheel_.next() <= kStart + 20s && calls < 1000; ++calls)
+    wheel_.advance(kStart + 20s, fired, 500);
+  EXPECT_GE(calls, 8);
+  EXPECT_LT(calls, 100);
+  EXPECT_TRUE(fired.empty());
+  EXPECT_EQ(advance(1h).size(), 5000U);
 }
 
 TEST_F(WheelTest, ARemovedSiteDoesNotFireNorDoesTheNextInItsSlot) {
