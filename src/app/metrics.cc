@@ -76,6 +76,9 @@ void add_schedule(Families& out, const Totals& totals) {
             totals.required_per_second));
   out.push_back(gauge("watchwheel_checks_due", "Checks that are due and not started.",
                       number(totals.queued)));
+  out.push_back(gauge("watchwheel_checks_left_over",
+                      "Sites whose check fell due while the process stood still, and is not made up for yet.",
+                      number(totals.left_over)));
   out.push_back(counter("watchwheel_checks_missed_total",
                         "Whole intervals that went by without a check.", number(totals.missed)));
   Values stretch;

@@ -101,6 +101,7 @@ Totals total(const Engine& engine) {
     stretches.push_back({lane.scheduler, lane.admission});
     sum.required_per_second += lane.scheduler.required_per_second.value();
     sum.queued += whole(lane.scheduler.queued);
+    sum.left_over += whole(lane.scheduler.left_over);
     sum.missed += lane.scheduler.missed.value();
     sum.lag.merge(lane.scheduler.lag.read());
     const double limit = std::max(1.0, lane.admission.limit.value());

@@ -33,6 +33,7 @@ struct Totals {
   std::uint64_t site_bytes = 0;
   double required_per_second = 0;
   std::uint64_t queued = 0;
+  std::uint64_t left_over = 0;
   Stretch stretch;
   std::uint64_t missed = 0;
   std::uint64_t overload_discounted = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "core/ensure.h"
@@ -30,6 +31,10 @@ constexpr Duration kHurryWithin = 1min;
 constexpr int kBehindTicks = 2;
 // After a stall a whole fleet is due: so many sites enter the queue in a turn, in a millisecond or two, and the next turn is at once.
 constexpr std::size_t kDueAtOnce = 8192;
+// Not called for so long: the process stood still. What fell due meanwhile is left over.
+constexpr Duration kStall = 5s;
+// A site that was left over and whose grid point is nearer than this part of its interval is not asked before it.
+constexpr int kSoonShare = 8;
 
 std::uint32_t to_ms(Duration d) {
   const auto ms = core::duration_cast<std::chrono::milliseconds>(d).count();
@@ -94,10 +99,14 @@ struct Scheduler::Parts {
     DueOrder::Taken taken;
     Duration lag;
     bool suspect = false;
+    bool left_over = false;
     core::Priority priority = core::Priority::Normal;
     std::uint32_t interval_ms = 0;
   };
   std::vector<Started> started;  // Handed out last; observed once they can no longer be refused.
+  SteadyTime stalled_until = core::kNoSteadyTime;
+  // By priority, newest due last: sites in the wheel whose flag says so, and others, which are passed over.
+  std::array<std::vector<SiteSlot>, core::kPriorityCount> left_over;
   Stats stats;
   core::ThreadOwner owner;
 
@@ -111,6 +120,9 @@ struct Scheduler::Parts {
   void leave_place(SiteSlot site);
   [[nodiscard]] NextDue next_of(SiteSlot site, SteadyTime now);
   void count_stretched(Duration late, Duration interval);
+  void enter(SiteSlot site, SteadyTime now);
+  [[nodiscard]] SiteSlot take_left_over(SteadyTime now);
+  [[nodiscard]] std::size_t left_over_count() const;
 };
 
 void Scheduler::Parts::count_rate(Timing& timing, std::uint32_t period_ms) {
@@ -136,6 +148,7 @@ void Scheduler::Parts::observe_started() {
   for (const Started& check : started) {
     if (check.suspect) continue;
     stats.lag.observe(check.lag);
+    if (check.left_over) continue;  // Beside the rhythm.
     // Being late by as much each time makes no interval longer; only what waited for others counts.
     const bool waited = check.lag > limits.tick * kBehindTicks;
     stretch.started(check.priority, waited ? check.lag : Duration::zero(), check.interval_ms);
@@ -146,6 +159,7 @@ void Scheduler::Parts::observe_started() {
 void Scheduler::Parts::publish(SteadyTime now) {
   stats.required_per_second.set(required.per_second());
   stats.queued.set(static_cast<double>(waiting.size()));
+  stats.left_over.set(static_cast<double>(left_over_count()));
   stats.overloaded.set(overload.overloaded() ? 1 : 0);
   if (!stretch.due(now)) return;
   for (std::size_t i = 0; i < core::kPriorityCount; ++i) {
@@ -181,6 +195,52 @@ void Scheduler::Parts::count_stretched(Duration late, Duration interval) {
   missed_parts += (static_cast<std::uint64_t>(to_ms(late)) << 32U) / to_ms(interval);
   stats.missed.add(missed_parts >> 32U);
   missed_parts &= UINT32_MAX;
+}
+
+// What fell due waits for its turn, or, when that was in a stall, for its next grid point: with what is due now behind all that was
+// missed, a fleet that stood still for more than half an interval would not be on its phases for more than one.
+void Scheduler::Parts::enter(SiteSlot site, SteadyTime now) {
+  Timing& timing = sites.timing(site);
+  if (timing.suspect || stalled_until == core::kNoSteadyTime ||
+      timing.due + limits.tick * kBehindTicks >= stalled_until) {
+    waiting.put(site);
+    return;
+  }
+  const NextDue next = next_due(timing.due, now, grid(site), anchor);
+  stats.missed.add(next.missed + (timing.left_over ? 1 : 0));
+  timing.grid = next.last;
+  timing.left_over = true;
+  wheel.place(site, next.due);
+  left_over[static_cast<std::size_t>(timing.priority)].push_back(site);
+}
+
+// The newest of the highest priority that is left, kNoSlot: none. It stands nowhere then, as a re-check that is due now.
+SiteSlot Scheduler::Parts::take_left_over(SteadyTime now) {
+  std::size_t looked_at = 0;
+  for (std::vector<SiteSlot>& sites_of_it : left_over) {
+    while (!sites_of_it.empty()) {
+      if (++looked_at > kDueAtOnce) return core::kNoSlot;
+      const SiteSlot site = sites_of_it.back();
+      sites_of_it.pop_back();
+      if (!sites.contains(site)) continue;
+      Timing& timing = sites.timing(site);
+      if (!timing.left_over || timing.place != Place::Wheel ||
+          timing.due - now < std::chrono::milliseconds{timing.interval_ms / kSoonShare})
+        continue;
+      wheel.remove(site);
+      timing.recheck = true;
+      timing.due = now;
+      return site;
+    }
+    std::vector<SiteSlot>().swap(sites_of_it);
+  }
+  return core::kNoSlot;
+}
+
+std::size_t Scheduler::Parts::left_over_count() const {
+  std::size_t count = 0;
+  for (const std::vector<SiteSlot>& sites_of_it : left_over) count += sites_of_it.size();
+  return count;
 }
 
 // When the check that is over is followed by the next. A re-check does not count for the rhythm, unless the overload has let the
@@ -222,6 +282,7 @@ void Scheduler::add(SiteSlot site, WallTime last_checked_at, SteadyTime now) {
   timing.suspect = false;
   timing.recheck = false;
   timing.unasked = true;
+  timing.left_over = false;
   p.count_rate(timing, timing.interval_ms);
   p.wheel.place(site, due);
 }
@@ -271,6 +332,7 @@ void Scheduler::turn(SteadyTime now, WallTime wall) {
   Parts& p = *parts_;
   p.owner.ensure_here();
   ENSURE(now >= p.turned_at, "steady time does not go back");
+  if (now - p.turned_at >= kStall) p.stalled_until = now;
   p.turned_at = now;
   p.observe_started();
   if (wall_jumped(p.anchor, now, wall)) {
@@ -279,12 +341,12 @@ void Scheduler::turn(SteadyTime now, WallTime wall) {
   }
   p.fired.clear();
   p.wheel.advance(now, p.fired, kDueAtOnce);
-  for (const SiteSlot site : p.fired) p.waiting.put(site);
+  for (const SiteSlot site : p.fired) p.enter(site, now);
   p.stats.due.add(p.fired.size());
 
   const double required = p.required.per_second();
   const bool behind = p.waiting.oldest(now) > p.limits.tick * kBehindTicks;
-  p.pacer.accrue(now, required, behind);
+  p.pacer.accrue(now, required, behind || p.left_over_count() > 0);
   p.overload.turn(now, required, behind);
   p.refused_since_turn = false;
   p.publish(now);
@@ -295,15 +357,26 @@ std::size_t Scheduler::take_due(std::span<SiteSlot> into, SteadyTime now) {
   p.owner.ensure_here();
   p.observe_started();
   std::size_t count = 0;
-  while (count < into.size() && queued() > 0 && p.pacer.try_take()) {
-    const DueOrder::Taken taken = p.waiting.take(now);
+  while (count < into.size() && queued() + left_over() > 0 && p.pacer.try_take()) {
+    const bool left_over = p.waiting.empty();
+    const DueOrder::Taken taken = left_over
+                                      ? DueOrder::Taken{.site = p.take_left_over(now), .before = {}}
+                                      : p.waiting.take(now);
+    if (taken.site == core::kNoSlot) {
+      p.pacer.give_back();
+      break;
+    }
     Timing& timing = p.sites.timing(taken.site);
-    const Duration lag = now - timing.due;
+    // One that is left over is late since the grid point that it was left over from.
+    const Duration lag = now - (left_over ? timing.grid : timing.due);
+    if (!left_over && timing.left_over) p.stats.missed.add();
+    timing.left_over = left_over;
     timing.place = Place::HandedOut;
-    timing.at = whole_ms(lag);
+    timing.at = left_over ? 0 : whole_ms(lag);
     p.started.push_back({.taken = taken,
                          .lag = lag,
                          .suspect = timing.suspect,
+                         .left_over = left_over,
                          .priority = timing.priority,
                          .interval_ms = timing.interval_ms});
     p.overload.started();
@@ -323,9 +396,16 @@ void Scheduler::refused(SiteSlot site) {
   ENSURE(timing.place == Place::HandedOut && started != p.started.rend(),
          "a check was refused that was not handed out just now");
   const DueOrder::Taken taken = started->taken;
+  const bool left_over = started->left_over;
   p.started.erase(std::next(started).base());
   timing.place = Place::Nowhere;
-  p.waiting.put_back(taken);
+  if (left_over) {
+    timing.recheck = false;
+    p.wheel.place(site, following_due(timing.grid, p.grid(site), p.anchor));
+    p.left_over[static_cast<std::size_t>(timing.priority)].push_back(site);
+  } else {
+    p.waiting.put_back(taken);
+  }
   p.pacer.give_back();
   p.overload.not_started();
   p.refused_since_turn = true;
@@ -344,6 +424,12 @@ void Scheduler::finished(SiteSlot site, SteadyTime now, std::optional<Duration> 
   timing.suspect = recheck_in.has_value();
   timing.recheck = recheck < next.due;
   timing.unasked = false;
+  // In flight when we stood still: what fell due meanwhile was missed as that of others. Its end may come before the turn that
+  // notices the stall.
+  const bool stalled = now - p.turned_at >= kStall ||
+                       (p.stalled_until != core::kNoSteadyTime && timing.due < p.stalled_until);
+  timing.left_over = stalled && next.missed > 0 && !recheck_in;
+  if (timing.left_over) p.left_over[static_cast<std::size_t>(timing.priority)].push_back(site);
   timing.place = Place::Nowhere;
   p.count_rate(timing,
                recheck_in ? std::min(to_ms(*recheck_in), timing.interval_ms) : timing.interval_ms);
@@ -354,7 +440,7 @@ SteadyTime Scheduler::next_turn(SteadyTime now) const {
   const Parts& p = *parts_;
   // With nothing at all to do, a turn a second still notices that the wall clock was set.
   SteadyTime at = std::max(now, p.wheel.next().value_or(now + 1s));
-  if (queued() > 0) {
+  if (queued() + left_over() > 0) {
     // Admission had no room: room comes with a result, which is a turn of its own, and asking again at once would only spin.
     at = std::min(at, p.refused_since_turn ? now + p.limits.tick : p.pacer.ready_at(now));
   }
@@ -369,6 +455,9 @@ SteadyTime Scheduler::due_time(SiteSlot site) const {
 }
 std::size_t Scheduler::queued() const {
   return parts_->waiting.size();
+}
+std::size_t Scheduler::left_over() const {
+  return parts_->left_over_count();
 }
 Duration Scheduler::oldest_queued(SteadyTime now) const {
   return parts_->waiting.oldest(now);

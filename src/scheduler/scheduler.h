@@ -11,8 +11,11 @@
 //
 // Rate is set by the wheel alone: how long sites take to answer changes nothing here (ADR 0005).
 //
-// Three states. On time: what falls due starts. Behind (after a stall): up to 1.5 times the required
-// rate, phases kept, what was missed is skipped. Overloaded (fewer start than are required): every
+// On time: what falls due starts. Behind: up to 1.5 times the required rate, phases kept, whole
+// intervals that were missed are skipped. After a stall (nobody called for 5 s or more) what fell due
+// meanwhile is left over: it keeps its next grid point, so that the fleet is on its phases from the
+// first second, and what the pacer has to spare asks it before, those first that would wait longest;
+// so all are seen within two thirds of an interval. Overloaded (fewer start than are required): every
 // interval of a priority stretches by the same factor, for each check is followed one interval after
 // its start; the phases come back afterwards. Whatever the state, something starts whenever something
 // is due and admission has room.
@@ -92,6 +95,8 @@ class Scheduler : core::Pinned {
   [[nodiscard]] core::SteadyTime due_time(
       core::SiteSlot site) const;            // Of the check handed out or waiting.
   [[nodiscard]] std::size_t queued() const;  // Due and not handed out.
+  // Fell due in a stall and nobody has asked since; at the most (some may have been asked or removed). Not among queued().
+  [[nodiscard]] std::size_t left_over() const;
   [[nodiscard]] core::Duration oldest_queued(
       core::SteadyTime now) const;          // How late the oldest of them is; zero when none.
   [[nodiscard]] std::size_t bytes() const;  // Of the wheel and the queues; the table tells its own.

@@ -101,6 +101,7 @@ class SiteTable : core::Pinned {
     bool suspect : 1 = false;  // Under suspicion.
     bool unasked : 1 = false;  // None of its checks is over yet.
     bool recheck : 1 = false;  // `due` is a re-check: it does not count for the rhythm.
+    bool left_over : 1 = false;  // Its last due time passed in a stall and nobody has asked since (Scheduler).
     core::Priority priority : 2 = core::Priority::Normal;
   };
   [[nodiscard]] Timing& timing(core::SiteSlot site);

@@ -16,6 +16,7 @@ struct Stats {
   core::Counter reanchored;  // Times the wall clock jumped and the grid moved with it.
   core::Gauge required_per_second;
   core::Gauge queued;
+  core::Gauge left_over;  // Fell due in a stall and nobody has asked since; an upper bound.
   core::Gauge overloaded;  // 1: more is required than can be started, and due times count from the start.
   // By core::Priority.
   std::array<core::Gauge, core::kPriorityCount> stretch;  // See StretchMeter.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scheduler/scheduler.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -37,6 +38,10 @@ class SchedulerTest : public testing::Test {
   void turn_at(SteadyTime now) {
     now_ = now;
     scheduler_.turn(now_, wall());
+  }
+  // Time passes, and the lane turns.
+  void pass(Duration time) {
+    for (const SteadyTime end = now_ + time; now_ < end;) turn_at(std::min(now_ + 1s, end));
   }
   std::vector<SiteSlot> take(std::size_t most = 1000) {
     std::vector<SiteSlot> into(most);
@@ -97,10 +102,36 @@ TEST_F(SchedulerTest, AStalledLaneFiresOnceAndKeepsItsPhase) {
   scheduler_.finished(site, now_, std::nullopt);
   turn_at(first + 150s);
   ASSERT_EQ(take(), (std::vector{site}));
-  EXPECT_EQ(scheduler_.due_time(site), first + 60s);
   scheduler_.finished(site, now_, std::nullopt);
   EXPECT_EQ(scheduler_.due_time(site), first + 180s);
   EXPECT_EQ(scheduler_.stats().missed.value(), 1U);
+  EXPECT_EQ(scheduler_.left_over(), 0U);
+}
+
+// Goal: a site that was left over by a stall and is refused, removed or edited is asked when it should, once.
+TEST_F(SchedulerTest, WhatAStallLeftOverIsRefusedRemovedAndEditedAsAnyOther) {
+  const SiteSlot refused = add(60s);
+  const SiteSlot removed = add(60s);
+  const SiteSlot edited = add(60s);
+  for (int i = 0; i < 3; ++i) scheduler_.finished(run_to_next(), now_, std::nullopt);
+  const SteadyTime due = scheduler_.due_time(refused);
+  turn_at(now_ + 150s);
+  EXPECT_EQ(scheduler_.queued(), 0U);
+  EXPECT_EQ(scheduler_.left_over(), 3U);
+  scheduler_.remove(removed);
+  sites_.remove(removed);
+  const std::vector<SiteSlot> taken = take();
+  ASSERT_THAT(taken, testing::UnorderedElementsAre(refused, edited));
+  for (std::size_t i = taken.size(); i > 0; --i) scheduler_.refused(taken[i - 1]);
+  EXPECT_EQ(scheduler_.due_time(refused), due + 120s) << "its phase";
+  sites_.set_interval(edited, 30s);
+  scheduler_.reschedule(edited, now_);
+  EXPECT_THAT(take(), testing::UnorderedElementsAre(refused, edited));
+  EXPECT_EQ(scheduler_.left_over(), 0U);
+  scheduler_.finished(refused, now_, std::nullopt);
+  scheduler_.finished(edited, now_, std::nullopt);
+  EXPECT_EQ(scheduler_.due_time(refused), due + 120s);
+  EXPECT_EQ(off_grid(edited), 0s);
 }
 
 // Goal: after a stall in which a whole fleet fell due no turn takes them all, the next one is at once, and none is forgotten.
@@ -108,15 +139,15 @@ TEST_F(SchedulerTest, AfterAStallATurnTakesSomeOfWhatIsDue) {
   constexpr std::uint64_t kFleet = 30'000;
   for (std::uint64_t i = 0; i < kFleet; ++i) (void)add(1min);
   turn_at(now_ + 2min);
-  EXPECT_GT(scheduler_.queued(), 1000U);
-  EXPECT_LE(scheduler_.queued(), 10'000U);
+  EXPECT_GT(scheduler_.left_over(), 1000U);
+  EXPECT_LE(scheduler_.left_over(), 10'000U);
   std::size_t turns = 1;
-  for (; scheduler_.queued() < kFleet; ++turns) {
+  for (; scheduler_.left_over() < kFleet; ++turns) {
     ASSERT_LT(turns, 20U);
     ASSERT_EQ(scheduler_.next_turn(now_), now_);
-    const std::size_t before = scheduler_.queued();
+    const std::size_t before = scheduler_.left_over();
     turn_at(now_);
-    EXPECT_LE(scheduler_.queued() - before, 10'000U);
+    EXPECT_LE(scheduler_.left_over() - before, 10'000U);
   }
   EXPECT_GE(turns, 3U);
   EXPECT_EQ(scheduler_.stats().due.value(), kFleet);
@@ -215,7 +246,7 @@ TEST_F(SchedulerTest, RechecksAfterAStallDoNotCountTheSameMissTwice) {
 TEST_F(SchedulerTest, WhatIsRefusedComesBackFirstAndItsLagIsObservedOnce) {
   std::vector<SiteSlot> all;
   for (int i = 0; i < 5; ++i) all.push_back(add(10s));
-  turn_at(now_ + 11s);
+  pass(11s);
   const std::vector<SiteSlot> taken = take();
   ASSERT_EQ(taken.size(), 5U);
   for (std::size_t i = taken.size(); i > 1; --i) scheduler_.refused(taken[i - 1]);
@@ -231,7 +262,7 @@ TEST_F(SchedulerTest, ARemovedSiteIsForgottenWhereverItIs) {
   const SiteSlot waiting = add(10s);
   const SiteSlot queued = add(10s);
   const SiteSlot out = add(10s);
-  turn_at(now_ + 11s);
+  pass(11s);
   std::array<SiteSlot, 1> one;
   ASSERT_EQ(scheduler_.take_due(one, now_), 1U);
   ASSERT_EQ(scheduler_.queued(), 2U);
@@ -358,7 +389,7 @@ TEST_F(SchedulerTest, NextTurnWakesForTheDueTimeAndNotMuchBefore) {
 
 TEST_F(SchedulerTest, NextTurnWaitsForThePacerWhenChecksAreQueued) {
   for (int i = 0; i < 100; ++i) add(5min);
-  turn_at(now_ + 5min);
+  pass(5min);
   ASSERT_FALSE(take().empty());
   ASSERT_GT(scheduler_.queued(), 0U);
   EXPECT_GE(scheduler_.oldest_queued(now_), 1s);
@@ -414,7 +445,7 @@ TEST_F(SchedulerTest, APriorityCountsFromTheNextDueTimeOnAndItsRateAtOnce) {
   const SiteSlot low = add(10s);
   scheduler_.set_priority(high, core::Priority::High);
   scheduler_.set_priority(low, core::Priority::Low);
-  turn_at(now_ + 11s);
+  pass(11s);
   EXPECT_NEAR(scheduler_.stats().required_by_priority[0].value(), 0.1, 1e-9);
   EXPECT_EQ(scheduler_.stats().required_by_priority[1].value(), 0);
   EXPECT_NEAR(scheduler_.required_per_second(), 0.2, 1e-9);
@@ -423,7 +454,7 @@ TEST_F(SchedulerTest, APriorityCountsFromTheNextDueTimeOnAndItsRateAtOnce) {
   scheduler_.finished(low, now_, std::nullopt);
   scheduler_.set_priority(high, core::Priority::Low);
   scheduler_.set_priority(low, core::Priority::High);
-  turn_at(now_ + 11s);
+  pass(11s);
   EXPECT_EQ(take(), (std::vector{low, high}));
 }
 
