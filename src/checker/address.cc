@@ -64,8 +64,17 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
 
 std::string to_string(const IpAddress& ip) {
   std::array<char, INET6_ADDRSTRLEN> buffer{};
-  inet_ntop(ip.v6 ? AF_INET6 : AF_INET, ip.bytes.data(), buffer.data(), buffer.size());
-  return buffer.data();
+  if (ip.v6) {
+    inet_ntop(AF_INET6, ip.bytes.data(), buffer.data(), buffer.size());
+    return buffer.data();
+  }
+  // Every result has one, and the C library prints it by way of sprintf.
+  char* at = buffer.data();
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i > 0) *at++ = '.';
+    at = std::to_chars(at, at + 3, static_cast<unsigned>(ip.bytes[i])).ptr;
+  }
+  return {buffer.data(), at};
 }
 
 core::Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {

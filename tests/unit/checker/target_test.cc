@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <clocale>
+#include <random>
 
 namespace watchwheel::checker {
 namespace {
@@ -46,6 +47,32 @@ TEST(Target, LeavesOutWhatTheSchemeImplies) {
   EXPECT_EQ(target("http://shop.example:443/").host_header(), "shop.example:443");
   EXPECT_EQ(target("http://shop.example?q").path, "/?q");
   EXPECT_EQ(target("http://shop.example:/").port, 80);
+}
+
+// Goal: what is read without libcurl is what libcurl reads. Method: random URLs of characters that matter, each beside itself
+// with a fragment, which goes to libcurl and is dropped there.
+TEST(Target, PlainUrlsAreReadAsLibcurlReadsThem) {
+  std::mt19937 random(20261121);
+  const auto pick = [&random](std::string_view from) { return from[random() % from.size()]; };
+  const auto some = [&](std::string_view from, std::size_t most) {
+    std::string text;
+    for (std::size_t i = random() % (most + 1); i > 0; --i) text += pick(from);
+    return text;
+  };
+  std::size_t read = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string url = random() % 2 == 0 ? "http://" : "HTTPS://";
+    url += some("abXZ019-_", 3) + (random() % 3 == 0 ? "." : "") + some("aB1-_.x", 4);
+    if (random() % 3 == 0) url += ":" + some("0123456789", 6);
+    if (random() % 4 != 0) url += (random() % 9 == 0 ? "?" : "/") + some("aB0./?:@-._~!$&'()*+,;=|^", 8);
+    const auto plain = parse_target(url);
+    const auto by_curl = parse_target(url + "#x");
+    ASSERT_EQ(bool{plain}, bool{by_curl}) << url;
+    if (!plain) continue;
+    ASSERT_EQ(*plain, *by_curl) << url;
+    ++read;
+  }
+  EXPECT_GT(read, 5'000U);
 }
 
 TEST(Target, EverySpellingOfAnIpv4AddressIsTheAddress) {
