@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "checker/resolver_absence.h"
 #include "checker/resolver_cache.h"
 #include "checker/resolver_lookups.h"
 #include "checker/resolver_servers.h"
@@ -26,6 +27,9 @@ namespace {
 using core::Cause;
 
 constexpr core::Duration kSecondFamilyGrace = std::chrono::milliseconds{50};
+
+// How long IPv4 addresses are waited for before IPv6 ones, of which there were none, are asked for too.
+constexpr core::Duration kAloneMost = std::chrono::milliseconds{200};
 
 constexpr std::array<bool, 2> kFamilies{true, false};  // v6?
 
@@ -46,7 +50,8 @@ struct Request {
   ResolveHandler* handler = nullptr;
   std::uint64_t tag = 0;
   std::array<std::optional<DnsFact>, 2> facts;  // [v6].
-  TimerId grace = 0;
+  TimerId grace = 0;  // Of the second family; or, while `alone`, until that is asked for.
+  bool alone = false;  // Only IPv4 was asked for: there were no IPv6 addresses lately.
   bool ready = false;
 };
 
@@ -54,12 +59,14 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
  public:
   void give_back_memory() override {
     cache_.shrink();
+    absences_.clear();
     stats_.dns_cache_entries.set(static_cast<double>(cache_.size()));
   }
   CachingResolver(Limits limits, Reactor& reactor, Stats& stats)
       : reactor_(reactor),
         stats_(stats),
         cache_(limits.cache_entries_max),
+        absences_(limits.absences_max),
         keep_max_(limits.keep_max),
         lookups_(Lookups::make(limits.waiting_max, reactor, stats, *this)) {}
 
@@ -97,6 +104,12 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
       refresh[v6] = found.refresh;
       if (found.fact == nullptr) complete = false;
     }
+    bool alone = false;
+    if (!complete && may_leave_out_v6(family, known) &&
+        absences_.holds({servers, true, host}, now)) {
+      complete = known[false] != nullptr;
+      alone = !complete;
+    }
     if (complete) {
       stats_.dns_cache_hits.add();
       combine(known[false], known[true], now_known);
@@ -117,13 +130,14 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
     }
     const std::uint64_t id = ++last_id_;
     Request& placed = requests_.emplace(id, std::move(request)).first->second;
+    placed.alone = alone;
     for (const bool v6 : kFamilies) {
-      if (!wants(family, v6) || placed.facts[v6]) continue;
-      const LookupKey key{servers, v6, placed.key.host};
-      waiters_[key].push_back(id);
-      lookups_->start(key, now);
+      if (!wants(family, v6) || placed.facts[v6] || (v6 && alone)) continue;
+      look_up(id, placed, v6, now);
     }
     if (has_addresses(placed) && !placed.ready) start_grace(id, placed, now);
+    if (placed.alone && !placed.ready)
+      placed.grace = reactor_.arm(now + kAloneMost, *this, tag_of(Wake::Grace, id));
     return false;
   }
 
@@ -168,7 +182,11 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
         const auto found = requests_.find(id);
         if (found == requests_.end()) break;
         found->second.grace = 0;
-        make_ready(id, found->second, now);
+        if (found->second.alone) {
+          ask_v6_too(id, found->second, now);
+        } else {
+          make_ready(id, found->second, now);
+        }
         break;
       }
       case Wake::Flush:
@@ -183,6 +201,12 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
     if (const auto waiting = waiters_.extract(key); !waiting.empty()) {
       for (const std::uint64_t id : waiting.mapped()) take_fact(id, key.v6, fact, now);
     }
+    if (key.v6 && fact.cause == Cause::DnsNoAddress) {
+      absences_.remember(key.view(), std::min<core::Duration>(std::chrono::seconds{ttl_s}, keep_max_),
+                         now);
+    } else if (key.v6 && fact.cause == Cause::Ok) {
+      absences_.forget(key.view());
+    }
     const core::Duration keep = std::min(lifetime(fact.cause, ttl_s), keep_max_);
     cache_.store(key.view(), std::move(fact), keep, now);
     stats_.dns_cache_entries.set(static_cast<double>(cache_.size()));
@@ -193,11 +217,43 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
   void take_fact(std::uint64_t id, bool v6, const DnsFact& fact, core::SteadyTime now) {
     Request& request = requests_.at(id);
     request.facts[v6] = fact;
+    if (request.alone) {
+      if (fact.cause == Cause::Ok) {
+        make_ready(id, request, now);
+      } else {
+        ask_v6_too(id, request, now);
+      }
+      return;
+    }
     const bool other_missing = wants(request.family, !v6) && !request.facts[!v6];
     if (!other_missing) {
       make_ready(id, request, now);
     } else if (fact.cause == Cause::Ok) {
       start_grace(id, request, now);
+    }
+  }
+
+  // With IPv4 addresses, or none of them known yet, and nothing known of IPv6.
+  static bool may_leave_out_v6(core::IpFamily family, const std::array<const DnsFact*, 2>& known) {
+    const bool hopeful = known[false] == nullptr || known[false]->cause == Cause::Ok;
+    return family == core::IpFamily::Any && known[true] == nullptr && hopeful;
+  }
+
+  void look_up(std::uint64_t id, const Request& request, bool v6, core::SteadyTime now) {
+    const LookupKey key{request.key.set, v6, request.key.host};
+    waiters_[key].push_back(id);
+    lookups_->start(key, now);
+  }
+
+  // IPv4 addresses do not come as they should: so it is as if both had been asked for.
+  void ask_v6_too(std::uint64_t id, Request& request, core::SteadyTime now) {
+    request.alone = false;
+    reactor_.disarm(request.grace);
+    request.grace = 0;
+    if (lookups_->full()) {
+      take_fact(id, true, {Cause::LocalOverload, {}, "too many names wait to be resolved"}, now);
+    } else {
+      look_up(id, request, true, now);
     }
   }
 
@@ -271,6 +327,8 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
 
   void leave_waiters(std::uint64_t id, const Request& request) {
     for (const bool v6 : kFamilies) {
+      // What has been answered waits no more, and who was not asked never did.
+      if (request.facts[v6] || (v6 && request.alone)) continue;
       const auto waiting = waiters_.find({request.key.set, v6, request.key.host});
       if (waiting == waiters_.end()) continue;
       std::erase(waiting->second, id);
@@ -319,6 +377,7 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
   Reactor& reactor_;
   Stats& stats_;
   ResolverCache cache_;
+  AbsenceMemory absences_;  // Of IPv6 addresses.
   const core::Duration keep_max_;
   std::unique_ptr<Lookups> lookups_;
   std::unordered_map<LookupKey, std::vector<std::uint64_t>, LookupKeyHash>

@@ -103,7 +103,14 @@ struct Records {
 };
 
 DnsAnswer malformed(std::string_view what) {
-  return {DnsQueryResult::Malformed, {}, 0, std::string(what)};
+  DnsAnswer answer;
+  answer.said = what;
+  return answer;
+}
+
+// RFC 2181: a TTL with its highest bit set is zero.
+std::uint32_t ttl_of(std::uint32_t value) {
+  return value > std::numeric_limits<std::int32_t>::max() ? 0 : value;
 }
 
 // One record of the answer section. False when it does not add up.
@@ -115,8 +122,7 @@ bool read_record(Reader& reader, bool v6, Records& into) {
   const auto length = reader.u16();
   if (!owner || !type || !klass || !ttl || !length || !reader.has(*length)) return false;
   const std::size_t end = reader.at() + *length;
-  // RFC 2181: a TTL with its highest bit set is zero.
-  const std::uint32_t ttl_s = *ttl > std::numeric_limits<std::int32_t>::max() ? 0 : *ttl;
+  const std::uint32_t ttl_s = ttl_of(*ttl);
 
   if (*klass == kClassInternet && *type == kTypeCname) {
     auto target = reader.name();
@@ -157,6 +163,7 @@ std::optional<Chain> follow_aliases(const Records& records, std::string_view hos
 struct Authority {
   bool soa = false;
   bool ns = false;
+  std::uint32_t absent_s = 0;  // By the SOA.
 };
 
 // What of the authority section can be read: it only decides how much an answer without addresses says.
@@ -166,10 +173,15 @@ Authority read_authority(Reader& reader, unsigned count) {
     const auto owner = reader.name();
     const auto type = reader.u16();
     if (!owner || !type || !reader.has(6)) break;
-    reader.skip(6);
+    reader.skip(2);
+    const auto ttl = reader.u32();
     const auto length = reader.u16();
     if (!length || !reader.has(*length)) break;
-    reader.skip(*length);
+    // Two names, four other numbers, and then the MINIMUM.
+    constexpr std::size_t kLeast = 2 + 5 * 4;
+    const bool whole = *type == kTypeSoa && *length >= kLeast;
+    reader.skip(whole ? *length - 4U : *length);
+    if (whole) authority.absent_s = std::min(ttl_of(*ttl), ttl_of(*reader.u32()));
     authority.soa = authority.soa || *type == kTypeSoa;
     authority.ns = authority.ns || *type == kTypeNs;
   }
@@ -195,7 +207,10 @@ DnsAnswer without_addresses(DnsAnswer answer, const Chain& chain, const Records&
   if (!records.addresses.empty()) return malformed("addresses of another name");
   answer.result = DnsQueryResult::Nodata;
   answer.said = "no such address";
-  if (authority.soa) return answer;
+  if (authority.soa) {
+    answer.absent_s = std::min(answer.ttl_s, authority.absent_s);
+    return answer;
+  }
   if (chain.aliases > 0) {
     answer.alias_of = chain.end;
   } else if (authority.ns) {

@@ -24,7 +24,9 @@ struct DnsAnswer {
   std::vector<IpAddress> addresses;  // Not empty when Ok.
   std::uint32_t ttl_s =
       0;             // When Ok: the least of the addresses and of the aliases that lead to them.
-  std::string said;  // When not Ok: "SERVFAIL", "a record that does not end"; for people.
+  // When Nodata: how long the zone says that it holds (RFC 2308: the lesser of its SOA's TTL and MINIMUM). 0: it does not say.
+  std::uint32_t absent_s = 0;
+  std::string said{};  // When not Ok: "SERVFAIL", "a record that does not end"; for people.
   // The answer ends at an alias for this name and does not say whether it has addresses (no SOA beside it, RFC 2308): whoever
   // wants to know must ask for it. `result` is Nodata, `ttl_s` that of the aliases.
   std::string alias_of{};

@@ -214,6 +214,7 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
   [[nodiscard]] std::vector<std::uint32_t> asking_order(std::uint32_t set,
                                                         core::SteadyTime now) const {
     std::vector<std::uint32_t> order = sets_[set].servers;
+    if (order.size() == 1) return order;
     std::stable_partition(order.begin(), order.end(), [&](std::uint32_t server) {
       const ServerState& state = servers_[server];
       // Heard since it became suspect: it lives.
@@ -378,7 +379,8 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     }
     lookup.aliases += answer.aliases;
     if (lookup.aliases > kAliasesMax) {
-      answer = {DnsQueryResult::Malformed, {}, 0, "aliases that go in a circle"};
+      answer = DnsAnswer{};
+      answer.said = "aliases that go in a circle";
     } else if (!answer.alias_of.empty()) {
       lookup.served_by.push_back(server);
       follow(id, lookup, std::move(answer.alias_of), now);
@@ -392,7 +394,9 @@ class ServerLookups final : public Lookups, private AnswerHandler, private Timer
     }
     if (fact.cause == Cause::Ok || fact.cause == Cause::DnsNxdomain ||
         fact.cause == Cause::DnsNoAddress) {
-      finish(id, std::move(fact), lookup.ttl_s, now);
+      const bool absent = fact.cause == Cause::DnsNoAddress;
+      finish(id, std::move(fact), absent ? std::min(lookup.ttl_s, answer.absent_s) : lookup.ttl_s,
+             now);
       return;
     }
     if (fact.cause == Cause::DnsRefused) {

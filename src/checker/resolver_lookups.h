@@ -42,7 +42,8 @@ struct LookupKeyHash {
 class LookupHandler {
  public:
   virtual ~LookupHandler() = default;
-  // Once for each lookup, also from inside start(). `ttl_s` counts when `fact` is Ok.
+  // Once for each lookup, also from inside start(). `ttl_s` counts when `fact` is Ok; and when it is that there
+  // is no such address: how long the zone says that it holds, 0 when it does not say.
   virtual void on_looked_up(const LookupKey& key, DnsFact&& fact, std::uint32_t ttl_s,
                             core::SteadyTime now) noexcept = 0;
 };

@@ -216,8 +216,10 @@ Bytes encode(const Question& question, const FakeDns::Answer& answer, bool tcp) 
     put_name(server, "ns.example");
     put_record(authority, "example", 2, 60, server);
   } else if (answer.soa) {
-    Bytes data(22);  // Two root names and five numbers.
-    put_record(authority, "example", 6, 60, data);
+    Bytes data(18);  // Two root names and five numbers, the last of which counts.
+    put16(data, answer.negative_ttl_s >> 16U);
+    put16(data, answer.negative_ttl_s & 0xffffU);
+    put_record(authority, "example", 6, 86'400, data);
   }
   const bool bare = kind == Kind::NoEdnsBare;
   Bytes out;

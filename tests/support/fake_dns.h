@@ -58,7 +58,8 @@ class FakeDns {
     std::uint32_t ttl_s = 60;
     std::string cname{};  // Records: `name` CNAME `cname`, the addresses belong to it.
     std::uint32_t cname_ttl_s = 60;
-    bool soa = false;  // Beside a cname without addresses: that is all there is.
+    bool soa = false;  // Beside an answer without addresses, or a cname without: that is all there is.
+    std::uint32_t negative_ttl_s = 0;  // By that SOA.
     // Sent before, with addresses that are not `addresses` (127.0.0.66, ::66): WrongId, WrongQuestion, WrongPort, ShortHeader.
     std::vector<Kind> forged{};
     std::chrono::milliseconds delay{

@@ -57,6 +57,9 @@ std::string problem_of(const Config& config) {
   }
   if (config.interval < std::chrono::milliseconds(100)) return "--interval must be at least 100ms";
   if (config.dns_ttl > std::chrono::hours(24)) return "--dns-ttl must not be above 1d";
+  if (config.dns_negative_ttl > std::chrono::hours(24)) {
+    return "--dns-negative-ttl must not be above 1d";
+  }
   if (config.timeout > std::chrono::hours(1)) return "--timeout must not be above 1h";
   if (config.connections_max < 16 || config.connections_max > kConnectionsMax) {
     return "--connections must be 16 to " + std::to_string(kConnectionsMax);

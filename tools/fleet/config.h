@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "fleet/units.h"
@@ -34,6 +35,7 @@ struct Config {
   std::uint32_t connections_max = 15'000;
   Endpoint dns{0x7f000001U, 15353};
   Duration dns_ttl = std::chrono::seconds(5);
+  std::optional<Duration> dns_negative_ttl;  // Nothing: the same.
   Endpoint control{0x7f000001U, 18081};
   std::string cert_dir = "fleet-certs";
   CertMode cert_mode = CertMode::Shared;

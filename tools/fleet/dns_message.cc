@@ -160,7 +160,7 @@ std::size_t write_dns_answer(std::span<const std::uint8_t> message, const DnsQue
   const std::uint32_t answers = write_addresses(writer, query, saying);
   const bool is_negative =
       answers == 0 && (saying.code == DnsCode::NoError || saying.code == DnsCode::NxDomain);
-  if (is_negative) write_soa(writer, domain, saying.ttl_s);
+  if (is_negative) write_soa(writer, domain, saying.negative_ttl_s);
   const bool with_edns = query.has_edns && !saying.is_malformed;
   if (with_edns) {
     writer.put(0);

@@ -43,6 +43,7 @@ struct DnsSaying {
   bool is_v6_loopback = false;
   std::uint32_t address = 0;
   std::uint32_t ttl_s = 0;
+  std::uint32_t negative_ttl_s = 0;
 };
 
 // False when `message` is no query that can be answered; such bytes get no answer at all, as
@@ -50,7 +51,7 @@ struct DnsSaying {
 [[nodiscard]] bool read_dns_query(std::span<const std::uint8_t> message, DnsQuery& query) noexcept;
 
 // Writes the answer and returns its length, 0 for silence. `domain` names the zone in the SOA that
-// goes with every answer without an address, its negative TTL the same as `ttl_s`.
+// goes with every answer without an address, TTL and MINIMUM `negative_ttl_s`.
 [[nodiscard]] std::size_t write_dns_answer(std::span<const std::uint8_t> message,
                                            const DnsQuery& query, const DnsSaying& saying,
                                            std::string_view domain,

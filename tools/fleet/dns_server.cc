@@ -5,6 +5,13 @@
 #include <sys/uio.h>
 
 namespace watchwheel::fleet {
+namespace {
+
+std::uint32_t seconds_of(Duration ttl) {
+  return static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(ttl).count());
+}
+
+}  // namespace
 
 struct DnsServer::Batch {
   std::array<mmsghdr, kBatch> in{};
@@ -16,11 +23,11 @@ struct DnsServer::Batch {
   std::array<std::array<std::uint8_t, kDnsMessageMax>, kBatch> answers{};
 };
 
-DnsServer::DnsServer(const Endpoint& endpoint, Duration ttl, const SiteMap& map,
+DnsServer::DnsServer(const Endpoint& endpoint, Ttls ttls, const SiteMap& map,
                      const FaultBoard& board, const QuietPorts& quiet, Observer& observer)
     : socket_(open_udp(endpoint)),
-      ttl_s_(static_cast<std::uint32_t>(
-          std::chrono::duration_cast<std::chrono::seconds>(ttl).count())),
+      ttl_s_(seconds_of(ttls.addresses)),
+      negative_ttl_s_(seconds_of(ttls.absence)),
       map_(map),
       board_(board),
       quiet_(quiet),
@@ -79,6 +86,7 @@ std::size_t DnsServer::answer(std::span<const std::uint8_t> message, Time now,
 DnsSaying DnsServer::say(const DnsQuery& query, Time now) noexcept {
   DnsSaying saying;
   saying.ttl_s = ttl_s_;
+  saying.negative_ttl_s = negative_ttl_s_;
   if (const auto site = map_.by_name(query.name())) return say_for_site(*site, query, now);
   // The root: whoever was refused asks for it, to tell a resolver that refuses one name from one that refuses everything.
   if (query.name().empty()) return saying;
@@ -99,6 +107,7 @@ DnsSaying DnsServer::say_for_site(std::uint32_t site, const DnsQuery& query, Tim
   }
   DnsSaying saying;
   saying.ttl_s = ttl_s_;
+  saying.negative_ttl_s = negative_ttl_s_;
   saying.has_address = true;
   saying.address = map_.address(site);
   switch (kind) {

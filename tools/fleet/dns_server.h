@@ -36,7 +36,12 @@ class DnsServer {
   static constexpr std::size_t kBatch = 64;
   static constexpr int kRounds = 8;
 
-  DnsServer(const Endpoint& endpoint, Duration ttl, const SiteMap& map, const FaultBoard& board,
+  struct Ttls {
+    Duration addresses;
+    Duration absence;  // Of "no such name" and "no such address".
+  };
+
+  DnsServer(const Endpoint& endpoint, Ttls ttls, const SiteMap& map, const FaultBoard& board,
             const QuietPorts& quiet, Observer& observer);
   ~DnsServer();
 
@@ -62,6 +67,7 @@ class DnsServer {
 
   Fd socket_;
   std::uint32_t ttl_s_;
+  std::uint32_t negative_ttl_s_;
   const SiteMap& map_;
   const FaultBoard& board_;
   const QuietPorts& quiet_;

@@ -95,7 +95,10 @@ void Fleet::open_dns() {
     const Endpoint endpoint{config_.dns.address, port_of(dns_listener_)};
     try {
       dns_ =
-          std::make_unique<DnsServer>(endpoint, config_.dns_ttl, map_, board_, *quiet_, observer_);
+          std::make_unique<DnsServer>(
+              endpoint,
+              DnsServer::Ttls{config_.dns_ttl, config_.dns_negative_ttl.value_or(config_.dns_ttl)},
+              map_, board_, *quiet_, observer_);
       dns_port_ = endpoint.port;
       return;
     } catch (const std::runtime_error&) {

@@ -21,8 +21,8 @@ extern "C" void on_signal(int) {
 }
 
 // Reads an option's text with one of our own readers; its problem becomes CLI11's.
-template <typename T>
-std::function<void(const std::string&)> into(T& field, Parsed<T> (*read)(std::string_view)) {
+template <typename Field, typename T>
+std::function<void(const std::string&)> into(Field& field, Parsed<T> (*read)(std::string_view)) {
   return [&field, read](const std::string& text) {
     const Parsed<T> parsed = read(text);
     if (!parsed) throw CLI::ValidationError(parsed.problem);
@@ -63,6 +63,9 @@ void add_options(CLI::App& app, Config& config) {
                           "IP:PORT of the name server (default 127.0.0.1:15353)");
   app.add_option_function("--dns-ttl", into(config.dns_ttl, &parse_duration),
                           "TTL of its answers (default 5s: faults in DNS show soon)");
+  app.add_option_function("--dns-negative-ttl", into(config.dns_negative_ttl, &parse_duration),
+                          "How long its SOA says that there is no such address or name (default: "
+                          "as --dns-ttl)");
   app.add_option_function("--control", into(config.control, &parse_endpoint),
                           "IP:PORT of the control port (default 127.0.0.1:18081)");
   app.add_option("--cert-dir", config.cert_dir, "Where ca.pem is, or is made")

@@ -797,6 +797,114 @@ TEST_F(ResolverTest, ThatAFamilyHasNoAddressesIsNotAskedWithEveryCheck) {
   EXPECT_EQ(dns.queries(), 4U);
 }
 
+// ---- names whose zone says how long they have no IPv6 addresses
+
+class ResolverAbsenceTest : public ResolverTest {
+ protected:
+  void SetUp() override {
+    dns.a("shop.example", {"192.0.2.1"}, 5);
+    absent("shop.example", 600);
+  }
+  void absent(const char* name, std::uint32_t ttl_s) {
+    dns.script(name, FakeDns::Type::Aaaa,
+               {{.kind = FakeDns::Kind::Nodata, .soa = true, .negative_ttl_s = ttl_s}});
+  }
+  [[nodiscard]] std::uint64_t asked(FakeDns::Type type) const {
+    return dns.queries("shop.example", type);
+  }
+};
+
+TEST_F(ResolverAbsenceTest, TheOtherFamilyIsNotAskedForUntilThatIsOver) {
+  start();
+  EXPECT_THAT(texts(resolve("shop.example")), ElementsAre("192.0.2.1"));
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 1; }));
+  for (int i = 0; i < 9; ++i) {
+    loop->skip(60s);
+    EXPECT_THAT(texts(resolve("shop.example")), ElementsAre("192.0.2.1"));
+  }
+  EXPECT_EQ(asked(FakeDns::Type::A), 10U);
+  EXPECT_EQ(asked(FakeDns::Type::Aaaa), 1U);
+  dns.aaaa("shop.example", {"2001:db8::1"});
+  loop->skip(61s);
+  EXPECT_THAT(texts(resolve("shop.example")), ElementsAre("2001:db8::1", "192.0.2.1"));
+}
+
+TEST_F(ResolverAbsenceTest, ItHoldsForAnHourAtMostAndOnlyForThatFamily) {
+  absent("shop.example", 1'000'000);
+  start();
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 1; }));
+  loop->skip(10s);
+  EXPECT_EQ(resolve("shop.example", IpFamily::V6).cause, Cause::DnsNoAddress);  // Asked for it alone.
+  EXPECT_EQ(asked(FakeDns::Type::Aaaa), 2U);
+  dns.aaaa("shop.example", {"2001:db8::1"});
+  loop->skip(1h + 1s);
+  EXPECT_THAT(texts(resolve("shop.example")), ElementsAre("2001:db8::1", "192.0.2.1"));
+}
+
+TEST_F(ResolverAbsenceTest, WithoutIpv4AddressesBothAreAskedForAtOnceAndTheVerdictIsOfBoth) {
+  start();
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 1; }));
+  dns.script("shop.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::Servfail}});
+  dns.aaaa("shop.example", {"2001:db8::1"});
+  loop->skip(60s);
+  EXPECT_THAT(texts(resolve("shop.example")), ElementsAre("2001:db8::1"));
+  dns.a("gone.example", {"192.0.2.1"}, 5);
+  absent("gone.example", 600);
+  EXPECT_EQ(resolve("gone.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until(
+      [&] { return dns.queries("gone.example", FakeDns::Type::Aaaa) == 1; }));
+  dns.fail("gone.example", FakeDns::Kind::Nxdomain);
+  loop->skip(60s);
+  EXPECT_EQ(resolve("gone.example").cause, Cause::DnsNxdomain);
+  EXPECT_EQ(dns.queries("gone.example", FakeDns::Type::Aaaa), 2U);
+}
+
+TEST_F(ResolverAbsenceTest, WhileIpv4AddressesAreLateTheOthersAreAskedFor) {
+  start();
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 1; }));
+  dns.script("shop.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::Silence}});
+  dns.aaaa("shop.example", {"2001:db8::1"});
+  loop->skip(60s);
+  Resolution known;
+  ASSERT_FALSE(ask("shop.example", IpFamily::Any, 1000, known));
+  loop->skip(250ms);
+  ASSERT_TRUE(loop->run_until([&] { return told.contains(1000); }));
+  EXPECT_THAT(texts(told[1000]), ElementsAre("2001:db8::1"));
+}
+
+TEST_F(ResolverAbsenceTest, AnAskerWhoGoesMeanwhileHearsNothing) {
+  start();
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 1; }));
+  dns.script("shop.example", FakeDns::Type::A, {{.kind = FakeDns::Kind::Silence}});
+  loop->skip(60s);
+  Resolution known;
+  ASSERT_FALSE(ask("shop.example", IpFamily::Any, 1000, known));
+  EXPECT_NE(resolver->cancel("shop.example", IpFamily::Any, 0, 1000), Cause::Cancelled);
+  loop->skip(250ms);
+  EXPECT_EQ(asked(FakeDns::Type::Aaaa), 1U);
+  EXPECT_FALSE(told.contains(1000));
+}
+
+TEST_F(ResolverAbsenceTest, ItIsForgottenWhereNothingMayBeKeptAndWhenMemoryIsGivenBack) {
+  start(1, {}, {.keep_max = {}});
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 1; }));
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  EXPECT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 2; }));
+  resolver.reset();
+  start();
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  ASSERT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 3; }));
+  resolver->give_back_memory();
+  loop->skip(60s);
+  EXPECT_EQ(resolve("shop.example").cause, Cause::Ok);
+  EXPECT_TRUE(loop->run_until([&] { return asked(FakeDns::Type::Aaaa) == 4; }));
+}
+
 TEST_F(ResolverTest, AFailedRefreshDoesNotDisplaceGoodAddresses) {
   dns.a("used.example", {"192.0.2.1"}, 100);
   start();

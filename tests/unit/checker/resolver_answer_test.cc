@@ -93,6 +93,29 @@ TEST(DnsAnswer, TakesTheFamilyAskedForOnly) {
   EXPECT_THAT(texts(parse(with(28), true)), ElementsAre("2001:db8::1"));
 }
 
+// RFC 2308: the lesser of the SOA's TTL and its last number.
+TEST(DnsAnswer, TellsHowLongAZoneSaysThatThereIsNoAddress) {
+  const auto with = [](std::uint32_t ttl, std::uint32_t minimum) {
+    Message message(0, 0x8180, 1, 1);
+    message.question("shop.example", 28).name("example").u16(6).u16(1).u32(ttl).u16(22);
+    return message.u8(0).u8(0).u32(1).u32(2).u32(3).u32(4).u32(minimum);
+  };
+  EXPECT_EQ(parse(with(900, 3600), true).absent_s, 900U);
+  EXPECT_EQ(parse(with(3600, 300), true).absent_s, 300U);
+  EXPECT_EQ(parse(with(0x8000'0000, 300), true).absent_s, 0U);
+  EXPECT_EQ(parse(with(300, 0xffff'ffff), true).absent_s, 0U);
+  EXPECT_EQ(parse(with(900, 3600), true).result, DnsQueryResult::Nodata);
+  // Behind an alias, no longer than the alias lives.
+  Message aliased(1, 0x8180, 1, 1);
+  aliased.question("shop.example", 28).cname("shop.example", "a.example", 40);
+  aliased.name("example").u16(6).u16(1).u32(900).u16(22).u8(0).u8(0);
+  aliased.u32(1).u32(2).u32(3).u32(4).u32(900);
+  EXPECT_EQ(parse(aliased, true).absent_s, 40U);
+  // An SOA too short for its numbers, or none, says nothing of it.
+  EXPECT_EQ(parse(Message(0, 0x8180, 1, 1).question("shop.example", 28).authority(6), true).absent_s, 0U);
+  EXPECT_EQ(parse(Message(0).question("shop.example", 28), true).absent_s, 0U);
+}
+
 TEST(DnsAnswer, NamesCompareWithoutCase) {
   EXPECT_EQ(parse(Message(1).question("SHOP.example").a("sHoP.eXaMpLe", "192.0.2.1")).result,
             DnsQueryResult::Ok);

@@ -67,10 +67,13 @@ TEST(FleetDnsMessage, AddressIsTheLastFourBytes) {
 TEST(FleetDnsMessage, NoAddressOfThatKindCarriesTheSoa) {
   DnsSaying saying;
   saying.has_address = true;
+  saying.ttl_s = 5;
+  saying.negative_ttl_s = 600;
   const Bytes out = answered(query_for({"s1", "fleet", "test"}, 28, true), saying);
   EXPECT_EQ(out[3] & 0x0f, 0);
   EXPECT_EQ(out[7], 0);
-  EXPECT_EQ(out[9], 1);   // The SOA.
+  EXPECT_EQ(out[9], 1);   // The SOA, the last of whose data is its MINIMUM, before an OPT of 11 bytes.
+  EXPECT_EQ(Bytes(out.end() - 15, out.end() - 11), (Bytes{0, 0, 2, 88}));
   EXPECT_EQ(out[11], 1);  // The OPT.
 }
 

@@ -126,6 +126,9 @@ void Bed::start_fleet() {
       "--certs",        options_.distinct_certs ? "distinct" : "shared",
       "--duration",     "6h"};
   words.insert(words.end(), rest.begin(), rest.end());
+  if (!options_.dns_negative_ttl.empty()) {
+    words.insert(words.end(), {"--dns-negative-ttl", options_.dns_negative_ttl});
+  }
   words.insert(words.end(), options_.fleet_words.begin(), options_.fleet_words.end());
   say("starting the fleet: " + readable(options_.fleet_sites) + " sites, " +
       readable(options_.https) + " of them HTTPS");

@@ -30,6 +30,7 @@ struct BedOptions {
   std::uint32_t lanes = 0;
   double timeout_s = 10;
   std::string dns_ttl = "60s";
+  std::string dns_negative_ttl;  // Empty: the same.
   std::string delay = "20ms";
   std::string jitter = "60ms";
   double failing_share = 0;  // Of the fleet's sites, broken in eight ways from the start.

@@ -115,6 +115,8 @@ int main(int argc, char** argv) {
   app.add_option("--jitter", wishes.bed.jitter, "and an even share of 0 to this")
       ->capture_default_str();
   app.add_option("--dns-ttl", wishes.bed.dns_ttl, "TTL of the sites' names")->capture_default_str();
+  app.add_option("--dns-negative-ttl", wishes.bed.dns_negative_ttl,
+                 "How long their zone says that they have no IPv6 addresses (default: as --dns-ttl)");
   app.add_option("--timeline", timeline,
                  "Faults by time since the fleet began: tools/fleet/README.md");
   app.add_option("--https", wishes.bed.https, "How many of the sites, from the first, are HTTPS");
