@@ -13,7 +13,6 @@
 #include "checker/dialer.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -302,9 +301,6 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       note(row, {cause_of_error_at_once(errno), errno, endpoint});
       return false;
     }
-    // For TLS: without it the last handshake flight and the request wait for each other's acknowledgement.
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     watch_who_speaks(fd, endpoint.ip.v6);
     sockaddr_storage address{};
     const socklen_t length = to_sockaddr(endpoint, address);
@@ -356,20 +352,23 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
     return row.used && row.generation == id >> 32U ? &row : nullptr;
   }
 
-  void on_io(int fd, std::uint32_t, std::uint64_t tag, core::SteadyTime now) noexcept override {
+  void on_io(int fd, std::uint32_t events, std::uint64_t tag,
+             core::SteadyTime now) noexcept override {
     Row* row = row_of(tag);
     if (row == nullptr || row->connected >= 0) return;
     for (Attempt& attempt : row->attempts) {
-      if (attempt.fd == fd) settle(*row, attempt, now);
+      if (attempt.fd == fd) settle(*row, attempt, (events & (EPOLLERR | EPOLLHUP)) != 0, now);
     }
     go_on(*row, now);
   }
 
-  // Reads what became of an attempt that the kernel says is over.
-  void settle(Row& row, Attempt& attempt, core::SteadyTime now) {
+  // What became of an attempt that the kernel says is over. What failed is told with `trouble`; so is what was connected and
+  // lost again, and a word about the way to a host that answered all the same.
+  void settle(Row& row, Attempt& attempt, bool trouble, core::SteadyTime now) {
     int error = 0;
     socklen_t length = sizeof error;
-    if (::getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+    if (trouble && ::getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+      error = errno;
     if (error != 0) {
       const core::Cause cause = cause_of_error_later(error, attempt.fd);
       note(row, {cause, error, attempt.endpoint, waited(row, attempt, now)});
@@ -418,7 +417,7 @@ class RacingDialer final : public Dialer, private IoHandler, private TimerHandle
       if (attempt.fd < 0 || row.connected >= 0) continue;
       pollfd ready{attempt.fd, POLLOUT, 0};
       if (::poll(&ready, 1, 0) > 0) {
-        settle(row, attempt, now);
+        settle(row, attempt, (ready.revents & (POLLERR | POLLHUP)) != 0, now);
       } else {
         note(row,
              {core::Cause::ConnectTimeout, ETIMEDOUT, attempt.endpoint, waited(row, attempt, now)});

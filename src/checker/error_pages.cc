@@ -170,6 +170,11 @@ Sign typographic_at(std::string_view html, std::size_t at) {
 // One character of text at `at`, which is no '<'. Returns how many bytes it took.
 std::size_t put_sign(std::string_view html, std::size_t at, Text* first, Text* second) {
   const char c = html[at];
+  if (c != '&' && (static_cast<unsigned char>(c) & 0x80U) == 0) {
+    if (first != nullptr) first->put(c);
+    if (second != nullptr) second->put(c);
+    return 1;
+  }
   Sign sign;
   if (c == '&') {
     sign = entity_at(html, at);
@@ -232,6 +237,7 @@ class Reader {
   Reader(std::string_view html, Reading& into) : html_(html), into_(into) {}
 
   void read() {
+    into_.text.text.reserve(std::min(into_.text.most, html_.size()) + 1);
     while (at_ < html_.size() && !complete()) {
       if (heading_ == nullptr && into_.text.full() && !into_.text.whole) skim();
       if (at_ >= html_.size()) break;

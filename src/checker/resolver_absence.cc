@@ -10,7 +10,8 @@
 namespace watchwheel::checker {
 namespace {
 
-constexpr unsigned kTimeBits = 24;  // Seconds: half a year, which no name that is asked for lets pass.
+constexpr unsigned kTimeBits =
+    24;  // Seconds: half a year, which no name that is asked for lets pass.
 constexpr std::uint32_t kTimeMask = (1U << kTimeBits) - 1;
 constexpr std::size_t kEntriesMin = 8;
 constexpr std::uint32_t kLookAgain_s = 60;
