@@ -142,6 +142,15 @@ ALTER TABLE events ADD COLUMN group_id BIGINT;
 ALTER TABLE events ADD KEY events_group (group_id);
 )sql";
 
+// Where the site list comes from, when it is not the store's own: the table of another program.
+constexpr const char* kSiteOrigin = R"sql(
+CREATE TABLE IF NOT EXISTS site_origin (
+  only_row TINYINT NOT NULL PRIMARY KEY,
+  place    VARCHAR(160) NOT NULL,
+  since    BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -149,6 +158,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {1, "sites, their state and certificates, events and transitions", kFirstSchema},
       {2, "edits by other programs are seen", kForeignEdits},
       {3, "faults of the vantage, and outages that are one", kVantage},
+      {4, "a site list that comes from another program's table", kSiteOrigin},
   };
   return steps;
 }

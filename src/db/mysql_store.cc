@@ -5,6 +5,7 @@
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_legacy_table.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
 #include "db/sql_vantage_store.h"
@@ -61,6 +62,15 @@ core::Result<std::unique_ptr<sideeffects::VantageStore>> MysqlStore::make_vantag
 }
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> MysqlStore::make_freshness_sink() {
   return make<sideeffects::FreshnessSink, SqlFreshnessSink>();
+}
+
+core::Result<std::unique_ptr<LegacyTable>> MysqlStore::make_legacy_table(
+    const LegacyMapping& mapping) {
+  if (auto fits = check_mapping(mapping); !fits) return fits.error();
+  auto connection = MysqlConnection::open(access_);
+  if (!connection) return connection.error();
+  return std::unique_ptr<LegacyTable>(
+      std::make_unique<SqlLegacyTable>(*std::move(connection), mapping));
 }
 
 }  // namespace watchwheel::db

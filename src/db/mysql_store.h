@@ -26,6 +26,8 @@ class MysqlStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
+      const LegacyMapping& mapping) override;
 
  private:
   explicit MysqlStore(MysqlAccess access) : access_(std::move(access)) {}

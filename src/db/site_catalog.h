@@ -70,6 +70,10 @@ class SiteCatalog {
                                                                bool active) = 0;
   [[nodiscard]] virtual core::Result<std::uint64_t> remove(std::span<const core::SiteId> ids) = 0;
   [[nodiscard]] virtual core::Result<std::uint64_t> count() = 0;
+  // The table of another program that the list comes from, "database.table"; "": the list is the store's own.
+  [[nodiscard]] virtual core::Result<std::string> origin() { return std::string(); }
+  // The list is the store's own from now on, as it stands.
+  [[nodiscard]] virtual core::Result<void> release_origin() { return {}; }
 };
 
 }  // namespace watchwheel::db

@@ -61,6 +61,8 @@ constexpr Sql kForgetFreshness =
 constexpr Sql kPurge("DELETE FROM sites WHERE id IN " WATCHWHEEL_PURGED,
                      "DELETE gone, t FROM sites gone JOIN " WATCHWHEEL_PURGED
                      " d ON d.id = gone.id LEFT JOIN site_state t ON t.site_id = gone.id");
+constexpr Sql kOrigin = "SELECT place FROM site_origin WHERE only_row = 1";
+constexpr Sql kNoOrigin = "DELETE FROM site_origin WHERE only_row = 1";
 constexpr Sql kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
 
 #define WATCHWHEEL_VIEW                                                                  \
@@ -377,6 +379,19 @@ core::Result<std::uint64_t> SqlSiteCatalog::count() {
   auto counted = connection_->number(kCount);
   if (!counted) return counted.error();
   return static_cast<std::uint64_t>(counted->value_or(0));
+}
+
+core::Result<std::string> SqlSiteCatalog::origin() {
+  if (connection_->dialect() != Dialect::Mysql) return std::string();
+  Query query = connection_->query(kOrigin);
+  core::Result<bool> row = query.step();
+  if (!row) return row.error();
+  return *row ? std::string(query.text(0)) : std::string();
+}
+
+core::Result<void> SqlSiteCatalog::release_origin() {
+  if (connection_->dialect() != Dialect::Mysql) return {};
+  return connection_->query(kNoOrigin).run();
 }
 
 core::Result<void> purge_at_start(Connection& connection) {

@@ -46,6 +46,8 @@ class SqlSiteCatalog final : public SiteCatalog {
                                                        bool active) override;
   [[nodiscard]] core::Result<std::uint64_t> remove(std::span<const core::SiteId> ids) override;
   [[nodiscard]] core::Result<std::uint64_t> count() override;
+  [[nodiscard]] core::Result<std::string> origin() override;
+  [[nodiscard]] core::Result<void> release_origin() override;
 
  private:
   struct Change;  // One changing transaction: its time and the next change sequence.

@@ -8,6 +8,12 @@
 
 namespace watchwheel::db {
 
+core::Result<std::unique_ptr<LegacyTable>> Store::make_legacy_table(const LegacyMapping&) {
+  return core::Error{core::ErrorKind::Invalid,
+                     "legacy.table: the store is a file, and the table would have to be on its server; "
+                     "set store.url to mysql://…, or remove [legacy]"};
+}
+
 core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access) {
   if (is_mysql_url(access.url)) {
     auto place = parse_mysql_url(access.url);

@@ -19,6 +19,7 @@
 #include "core/pinned.h"
 #include "core/result.h"
 #include "db/incident_log.h"
+#include "db/legacy_table.h"
 #include "db/site_catalog.h"
 #include "db/site_feed.h"
 #include "sideeffects/event_store_api.h"
@@ -62,6 +63,10 @@ class Store : core::Pinned {
   make_vantage_store() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>>
   make_freshness_sink() = 0;
+  // Another program's table on the same server. Invalid, naming the key of [legacy], when the mapping makes no sense or the
+  // store has no server.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
+      const LegacyMapping& mapping);
 };
 
 struct StoreAccess {

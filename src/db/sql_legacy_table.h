@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sql_legacy_table.h - the legacy table, in MySQL's SQL.
+//
+// A projection locks the rows of the table by their key, reads what the store knows of them, and writes those that differ: what
+// is written is what the store says at that moment, whoever writes it. A process that was held up writes nothing old.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/legacy_table.h"
+#include "db/sql.h"
+
+namespace watchwheel::db {
+
+class SqlLegacyTable final : public LegacyTable {
+ public:
+  // The mapping passed check_mapping().
+  SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMapping mapping);
+  ~SqlLegacyTable() override;
+
+  [[nodiscard]] core::Result<std::vector<std::string>> check() override;
+  void set_buckets(std::vector<BucketRange> buckets) override {
+    mapping_.buckets = std::move(buckets);
+  }
+  [[nodiscard]] core::Result<std::uint64_t> rows_estimated() override;
+  [[nodiscard]] bool by_buckets() const override { return by_buckets_; }
+  [[nodiscard]] core::Result<void> claim(bool replace) override;
+  [[nodiscard]] core::Result<LegacyPage> page_by_key(core::SiteId after,
+                                                     std::size_t limit) override;
+  [[nodiscard]] core::Result<LegacyPage> page(const LegacyCursor& from, std::size_t limit) override;
+  [[nodiscard]] core::Result<std::vector<LegacyRow>> find(
+      std::span<const core::SiteId> ids) override;
+  [[nodiscard]] core::Result<LegacyWrites> project(std::span<const core::SiteId> sites) override;
+
+ private:
+  struct Column {
+    std::string type;         // "tinyint"
+    std::int64_t digits = 0;  // Of a second's fraction.
+    bool nullable = false;
+  };
+  struct Texts;
+  struct Write {
+    core::SiteId id;
+    LegacyChange change;
+    core::WallTime checked_at, next_due_at;
+  };
+
+  [[nodiscard]] core::Result<void> read_columns();
+  [[nodiscard]] core::Result<std::optional<std::string>> read_indexes();
+  void judge_types(std::vector<std::string>& problems) const;
+  void judge_codes(std::vector<std::string>& problems) const;
+  [[nodiscard]] core::Result<void> judge_ids(std::vector<std::string>& problems);
+  void make_texts();
+  [[nodiscard]] const Column* column(const std::string& name) const;
+  [[nodiscard]] LegacyTime kind_of(const std::string& name, LegacyTime wanted) const;
+  [[nodiscard]] std::string literal(const std::string& name, const std::string& value) const;
+  [[nodiscard]] std::string as_ms(const std::string& name, LegacyTime kind) const;
+  void bind_time(Query& query, core::WallTime time, const std::string& name, LegacyTime kind,
+                 std::vector<std::string>& kept) const;
+  [[nodiscard]] LegacyRow row_from(const Query& row) const;
+  [[nodiscard]] bool wanted(std::int64_t bucket) const;
+  // The lowest bucket from `from` on that has rows.
+  [[nodiscard]] core::Result<std::optional<std::int64_t>> next_bucket(std::int64_t from);
+  [[nodiscard]] core::Result<LegacyPage> key_page(core::SiteId after, std::size_t limit);
+  [[nodiscard]] core::Result<LegacyPage> bucket_page(const LegacyCursor& from, std::size_t limit);
+  [[nodiscard]] core::Result<std::map<core::SiteId, LegacyWord>> lock_rows(
+      std::span<const core::SiteId> sites);
+  [[nodiscard]] core::Result<void> write(std::span<const Write> writes, bool status);
+
+  const std::unique_ptr<Connection> connection_;
+  LegacyMapping mapping_;
+  std::string schema_, table_, quoted_;
+  std::map<std::string, Column> columns_;  // By name in lower case, as the server compares them.
+  bool by_buckets_ = false;
+  std::string index_;  // Over bucket and active flag.
+  std::unique_ptr<Texts> texts_;
+};
+
+}  // namespace watchwheel::db
