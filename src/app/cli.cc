@@ -16,6 +16,7 @@
 #include "app/commands_config.h"
 #include "app/commands_import.h"
 #include "app/commands_incidents.h"
+#include "app/commands_legacy.h"
 #include "app/commands_sites.h"
 #include "app/commands_status.h"
 #include "app/run_command.h"
@@ -154,6 +155,7 @@ class CommandLine {
     check();
     sites();
     incidents();
+    legacy();
     migrate();
     status();
   }
@@ -399,6 +401,30 @@ class CommandLine {
     app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
     app.add_flag("--json", args->json, "one JSON document");
     add_config(app, args->config);
+  }
+
+  void legacy() {
+    CLI::App& legacy = *app_.add_subcommand("legacy", "another program's table of sites ([legacy] of the configuration)");
+    legacy.require_subcommand(1);
+    auto diff = std::make_shared<LegacyDiffArgs>();
+    CLI::App& app = add(legacy, "diff",
+                        "where the table and what Watchwheel knows do not say the same: exit 0 same, "
+                        "1 different, 3 could not tell",
+                        diff, legacy_diff);
+    app.add_option("--limit", diff->limit, "list at most so many; 0 for all (default: 20)");
+    app.add_flag("--json", diff->json, "one JSON document");
+    add_quiet(app, diff->quiet);
+    add_config(app, diff->config);
+    auto adopt = std::make_shared<LegacyListArgs>();
+    add_config(add(legacy, "adopt",
+                   "take the site list from the table although the store has sites of its own; those "
+                   "without a row in it will be removed",
+                   adopt, legacy_adopt),
+               adopt->config);
+    auto release = std::make_shared<LegacyListArgs>();
+    add_config(add(legacy, "release", "keep the site list here from now on, as it stands", release,
+                   legacy_release),
+               release->config);
   }
 
   void migrate() {

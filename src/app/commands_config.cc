@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/legacy_config.h"
 #include "app/limits.h"
 #include "app/progress_bar.h"
 #include "app/store_access.h"
@@ -82,10 +83,29 @@ void print_limits(const std::vector<EffectiveLimit>& limits, std::ostream& out) 
   }
 }
 
+// Only the table itself can say whether a mapping fits. One that cannot be reached says nothing about the file.
+void look_at_legacy_table(const std::string& file, ConfigReport& report) {
+  if (!report.ok()) return;
+  const auto mapping = legacy_mapping(report.config.legacy);
+  if (!mapping || !*mapping) return;
+  const auto problems = [&]() -> core::Result<std::vector<std::string>> {
+    const auto store = db::open_store(store_access(report.config.store));
+    if (!store) return store.error();
+    return check_legacy_table(**mapping, **store);
+  }();
+  if (!problems) {
+    report.problems.push_back({file, 0, 0, Severity::Warning,
+                               "legacy.table: whether the mapping fits was not looked at: " + problems.error().message});
+    return;
+  }
+  for (const std::string& problem : *problems) report.problems.push_back({file, 0, 0, Severity::Error, problem});
+}
+
 }  // namespace
 
 int validate_config(const ValidateArgs& args, Io& io) {
-  const ConfigReport report = load_config(args.file);
+  ConfigReport report = load_config(args.file);
+  look_at_legacy_table(args.file, report);
   if (args.json) {
     print_json(args.file, report, io);
     return report.ok() ? kExitOk : kExitBad;

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "app/commands_legacy.h"
 #include "app/foreign_list.h"
 #include "app/progress_bar.h"
 #include "app/site_import.h"
@@ -152,6 +153,7 @@ class ImportCommand {
     if (!store) return fail(io_, store.error());
     const auto catalog = (*store)->make_site_catalog();
     if (!catalog) return fail(io_, catalog.error());
+    if (auto own = check_own_list(**catalog); !own) return fail(io_, own.error());
     return pass(catalog->get());
   }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/commands_legacy.h"
 #include "app/progress_bar.h"
 #include "app/site_fields.h"
 #include "app/site_list.h"
@@ -178,6 +179,7 @@ int add_site(const AddArgs& args, Io& io) {
   int status = kExitOk;
   const auto open = open_catalog(args.config, io, status);
   if (!open) return status;
+  if (auto own = check_own_list(*open->catalog); !own) return fail(io, own.error());
   core::SiteRecord record;
   if (const auto fit = set_site_field(record, "url", args.url); !fit)
     return fail(io, kExitUsage, fit.error().message);
@@ -204,6 +206,13 @@ int set_site(const SetArgs& args, Io& io) {
   int status = kExitOk;
   const auto open = open_catalog(args.config, io, status);
   if (!open) return status;
+  // The options of a check are ours, whoever keeps the list; the rest stands in the table.
+  const bool of_the_list = std::any_of(args.fields.begin(), args.fields.end(), [](const auto& field) {
+    return field.first == "url" || field.first == "interval" || field.first == "active" || field.first == "name";
+  });
+  if (of_the_list) {
+    if (auto own = check_own_list(*open->catalog); !own) return fail(io, own.error());
+  }
   const auto id = find(*open->catalog, args.which);
   if (!id) return fail(io, id.error());
   const auto site = open->catalog->get(*id);
@@ -222,6 +231,7 @@ int act_on_sites(const ActionArgs& args, Io& io) {
   int status = kExitOk;
   const auto open = open_catalog(args.config, io, status);
   if (!open) return status;
+  if (auto own = check_own_list(*open->catalog); !own) return fail(io, own.error());
   std::vector<core::SiteId> ids;
   for (const std::string& which : args.which) {
     const auto id = find(*open->catalog, which);

@@ -76,7 +76,18 @@ struct ProjectionConfig {
 };
 
 struct LegacyConfig {
-  std::string table, id, url, active, interval, status, checked_at;
+  std::string preset;         // "jetpack", or "".
+  std::string role = "both";  // "source", "target".
+  // "": the preset's; "-": no such column.
+  std::string table, id, url, active, active_when, interval, bucket, name;
+  std::string interval_unit = "auto";
+  std::string scheme = "http";
+  std::string buckets;  // "0-127,300"
+  std::string status, status_up, status_seems_down, status_down;
+  std::string status_changed_at, checked_at, next_check_at;
+  std::string status_changed_kind = "auto", checked_kind = "auto", next_check_kind = "auto";
+  core::Duration sweep = 1min;  // 5 s to 1 h.
+  std::uint32_t rows_per_second = 20'000;
   friend bool operator==(const LegacyConfig&, const LegacyConfig&) = default;
 };
 

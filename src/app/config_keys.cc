@@ -9,6 +9,7 @@
 #include "checker/target.h"
 #include "core/site.h"
 #include "core/units.h"
+#include "db/legacy_mapping.h"
 #include "db/store_url.h"
 
 namespace watchwheel::app {
@@ -392,25 +393,57 @@ std::vector<Key<Config>> vantage_keys() {
   };
 }
 
-std::vector<Key<Config>> later_keys() {
-  const auto legacy = [](std::string_view name, auto at) {
-    return at_start(not_yet(text<Config>("legacy", name, at)));
+std::vector<Key<Config>> legacy_keys() {
+  const auto name = [](std::string_view key, std::string LegacyConfig::*field) {
+    return at_start(text<Config>("legacy", key, [field](auto& c) -> auto& { return c.legacy.*field; }));
+  };
+  const auto one_of = [](std::string_view key, std::vector<std::string_view> choices,
+                         std::string LegacyConfig::*field) {
+    return at_start(choice("legacy", key, std::move(choices),
+                           [field](auto& c) -> auto& { return c.legacy.*field; }));
+  };
+  const std::vector<std::string_view> kinds{"auto", "datetime", "seconds", "milliseconds"};
+  Key<Config> buckets = name("buckets", &LegacyConfig::buckets);
+  buckets.set = [](Config& config, const Value& value) -> Result<void> {
+    if (auto ranges = db::parse_bucket_ranges(value.text); !ranges) return ranges.error();
+    config.legacy.buckets = value.text;
+    return {};
   };
   return {
-      legacy(
-          "table", [](auto& c) -> auto& { return c.legacy.table; }),
-      legacy(
-          "id", [](auto& c) -> auto& { return c.legacy.id; }),
-      legacy(
-          "url", [](auto& c) -> auto& { return c.legacy.url; }),
-      legacy(
-          "active", [](auto& c) -> auto& { return c.legacy.active; }),
-      legacy(
-          "interval", [](auto& c) -> auto& { return c.legacy.interval; }),
-      legacy(
-          "status", [](auto& c) -> auto& { return c.legacy.status; }),
-      legacy(
-          "checked_at", [](auto& c) -> auto& { return c.legacy.checked_at; }),
+      one_of("preset", {"", "jetpack"}, &LegacyConfig::preset),
+      one_of("role", {"both", "source", "target"}, &LegacyConfig::role),
+      name("table", &LegacyConfig::table),
+      name("id", &LegacyConfig::id),
+      name("url", &LegacyConfig::url),
+      one_of("scheme", {"http", "https"}, &LegacyConfig::scheme),
+      name("active", &LegacyConfig::active),
+      name("active_when", &LegacyConfig::active_when),
+      name("interval", &LegacyConfig::interval),
+      one_of("interval_unit", {"auto", "milliseconds", "seconds", "minutes", "hours"},
+             &LegacyConfig::interval_unit),
+      name("name", &LegacyConfig::name),
+      name("bucket", &LegacyConfig::bucket),
+      buckets,
+      at_start(duration<Config>(
+          "legacy", "sweep", 5s, 1h, [](auto& c) -> auto& { return c.legacy.sweep; })),
+      at_start(count(
+          "legacy", "rows_per_second", 100, 1'000'000,
+          [](auto& c) -> auto& { return c.legacy.rows_per_second; })),
+      name("status", &LegacyConfig::status),
+      name("status_up", &LegacyConfig::status_up),
+      name("status_seems_down", &LegacyConfig::status_seems_down),
+      name("status_down", &LegacyConfig::status_down),
+      name("status_changed_at", &LegacyConfig::status_changed_at),
+      one_of("status_changed_kind", kinds, &LegacyConfig::status_changed_kind),
+      name("checked_at", &LegacyConfig::checked_at),
+      one_of("checked_kind", kinds, &LegacyConfig::checked_kind),
+      name("next_check_at", &LegacyConfig::next_check_at),
+      one_of("next_check_kind", kinds, &LegacyConfig::next_check_kind),
+  };
+}
+
+std::vector<Key<Config>> later_keys() {
+  return {
       at_start(not_yet(text<Config>(
           "cluster", "node", [](auto& c) -> auto& { return c.cluster.node; }))),
       at_start(not_yet(count(
@@ -476,7 +509,7 @@ const std::vector<Key<Config>>& config_keys() {
   static const std::vector<Key<Config>> keys = [] {
     std::vector<Key<Config>> all;
     for (auto&& part : {store_keys(), check_keys(), confirm_keys(), engine_keys(), vantage_keys(),
-                        later_keys(), http_and_log_keys()}) {
+                        legacy_keys(), later_keys(), http_and_log_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

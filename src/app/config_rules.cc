@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <set>
 
-#include "checker/address.h"
+#include "app/legacy_config.h"
 #include "app/vantage.h"
+#include "checker/address.h"
 #include "checker/content_rules.h"
 #include "core/units.h"
 
@@ -21,6 +22,7 @@ class Judge {
     checks();
     pacing();
     store();
+    legacy();
     listener();
     doubles("vantage.canaries", config_.vantage.canaries);
     if (config_.vantage.canaries.size() > kCanariesMax) {
@@ -128,6 +130,29 @@ class Judge {
              "projection.interval is shorter than checks.interval (" +
                  core::format_duration(config_.checks.interval) +
                  "): freshness is written at a site's own checks, so no more often than that");
+    }
+  }
+
+  // The table itself is looked at by `validate-config` and at the start; see app/legacy_config.h.
+  void legacy() {
+    const auto mapping = legacy_mapping(config_.legacy);
+    if (!mapping) {
+      const std::string& message = mapping.error().message;
+      report(Severity::Error, {message.substr(0, message.find_first_of(": ")), "legacy"}, message);
+      return;
+    }
+    if (!*mapping) {
+      if (config_.legacy != LegacyConfig{}) {
+        report(Severity::Error, {"legacy"},
+               "legacy.table: is empty, so the rest of [legacy] means nothing; name the table, or "
+               "write preset = \"jetpack\"");
+      }
+      return;
+    }
+    if (config_.store.url.starts_with("sqlite:")) {
+      report(Severity::Error, {"legacy.table", "legacy"},
+             "legacy.table: the store is a file, and the table would have to be on its server; set "
+             "store.url to \"mysql://…\", or remove [legacy]");
     }
   }
 

@@ -6,6 +6,7 @@
 //                              │   └─marks ring─► projector ─► store (freshness)
 //                              └──────notes ring──────┘
 //
+//   legacy table ─► legacy-read ─► store (sites);   committed events and marks ─► legacy-write ─► legacy table
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
 // Every queue is declared here, with its two ends, its size and what happens when it is full.
@@ -21,6 +22,9 @@
 
 #include "app/feeder.h"
 #include "app/lane_thread.h"
+#include "app/legacy_config.h"
+#include "app/legacy_reader.h"
+#include "app/legacy_writer.h"
 #include "app/store_access.h"
 #include "app/vantage_thread.h"
 #include "app/version.h"
@@ -92,6 +96,7 @@ class EngineImpl final : public Engine {
   const MemoryWatch& memory() const override { return memory_; }
   VantageReading vantage() const override { return vantage_->reading(); }
   const VantageStats& vantage_stats() const override { return vantage_->stats(); }
+  LegacyReading legacy() const override;
   core::WallTime started_at() const override { return started_at_; }
 
  private:
@@ -146,6 +151,17 @@ class EngineImpl final : public Engine {
   checker::Settings checker_settings() const;
   void build_mailboxes();
   void build_lanes();
+  core::Result<void> build_legacy();
+  std::unique_ptr<sideeffects::EventStore> noted(
+      std::unique_ptr<sideeffects::EventStore> store) const {
+    if (!legacy_writer_) return store;
+    return std::make_unique<NotedEvents>(std::move(store), *legacy_writer_);
+  }
+  std::unique_ptr<sideeffects::FreshnessSink> noted(
+      std::unique_ptr<sideeffects::FreshnessSink> sink) const {
+    if (!legacy_writer_) return sink;
+    return std::make_unique<NotedFreshness>(std::move(sink), *legacy_writer_);
+  }
   core::Result<void> build_shards();
   core::Result<void> build_vantage_recorder();
   void build_vantage();
@@ -173,6 +189,10 @@ class EngineImpl final : public Engine {
   core::VantageGate vantage_gate_;
   std::unique_ptr<sideeffects::VantageStore> vantage_store_;
   std::unique_ptr<sideeffects::VantageRecorder> vantage_recorder_;
+  // Where there is a legacy table. The writer outlives those that note sites: shards, projector.
+  std::unique_ptr<LegacyWriter> legacy_writer_;
+  std::unique_ptr<LegacyReader> legacy_reader_;
+  std::string legacy_table_;
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
@@ -210,6 +230,7 @@ core::Result<void> EngineImpl::build() {
   if (migrated->before != migrated->after) {
     log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
   }
+  if (auto built = build_legacy(); !built) return built;
   build_mailboxes();
   build_lanes();
   if (auto built = build_vantage_recorder(); !built) return built;
@@ -259,12 +280,49 @@ void EngineImpl::build_lanes() {
   }
 }
 
+core::Result<void> EngineImpl::build_legacy() {
+  const auto mapping = legacy_mapping(config_.legacy);
+  if (!mapping) return mapping.error();
+  if (!*mapping) return {};
+  legacy_table_ = (*mapping)->table;
+  if ((*mapping)->source) {
+    auto table = open_legacy_table(**mapping, *store_);
+    if (!table) return table.error();
+    if (auto claimed = (*table)->claim(false); !claimed) return claimed;
+    auto list = store_->make_site_catalog();
+    if (!list) return list.error();
+    legacy_reader_ = std::make_unique<LegacyReader>(
+        LegacyReadSettings{.mapping = **mapping,
+                           .defaults = config_.checks,
+                           .sweep = config_.legacy.sweep,
+                           .rows_per_second = config_.legacy.rows_per_second,
+                           .allowed = nullptr},
+        *std::move(table), *std::move(list), clock_, log_);
+  }
+  if ((*mapping)->target) {
+    auto table = open_legacy_table(**mapping, *store_);
+    if (!table) return table.error();
+    legacy_writer_ = std::make_unique<LegacyWriter>(*std::move(table), clock_, log_);
+  }
+  return {};
+}
+
+LegacyReading EngineImpl::legacy() const {
+  LegacyReading reading;
+  if (!legacy_reader_ && !legacy_writer_) return reading;
+  reading.table = legacy_table_;
+  reading.sweep_wanted = config_.legacy.sweep;
+  if (legacy_reader_) reading.read = &legacy_reader_->stats();
+  if (legacy_writer_) reading.write = &legacy_writer_->stats();
+  return reading;
+}
+
 core::Result<void> EngineImpl::build_shards() {
   for (std::size_t i = 0; i < kShards; ++i) {
     ShardParts& shard = shards_[i];
     auto store = store_->make_event_store();
     if (!store) return store.error();
-    shard.store = *std::move(store);
+    shard.store = noted(*std::move(store));
     std::vector<core::SpscRing<core::SiteNote>*> rings;
     for (auto& lane : lanes_) rings.push_back(lane->notes[i].get());
     shard.notes = std::make_unique<NotesToLanes>(std::move(rings));
@@ -299,7 +357,7 @@ void EngineImpl::build_vantage() {
 core::Result<void> EngineImpl::build_projector() {
   auto sink = store_->make_freshness_sink();
   if (!sink) return sink.error();
-  freshness_ = *std::move(sink);
+  freshness_ = noted(*std::move(sink));
   std::vector<core::SpscRing<core::FreshnessMark>*> rings;
   for (auto& lane : lanes_) rings.push_back(&lane->marks);
   projector_ = std::make_unique<sideeffects::Projector>(
@@ -329,6 +387,7 @@ core::Result<void> EngineImpl::start() {
 }
 
 core::Result<void> EngineImpl::start_threads() try {
+  if (legacy_writer_) legacy_writer_->start();
   for (ShardParts& shard : shards_) shard.thread->start();
   projector_thread_->start();
   for (auto& lane : lanes_) {
@@ -336,6 +395,7 @@ core::Result<void> EngineImpl::start_threads() try {
   }
   if (auto started = vantage_->start(); !started) return started;
   feeder_->start();
+  if (legacy_reader_) legacy_reader_->start();
   return {};
 } catch (const std::exception& error) {  // No descriptor for a loop, or no thread.
   return core::Error{core::ErrorKind::Unavailable, error.what()};
@@ -353,6 +413,7 @@ void EngineImpl::drain_and_stop() {
   const core::SteadyTime checks_until = begin + config_.engine.drain_timeout * 4 / 5;
   const core::SteadyTime last_call =
       begin + std::max<core::Duration>(config_.engine.drain_timeout, 1s);
+  if (legacy_reader_) legacy_reader_->stop();
   feeder_->stop();
   for (auto& lane : lanes_) lane->thread.close_admission();
   while (in_flight() > 0 && clock_.steady() < checks_until) clock_.sleep_for(kDrainPoll);
@@ -370,6 +431,7 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
     }
   }
   if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
+  if (legacy_writer_ && !legacy_writer_->stop(last_call)) log_.warn("legacy_writer_not_drained");
 }
 
 void EngineImpl::reload(const Config& config) {
@@ -380,6 +442,7 @@ void EngineImpl::reload(const Config& config) {
   config_.engine.drain_timeout = config.engine.drain_timeout;
   for (ShardParts& shard : shards_) shard.thread->set_policy(config_.confirm.policy);
   vantage_->set(vantage_settings(config_));
+  if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
   feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_)));
 }
 

@@ -34,6 +34,8 @@ namespace watchwheel::app {
 
 struct FeederStats;
 struct LaneStats;
+struct LegacyReadStats;
+struct LegacyWriteStats;
 
 // One queue's three numbers. `refused`: offers turned away; of a mailbox, values replaced before
 // they were taken.
@@ -52,6 +54,14 @@ struct LaneReading {
   const scheduler::Stats& scheduler;
   const scheduler::AdmissionStats& admission;
   const core::VantageTally& vantage;
+};
+
+// The legacy table, where there is one; null where it is not read, or not written.
+struct LegacyReading {
+  std::string table;
+  const LegacyReadStats* read = nullptr;
+  const LegacyWriteStats* write = nullptr;
+  core::Duration sweep_wanted{};
 };
 
 class Engine : core::Pinned {
@@ -88,6 +98,7 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual const MemoryWatch& memory() const = 0;
   [[nodiscard]] virtual VantageReading vantage() const = 0;
   [[nodiscard]] virtual const VantageStats& vantage_stats() const = 0;
+  [[nodiscard]] virtual LegacyReading legacy() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
 };
 

@@ -10,6 +10,8 @@
 
 #include "app/feeder.h"
 #include "app/lane.h"
+#include "app/legacy_reader.h"
+#include "app/legacy_writer.h"
 #include "app/status.h"
 #include "app/totals.h"
 #include "app/version.h"
@@ -270,6 +272,38 @@ void add_vantage(Families& out, const Engine& engine, const Totals& totals) {
                                       {"failed", number(stats.canaries_failed.value())}})));
 }
 
+// Every family exists, at zero, where there is no such table.
+void add_legacy(Families& out, const LegacyReading& reading) {
+  using http::by, http::counter, http::gauge;
+  static const LegacyReadStats kNotRead;
+  static const LegacyWriteStats kNotWritten;
+  const LegacyReadStats& read = reading.read != nullptr ? *reading.read : kNotRead;
+  const LegacyWriteStats& write = reading.write != nullptr ? *reading.write : kNotWritten;
+  const auto count = [](const core::Counter& counted) { return number(counted.value()); };
+  out.push_back(counter("watchwheel_legacy_rows_read_total", "Rows read of the legacy table.", count(read.rows)));
+  out.push_back(counter("watchwheel_legacy_sweeps_total", "Whole sweeps of the legacy table.", count(read.sweeps)));
+  out.push_back(gauge("watchwheel_legacy_sweep_seconds",
+                      "What the last whole sweep took: a change is seen within it.", read.sweep_s.value()));
+  out.push_back(gauge("watchwheel_legacy_rows_active", "Active rows of the last whole sweep.", read.active.value()));
+  out.push_back(gauge("watchwheel_legacy_rows_rejected",
+                      "Active rows of the last whole sweep that cannot be sites.", read.rejected.value()));
+  out.push_back(counter("watchwheel_legacy_changes_total", "Changes of the legacy table that became changes of the site list.",
+                        by("kind", {{"added", count(read.added)},
+                                    {"changed", count(read.changed)},
+                                    {"paused", count(read.paused)},
+                                    {"removed", count(read.removed)}})));
+  out.push_back(counter("watchwheel_legacy_rows_written_total", "Rows of the legacy table written, by what was written.",
+                        by("column", {{"status", count(write.status)}, {"checked_at", count(write.checked)}})));
+  out.push_back(counter("watchwheel_legacy_overruled_total",
+                        "Of the statuses written, those that another program had set meanwhile.", count(write.overruled)));
+  out.push_back(counter("watchwheel_legacy_rows_refused_total",
+                        "Rows that the legacy table would not take.", count(write.refused)));
+  out.push_back(gauge("watchwheel_legacy_pending", "Sites that wait to be written to the legacy table.", write.pending.value()));
+  out.push_back(gauge("watchwheel_legacy_lag_seconds", "How long the oldest of them has waited.", write.lag_s.value()));
+  out.push_back(counter("watchwheel_legacy_errors_total", "Calls of the legacy table that failed.",
+                        by("operation", {{"read", count(read.errors)}, {"write", count(write.errors)}})));
+}
+
 }  // namespace
 
 std::uint64_t checks_done(const Engine& engine) {
@@ -311,6 +345,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_dns(out, totals);
   add_exchanges(out, totals);
   add_tls(out, totals, facts);
+  add_legacy(out, engine.legacy());
   http::append_metrics(http_stats, out);
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include "app/feeder.h"
 #include "app/lane.h"
+#include "app/legacy_status.h"
 #include "app/result_words.h"
 #include "app/status_summary.h"
 #include "app/thread_times.h"
@@ -227,6 +228,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
                   {"errors", engine.feeder().errors.value()},
                   {"options_rejected", engine.feeder().options_rejected.value()},
                   {"sites_refused", totals.sites_refused}};
+  json["legacy"] = legacy_json(engine.legacy());
   json["queues"] = queues_json(engine);
   json["lanes"] = lanes_json(engine, facts.recent);
   json["memory"] = {{"resident_bytes", engine.memory().resident_bytes()},

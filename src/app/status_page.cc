@@ -111,6 +111,7 @@ class Page {
     lanes();
     queues();
     recording();
+    legacy();
     memory();
     limits();
     return page_.take();
@@ -350,6 +351,27 @@ class Page {
       if (site.is_object())
         row("NOT STORED", "site " + shown(site, "/site") + ": " + shown(site, "/reason"), Ink::Bad);
     }
+  }
+
+  void legacy() {
+    if (object("legacy") == nullptr) return;
+    page_.heading("Legacy table");
+    row("table", shown(json_, "/legacy/table"));
+    if (has("/legacy/read/rows")) {
+      row("read", shown(json_, "/legacy/read/active") + " active rows, a sweep took " +
+                      seconds(json_, "/legacy/read/sweep_s") + " (wanted " +
+                      seconds(json_, "/legacy/read/sweep_wanted_s") + "), errors " +
+                      shown(json_, "/legacy/read/errors"));
+      if (shown(json_, "/legacy/read/rejected") != "0")
+        row("REJECTED", shown(json_, "/legacy/read/rejected") +
+                            " rows cannot be sites: `watchwheel legacy diff` lists them", Ink::Bad);
+    }
+    if (has("/legacy/write/status"))
+      row("written", "status " + shown(json_, "/legacy/write/status") + ", checked " +
+                         shown(json_, "/legacy/write/checked") + ", overruled " +
+                         shown(json_, "/legacy/write/overruled") + ", lag " +
+                         seconds(json_, "/legacy/write/lag_s") + ", errors " +
+                         shown(json_, "/legacy/write/errors"));
   }
 
   void memory() {

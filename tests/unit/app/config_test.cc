@@ -379,7 +379,7 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
 TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
   const std::vector<std::string> lines = problems(
       "[cluster]\nnode = \"a\"\nbuckets = 1024\n"
-      "[legacy]\ntable = \"t\"\n"
+      "[history]\nrollups = false\n"
       "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n"
       "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\n");
   // Not buckets: it is set to its default, which is what happens anyway.
@@ -387,9 +387,28 @@ TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
       lines,
       ElementsAre(
           "w.toml:2:1: warning: cluster.node: accepted, but this version does not act on it yet",
-          "w.toml:5:1: warning: legacy.table: accepted, but this version does not act on it yet",
+          "w.toml:5:1: warning: history.rollups: accepted, but this version does not act on it yet",
           "w.toml:6:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
           "w.toml:9:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
+}
+
+TEST(Config, AMappingThatCannotWorkIsRefusedAtItsKey) {
+  const std::string mysql = "[store]\nurl = \"mysql://u@127.0.0.1/d\"\n[legacy]\n";
+  EXPECT_THAT(problems(mysql + "preset = \"jetpack\""), IsEmpty());
+  EXPECT_THAT(problems("[legacy]\npreset = \"jetpack\""),
+              ElementsAre(HasSubstr("error: legacy.table: the store is a file")));
+  EXPECT_THAT(problems(mysql + "status = \"s\""),
+              ElementsAre(HasSubstr("error: legacy.table: is empty")));
+  EXPECT_THAT(problems(mysql + "preset = \"jetpack\"\nurl = \"a`b\""),
+              ElementsAre(HasSubstr("w.toml:5:1: error: legacy.url: 'a`b' is no name of a column")));
+  EXPECT_THAT(problems(mysql + "table = \"t\"\nid = \"i\"\nurl = \"u\""),
+              ElementsAre(HasSubstr("legacy.status: to write to the table")));
+  EXPECT_THAT(problems(mysql + "table = \"t\"\nid = \"i\"\nurl = \"u\"\nrole = \"source\""),
+              IsEmpty());
+  EXPECT_THAT(problems(mysql + "preset = \"jetpack\"\nbuckets = \"7-3\""),
+              ElementsAre(HasSubstr("w.toml:5:11: error: legacy.buckets: '7-3' is no list of buckets")));
+  EXPECT_THAT(problems(mysql + "preset = \"jetpack\"\nbucket = \"-\"\nbuckets = \"1\""),
+              ElementsAre(HasSubstr("w.toml:6:1: error: legacy.buckets: without legacy.bucket")));
 }
 
 TEST(Config, AnEndpointOpenToOthersWithoutATokenIsWarnedAbout) {

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/legacy_sweep.h - the store's site list kept as another program's table has it: page by page, round and round.
+//
+// Owns     what it last saw of each active row: a key and a hash, in the order of the table. About 32 bytes a site.
+// Thread   one. Each step is one page of the table and at most a few short transactions of the list.
+// Bounded  a page; kProblemsKept problems a sweep.
+// Fails    core::Error of the table or of the list; the step may be repeated, nothing of it was remembered.
+//
+// The list itself is the copy that everything else works with: what changes in the table becomes a change of the list, and takes
+// the way of every other change (feeder, lanes). So a restart has its sites at once, and the table is asked for nothing but itself.
+// A row that is not active any more is a paused site; a row that is gone, or left the mapping's buckets, a removed one.
+// A row that cannot be a site is no site: it is passed over, counted and told; if it was one before, it is paused.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "app/config.h"
+#include "core/pinned.h"
+#include "core/result.h"
+#include "db/legacy_table.h"
+#include "db/site_catalog.h"
+
+namespace watchwheel::app {
+
+// A row as the site it is; Invalid says why it is none.
+[[nodiscard]] core::Result<core::SiteRecord> legacy_site(const db::LegacyMapping& mapping,
+                                                         const ChecksConfig& defaults,
+                                                         const db::LegacyRow& row);
+
+struct LegacyProblem {
+  core::SiteId id;
+  std::string message;
+};
+
+class LegacySweep : core::Pinned {
+ public:
+  static constexpr std::size_t kProblemsKept = 100;
+  static constexpr std::size_t kPausedLookedAt = 1000;  // A sweep.
+
+  struct Step {
+    std::uint64_t rows_read = 0;  // Of the table.
+    std::uint64_t active = 0;
+    std::uint64_t added = 0, changed = 0, paused = 0, removed = 0;
+    std::uint64_t rejected = 0;
+    bool whole = false;  // That was the last page of a sweep.
+  };
+
+  LegacySweep(const db::LegacyMapping& mapping, const ChecksConfig& defaults,
+              db::LegacySource& table, db::SiteCatalog& list);
+
+  // Before the first step, and again when others may have changed the list meanwhile: a page of the list. True: that was all.
+  [[nodiscard]] core::Result<bool> recall(std::size_t limit);
+  // Forgets what was seen; recall() is due again.
+  void forget();
+  void set_defaults(const ChecksConfig& defaults) { defaults_ = defaults; }
+
+  // One page of the table.
+  [[nodiscard]] core::Result<Step> step(std::size_t limit);
+
+  // Of the last whole sweep; those of the one under way when it is the first.
+  [[nodiscard]] const std::vector<LegacyProblem>& problems() const {
+    return whole_sweeps_ == 0 ? problems_ : last_problems_;
+  }
+  [[nodiscard]] std::size_t sites() const { return seen_.size(); }
+
+ private:
+  struct Seen {
+    std::int64_t bucket = 0;
+    core::SiteId id;
+    std::uint64_t hash = 0;
+  };
+  // What a page asks of the list.
+  struct Work {
+    std::vector<core::SiteRecord> stored;
+    std::vector<core::SiteId> paused, removed;
+    // Not where they were, and still wanted: they come up elsewhere, as what they are now.
+    std::vector<std::pair<core::SiteId, std::uint64_t>> moved;
+    std::vector<Seen> seen;
+    std::vector<LegacyProblem> problems;
+    std::size_t passed = 0;  // Of the front of seen_.
+    std::optional<core::SiteId> paused_looked_at;
+  };
+
+  void judge(const db::LegacyRow& row, std::optional<std::uint64_t> known, Work& work);
+  [[nodiscard]] std::optional<std::uint64_t> recalled(core::SiteId id) const;
+  [[nodiscard]] core::Result<void> judge_missing(
+      const std::map<core::SiteId, std::uint64_t>& missing, Work& work);
+  [[nodiscard]] core::Result<std::size_t> judge_paused(Work& work);
+  [[nodiscard]] core::Result<void> store(Work& work, Step& step);
+  [[nodiscard]] core::Result<void> keep_options(std::vector<core::SiteRecord>& records);
+  void remember(Work& work, const db::LegacyPage& page);
+
+  const db::LegacyMapping mapping_;
+  ChecksConfig defaults_;
+  db::LegacySource& table_;
+  db::SiteCatalog& list_;
+
+  std::deque<Seen> seen_;  // What comes next in the table in front, what was just seen at the back.
+  std::size_t ahead_ = 0;  // So many in front are of the sweep before.
+  // Known from the list, or moved within the table, and not yet come upon. What is still here when a sweep ends is looked for.
+  std::unordered_map<core::SiteId, std::uint64_t> elsewhere_;
+  // Sites that are paused with us. Whether their rows are still there is looked at some at a time, when a sweep ends.
+  std::set<core::SiteId> paused_;
+  core::SiteId paused_looked_at_;
+  core::SiteId recalled_until_;
+  bool list_was_empty_ = true;
+  std::uint64_t whole_sweeps_ = 0;
+  db::LegacyCursor cursor_;
+  std::vector<LegacyProblem> problems_, last_problems_;
+};
+
+}  // namespace watchwheel::app

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/legacy_writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "support/eventually.h"
+
+namespace watchwheel::app {
+namespace {
+
+using core::ErrorKind;
+using core::SiteId;
+using ::testing::ElementsAre;
+using testing::eventually;
+using namespace std::chrono_literals;
+
+class NoLog final : public Log {
+ public:
+  void write(LogLevel /*level*/, std::string_view /*line*/) noexcept override {}
+  [[nodiscard]] bool enabled(LogLevel /*level*/) const noexcept override { return false; }
+};
+
+// What a table was told, and how it takes it. Told from the writer's thread, read from the test's.
+struct Told {
+  std::mutex mutex;
+  std::vector<std::vector<SiteId>> batches;  // Taken.
+  std::size_t away = 0;                      // So many calls fail.
+  std::set<SiteId> refused;                  // Rows that no batch may hold.
+  bool held = false;                         // Calls fail as long as it is.
+
+  std::vector<std::uint64_t> all() {
+    const std::lock_guard lock(mutex);
+    std::vector<std::uint64_t> ids;
+    for (const auto& batch : batches) {
+      for (const SiteId id : batch) ids.push_back(id.value);
+    }
+    return ids;
+  }
+};
+
+class FakeTable final : public db::LegacyTable {
+ public:
+  explicit FakeTable(Told& told) : told_(told) {}
+  core::Result<db::LegacyWrites> project(std::span<const SiteId> sites) override {
+    const std::lock_guard lock(told_.mutex);
+    EXPECT_LE(sites.size(), db::kLegacyWriteMax);
+    EXPECT_TRUE(std::is_sorted(sites.begin(), sites.end()));
+    if (told_.held || told_.away > 0) {
+      if (!told_.held) --told_.away;
+      return core::Error{ErrorKind::Unavailable, "away"};
+    }
+    if (std::any_of(sites.begin(), sites.end(),
+                    [&](SiteId id) { return told_.refused.contains(id); }))
+      return core::Error{ErrorKind::Invalid, "a trigger says no"};
+    told_.batches.emplace_back(sites.begin(), sites.end());
+    db::LegacyWrites writes;
+    writes.checked = sites.size();
+    return writes;
+  }
+  core::Result<std::vector<std::string>> check() override { return std::vector<std::string>{}; }
+  void set_buckets(std::vector<db::BucketRange> /*buckets*/) override {}
+  core::Result<db::LegacyPage> page_by_key(SiteId /*after*/, std::size_t /*limit*/) override {
+    return db::LegacyPage{};
+  }
+  core::Result<std::uint64_t> rows_estimated() override { return std::uint64_t{0}; }
+  bool by_buckets() const override { return false; }
+  core::Result<void> claim(bool /*replace*/) override { return {}; }
+  core::Result<db::LegacyPage> page(const db::LegacyCursor& /*from*/,
+                                    std::size_t /*limit*/) override {
+    return db::LegacyPage{};
+  }
+  core::Result<std::vector<db::LegacyRow>> find(std::span<const SiteId> /*ids*/) override {
+    return std::vector<db::LegacyRow>{};
+  }
+
+ private:
+  Told& told_;
+};
+
+class LegacyWriterTest : public ::testing::Test {
+ protected:
+  core::SystemClock clock_;
+  NoLog log_;
+  Told told_;
+  LegacyWriter writer_{std::make_unique<FakeTable>(told_), clock_, log_};
+};
+
+TEST_F(LegacyWriterTest, WhatIsNotedOftenIsWrittenOnceInOrder) {
+  for (std::uint64_t id = 250; id > 0; --id) {
+    writer_.note(SiteId{id});
+    writer_.note(SiteId{id});
+  }
+  writer_.start();
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  EXPECT_EQ(told_.batches.size(), 3U);
+  const auto all = told_.all();
+  EXPECT_EQ(all.size(), 250U);
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+  EXPECT_EQ(writer_.stats().checked.value(), 250U);
+}
+
+TEST_F(LegacyWriterTest, WhatIsUrgentGoesFirst) {
+  for (std::uint64_t id = 1; id <= 250; ++id) writer_.note(SiteId{id});
+  writer_.note_urgent(SiteId{900});
+  writer_.note_urgent(SiteId{800});
+  writer_.start();
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  ASSERT_EQ(told_.batches.size(), 4U);
+  EXPECT_THAT(told_.batches[0], ElementsAre(SiteId{800}, SiteId{900}));
+}
+
+TEST_F(LegacyWriterTest, AStoreThatIsAwayIsAskedAgainAndNothingIsLost) {
+  told_.away = 2;
+  writer_.start();
+  writer_.note(SiteId{1});
+  writer_.note_urgent(SiteId{2});
+  EXPECT_TRUE(eventually([&] { return told_.all().size() == 2; }));
+  EXPECT_EQ(writer_.stats().errors.value(), 2U);
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+}
+
+TEST_F(LegacyWriterTest, ARowThatIsRefusedHoldsUpNoOther) {
+  told_.refused = {SiteId{7}, SiteId{42}};
+  for (std::uint64_t id = 1; id <= 50; ++id) writer_.note(SiteId{id});
+  writer_.start();
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  EXPECT_EQ(told_.all().size(), 48U);
+  EXPECT_EQ(writer_.stats().refused.value(), 2U);
+}
+
+TEST_F(LegacyWriterTest, WhatIsLeftAtTheDeadlineIsTold) {
+  told_.held = true;
+  writer_.note(SiteId{1});
+  writer_.start();
+  EXPECT_FALSE(writer_.stop(clock_.steady() + 50ms));
+  EXPECT_TRUE(told_.all().empty());
+}
+
+// Goal: only what the store took is written on, and what it may have taken.
+TEST_F(LegacyWriterTest, ACommitThatFailedIsNotNoted) {
+  struct Store final : sideeffects::EventStore {
+    core::Result<void> commit(std::span<const sideeffects::EventWrite> /*writes*/) override {
+      return answer;
+    }
+    core::Result<std::optional<sideeffects::StoredEvent>> open_event(SiteId /*site*/) override {
+      return std::optional<sideeffects::StoredEvent>{};
+    }
+    core::Result<void> answer;
+  };
+  auto store = std::make_unique<Store>();
+  Store& answers = *store;
+  NotedEvents events(std::move(store), writer_);
+  const auto commit = [&](std::uint64_t id) {
+    sideeffects::EventWrite write;
+    write.site = SiteId{id};
+    return events.commit(std::span(&write, 1)).has_value();
+  };
+  EXPECT_TRUE(commit(1));
+  answers.answer = core::Error{ErrorKind::Unavailable, "away"};
+  EXPECT_FALSE(commit(2));
+  answers.answer = core::Error{ErrorKind::Unknown, "lost"};
+  EXPECT_FALSE(commit(3));
+  writer_.start();
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  EXPECT_THAT(told_.all(), ElementsAre(1, 3));
+}
+
+}  // namespace
+}  // namespace watchwheel::app
