@@ -29,6 +29,8 @@
 #include <thread>
 #include <utility>
 
+#include "support/child_process.h"
+
 namespace watchwheel::testing {
 namespace {
 
@@ -600,9 +602,7 @@ DeafPort::~DeafPort() {
 }
 
 std::uint16_t closed_port() {
-  std::uint16_t port = 0;
-  ::close(listening("127.0.0.1", 1, port));
-  return port;
+  return static_cast<std::uint16_t>(free_port());
 }
 
 }  // namespace watchwheel::testing

@@ -135,7 +135,8 @@ class DeafPort {
   std::uint16_t port_ = 0;
 };
 
-// A port of 127.0.0.1 on which nobody listens.
+// A port on which nobody listens, nor will any test program while this process lives. Not one that the kernel gives out: a
+// connection to such a one can get the same number for its own end, and then it is connected, to itself.
 [[nodiscard]] std::uint16_t closed_port();
 
 }  // namespace watchwheel::testing
