@@ -96,7 +96,10 @@ TEST(DaemonVantage, CallsNobodyDownForOurOwnFault) {
   ASSERT_TRUE(eventually(
       [&] { return daemon.metric("watchwheel_sites{state=\"unknown\"}") == kSites; }, 60s));
   EXPECT_EQ(daemon.metric("watchwheel_vantage_healthy"), 0);
-  EXPECT_GE(daemon.metric("watchwheel_results_withheld_total{reason=\"canaries\"}"), kSites);
+  // On a busy machine a site may be unknown first because we had no time for it.
+  EXPECT_TRUE(eventually([&] {
+    return daemon.metric("watchwheel_results_withheld_total{reason=\"canaries\"}") >= kSites;
+  }));
   const json blind = daemon.incidents(true);
   EXPECT_TRUE(blind.at("incidents").empty()) << blind.dump(1);
   ASSERT_EQ(blind.at("vantage").size(), 1U);
