@@ -67,14 +67,15 @@ constexpr Sql kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
 
 #define WATCHWHEEL_VIEW                                                                  \
   "SELECT s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options, t.state, "    \
-  "t.state_since,"                                                                       \
-  " t.checked_at, t.cause, e.id FROM sites s LEFT JOIN site_state t ON t.site_id = s.id" \
-  " LEFT JOIN events e ON "
-#define WATCHWHEEL_ITS_OPEN_EVENT "e.site_id = s.id AND e.ended_at IS NULL "
-#define WATCHWHEEL_ITS_OPEN_EVENT_MYSQL "e.open_site = s.id "
+  "t.state_since, t.checked_at, t.cause, e.id FROM sites s"
+#define WATCHWHEEL_ITS_STATE " LEFT JOIN site_state t ON t.site_id = s.id"
+#define WATCHWHEEL_AND_EVENT \
+  WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL "
+#define WATCHWHEEL_AND_EVENT_MYSQL \
+  WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.open_site = s.id "
 #define WATCHWHEEL_ONE "WHERE s.id = ? AND s.deleted_at IS NULL"
-constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT WATCHWHEEL_ONE,
-                   WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT_MYSQL WATCHWHEEL_ONE);
+constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT WATCHWHEEL_ONE,
+                   WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_ONE);
 #define WATCHWHEEL_FILTERED(has_tag)                                                \
   "WHERE s.id > ?1 AND s.deleted_at IS NULL"                                        \
   " AND (?3 IS NULL OR " has_tag                                                    \
@@ -82,9 +83,10 @@ constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT WATCHWHEEL_ONE,
   " AND (?4 IS NULL OR ?4 = CASE WHEN s.active = 0 THEN 'paused' ELSE t.state END)" \
   " AND (?5 IS NULL OR instr(s.url, ?5) > 0)"                                       \
   " ORDER BY s.id LIMIT ?2"
-constexpr Sql kList(WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT WATCHWHEEL_FILTERED(
+// In the order of ids by the table itself: see the feed's kUrls.
+constexpr Sql kList(WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT WATCHWHEEL_FILTERED(
                         "EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?3)"),
-                    WATCHWHEEL_VIEW WATCHWHEEL_ITS_OPEN_EVENT_MYSQL
+                    WATCHWHEEL_VIEW " FORCE INDEX (PRIMARY)" WATCHWHEEL_AND_EVENT_MYSQL
                         WATCHWHEEL_FILTERED("json_contains(s.tags, json_quote(?3))"));
 
 // A site is found by its URL through 32 bits of a hash, and then by the URL itself. An index of the

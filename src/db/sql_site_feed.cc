@@ -27,13 +27,16 @@ constexpr int kCheckedColumn = 13;
 constexpr Sql kNewest(
     "SELECT max(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes",
     "SELECT greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) FROM site_changes");
-constexpr Sql kUrls =
-    "SELECT id, url FROM sites WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?";
+// MySQL would rather go through the index of what is removed, from its beginning at every page: at a million sites ten times the
+// work, and more with every page.
+#define WATCHWHEEL_URLS(index) \
+  "SELECT id, url FROM sites" index " WHERE id > ? AND deleted_at IS NULL ORDER BY id LIMIT ?"
+constexpr Sql kUrls(WATCHWHEEL_URLS(""), WATCHWHEEL_URLS(" FORCE INDEX (PRIMARY)"));
 #define WATCHWHEEL_LOAD(joins)                                  \
   "SELECT " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" joins \
   " WHERE s.id > ? AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?"
 constexpr Sql kLoad(WATCHWHEEL_LOAD(WATCHWHEEL_KNOWN_SITE_JOINS),
-                    WATCHWHEEL_LOAD(WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL));
+                    WATCHWHEEL_LOAD(" FORCE INDEX (PRIMARY)" WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL));
 #define WATCHWHEEL_CHANGES(joins)                                                           \
   "SELECT s.change_seq, s.deleted_at, " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" joins \
   " WHERE s.change_seq > ? ORDER BY s.change_seq LIMIT ?"

@@ -42,6 +42,8 @@ class Galera : core::Pinned {
   // Of the port 3306.
   [[nodiscard]] std::string address(std::size_t node) const;
 
+  [[nodiscard]] pid_t pid(std::size_t node) const { return nodes_.at(node).process->pid(); }
+
   void kill(std::size_t node);    // SIGKILL. It has ended when this returns.
   void pause(std::size_t node);   // SIGSTOP.
   void resume(std::size_t node);  // SIGCONT.

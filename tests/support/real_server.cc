@@ -124,10 +124,24 @@ std::string RealServer::try_start(const Recipe& recipe) {
     if (std::find(ports_.begin(), ports_.end(), port) == ports_.end()) ports_.push_back(port);
   }
   std::vector<std::string> command = recipe.prepare(*dir_, ports_);
-  std::vector<std::string> argv = server_words(dir_->path(), recipe.as_nobody);
-  for (std::string& word : command) argv.push_back(std::move(word));
-  process_ = std::make_unique<ChildProcess>(argv);
+  argv_ = server_words(dir_->path(), recipe.as_nobody);
+  for (std::string& word : command) argv_.push_back(std::move(word));
+  answers_ = recipe.answers;
+  return launch();
+}
 
+void RealServer::kill() {
+  process_->signal(SIGKILL);
+  if (!process_->wait(10s)) throw std::runtime_error("a killed server does not end");
+}
+
+void RealServer::start_again() {
+  if (const std::string failure = launch(); !failure.empty())
+    throw std::runtime_error("a server does not start again:\n" + failure);
+}
+
+std::string RealServer::launch() {
+  process_ = std::make_unique<ChildProcess>(argv_);
   const pid_t pid = process_->pid();
   bool has_ended = false;
   const bool answers = eventually(
@@ -135,7 +149,7 @@ std::string RealServer::try_start(const Recipe& recipe) {
         has_ended = !process_->runs_for({});
         return has_ended ||
                (std::all_of(ports_.begin(), ports_.end(), [&](int p) { return listens(pid, p); }) &&
-                (!recipe.answers || recipe.answers(ports_)));
+                (!answers_ || answers_(ports_)));
       },
       20s);
   if (answers && !has_ended) return "";

@@ -50,12 +50,20 @@ class RealServer : core::Pinned {
   [[nodiscard]] const TempDir& dir() const { return *dir_; }
   [[nodiscard]] pid_t pid() const { return process_->pid(); }
 
+  // SIGKILL. It has ended when this returns.
+  void kill();
+  // After kill(): the same command on the same files and ports. Throws when it does not answer.
+  void start_again();
+
  private:
   // "" when it answers, else why it does not.
   [[nodiscard]] std::string try_start(const Recipe& recipe);
+  [[nodiscard]] std::string launch();
 
   std::unique_ptr<TempDir> dir_;
   Ports ports_;
+  std::vector<std::string> argv_;
+  std::function<bool(const Ports& ports)> answers_;
   std::unique_ptr<ChildProcess> process_;
 };
 
