@@ -80,7 +80,8 @@ core::Result<std::uint32_t> schema_version(Connection& connection) {
 }
 
 core::Result<MigrationReport> migrate(Connection& connection, const std::vector<SchemaStep>& steps,
-                                      bool dry_run, const MigrationWatch& watch) {
+                                      bool dry_run, const MigrationWatch& watch,
+                                      const std::function<bool()>& may_go_on) {
   ENSURE(!steps.empty(), "there is no schema to migrate to");
   core::Result<std::uint32_t> found = schema_version(connection);
   if (!found) return found.error();
@@ -90,6 +91,11 @@ core::Result<MigrationReport> migrate(Connection& connection, const std::vector<
   for (const SchemaStep& step : steps) {
     if (step.version <= *found) continue;
     ENSURE(step.version == report.after + 1, "migrations are numbered without gaps");
+    if (may_go_on && !may_go_on())
+      return core::Error{core::ErrorKind::Unavailable,
+                         "store " + connection.path() +
+                             ": nothing was heard from here for too long, and another process "
+                             "migrates now; run `watchwheel migrate` again"};
     if (watch) watch(report.after - report.before, steps.back().version - report.before);
     core::Result<bool> applied = dry_run ? core::Result<bool>(true) : apply(connection, step);
     if (!applied) return applied.error();

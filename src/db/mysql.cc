@@ -52,6 +52,8 @@ enum Code : int {
   kTableFull = 1114,
   kDiskFull = 1021,
   kTooManyConnections = 1040,
+  kTooManyOfUser = 1203,
+  kUserLimit = 1226,
   kCommitFailed = 1180,
   kNotInCluster = 1047,
   kServerGone = 2006,
@@ -61,12 +63,11 @@ enum Code : int {
   kNotPrepared = 2030,
 };
 
+// A table or a column that is not there says nothing of what was to be stored: a server of another schema is as good as none.
 ErrorKind kind_of(int code) {
   switch (code) {
     case kTableCrashed:
       return ErrorKind::Corrupt;
-    case kNoTable:
-    case kNoColumn:
     case kDuplicate:
     case kCannotBeNull:
     case kTooLong:
@@ -112,6 +113,9 @@ std::string_view remedy(int code) {
       return "make room on the server's disk";
     case kTooManyConnections:
       return "raise the server's max_connections";
+    case kTooManyOfUser:
+    case kUserLimit:
+      return "raise the user's limits (max_user_connections, GRANT … WITH MAX_…)";
     case kNotInCluster:
       return "the node is not part of its cluster's majority";
     case kTlsFailed:
@@ -121,7 +125,10 @@ std::string_view remedy(int code) {
   }
 }
 
+// The largest statement is a list of a hundred marks, 20 kB; the largest row a site whose options are as long as we take them.
 constexpr std::int64_t kPacketBytesMin = std::int64_t{4} * 1024 * 1024;
+// A process keeps about ten, and one for each shard; a command that people run needs two more.
+constexpr std::int64_t kConnectionsMin = 20;
 
 // A text as the server takes it, and where each of its parameters stands: "?2" may stand several times.
 struct Prepared {
@@ -174,6 +181,7 @@ struct MysqlConnection::Parts {
   std::unique_ptr<sql::Connection> session;
   std::vector<std::unique_ptr<Slot>> slots;  // Die before the session: declared after it.
   bool lost = false;
+  bool in_cluster = false;  // The server is a Galera node.
   bool in_transaction = false;
   bool conflicted = false;
   // What went wrong inside the transaction: its rest is refused, and so is its commit.
@@ -204,17 +212,18 @@ core::Error MysqlConnection::Parts::failed(const sql::SQLException& why) {
   const int code = why.getErrorCode();
   lost = lost || loses_session(code);
   conflicted = code == kDeadlock || code == kRecordChanged;
-  // A node that answers and does not serve: the next one is asked.
-  if (code == kNotInCluster || code == kReadOnly || code == kReadOnlyServer) {
-    lost = true;
-    if (!access.place.hosts.empty()) current = (current + 1) % access.place.hosts.size();
-  }
+  // A node that answers and does not serve, and one that does not answer any more: the next one is asked.
+  const bool does_not_serve =
+      code == kNotInCluster || code == kReadOnly || code == kReadOnlyServer;
+  lost = lost || does_not_serve;
+  if ((does_not_serve || code == kServerLost) && !access.place.hosts.empty())
+    current = (current + 1) % access.place.hosts.size();
   core::Error told = error(code, why.what());
   if (in_transaction && !spoiled) spoiled = told;
   return told;
 }
 
-// A node of a cluster without its majority takes connections, and a server that is read only takes reads: neither is of use, and
+// Whether the session is encrypted where it must be. A node of a cluster without its majority takes connections, and a server that is read only takes reads: neither is of use, and
 // another host may be.
 core::Result<void> MysqlConnection::Parts::check_serving(sql::Statement& statement,
                                                          const std::string& where) {
@@ -222,13 +231,18 @@ core::Result<void> MysqlConnection::Parts::check_serving(sql::Statement& stateme
     const std::unique_ptr<sql::ResultSet> rows(statement.executeQuery(sql));
     return rows->next() ? rows->getString(2).asStdString() : std::string();
   };
-  const bool in_cluster = value("SHOW VARIABLES LIKE 'wsrep_on'") == "ON";
+  // The client goes on in the clear with a server that has no TLS, unless it verifies.
+  if (access.place.tls != MysqlTls::Off && value("SHOW STATUS LIKE 'Ssl_cipher'").empty())
+    return error(kTlsFailed, "the server offers no TLS", where);
+  in_cluster = value("SHOW VARIABLES LIKE 'wsrep_on'") == "ON";
   if (in_cluster && value("SHOW STATUS LIKE 'wsrep_ready'") == "OFF")
     return error(kNotInCluster, "it does not serve", where);
   if (const std::string only = value("SHOW VARIABLES LIKE 'read_only'"); only == "ON")
     return error(kReadOnly, "it is read only", where);
-  // A node may lag behind what another one has told; before we read, it catches up.
-  if (in_cluster) statement.execute("SET SESSION wsrep_sync_wait = 1");
+  // A node may lag behind what another one has told. Before we read, and before we write by what is there ("unless somebody else
+  // holds it"), it catches up. A change of the schema is made on all nodes, whatever else is usual there.
+  if (in_cluster)
+    statement.execute("SET SESSION wsrep_sync_wait = 7, wsrep_OSU_method = 'TOI'");
   return {};
 }
 
@@ -323,7 +337,10 @@ core::Result<void> MysqlConnection::Parts::ready() {
   const bool in_use =
       std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot->in_use; });
   if (in_transaction || in_use) return error(kServerLost, "the session was lost");
-  return connect();
+  auto connected = connect();
+  if (!connected && connected.error().kind == ErrorKind::Invalid)
+    return core::Error{ErrorKind::Unavailable, connected.error().message};
+  return connected;
 }
 
 core::Result<void> MysqlConnection::Parts::run(const std::string& statement) {
@@ -644,13 +661,16 @@ core::Result<void> MysqlConnection::check_server() {
   if (log_of_statements->value_or(0) != 0)
     return refused("its binlog_format is STATEMENT; set it to ROW");
 
+  const auto connections = number("SELECT @@max_connections");
+  if (!connections) return connections.error();
+  if (connections->value_or(0) < kConnectionsMin)
+    return refused("its max_connections is " + std::to_string(connections->value_or(0)) +
+                   "; at least " + std::to_string(kConnectionsMin) + " are needed");
+
+  // A cluster's nodes have each other's commits.
   const auto flush = number("SELECT @@innodb_flush_log_at_trx_commit");
   if (!flush) return flush.error();
-  const auto in_cluster = number(
-      "SELECT count(*) FROM information_schema.system_variables WHERE variable_name = 'WSREP_ON'"
-      " AND global_value = 'ON'");
-  const bool replicated = in_cluster && in_cluster->value_or(0) != 0;  // MySQL has no such table.
-  if (flush->value_or(1) != 1 && !replicated && !parts_->access.place.lossy_commit)
+  if (flush->value_or(1) != 1 && !parts_->in_cluster && !parts_->access.place.lossy_commit)
     return refused(
         "its innodb_flush_log_at_trx_commit is " + std::to_string(flush->value_or(0)) +
         ", so a commit that was told may be lost; set it to 1, or add lossy_commit=yes to "

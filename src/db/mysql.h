@@ -3,12 +3,13 @@
 // MySQL Connector/C++ 1.1.
 //
 // Owns     the session, and every query prepared on it. When the session is lost it is opened anew by the
-//          next call that begins something: on the same host first, then on the others in their order.
+//          next call that begins something: on the same host first where the session ended, on the next one where the host
+//          fell silent, is read only or out of its cluster; then on the others in their order.
 // Thread   one at a time.
 // Bounded  connecting: kConnectWait a host. Any one call: MysqlAccess::answer_wait. Waiting for a lock: kLockWait.
-// Fails    a session that is lost, a server that is away, full, read only or not part of its cluster's
-//          majority, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long,
-//          missing table: Invalid. A damaged table: Corrupt.
+// Fails    a session that is lost, a server that is away, full, read only, not part of its cluster's majority or without our
+//          tables, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long:
+//          Invalid. A damaged table: Corrupt.
 //
 // What the connector hides, and what is done about it: its commit() swallows every error, so COMMIT is a statement. It sets
 // REPEATABLE READ whenever it connects; we set READ COMMITTED after it. Option names it does not know are ignored, so a test

@@ -12,11 +12,12 @@
 
 namespace watchwheel::db {
 
-core::Result<std::unique_ptr<Store>> MysqlStore::open(MysqlAccess access) {
+core::Result<std::unique_ptr<Store>> MysqlStore::open(MysqlAccess access,
+                                                       MigrationTurn::Pace pace) {
   auto tried = MysqlConnection::open(access);
   if (!tried) return tried.error();
   if (auto fit = (*tried)->check_server(); !fit) return fit.error();
-  return std::unique_ptr<Store>(new MysqlStore(std::move(access)));
+  return std::unique_ptr<Store>(new MysqlStore(std::move(access), pace));
 }
 
 core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationWatch& watch) {
@@ -24,8 +25,17 @@ core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationW
   patient.answer_wait = kMigrationWait;
   auto connection = MysqlConnection::open(patient);
   if (!connection) return connection.error();
-  auto report = db::migrate(**connection, schema_steps(Dialect::Mysql), dry_run, watch);
+  const auto& steps = schema_steps(Dialect::Mysql);
+  auto report = db::migrate(**connection, steps, true);
   if (!report || dry_run) return report;
+  if (!report->applied.empty()) {
+    auto session = MysqlConnection::open(access_);
+    if (!session) return session.error();
+    auto turn = MigrationTurn::take(*std::move(session), pace_);
+    if (!turn) return turn.error();
+    report = db::migrate(**connection, steps, false, watch, [&] { return (*turn)->held(); });
+    if (!report) return report;
+  }
   // Housekeeping: what cannot be removed now, because somebody holds it, is removed another time.
   (void)purge_at_start(**connection);
   return report;

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
+#include "db/migration_turn.h"
 #include "db/mysql.h"
 #include "db/store.h"
 
@@ -12,7 +14,11 @@ namespace watchwheel::db {
 class MysqlStore final : public Store {
  public:
   // Connects once, so that what is wrong is told now.
-  [[nodiscard]] static core::Result<std::unique_ptr<Store>> open(MysqlAccess access);
+  [[nodiscard]] static core::Result<std::unique_ptr<Store>> open(MysqlAccess access,
+                                                                 MigrationTurn::Pace pace);
+  [[nodiscard]] static core::Result<std::unique_ptr<Store>> open(MysqlAccess access) {
+    return open(std::move(access), MigrationTurn::Pace{});
+  }
 
   [[nodiscard]] core::Result<MigrationReport> migrate(bool dry_run,
                                                       const MigrationWatch& watch) override;
@@ -30,11 +36,13 @@ class MysqlStore final : public Store {
       const LegacyMapping& mapping) override;
 
  private:
-  explicit MysqlStore(MysqlAccess access) : access_(std::move(access)) {}
+  MysqlStore(MysqlAccess access, MigrationTurn::Pace pace)
+      : access_(std::move(access)), pace_(pace) {}
   template <typename Interface, typename Implementation>
   [[nodiscard]] core::Result<std::unique_ptr<Interface>> make() const;
 
   const MysqlAccess access_;
+  const MigrationTurn::Pace pace_;
 };
 
 }  // namespace watchwheel::db
