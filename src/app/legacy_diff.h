@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/legacy_diff.h - where the legacy table and what Watchwheel knows do not say the same. Both are read once, in the order of ids.
+// app/legacy_diff.h - where the legacy table and what Watchwheel knows do not say the same.
+//
+// Both are read once, in the order of ids.
 //
 // Thread   one. Bounded  a page of each, and `listed_max` of each kind of finding.
 // Fails    core::Error of the table or of the list.

@@ -20,6 +20,8 @@ constexpr core::Duration kBackoffMin = 200ms;
 constexpr core::Duration kBackoffMax = 30s;
 constexpr core::Duration kNotAllowedPoll = 1s;
 constexpr std::size_t kRecallPage = 1000;
+// Changes that were found wait at most so long for others.
+constexpr core::Duration kStoreEvery = 1s;
 
 }  // namespace
 
@@ -43,7 +45,8 @@ struct LegacyReader::Parts {
   LegacyPace pace;
   bool known = false;  // The list was recalled.
   core::Duration backoff = kBackoffMin;
-  LegacySweep::Step sum;  // Of the sweep under way.
+  core::SteadyTime stored_at;  // Since when changes may wait.
+  LegacySweep::Step sum;       // Of the sweep under way.
   LegacyReadStats stats;
 
   mutable std::mutex mutex;
@@ -129,6 +132,12 @@ core::SteadyTime LegacyReader::Parts::turn(core::SteadyTime now) {
   if (!step) return failed(step.error(), now);
   backoff = kBackoffMin;
   count(*step);
+  if (!sweep.has_waiting()) stored_at = now;
+  if (now - stored_at >= kStoreEvery) {
+    const auto stored = sweep.flush();
+    if (!stored) return failed(stored.error(), now);
+    count(*stored);
+  }
   const core::SteadyTime after = clock.steady();
   const core::SteadyTime next = pace.after_page(step->rows_read, after);
   if (!step->whole) return next;

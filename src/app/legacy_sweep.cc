@@ -61,6 +61,9 @@ void LegacySweep::forget() {
   ahead_ = 0;
   elsewhere_.clear();
   paused_.clear();
+  waiting_ = {};
+  tally_ = {};
+  owed_.reset();
   recalled_until_ = SiteId{};
   list_was_empty_ = true;
   whole_sweeps_ = 0;
@@ -170,25 +173,62 @@ core::Result<void> LegacySweep::keep_options(std::vector<core::SiteRecord>& reco
   return {};
 }
 
-core::Result<void> LegacySweep::store(Work& work, Step& step) {
-  if (!work.stored.empty()) {
-    if (auto kept = keep_options(work.stored); !kept) return kept;
-    const auto counts = list_.upsert(work.stored);
+void LegacySweep::await(Work& work) {
+  for (core::SiteRecord& record : work.stored) {
+    waiting_.paused.erase(record.id);
+    waiting_.removed.erase(record.id);
+    waiting_.stored[record.id] = std::move(record);
+  }
+  for (const SiteId id : work.paused) {
+    waiting_.stored.erase(id);
+    waiting_.removed.erase(id);
+    waiting_.paused.insert(id);
+  }
+  for (const SiteId id : work.removed) {
+    waiting_.stored.erase(id);
+    waiting_.paused.erase(id);
+    waiting_.removed.insert(id);
+  }
+}
+
+// Each part is taken off when it is done, so that a second try does the rest.
+core::Result<void> LegacySweep::store(Step& step) {
+  if (!waiting_.stored.empty()) {
+    std::vector<core::SiteRecord> records;
+    for (const auto& [id, record] : waiting_.stored) records.push_back(record);
+    if (auto kept = keep_options(records); !kept) return kept;
+    const auto counts = list_.upsert(records);
     if (!counts) return counts.error();
-    step.added += counts->added;
-    step.changed += counts->changed;
+    tally_.added += counts->added;
+    tally_.changed += counts->changed;
+    waiting_.stored.clear();
   }
-  if (!work.paused.empty()) {
-    const auto paused = list_.set_active(work.paused, false);
+  if (!waiting_.paused.empty()) {
+    const std::vector<SiteId> ids(waiting_.paused.begin(), waiting_.paused.end());
+    const auto paused = list_.set_active(ids, false);
     if (!paused) return paused.error();
-    step.paused += *paused;
+    tally_.paused += *paused;
+    waiting_.paused.clear();
   }
-  if (!work.removed.empty()) {
-    const auto removed = list_.remove(work.removed);
+  if (!waiting_.removed.empty()) {
+    const std::vector<SiteId> ids(waiting_.removed.begin(), waiting_.removed.end());
+    const auto removed = list_.remove(ids);
     if (!removed) return removed.error();
-    step.removed += *removed;
+    tally_.removed += *removed;
+    waiting_.removed.clear();
   }
+  step.added += tally_.added;
+  step.changed += tally_.changed;
+  step.paused += tally_.paused;
+  step.removed += tally_.removed;
+  tally_ = {};
   return {};
+}
+
+core::Result<LegacySweep::Step> LegacySweep::flush() {
+  Step step;
+  if (auto stored = store(step); !stored) return stored.error();
+  return step;
 }
 
 void LegacySweep::remember(Work& work, const db::LegacyPage& page) {
@@ -227,6 +267,10 @@ void LegacySweep::remember(Work& work, const db::LegacyPage& page) {
 }
 
 core::Result<LegacySweep::Step> LegacySweep::step(std::size_t limit) {
+  if (owed_) {
+    if (auto stored = store(*owed_); !stored) return stored.error();
+    return *std::exchange(owed_, std::nullopt);
+  }
   const auto page = table_.page(cursor_, limit);
   if (!page) return page.error();
   Work work;
@@ -274,8 +318,13 @@ core::Result<LegacySweep::Step> LegacySweep::step(std::size_t limit) {
     step.rows_read += *looked;
   }
   step.rejected = work.problems.size();
-  if (auto stored = store(work, step); !stored) return stored.error();
+  await(work);
   remember(work, *page);
+  if (!page->last && waiting_.size() < kWaitingMax) return step;
+  if (auto stored = store(step); !stored) {
+    owed_ = step;
+    return stored.error();
+  }
   return step;
 }
 

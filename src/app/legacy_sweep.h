@@ -46,6 +46,7 @@ class LegacySweep : core::Pinned {
  public:
   static constexpr std::size_t kProblemsKept = 100;
   static constexpr std::size_t kPausedLookedAt = 1000;  // A sweep.
+  static constexpr std::size_t kWaitingMax = 500;
 
   struct Step {
     std::uint64_t rows_read = 0;  // Of the table.
@@ -64,8 +65,12 @@ class LegacySweep : core::Pinned {
   void forget();
   void set_defaults(const ChecksConfig& defaults) { defaults_ = defaults; }
 
-  // One page of the table.
+  // One page of the table. Its changes wait for more of them, up to kWaitingMax or the end of the sweep: a page's alone would be
+  // three commits of the store. After a failure to store them the next step only tries that again.
   [[nodiscard]] core::Result<Step> step(std::size_t limit);
+  // Stores what waits now; the step tells what it was. A caller that wants it within a time asks for it.
+  [[nodiscard]] core::Result<Step> flush();
+  [[nodiscard]] bool has_waiting() const { return waiting_.size() > 0; }
 
   // Of the last whole sweep; those of the one under way when it is the first.
   [[nodiscard]] const std::vector<LegacyProblem>& problems() const {
@@ -91,13 +96,23 @@ class LegacySweep : core::Pinned {
     std::optional<core::SiteId> paused_looked_at;
   };
 
+  // Changes of the list that are not stored yet, the newest of each site.
+  struct Waiting {
+    std::map<core::SiteId, core::SiteRecord> stored;
+    std::set<core::SiteId> paused, removed;
+    [[nodiscard]] std::size_t size() const {
+      return stored.size() + paused.size() + removed.size();
+    }
+  };
+
   void judge(const db::LegacyRow& row, std::optional<std::uint64_t> known, Work& work);
   [[nodiscard]] std::optional<std::uint64_t> recalled(core::SiteId id) const;
   [[nodiscard]] core::Result<void> judge_missing(
       const std::map<core::SiteId, std::uint64_t>& missing, Work& work);
   [[nodiscard]] core::Result<std::size_t> judge_paused(Work& work);
-  [[nodiscard]] core::Result<void> store(Work& work, Step& step);
+  [[nodiscard]] core::Result<void> store(Step& step);
   [[nodiscard]] core::Result<void> keep_options(std::vector<core::SiteRecord>& records);
+  void await(Work& work);
   void remember(Work& work, const db::LegacyPage& page);
 
   const db::LegacyMapping mapping_;
@@ -114,6 +129,9 @@ class LegacySweep : core::Pinned {
   core::SiteId paused_looked_at_;
   core::SiteId recalled_until_;
   bool list_was_empty_ = true;
+  Waiting waiting_;
+  Step tally_;                // What of it is stored and was not told yet.
+  std::optional<Step> owed_;  // A step that was not told, because its changes could not be stored.
   std::uint64_t whole_sweeps_ = 0;
   db::LegacyCursor cursor_;
   std::vector<LegacyProblem> problems_, last_problems_;

@@ -5,8 +5,8 @@
 // Thread   note(), note_urgent(): any. start(), stop(): the engine's. stats(): any.
 // Bounded  a site waits once, however often it is noted. A batch is db::kLegacyWriteMax sites in the order of the key.
 // Time     what is urgent goes with the next batch; the rest in rounds, one after the other, each in the order of the key.
-// Fails    a store that is away: the same batch again, with backoff, for ever; counted. A row that its table refuses (a trigger, a
-//          constraint) is found by halving, counted and passed over until it is noted again.
+// Fails    a store that is away: the same batch again, with backoff, for ever; counted. A row that its table refuses (a
+//          trigger, a constraint) is found by halving, counted and passed over until it is noted again.
 //
 // Only names of sites come here: what is written is read from the store by the batch that writes it (db/sql_legacy_table.h). So
 // nothing old is ever written, in whatever order things are noted, and what a crash forgets comes again with the site's next mark.

@@ -272,15 +272,18 @@ TEST_P(LegacySweepTest, AFailedStepIsDoneAgainWhole) {
   table_.put(2, "b.example");
   table_.rows.erase(SiteId{3});
   list_.failing = true;
-  EXPECT_FALSE(sweep_.step(10));
+  EXPECT_THROW((void)sweep(10), std::runtime_error);
+  EXPECT_FALSE(sweep_.flush());
   list_.failing = false;
+  LegacySweep::Step done = sweep(10);  // The end of that sweep.
   table_.failing = true;
   EXPECT_FALSE(sweep_.step(10));
   table_.failing = false;
-  const LegacySweep::Step done = sweep(10);
   EXPECT_EQ(done.changed, 1U);
   EXPECT_EQ(done.removed, 1U);
   expect_same();
+  done = sweep(10);
+  EXPECT_EQ(done.changed + done.removed, 0U);
 }
 
 TEST_P(LegacySweepTest, OptionsOfOurOwnStay) {
