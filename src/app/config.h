@@ -37,6 +37,7 @@ struct StoreConfig {
   std::string url = "sqlite:///var/lib/watchwheel/watchwheel.db";
   std::string password_file;
   std::string state_dir = "/var/lib/watchwheel";
+  std::uint64_t journal_bytes_max = std::uint64_t{1} << 30;
   friend bool operator==(const StoreConfig&, const StoreConfig&) = default;
 };
 

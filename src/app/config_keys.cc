@@ -219,15 +219,23 @@ Result<void> site_states(const Value& value) {
 }
 
 std::vector<Key<Config>> store_keys() {
+  Key<Config> journal = count(
+      "store", "journal_max", kMiB, kNoLimit,
+      [](auto& c) -> auto& { return c.store.journal_bytes_max; });
+  journal.kind = Kind::Size;
+  journal.show = [](const Config& c) {
+    return toml_text(core::format_size(c.store.journal_bytes_max));
+  };
   return {
       at_start(text<Config>(
           "store", "url", [](auto& c) -> auto& { return c.store.url; }, store_url)),
       at_start(text<Config>(
           "store", "password_file", [](auto& c) -> auto& { return c.store.password_file; },
           path_or_credential)),
-      at_start(not_yet(text<Config>(
+      at_start(text<Config>(
           "store", "state_dir", [](auto& c) -> auto& { return c.store.state_dir; },
-          absolute_path))),
+          absolute_path)),
+      at_start(journal),
   };
 }
 

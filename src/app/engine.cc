@@ -7,6 +7,8 @@
 //                              └──────notes ring──────┘
 //
 //   legacy table ─► legacy-read ─► store (sites);   committed events and marks ─► legacy-write ─► legacy table
+//   while a database server is away: shard ─► journal ─► replayer ─► store (store_road.h)
+//
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
 // Every queue is declared here, with its two ends, its size and what happens when it is full.
@@ -26,6 +28,7 @@
 #include "app/legacy_reader.h"
 #include "app/legacy_writer.h"
 #include "app/store_access.h"
+#include "app/store_road.h"
 #include "app/vantage_thread.h"
 #include "app/version.h"
 #include "core/hash.h"
@@ -87,6 +90,7 @@ class EngineImpl final : public Engine {
   std::vector<LaneReading> lanes() const override;
   std::vector<const sideeffects::ShardStats*> shards() const override;
   std::vector<sideeffects::Poisoned> poisoned() const override;
+  StoreRoadReading store_road() const override { return road_->reading(); }
   const sideeffects::ProjectorStats& projector() const override { return projector_->stats(); }
   const FeederStats& feeder() const override { return feeder_->stats(); }
   std::vector<QueueReading> queues() const override;
@@ -138,6 +142,7 @@ class EngineImpl final : public Engine {
     // lanes -> shard. Never full: one seat for each site of a lane, the newest facts in it.
     std::unique_ptr<ShardMailbox> mailbox;
     std::unique_ptr<sideeffects::EventStore> store;
+    std::unique_ptr<sideeffects::EventStore> detoured;  // Before it, where there is a journal.
     std::unique_ptr<sideeffects::NoteSink> notes;
     std::unique_ptr<sideeffects::Shard> shard;
     std::unique_ptr<sideeffects::ShardThread> thread;
@@ -186,8 +191,10 @@ class EngineImpl final : public Engine {
   const core::WallTime started_at_;
 
   std::unique_ptr<db::Store> store_;
+  std::unique_ptr<StoreRoad> road_;
   core::VantageGate vantage_gate_;
   std::unique_ptr<sideeffects::VantageStore> vantage_store_;
+  std::unique_ptr<sideeffects::VantageStore> detoured_vantage_store_;
   std::unique_ptr<sideeffects::VantageRecorder> vantage_recorder_;
   // Where there is a legacy table. The writer outlives those that note sites: shards, projector.
   std::unique_ptr<LegacyWriter> legacy_writer_;
@@ -222,7 +229,9 @@ class NotesToLanes final : public sideeffects::NoteSink {
 // ---- Building ----
 
 core::Result<void> EngineImpl::build() {
-  auto store = db::open_store(store_access(config_.store));
+  db::StoreAccess access = store_access(config_.store);
+  access.clock = &clock_;
+  auto store = db::open_store(access);
   if (!store) return store.error();
   store_ = *std::move(store);
   auto migrated = store_->migrate(false);
@@ -231,6 +240,13 @@ core::Result<void> EngineImpl::build() {
     log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
   }
   if (auto built = build_legacy(); !built) return built;
+  // The legacy table is told of what is in the store: of a detour when it is replayed.
+  auto road = StoreRoad::make(config_.store, *store_, clock_, log_, seed(1),
+                              [this](auto events) { return noted(std::move(events)); });
+  if (!road) return road.error();
+  road_ = *std::move(road);
+  // Before the site list is read: it comes with the open events.
+  if (auto replayed = road_->replay_left(); !replayed) return replayed;
   build_mailboxes();
   build_lanes();
   if (auto built = build_vantage_recorder(); !built) return built;
@@ -323,12 +339,14 @@ core::Result<void> EngineImpl::build_shards() {
     auto store = store_->make_event_store();
     if (!store) return store.error();
     shard.store = noted(*std::move(store));
+    if (auto* detour = road_->detour())
+      shard.detoured = std::make_unique<sideeffects::DetourEventStore>(*shard.store, *detour);
     std::vector<core::SpscRing<core::SiteNote>*> rings;
     for (auto& lane : lanes_) rings.push_back(lane->notes[i].get());
     shard.notes = std::make_unique<NotesToLanes>(std::move(rings));
-    shard.shard = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{},
-                                                       config_.confirm.policy, *shard.mailbox,
-                                                       *shard.store, *shard.notes, clock_, seed(i));
+    shard.shard = std::make_unique<sideeffects::Shard>(
+        sideeffects::ShardLimits{}, config_.confirm.policy, *shard.mailbox,
+        shard.detoured ? *shard.detoured : *shard.store, *shard.notes, clock_, seed(i));
     shard.thread =
         std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_,
                                                    i == 0 ? vantage_recorder_.get() : nullptr);
@@ -340,8 +358,11 @@ core::Result<void> EngineImpl::build_vantage_recorder() {
   auto store = store_->make_vantage_store();
   if (!store) return store.error();
   vantage_store_ = *std::move(store);
+  if (auto* detour = road_->detour())
+    detoured_vantage_store_ =
+        std::make_unique<sideeffects::DetourVantageStore>(*vantage_store_, *detour);
   vantage_recorder_ = std::make_unique<sideeffects::VantageRecorder>(
-      *vantage_store_, started_at_, [this] { shards_.front().thread->wake(); });
+      detoured_vantage_store_ ? *detoured_vantage_store_ : *vantage_store_, started_at_, [this] { shards_.front().thread->wake(); });
   return {};
 }
 
@@ -387,6 +408,7 @@ core::Result<void> EngineImpl::start() {
 }
 
 core::Result<void> EngineImpl::start_threads() try {
+  road_->start();
   if (legacy_writer_) legacy_writer_->start();
   for (ShardParts& shard : shards_) shard.thread->start();
   projector_thread_->start();
@@ -430,6 +452,7 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
       log_.error(fmt::format("shard_not_drained mailbox={}", shard.mailbox->depth()));
     }
   }
+  road_->stop(last_call);
   if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
   if (legacy_writer_ && !legacy_writer_->stop(last_call)) log_.warn("legacy_writer_not_drained");
 }

@@ -20,6 +20,7 @@
 #include "app/log.h"
 #include "app/machine.h"
 #include "app/memory_watch.h"
+#include "app/store_road.h"
 #include "app/vantage.h"
 #include "checker/stats.h"
 #include "core/clock.h"
@@ -88,6 +89,7 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual std::vector<const sideeffects::ShardStats*> shards() const = 0;
   // Sites whose facts the store would not take, with the reason: for the operator.
   [[nodiscard]] virtual std::vector<sideeffects::Poisoned> poisoned() const = 0;
+  [[nodiscard]] virtual StoreRoadReading store_road() const = 0;
   [[nodiscard]] virtual const sideeffects::ProjectorStats& projector() const = 0;
   [[nodiscard]] virtual const FeederStats& feeder() const = 0;
   [[nodiscard]] virtual std::vector<QueueReading> queues() const = 0;

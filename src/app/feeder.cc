@@ -130,6 +130,7 @@ struct Feeder::Parts {
   bool pause(core::Duration how_long);
   bool told_to_stop();
   std::optional<Retune> take_retune();
+  void answered();
   bool failed(const char* what, const core::Error& error, core::Duration& backoff);
 };
 
@@ -152,11 +153,18 @@ std::optional<Feeder::Parts::Retune> Feeder::Parts::take_retune() {
 
 bool Feeder::Parts::failed(const char* what, const core::Error& error, core::Duration& backoff) {
   stats.errors.add();
-  log.warn(fmt::format("site_feed_failed call={} kind={} retry_s={:.1f} error=\"{}\"", what,
-                       core::to_string(error.kind), core::to_seconds(backoff), error.message));
+  // Once an outage: the counter has the rest.
+  const LogLevel level = stats.away.exchange(true) ? LogLevel::Debug : LogLevel::Warning;
+  log.write(level, fmt::format("site_feed_failed call={} kind={} retry_s={:.1f} error=\"{}\"", what,
+                               core::to_string(error.kind), core::to_seconds(backoff),
+                               error.message));
   const bool stop = pause(backoff);
   backoff = std::min(backoff * 2, kBackoffMax);
   return stop;
+}
+
+void Feeder::Parts::answered() {
+  if (stats.away.exchange(false)) log.info("site_feed_back");
 }
 
 void Feeder::Parts::send(std::size_t lane, LaneMessage&& message) {
@@ -238,6 +246,7 @@ bool Feeder::Parts::newest_change() {
   for (;;) {
     const auto newest = feed->newest_change();
     if (newest) {
+      answered();
       seen = *newest;
       return true;
     }
@@ -329,6 +338,7 @@ void Feeder::Parts::follow_changes() {
     return;
   }
   changes_backoff = kBackoffMin;
+  answered();
   if (page->empty()) return;
   // Sites that the store did not have before are counted, edits are not: many edits of few sites would make their host look heavy.
   // Changes do not come in the order of ids, but each site comes once in a page.

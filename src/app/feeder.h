@@ -44,6 +44,7 @@ struct FeederStats {
   // (target_invalid, with the reason) and turn unknown: asked in a way nobody wanted, something false could be told about them.
   core::Counter options_rejected;
   std::atomic<bool> load_sent{false};
+  std::atomic<bool> away{false};  // The last call of the store failed.
 };
 
 // What a lane looks like from here.

@@ -4,6 +4,7 @@
 
 #include <prometheus/metric_family.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -179,11 +180,59 @@ void add_recording(Families& out, const Engine& engine, const Totals& totals) {
                         by("operation", {{"commit_events", number(totals.commit_errors)},
                                          {"read_event", number(totals.read_errors)},
                                          {"project", number(projector.errors.value())},
+                                         {"replay", number(engine.store_road().replay_errors)},
                                          {"site_feed", number(engine.feeder().errors.value())}})));
   out.push_back(histogram("watchwheel_db_batch_seconds",
                           "Time a batch took in the store, by operation.",
                           {{{{"operation", "commit_events"}}, totals.commit},
                            {{{"operation", "project"}}, projector.write.read()}}));
+}
+
+void add_build(Families& out) {
+  out.push_back(http::gauge(
+      "watchwheel_build_info", "Always 1; the version is in the label.",
+      std::vector<http::Sample>{
+          {{{"version", std::string(version())}, {"commit", std::string(commit())}}, 1}}));
+}
+
+void add_store_away(Families& out, bool away) {
+  out.push_back(http::gauge("watchwheel_store_away",
+                            "1 while what is judged goes to the journal because the store is away.",
+                            away ? 1 : 0));
+}
+
+void add_store_road(Families& out, const StoreRoadReading& road, core::WallTime now) {
+  using http::counter, http::gauge;
+  const sideeffects::JournalReading& journal = road.journal;
+  add_store_away(out, road.detoured);
+  out.push_back(counter("watchwheel_store_outages_total",
+                        "Times the journal was begun because the store did not take a write.",
+                        number(road.detours)));
+  out.push_back(gauge("watchwheel_journal_usable",
+                      "0 when a store that may go away has no journal, or it takes no more.",
+                      road.journal_trouble.empty() && !road.refusing ? 1 : 0));
+  out.push_back(gauge("watchwheel_journal_entries", "Writes that wait in the journal.",
+                      number(journal.entries)));
+  const bool waiting = journal.oldest != core::kNoWallTime;
+  out.push_back(gauge("watchwheel_journal_oldest_age_seconds",
+                      "How long the oldest write has waited in the journal.",
+                      waiting ? std::max(0.0, core::to_seconds(now - journal.oldest)) : 0));
+  out.push_back(gauge("watchwheel_journal_bytes", "Size of the journal.", number(journal.bytes)));
+  out.push_back(gauge("watchwheel_journal_limit_bytes", "How large the journal may become.",
+                      number(journal.bytes_max)));
+  out.push_back(counter("watchwheel_journal_written_total", "Writes kept in the journal.",
+                        number(road.kept)));
+  out.push_back(counter("watchwheel_journal_replayed_total",
+                        "Writes of the journal that are in the store.", number(road.replayed)));
+  out.push_back(counter("watchwheel_journal_set_aside_total",
+                        "Writes of the journal that the store refused for good; see status.",
+                        number(road.set_aside)));
+  out.push_back(gauge("watchwheel_journal_set_aside",
+                      "Writes set aside that nobody has looked after yet.",
+                      number(journal.set_aside)));
+  out.push_back(counter("watchwheel_journal_refusals_total",
+                        "Batches that the journal did not take: full, or its disk.",
+                        number(road.refusals)));
 }
 
 void add_dns(Families& out, const Totals& totals) {
@@ -318,10 +367,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
                          const http::Stats& http_stats) {
   const Totals totals = total(engine);
   Families out;
-  out.push_back(http::gauge(
-      "watchwheel_build_info", "Always 1; the version is in the label.",
-      std::vector<http::Sample>{
-          {{{"version", std::string(version())}, {"commit", std::string(commit())}}, 1}}));
+  add_build(out);
   out.push_back(http::gauge("watchwheel_start_time_seconds",
                             "When the daemon started, as a Unix time.",
                             static_cast<double>(core::to_unix_ms(engine.started_at())) / 1000));
@@ -341,12 +387,20 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_schedule(out, totals);
   add_threads_and_queues(out, engine, facts);
   add_recording(out, engine, totals);
+  add_store_road(out, engine.store_road(), facts.now);
   add_vantage(out, engine, totals);
   add_dns(out, totals);
   add_exchanges(out, totals);
   add_tls(out, totals, facts);
   add_legacy(out, engine.legacy());
   http::append_metrics(http_stats, out);
+  return out;
+}
+
+std::vector<prometheus::MetricFamily> waiting_families() {
+  Families out;
+  add_build(out);
+  add_store_away(out, true);
   return out;
 }
 

@@ -18,6 +18,7 @@
 
 #include "app/config.h"
 #include "app/engine.h"
+#include "app/feeder.h"
 #include "app/lane.h"
 #include "app/logging.h"
 #include "app/progress_watch.h"
@@ -25,8 +26,11 @@
 #include "app/recent.h"
 #include "app/service_notify.h"
 #include "app/status.h"
+#include "app/store_road.h"
 #include "app/version.h"
+#include "app/waiting.h"
 #include "checker/tls_decode.h"
+#include "db/store_url.h"
 #include "http/access.h"
 #include "http/engine_view_api.h"
 #include "http/server.h"
@@ -44,6 +48,8 @@ constexpr int kExitOwnTrouble = 3;
 constexpr auto kHeartbeat = 250ms;
 // A lane turns at least ten times a second; one that has not for this long stands still.
 constexpr core::Duration kLanePatience = 15s;
+// A daemon that waits for its database server asks so often.
+constexpr core::Duration kStoreAgain = 3s;
 
 std::string reasons(const std::vector<Problem>& problems) {
   std::string text;
@@ -60,6 +66,9 @@ std::string joined(const std::vector<std::string>& words) {
 
 // The running daemon: the engine, and what stands around it. Its view is asked by the http thread,
 // the rest is the main thread's; what both touch is behind one mutex, held shortly.
+//
+// Without its database server it cannot know its sites. It does not end then, for whoever restarts it would do so for as long as the
+// server is away: it listens, says what it waits for, and builds its engine when the server is there.
 class Daemon final : public http::EngineView {
  public:
   Daemon(std::string config_path, const Config& config, const core::Clock& clock, Logging& log,
@@ -74,18 +83,30 @@ class Daemon final : public http::EngineView {
   int run();
 
   std::vector<prometheus::MetricFamily> collect() override {
-    return metric_families(*engine_, facts(), server_->stats());
+    const Engine* engine = live_.load();
+    return engine != nullptr ? metric_families(*engine, facts(), server_->stats())
+                             : waiting_families();
   }
   bool healthy(std::string& why) override;
   bool ready(std::string& why) override;
-  std::string status_json() override { return app::status_json(*engine_, facts(), clock_); }
+  std::string status_json() override {
+    const Engine* engine = live_.load();
+    return engine != nullptr ? app::status_json(*engine, facts(), clock_)
+                             : waiting_json(waiting(), facts().store_url, facts().http_listen,
+                                            clock_.wall());
+  }
   core::Result<std::string> reload() override;
 
  private:
   core::Result<void> start();
+  core::Result<void> start_engine();
+  core::Result<void> await_store(const core::Error& why);
+  Waiting waiting();
+  void beat_waiting();
   void stop();
   void on_signal();
   void beat();
+  void look();
   DaemonFacts facts();
 
   const core::Clock& clock_;
@@ -101,14 +122,19 @@ class Daemon final : public http::EngineView {
   core::SteadyTime last_watchdog_ = core::kNoSteadyTime;
   std::atomic<int> stuck_lane_{-1};  // Written by main, read by http; stands for itself.
   std::atomic<bool> ready_{false};
+  core::SteadyTime store_again_ = core::kNoSteadyTime;
+  core::SteadyTime last_waiting_ = core::kNoSteadyTime;
+  int exit_ = kExitOk;
 
   std::mutex mutex_;
   Config
       running_;  // Guarded by mutex_. What is in force, keys that wait for a restart at their old values.
   DaemonFacts facts_;      // Guarded by mutex_.
   bool stopping_ = false;  // Guarded by mutex_.
+  Waiting waiting_;        // Guarded by mutex_. While there is no engine.
 
   std::unique_ptr<Engine> engine_;
+  std::atomic<Engine*> live_{nullptr};  // engine_, once it runs; for the http thread.
   std::unique_ptr<http::Server> server_;
 };
 
@@ -121,15 +147,12 @@ int Daemon::run() {
   beat();
   io_.run();
   stop();
-  return kExitOk;
+  return exit_;
 }
 
 core::Result<void> Daemon::start() {
   log_.info(fmt::format("starting version={} store={} config={}", version(), facts_.store_url,
                         facts_.config_path));
-  auto engine = Engine::make(running_, clock_, log_);
-  if (!engine) return engine.error();
-  engine_ = *std::move(engine);
   http::ServerOptions options;
   options.listen = running_.http.listen;
   if (!running_.http.token_file.empty()) {
@@ -143,11 +166,69 @@ core::Result<void> Daemon::start() {
   // The port that was bound, which differs from the one asked for when that was 0.
   facts_.http_listen = running_.http.listen.substr(0, running_.http.listen.rfind(':') + 1) +
                        std::to_string(server_->local_port());
-  if (auto started = engine_->start(); !started) return started;
+  if (auto started = start_engine(); !started) {
+    if (auto waits = await_store(started.error()); !waits) return waits;
+  }
   server_->start();
-  log_.info(
-      fmt::format("listening address={} lanes={}", facts_.http_listen, engine_->lanes().size()));
+  log_.info(fmt::format("listening address={}", facts().http_listen));
   return {};
+}
+
+core::Result<void> Daemon::start_engine() {
+  Config config;
+  {
+    const std::lock_guard lock(mutex_);
+    config = running_;
+  }
+  auto engine = Engine::make(config, clock_, log_);
+  if (!engine) return engine.error();
+  engine_ = *std::move(engine);
+  if (auto started = engine_->start(); !started) return started;
+  live_.store(engine_.get());
+  log_.info(fmt::format("started lanes={}", engine_->lanes().size()));
+  return {};
+}
+
+// Succeeds when waiting can help.
+core::Result<void> Daemon::await_store(const core::Error& why) {
+  if (engine_ || why.kind != core::ErrorKind::Unavailable || !db::is_server_url(running_.store.url))
+    return why;
+  store_again_ = clock_.steady() + kStoreAgain;
+  const bool first = waiting().since == core::kNoWallTime;
+  const auto left = StoreRoad::left_behind(running_.store);
+  if (first)
+    log_.error(fmt::format("store_away_at_start action=wait journal_entries={} error=\"{}\"",
+                           left.value_or(0), why.message));
+  const std::lock_guard lock(mutex_);
+  if (first) waiting_.since = clock_.wall();
+  waiting_.error = why.message;
+  waiting_.journal_entries = left.value_or(0);
+  return {};
+}
+
+Waiting Daemon::waiting() {
+  const std::lock_guard lock(mutex_);
+  return waiting_;
+}
+
+// Blocks for as long as the server lets us wait for an answer: there is nothing else to do.
+void Daemon::beat_waiting() {
+  const core::SteadyTime now = clock_.steady();
+  if (now - last_waiting_ >= ServiceNotify::kWaitingEvery) {
+    last_waiting_ = now;
+    service_.waiting(to_text(waiting()));
+  }
+  if (now < store_again_) return;
+  const auto started = start_engine();
+  if (started) {
+    log_.info(fmt::format("store_back away_s={:.1f}",
+                          core::to_seconds(clock_.wall() - waiting().since)));
+    return;
+  }
+  if (await_store(started.error())) return;
+  log_.error(fmt::format("start_failed error=\"{}\"", started.error().message));
+  exit_ = kExitOwnTrouble;
+  io_.stop();
 }
 
 void Daemon::stop() {
@@ -158,7 +239,7 @@ void Daemon::stop() {
   ready_.store(false);
   service_.stopping();
   log_.info("stopping");
-  engine_->drain_and_stop();
+  if (live_.load() != nullptr) engine_->drain_and_stop();
   server_->stop();
   log_.info("stopped");
 }
@@ -180,6 +261,15 @@ void Daemon::on_signal() {
 }
 
 void Daemon::beat() {
+  if (live_.load() == nullptr) beat_waiting();
+  if (live_.load() != nullptr) look();
+  heartbeat_.expires_after(kHeartbeat);
+  heartbeat_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) beat();
+  });
+}
+
+void Daemon::look() {
   const core::SteadyTime now = clock_.steady();
   engine_->watch_memory(now);
   std::vector<std::uint64_t> turns;
@@ -207,10 +297,6 @@ void Daemon::beat() {
     last_watchdog_ = now;
     service_.alive();
   }
-  heartbeat_.expires_after(kHeartbeat);
-  heartbeat_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) beat();
-  });
 }
 
 DaemonFacts Daemon::facts() {
@@ -220,6 +306,7 @@ DaemonFacts Daemon::facts() {
   facts.checks_per_second = checks_rate_.per_second();
   facts.recent = recent_.view();
   facts.ready = ready_.load();
+  facts.now = clock_.wall();
   return facts;
 }
 
@@ -230,8 +317,18 @@ bool Daemon::healthy(std::string& why) {
 }
 
 bool Daemon::ready(std::string& why) {
-  if (!ready_.load()) why = "the site list is being loaded";
-  return ready_.load();
+  if (live_.load() == nullptr) {
+    why = to_text(waiting());
+    return false;
+  }
+  if (!ready_.load()) {
+    why = "the site list is being loaded";
+    return false;
+  }
+  const StoreRoadReading road = engine_->store_road();
+  why = degraded(road);
+  if (engine_->feeder().away.load()) why += (why.empty() ? "" : "; ") + std::string("the site list cannot be read from the store");
+  return !road.refusing;
 }
 
 // All or nothing: a configuration with any error is refused whole, with every reason, and the old
@@ -240,6 +337,8 @@ core::Result<std::string> Daemon::reload() {
   const ConfigReport report = load_config(facts().config_path);
   const std::lock_guard lock(mutex_);
   if (stopping_) return core::Error{core::ErrorKind::Unavailable, "the daemon is stopping"};
+  if (live_.load() == nullptr)
+    return core::Error{core::ErrorKind::Unavailable, "the daemon waits for its store"};
   facts_.reload_ok = report.ok();
   if (!report.ok()) {
     log_.error(fmt::format("reload_refused problems={} action=keep_old", report.problems.size()));

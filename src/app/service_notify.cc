@@ -33,6 +33,10 @@ void ServiceNotify::ready(std::string_view status) {
   send(status.empty() ? "READY=1" : "READY=1\n" + status_line(status));
 }
 
+void ServiceNotify::waiting(std::string_view status) {
+  send("EXTEND_TIMEOUT_USEC=60000000\n" + status_line(status));
+}
+
 void ServiceNotify::reloading() {
   send("RELOADING=1");
 }

@@ -25,6 +25,9 @@ class ServiceNotify : core::Pinned {
 
   // In service; ends a reload too. A `status` that is not empty is what `systemctl status` shows; of several lines, the first.
   void ready(std::string_view status);
+  // Not in service yet, and why; the start may take as long as that lasts. Call it at least every kWaitingEvery.
+  static constexpr core::Duration kWaitingEvery = std::chrono::seconds{20};
+  void waiting(std::string_view status);
   void reloading();
   void stopping();
   // Feeds the watchdog. Call it while there is real progress, at least every third of watchdog_period().

@@ -133,7 +133,30 @@ ordered_json recording_json(const Engine& engine, const Totals& totals) {
     poisoned.push_back({{"site", site.site.value}, {"reason", site.reason}, {"times", site.times}});
   }
   const sideeffects::ProjectorStats& projector = engine.projector();
-  return {{"transitions", totals.transitions_total},
+  const StoreRoadReading road = engine.store_road();
+  ordered_json aside = ordered_json::array();
+  for (const sideeffects::SetAside& one : road.shown_aside) {
+    aside.push_back({{"site", one.site.value},
+                     {"at", core::to_iso8601(one.at)},
+                     {"reason", one.reason}});
+  }
+  const auto time_or_null = [](core::WallTime at) {
+    return at == core::kNoWallTime ? ordered_json() : ordered_json(core::to_iso8601(at));
+  };
+  ordered_json journal = {{"used", road.has_journal},
+                          {"trouble", road.journal_trouble},
+                          {"entries", road.journal.entries},
+                          {"oldest_at", time_or_null(road.journal.oldest)},
+                          {"bytes", road.journal.bytes},
+                          {"bytes_max", road.journal.bytes_max},
+                          {"full", road.refusing},
+                          {"written", road.kept},
+                          {"replayed", road.replayed},
+                          {"set_aside", road.journal.set_aside},
+                          {"set_aside_newest", std::move(aside)}};
+  return {{"store_away_since", time_or_null(road.detoured ? road.since : core::kNoWallTime)},
+          {"journal", std::move(journal)},
+          {"transitions", totals.transitions_total},
           {"commit_p99_s", totals.commit.quantile(0.99)},
           {"commit_errors", totals.commit_errors},
           {"poisoned", std::move(poisoned)},

@@ -36,6 +36,7 @@ struct DaemonFacts {
   double checks_per_second = 0;
   RecentView recent;
   bool ready = false;
+  core::WallTime now = core::kNoWallTime;  // When they were asked for.
 };
 
 // What `watchwheel status --json` prints; the keys are in docs/reference/commands.md.
@@ -46,6 +47,9 @@ struct DaemonFacts {
 [[nodiscard]] std::vector<prometheus::MetricFamily> metric_families(const Engine& engine,
                                                                     const DaemonFacts& facts,
                                                                     const http::Stats& http_stats);
+
+// Of a daemon that waits for its store and has no engine yet: enough for an alert.
+[[nodiscard]] std::vector<prometheus::MetricFamily> waiting_families();
 
 // What the lanes counted until `now`, for the RecentWindow.
 [[nodiscard]] CountsAt counts_at(const Engine& engine, core::SteadyTime now);

@@ -336,6 +336,26 @@ class Page {
     }
   }
 
+  // Nothing to tell of the embedded store, which has none.
+  void journal() {
+    const Json* used = find(json_, "/recording/journal/used");
+    if (used == nullptr || !used->is_boolean() || !used->get<bool>()) return;
+    const Json* since = find(json_, "/recording/store_away_since");
+    if (since != nullptr && since->is_string())
+      row("STORE AWAY", "since " + since->get<std::string>() + ": checks go on", Ink::Bad);
+    row("journal", "entries " + shown(json_, "/recording/journal/entries") + ", bytes " +
+                       shown(json_, "/recording/journal/bytes") + " of " +
+                       shown(json_, "/recording/journal/bytes_max") + ", replayed " +
+                       shown(json_, "/recording/journal/replayed") + ", set aside " +
+                       shown(json_, "/recording/journal/set_aside"));
+    const Json* aside = find(json_, "/recording/journal/set_aside_newest");
+    if (aside == nullptr || !aside->is_array()) return;
+    for (const Json& one : *aside) {
+      if (one.is_object())
+        row("SET ASIDE", "site " + shown(one, "/site") + ": " + shown(one, "/reason"), Ink::Bad);
+    }
+  }
+
   void recording() {
     if (object("recording") == nullptr) return;
     page_.heading("Recording");
@@ -345,6 +365,7 @@ class Page {
     row("projection", "rows " + shown(json_, "/recording/projected_rows") + ", lag " +
                           seconds(json_, "/recording/projection_lag_s") + ", errors " +
                           shown(json_, "/recording/projection_errors"));
+    journal();
     const Json* poisoned = find(json_, "/recording/poisoned");
     if (poisoned == nullptr || !poisoned->is_array()) return;
     for (const Json& site : *poisoned) {

@@ -93,6 +93,24 @@ std::optional<Summary> not_recorded(const Json& json) {
                                       counted(count, "site", "sites")};
 }
 
+std::optional<Summary> journal_trouble(const Json& json) {
+  const Json* full = find(json, "/recording/journal/full");
+  if (full != nullptr && full->is_boolean() && full->get<bool>())
+    return Summary{Standing::Fault,
+                   "the store is away and the journal takes no more: what is judged waits in memory"};
+  if (const double count = number_or_0(json, "/recording/journal/set_aside"); count > 0)
+    return Summary{Standing::Fault, "not recorded: the store refused " +
+                                        counted(count, "write", "writes") + " of the journal"};
+  if (const std::string why = text(json, "/recording/journal/trouble"); !why.empty())
+    return Summary{Standing::Fault, "there is no journal, should the store go away: " + why};
+  if (const std::string since = text(json, "/recording/store_away_since"); !since.empty())
+    return Summary{Standing::Fault,
+                   "the store is away since " + since + ": checks go on, " +
+                       counted(number_or_0(json, "/recording/journal/entries"), "write", "writes") +
+                       " in the journal"};
+  return std::nullopt;
+}
+
 std::optional<Summary> lateness(const Json& json) {
   if (const double factor = number_or_0(json, "/stretch/factor"); factor >= kStretched) {
     std::array<char, 32> shown{};
@@ -126,12 +144,17 @@ Summary on_time(const Json& json) {
 }
 
 Summary worst(const Json& json) {
+  const std::string away = text(json, "/recording/store_away_since");
+  if (is_false(json, "/ready") && !away.empty())
+    return {Standing::Fault, "the store is away since " + away +
+                                 ": the site list cannot be read and no site is checked"};
   if (is_false(json, "/ready"))
     return {Standing::Loading, "loading: the site list is being read, " +
                                    counted(number_or_0(json, "/sites/total"), "site", "sites") +
                                    " so far"};
   if (auto fault = vantage_fault(json)) return *std::move(fault);
   if (auto fault = not_recorded(json)) return *std::move(fault);
+  if (auto fault = journal_trouble(json)) return *std::move(fault);
   if (auto late = lateness(json)) return *std::move(late);
   return on_time(json);
 }

@@ -6,7 +6,7 @@
 namespace watchwheel::app {
 
 db::StoreAccess store_access(const StoreConfig& config) {
-  db::StoreAccess access{config.url, nullptr};
+  db::StoreAccess access{config.url, nullptr, nullptr};
   if (!config.password_file.empty()) {
     access.password = [file = config.password_file] { return checker::read_secret(file); };
   }

@@ -183,6 +183,7 @@ struct MysqlConnection::Parts {
   bool lost = false;
   bool in_cluster = false;  // The server is a Galera node.
   bool in_transaction = false;
+  core::SteadyTime began = core::kNoSteadyTime;  // The transaction, where there is a clock.
   bool conflicted = false;
   // What went wrong inside the transaction: its rest is refused, and so is its commit.
   std::optional<core::Error> spoiled;
@@ -333,6 +334,12 @@ core::Result<void> MysqlConnection::Parts::connect() {
 core::Result<void> MysqlConnection::Parts::ready() {
   if (spoiled) return *spoiled;
   conflicted = false;
+  if (in_transaction && access.clock != nullptr &&
+      access.clock->steady() - began > kTransactionWait) {
+    spoiled = error(0, "it is so slow that a transaction took more than " +
+                           std::to_string(kTransactionWait.count()) + " s");
+    return *spoiled;
+  }
   if (!lost) return {};
   const bool in_use =
       std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot->in_use; });
@@ -378,6 +385,7 @@ core::Result<void> MysqlConnection::Parts::begin(const std::string& statement) {
   auto begun = run(statement);
   if (!begun && lost) begun = run(statement);
   in_transaction = begun.has_value();
+  if (access.clock != nullptr) began = access.clock->steady();
   return begun;
 }
 

@@ -6,7 +6,8 @@
 //          next call that begins something: on the same host first where the session ended, on the next one where the host
 //          fell silent, is read only or out of its cluster; then on the others in their order.
 // Thread   one at a time.
-// Bounded  connecting: kConnectWait a host. Any one call: MysqlAccess::answer_wait. Waiting for a lock: kLockWait.
+// Bounded  connecting: kConnectWait a host. Any one call: MysqlAccess::answer_wait. A transaction, with a clock:
+//          kTransactionWait and one call. Waiting for a lock: kLockWait.
 // Fails    a session that is lost, a server that is away, full, read only, not part of its cluster's majority or without our
 //          tables, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long:
 //          Invalid. A damaged table: Corrupt.
@@ -32,12 +33,16 @@ inline constexpr std::chrono::seconds kAnswerWait{10};
 // A step of the schema may copy a large table.
 inline constexpr std::chrono::seconds kMigrationWait{3600};
 inline constexpr std::chrono::seconds kLockWait{5};
+// A whole transaction of the daemon, where each answer comes in time and all together do not.
+inline constexpr std::chrono::seconds kTransactionWait{20};
 
 struct MysqlAccess {
   MysqlPlace place;
   // Asked whenever a session is opened, so that a changed password is taken up. Null: no password.
   std::function<core::Result<std::string>()> password;
   std::chrono::seconds answer_wait = kAnswerWait;
+  // Null: a transaction may take as long as its answers do.
+  const core::Clock* clock = nullptr;
 };
 
 class MysqlConnection final : public Connection {

@@ -23,6 +23,7 @@ core::Result<std::unique_ptr<Store>> MysqlStore::open(MysqlAccess access,
 core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationWatch& watch) {
   MysqlAccess patient = access_;
   patient.answer_wait = kMigrationWait;
+  patient.clock = nullptr;
   auto connection = MysqlConnection::open(patient);
   if (!connection) return connection.error();
   const auto& steps = schema_steps(Dialect::Mysql);

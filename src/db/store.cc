@@ -18,7 +18,8 @@ core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access) {
   if (is_mysql_url(access.url)) {
     auto place = parse_mysql_url(access.url);
     if (!place) return place.error();
-    return MysqlStore::open({*std::move(place), access.password});
+    return MysqlStore::open(
+        {.place = *std::move(place), .password = access.password, .clock = access.clock});
   }
   core::Result<std::string> path = sqlite_path(access.url);
   if (!path) return path.error();

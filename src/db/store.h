@@ -75,13 +75,15 @@ struct StoreAccess {
   std::string url;
   // Asked whenever a session with a server is opened. Null: no password.
   std::function<core::Result<std::string>()> password;
+  // With it a server's transactions have a deadline (mysql.h). It outlives the store and all it makes.
+  const core::Clock* clock = nullptr;
 };
 
 // SQLite: opens or creates the file. MySQL: connects, and refuses (Invalid) a server that cannot keep our promises. Migrates
 // nothing.
 [[nodiscard]] core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access);
 [[nodiscard]] inline core::Result<std::unique_ptr<Store>> open_store(std::string_view url) {
-  return open_store(StoreAccess{std::string(url), nullptr});
+  return open_store(StoreAccess{std::string(url), nullptr, nullptr});
 }
 
 }  // namespace watchwheel::db

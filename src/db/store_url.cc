@@ -44,6 +44,10 @@ core::Result<std::string> sqlite_path(std::string_view url) {
   return path.starts_with('/') ? std::string(path) : "./" + std::string(path);
 }
 
+bool is_server_url(std::string_view url) {
+  return is_mysql_url(url);
+}
+
 core::Result<void> check_store_url(std::string_view url) {
   if (is_mysql_url(url)) {
     if (auto place = parse_mysql_url(url); !place) return place.error();

@@ -17,4 +17,7 @@ namespace watchwheel::db {
 // Checks a store URL without touching anything: the error says which URLs are understood.
 [[nodiscard]] core::Result<void> check_store_url(std::string_view url);
 
+// A database server, which may be away while we are well; not a file of our own.
+[[nodiscard]] bool is_server_url(std::string_view url);
+
 }  // namespace watchwheel::db

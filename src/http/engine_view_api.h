@@ -30,7 +30,8 @@ class EngineView {
   // False means that a restart would help: a store that is away is not a reason.
   virtual bool healthy(std::string& why) = 0;
 
-  // Has it loaded its sites and does it check them? When false, `why` says what is awaited.
+  // Has it loaded its sites and does it check them? When false, `why` says what is awaited; when true and not empty, what it has
+  // to do without meanwhile (the store).
   virtual bool ready(std::string& why) = 0;
 
   // One JSON object, what `watchwheel status --json` prints.

@@ -30,8 +30,8 @@ std::string_view openapi_document() {
     "/-/ready": { "get": {
       "summary": "Has it loaded its sites, and does it check them?",
       "security": [ {} ],
-      "responses": { "200": { "description": "Yes.", "content": { "text/plain": {} } },
-                     "503": { "description": "Not yet; the body says what is awaited.", "content": { "text/plain": {} } } } } },
+      "responses": { "200": { "description": "Yes. A body that begins with degraded: says what it does without meanwhile, the store say.", "content": { "text/plain": {} } },
+                     "503": { "description": "Not yet, or what it judges cannot be kept; the body says what is awaited.", "content": { "text/plain": {} } } } } },
     "/-/reload": { "post": {
       "summary": "Reads the configuration again and puts it in force as a whole, or changes nothing.",
       "responses": { "200": { "description": "In force; the body says what changed.", "content": { "text/plain": {} } },

@@ -112,7 +112,9 @@ Response Routes::healthy() {
 
 Response Routes::ready() {
   std::string why;
-  return engine_.ready(why) ? text(200, "ready") : text(503, "not ready: " + why);
+  if (!engine_.ready(why)) return text(503, "not ready: " + why);
+  // Still 200: whoever takes a degraded process out of service loses what it goes on doing.
+  return text(200, why.empty() ? "ready" : "degraded: " + why);
 }
 
 Response Routes::reload() {

@@ -70,6 +70,9 @@ class EventStore {
 
   // The open event of a site, if there is one.
   [[nodiscard]] virtual core::Result<std::optional<StoredEvent>> open_event(core::SiteId site) = 0;
+
+  // Commits are kept elsewhere for now, in order, and succeed; nothing can be read.
+  [[nodiscard]] virtual bool detoured() const { return false; }
 };
 
 }  // namespace watchwheel::sideeffects

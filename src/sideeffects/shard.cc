@@ -15,6 +15,9 @@ using core::SteadyTime;
 
 namespace {
 
+// How often it is tried whether the store can be read again.
+constexpr core::Duration kUnreadEvery = std::chrono::seconds{1};
+
 // Whether trying the same again can help. A store that reads its own file as corrupt is broken, not
 // our batch: nothing is thrown away for that.
 bool is_bad_request(const core::Error& error) {
@@ -69,11 +72,14 @@ std::optional<SteadyTime> Shard::next_turn() const {
   if (!undelivered_.empty()) return now_ + limits_.note_retry;
   if (!parts_.empty()) return std::max(now_, retry_at_);
   if (mailbox_.depth() > 0) return now_;
+  if (!unread_.empty()) return std::max(now_, unread_at_);
   return std::nullopt;
 }
 
 bool Shard::idle() const {
-  return parts_.empty() && undelivered_.empty() && mailbox_.depth() == 0;
+  // What cannot be judged without the store is not waited for while it is away.
+  const bool read = unread_.empty() || store_.detoured();
+  return parts_.empty() && undelivered_.empty() && mailbox_.depth() == 0 && read;
 }
 
 void Shard::close_notes() {
@@ -92,7 +98,12 @@ void Shard::deliver_notes() {
 
 void Shard::take_batch() {
   taken_.clear();
-  if (mailbox_.take(taken_, limits_.batch_sites_max) == 0) return;
+  if (!unread_.empty()) take_unread();
+  const std::size_t waited = taken_.size();
+  if (waited < limits_.batch_sites_max)
+    (void)mailbox_.take(taken_, limits_.batch_sites_max - waited);
+  if (taken_.empty()) return;
+  drop_older(waited);
   parts_.emplace_back().reserve(taken_.size());
   batch_sites_.clear();
   for (core::SiteFacts& facts : taken_) {
@@ -104,6 +115,44 @@ void Shard::take_batch() {
     parts_.back().push_back({.facts = std::move(facts), .verdict = {}});
   }
   stats_.batch_sites.set(static_cast<double>(taken_.size()));
+}
+
+// At most half a batch, so that what can be judged is not held up by what cannot.
+void Shard::take_unread() {
+  if (now_ < unread_at_) return;
+  if (store_.detoured()) {
+    unread_at_ = now_ + kUnreadEvery;
+    return;
+  }
+  const std::size_t room = std::max<std::size_t>(1, limits_.batch_sites_max / 2);
+  while (!unread_.empty() && taken_.size() < room) {
+    taken_.push_back(std::move(unread_.begin()->second));
+    unread_.erase(unread_.begin());
+  }
+  stats_.unread.set(static_cast<double>(unread_.size()));
+}
+
+// What was posted last tells all that waits under the same seat, here or in the first `waited` of the batch. Judged after it, the
+// older could undo it.
+void Shard::drop_older(std::size_t waited) {
+  if (waited == 0 && unread_.empty()) return;
+  std::unordered_set<core::FactsKey> newer;
+  for (std::size_t i = waited; i < taken_.size(); ++i) {
+    newer.insert(core::key_of(taken_[i]));
+    unread_.erase(core::key_of(taken_[i]));
+  }
+  const auto older = taken_.begin() + static_cast<std::ptrdiff_t>(waited);
+  const auto kept = std::remove_if(taken_.begin(), older, [&](const core::SiteFacts& facts) {
+    return newer.contains(core::key_of(facts));
+  });
+  taken_.erase(kept, older);
+}
+
+void Shard::put_by(core::SiteFacts facts) {
+  if (unread_.empty()) unread_at_ = now_ + kUnreadEvery;
+  const core::FactsKey seat = core::key_of(facts);
+  unread_.insert_or_assign(seat, std::move(facts));
+  stats_.unread.set(static_cast<double>(unread_.size()));
 }
 
 Shard::Step Shard::work(std::size_t& settled) {
@@ -145,6 +194,17 @@ Shard::Step Shard::judge_part(Part& part) {
       continue;
     }
     stats_.read_errors.add();
+    if (may_pass(open.error()) && store_.detoured()) {
+      if (surely_has_none(entry->facts)) {
+        entry->verdict = judge(std::nullopt, entry->facts, policy_);
+        entry->judged = true;
+        ++entry;
+      } else {
+        put_by(std::move(entry->facts));
+        entry = part.erase(entry);
+      }
+      continue;
+    }
     if (may_pass(open.error())) return put_off();
     set_aside(entry->facts.site, open.error().message);
     entry = part.erase(entry);
@@ -156,6 +216,14 @@ core::Result<std::optional<StoredEvent>> Shard::stored_of(SiteId site) {
   const auto known = open_events_.find(site);
   if (known != open_events_.end()) return std::optional<StoredEvent>{known->second};
   return store_.open_event(site);
+}
+
+// Without asking the store. What its lane found in the store when it took the site is marked as restored; what was opened since
+// then went through here and is remembered.
+bool Shard::surely_has_none(const core::SiteFacts& facts) const {
+  return !forgot_some_ && facts.presence == core::Presence::Watched &&
+         std::none_of(facts.outages.begin(), facts.outages.end(),
+                      [](const core::Outage& outage) { return outage.restored; });
 }
 
 // After a lost answer the very same writes are sent again, not judged anew: what the store already
@@ -194,6 +262,8 @@ void Shard::remember(SiteId site, const std::optional<StoredEvent>& open) {
     open_events_.erase(site);
   } else if (open_events_.size() < limits_.open_events_max || open_events_.contains(site)) {
     open_events_.insert_or_assign(site, *open);
+  } else {
+    forgot_some_ = true;
   }
   stats_.open_events.set(static_cast<double>(open_events_.size()));
 }

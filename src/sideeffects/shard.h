@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/shard.h - judges and records for its share of the sites.
 //
-// Owns     the batch in hand, the notes not yet delivered, a cache of the open events of its sites.
+// Owns     the batch in hand, the notes not yet delivered, a cache of the open events of its sites, and while the store cannot be
+//          read the facts that cannot be judged without it.
 // Thread   one, for every call except stats(). Calls to the store block.
 // Bounded  one batch of `batch_sites_max`; at most as many notes; `open_events_max` cached events
-//          (beyond: read again); `poisoned_max` sites set aside are shown.
+//          (beyond: read again); `poisoned_max` sites set aside are shown; of facts that wait one entry a site and lane.
 // Time     steady time, passed in. The clock is read only to measure how long a commit took.
 // Fails    store away: the batch is kept and tried again with backoff while the mailbox coalesces.
 //          Answer lost: the same writes are sent again, which the store absorbs. Batch invalid:
 //          halves are tried until the bad site is alone; it is set aside *without* being
 //          acknowledged, so the lane keeps its facts and they come again with its next news.
+//          Store detoured (event_store_api.h): commits succeed, so judging goes on from what is remembered. Facts that go on with
+//          an event from before our start, not yet read, wait; so does everything not remembered once the cache was full.
 // Cost     one transaction a batch; one read for each site whose open event is not cached.
 #pragma once
 
@@ -61,6 +64,7 @@ struct ShardStats {
   core::Counter events_gone;     // Told to the lane: not open in the store any more.
   core::Counter notes_refused;
   core::Gauge open_events;  // Cached.
+  core::Gauge unread;       // Facts that wait until the store can be read.
 };
 
 // Facts that the store would not take.
@@ -110,9 +114,13 @@ class Shard : core::Pinned {
 
   void deliver_notes();
   void take_batch();
+  void take_unread();
+  void drop_older(std::size_t waited);
+  void put_by(core::SiteFacts facts);
   [[nodiscard]] Step work(std::size_t& settled);
   [[nodiscard]] Step judge_part(Part& part);
   [[nodiscard]] core::Result<std::optional<StoredEvent>> stored_of(core::SiteId site);
+  [[nodiscard]] bool surely_has_none(const core::SiteFacts& facts) const;
   [[nodiscard]] core::Result<void> commit(const Part& part);
   void settle(const Part& part);
   void remember(core::SiteId site, const std::optional<StoredEvent>& open);
@@ -132,6 +140,10 @@ class Shard : core::Pinned {
   std::deque<Part> parts_;  // The batch in hand: one part, more while a bad write is looked for.
   std::deque<core::SiteNote> undelivered_;
   std::unordered_map<core::SiteId, StoredEvent> open_events_;  // Only of sites that have one.
+  bool forgot_some_ = false;  // There was no room for one: what is not remembered may be open.
+  // Facts that cannot be judged until the store can be read. The newest of a seat tells all that the older ones told.
+  std::unordered_map<core::FactsKey, core::SiteFacts> unread_;
+  core::SteadyTime unread_at_ = core::kNoSteadyTime;
   std::vector<core::SiteFacts> taken_;
   std::unordered_set<core::SiteId> batch_sites_;  // Of the part that is being filled; a member for its memory.
   std::vector<Poisoned> poisoned_;

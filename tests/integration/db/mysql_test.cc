@@ -39,6 +39,26 @@ void must(const core::Result<void>& done) {
   ASSERT_TRUE(done) << done.error().message;
 }
 
+// Goal: a server that answers each statement in time and all of them too late does not hold a writer for ever. Method: a clock
+// that is moved on inside a transaction.
+TEST(Mysql, ATransactionHasADeadline) {
+  const core::ManualClock clock;
+  MysqlAccess timed = access(server().url("mysql"));
+  timed.clock = &clock;
+  const auto db = take(MysqlConnection::open(timed));
+  {
+    auto transaction = take(Transaction::write(*db));
+    clock.advance(kTransactionWait);
+    EXPECT_TRUE(db->number("SELECT 1"));
+    clock.advance(std::chrono::seconds(1));
+    EXPECT_TRUE(is_error(db->number("SELECT 1").error(), ErrorKind::Unavailable, "slow"));
+    EXPECT_FALSE(transaction.commit());
+  }
+  auto next = take(Transaction::write(*db));
+  EXPECT_TRUE(db->number("SELECT 1"));
+  EXPECT_TRUE(next.commit());
+}
+
 // A table of two rows, (1, 0) and (2, 0), gone with the object.
 class Table {
  public:

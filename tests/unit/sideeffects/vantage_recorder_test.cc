@@ -5,27 +5,13 @@
 
 #include <vector>
 
+#include "support/fake_vantage_store.h"
+
 namespace watchwheel::sideeffects {
 namespace {
 
+using watchwheel::testing::FakeVantageStore;
 using namespace std::chrono_literals;
-
-class FakeVantageStore final : public VantageStore {
- public:
-  core::Result<void> put(const VantageEvent& event) override {
-    if (failure) return *failure;
-    puts.push_back(event);
-    return {};
-  }
-  core::Result<std::uint64_t> close_open(core::WallTime at) override {
-    if (failure) return *failure;
-    closed.push_back(at);
-    return std::uint64_t{1};
-  }
-  std::optional<core::Error> failure;
-  std::vector<VantageEvent> puts;
-  std::vector<core::WallTime> closed;
-};
 
 VantageEvent event(std::int64_t start, std::uint64_t withheld = 0) {
   return {.started_at = core::from_unix_ms(start),

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/store_road.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <mutex>
+#include <utility>
+
+#include "core/units.h"
+#include "db/sqlite_journal.h"
+#include "db/store_url.h"
+#include "sideeffects/replayer_thread.h"
+
+namespace watchwheel::app {
+namespace {
+
+// One line at each change, and what was set aside for whoever looks.
+class Teller final : public sideeffects::OutageWatch {
+ public:
+  Teller(const core::Clock& clock, Log& log) : clock_(clock), log_(log) {}
+
+  void on_store_away(const core::Error& why) override {
+    log_.error(fmt::format("store_away kind={} action=journal error=\"{}\"",
+                           core::to_string(why.kind), why.message));
+  }
+  void on_store_back(core::Duration away, std::uint64_t replayed) override {
+    log_.info(
+        fmt::format("store_back away_s={:.1f} replayed={}", core::to_seconds(away), replayed));
+  }
+  void on_set_aside(core::SiteId site, const std::string& reason) override {
+    log_.error(fmt::format("journal_set_aside site={} reason=\"{}\"", site.value, reason));
+    const std::lock_guard lock(mutex_);
+    aside_.insert(aside_.begin(), {.site = site, .at = clock_.wall(), .reason = reason});
+    if (aside_.size() > StoreRoad::kSetAsideShown) aside_.pop_back();
+  }
+  void on_journal_refuses(const core::Error& why) override {
+    log_.error(fmt::format("journal_refuses action=keep_in_memory error=\"{}\"", why.message));
+  }
+  void on_journal_takes_again() override { log_.info("journal_takes_again"); }
+
+  void set(std::vector<sideeffects::SetAside> aside) { aside_ = std::move(aside); }
+  [[nodiscard]] std::vector<sideeffects::SetAside> aside() const {
+    const std::lock_guard lock(mutex_);
+    return aside_;
+  }
+
+ private:
+  const core::Clock& clock_;
+  Log& log_;
+  mutable std::mutex mutex_;
+  std::vector<sideeffects::SetAside> aside_;  // Guarded by mutex_. The newest first.
+};
+
+}  // namespace
+
+// In the order in which they need each other.
+struct StoreRoad::Parts {
+  Parts(const core::Clock& time, Log& lines) : clock(time), log(lines), teller(time, lines) {}
+
+  const core::Clock& clock;
+  Log& log;
+  Teller teller;
+  std::string trouble;
+  std::unique_ptr<db::SqliteJournal> journal;  // Null: there is none, and nothing of what follows.
+  std::unique_ptr<sideeffects::Detour> detour;
+  std::unique_ptr<sideeffects::EventStore> events;
+  std::unique_ptr<sideeffects::VantageStore> vantage;
+  std::unique_ptr<sideeffects::Replayer> replayer;
+  std::unique_ptr<sideeffects::ReplayerThread> thread;
+};
+
+StoreRoad::StoreRoad() = default;
+StoreRoad::~StoreRoad() = default;
+
+std::optional<std::uint64_t> StoreRoad::left_behind(const StoreConfig& config) {
+  if (!db::is_server_url(config.url)) return std::nullopt;
+  const auto journal = db::SqliteJournal::open({.directory = config.state_dir});
+  if (!journal) return std::nullopt;
+  return (*journal)->reading().entries;
+}
+
+core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& config,
+                                                         db::Store& store, const core::Clock& clock,
+                                                         Log& log, std::uint64_t seed,
+                                                         const Wrap& wrap) {
+  std::unique_ptr<StoreRoad> road(new StoreRoad);
+  road->parts_ = std::make_unique<Parts>(clock, log);
+  Parts& parts = *road->parts_;
+  if (!db::is_server_url(config.url)) return road;
+  auto journal = db::SqliteJournal::open(
+      {.directory = config.state_dir, .bytes_max = config.journal_bytes_max});
+  if (!journal) {
+    parts.trouble = journal.error().message;
+    log.error(fmt::format("journal_unusable action=keep_in_memory error=\"{}\"", parts.trouble));
+    return road;
+  }
+  auto events = store.make_event_store();
+  if (!events) return events.error();
+  auto vantage = store.make_vantage_store();
+  if (!vantage) return vantage.error();
+  parts.journal = *std::move(journal);
+  parts.events = wrap(*std::move(events));
+  parts.vantage = *std::move(vantage);
+  if (!parts.journal->damaged().empty())
+    log.error(
+        fmt::format("journal_damaged action=begun_anew kept=\"{}\"", parts.journal->damaged()));
+  if (auto aside = parts.journal->list_set_aside(kSetAsideShown))
+    parts.teller.set(*std::move(aside));
+  parts.detour = std::make_unique<sideeffects::Detour>(*parts.journal, clock, parts.teller);
+  parts.replayer = std::make_unique<sideeffects::Replayer>(
+      sideeffects::ReplayerLimits{}, *parts.detour, *parts.journal, *parts.events, *parts.vantage,
+      clock, parts.teller, seed);
+  parts.thread = std::make_unique<sideeffects::ReplayerThread>(*parts.replayer, clock);
+  parts.detour->on_taken([&thread = *parts.thread] { thread.wake(); });
+  return road;
+}
+
+core::Result<void> StoreRoad::replay_left() {
+  if (parts_->journal == nullptr || !parts_->detour->taken()) return {};
+  const sideeffects::JournalReading left = parts_->journal->reading();
+  parts_->log.info(fmt::format("journal_left entries={} oldest={}", left.entries,
+                               core::to_iso8601(left.oldest)));
+  while (parts_->detour->taken()) {
+    parts_->replayer->turn(parts_->clock.steady());
+    if (parts_->replayer->trouble()) return *parts_->replayer->trouble();
+  }
+  parts_->log.info(fmt::format("journal_replayed entries={} set_aside={}",
+                               parts_->replayer->stats().replayed.value(),
+                               parts_->replayer->stats().set_aside.value()));
+  return {};
+}
+
+sideeffects::Detour* StoreRoad::detour() {
+  return parts_->detour.get();
+}
+
+void StoreRoad::start() {
+  if (parts_->thread) parts_->thread->start();
+}
+
+void StoreRoad::stop(core::SteadyTime deadline) {
+  if (!parts_->thread) return;
+  parts_->thread->stop(deadline);
+  if (const auto left = parts_->journal->reading().entries; left > 0)
+    parts_->log.warn(fmt::format("journal_kept entries={} action=replay_at_next_start", left));
+}
+
+StoreRoadReading StoreRoad::reading() const {
+  StoreRoadReading reading;
+  reading.journal_trouble = parts_->trouble;
+  if (parts_->journal == nullptr) return reading;
+  const sideeffects::DetourStats& detour = parts_->detour->stats();
+  const sideeffects::ReplayerStats& replayer = parts_->replayer->stats();
+  reading.has_journal = true;
+  if (const double since = detour.since_s.value(); since != 0) {
+    reading.detoured = true;
+    reading.since = core::from_unix_ms(std::llround(since * 1000));
+  }
+  reading.refusing = detour.refusing.value() != 0;
+  reading.journal = parts_->journal->reading();
+  reading.detours = detour.taken.value();
+  reading.kept = detour.kept.value();
+  reading.refusals = detour.refusals.value();
+  reading.replayed = replayer.replayed.value();
+  reading.replay_errors = replayer.errors.value();
+  reading.set_aside = replayer.set_aside.value();
+  reading.shown_aside = parts_->teller.aside();
+  return reading;
+}
+
+std::string degraded(const StoreRoadReading& road) {
+  std::string words;
+  const auto add = [&words](const std::string& more) {
+    words += (words.empty() ? "" : "; ") + more;
+  };
+  if (!road.journal_trouble.empty())
+    add("without a journal, should the store go away: " + road.journal_trouble);
+  if (road.detoured)
+    add(fmt::format("store away since {}; {} writes in the journal", core::to_iso8601(road.since),
+                    road.journal.entries));
+  if (road.refusing) add("the journal takes no more, what is judged waits in memory");
+  return words;
+}
+
+}  // namespace watchwheel::app

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/store_road.h - the way of events into the store, with the journal for when a database server is away (ADR 0016).
+//
+// The embedded store has none: what ends it, its disk or its file, would end a journal beside it too.
+//
+// Owns     the journal, the detour, the replayer with two sessions of its own, its thread.
+// Thread   make(), replay_left(), start(), stop(): the engine's. reading(): any; locks held to copy.
+// Bounded  the journal by store.journal_max; kSetAsideShown entries set aside are shown.
+// Fails    a journal that cannot be used is told (log, status, /-/ready) and done without: to watch is worth more. Then facts
+//          wait in memory while the store is away, as they do when the journal is full.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/config.h"
+#include "app/log.h"
+#include "core/clock.h"
+#include "core/pinned.h"
+#include "core/result.h"
+#include "db/store.h"
+#include "sideeffects/detour.h"
+
+namespace watchwheel::app {
+
+struct StoreRoadReading {
+  bool has_journal = false;
+  std::string journal_trouble;               // Why there is none though there should be.
+  bool detoured = false;                     // Writes go to the journal.
+  core::WallTime since = core::kNoWallTime;  // Of that.
+  bool refusing = false;  // The journal takes nothing: what is judged waits in memory.
+  sideeffects::JournalReading journal;
+  std::uint64_t detours = 0;
+  std::uint64_t kept = 0;
+  std::uint64_t replayed = 0;
+  std::uint64_t refusals = 0;
+  std::uint64_t replay_errors = 0;
+  std::uint64_t set_aside = 0;  // By this process.
+  std::vector<sideeffects::SetAside> shown_aside;
+};
+
+// "degraded: …" in words, or "" when all is well.
+[[nodiscard]] std::string degraded(const StoreRoadReading& road);
+
+class StoreRoad : core::Pinned {
+ public:
+  static constexpr std::size_t kSetAsideShown = 20;
+
+  // How many writes an earlier process left in the journal; nothing when it cannot be read, or the store needs none. For a daemon that
+  // waits for its store.
+  [[nodiscard]] static std::optional<std::uint64_t> left_behind(const StoreConfig& config);
+
+  // Put around the store that the replayer writes to.
+  using Wrap = std::function<std::unique_ptr<sideeffects::EventStore>(
+      std::unique_ptr<sideeffects::EventStore>)>;
+  // The sessions with the store are opened here.
+  [[nodiscard]] static core::Result<std::unique_ptr<StoreRoad>> make(const StoreConfig& config,
+                                                                     db::Store& store,
+                                                                     const core::Clock& clock,
+                                                                     Log& log, std::uint64_t seed,
+                                                                     const Wrap& wrap);
+  ~StoreRoad();
+
+  // Brings what an earlier process left into the store, before anything is read from there. Unavailable: the store went away.
+  [[nodiscard]] core::Result<void> replay_left();
+  // Null: everything goes straight.
+  [[nodiscard]] sideeffects::Detour* detour();
+
+  void start();
+  // After the writers have stopped. What the store does not take until then stays in the journal.
+  void stop(core::SteadyTime deadline);
+
+  [[nodiscard]] StoreRoadReading reading() const;
+
+ private:
+  struct Parts;
+  StoreRoad();
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace watchwheel::app

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/waiting.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/status_summary.h"
+#include "app/version.h"
+
+namespace watchwheel::app {
+
+std::string to_text(const Waiting& waiting) {
+  return fmt::format(
+      "the store is away since {} and the site list cannot be read: no site is checked; {} writes "
+      "in the journal ({})",
+      core::to_iso8601(waiting.since), waiting.journal_entries, waiting.error);
+}
+
+std::string waiting_json(const Waiting& waiting, const std::string& store_url,
+                         const std::string& listen, core::WallTime now) {
+  nlohmann::ordered_json json;
+  json["version"] = version();
+  json["ready"] = false;
+  json["now"] = core::to_iso8601(now);
+  json["store"] = store_url;
+  json["http"] = listen;
+  json["recording"] = {{"store_away_since", core::to_iso8601(waiting.since)},
+                       {"store_error", waiting.error},
+                       {"journal", {{"used", true}, {"entries", waiting.journal_entries}}}};
+  json["summary"] = {{"standing", to_string(Standing::Fault)}, {"text", to_text(waiting)}};
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace watchwheel::app

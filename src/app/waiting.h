@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/waiting.h - what a daemon tells that waits for its database server and has no engine yet.
+//
+// Thread   any. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/clock.h"
+
+namespace watchwheel::app {
+
+struct Waiting {
+  core::WallTime since = core::kNoWallTime;
+  std::string error;                  // Of the newest attempt.
+  std::uint64_t journal_entries = 0;  // Left by an earlier process; they come first.
+};
+
+// For /-/ready, for systemd, for a person.
+[[nodiscard]] std::string to_text(const Waiting& waiting);
+// Instead of status_json(): those of its keys that can be told.
+[[nodiscard]] std::string waiting_json(const Waiting& waiting, const std::string& store_url,
+                                       const std::string& listen, core::WallTime now);
+
+}  // namespace watchwheel::app

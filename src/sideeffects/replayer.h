@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/replayer.h - brings what the journal kept into the store, in order, and opens the straight way again.
+//
+// It is the one who finds out that the store is back: nobody else asks it while the detour is taken, so that a store that
+// hangs holds up this thread alone. A page that was committed and not removed (we died, or the answer was lost) comes again,
+// and the store absorbs it. A page that the store refuses is halved until the bad entry is alone; that one is tried once more and
+// then set aside, where a person finds it with the reason. What follows of the same event is refused in its turn, for it would
+// leave a gap, and is set aside beside it.
+//
+// Owns     nothing that lasts. Its stores are sessions of their own.
+// Thread   one, for every call except stats().
+// Bounded  a page of `page` entries, one transaction; half as many after each attempt that failed, down to one, for a server so
+//          slow that it does not take a page within its deadline, and twice as many after each that did not.
+// Time     steady time, passed in.
+// Fails    store or journal away: tried again with backoff, for ever.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/pinned.h"
+#include "core/stats.h"
+#include "sideeffects/backoff.h"
+#include "sideeffects/detour.h"
+
+namespace watchwheel::sideeffects {
+
+struct ReplayerLimits {
+  std::size_t page = 500;
+  BackoffLimits backoff{};
+};
+
+// Written by the replayer's thread, read by any.
+struct ReplayerStats {
+  core::Counter replayed;  // Entries that are in the store.
+  core::Counter set_aside;
+  core::Counter errors;  // Attempts that failed: store or journal away.
+};
+
+class Replayer : core::Pinned {
+ public:
+  Replayer(const ReplayerLimits& limits, Detour& detour, Journal& journal, EventStore& events,
+           VantageStore& vantage, const core::Clock& clock, OutageWatch& watch,
+           std::uint64_t jitter_seed);
+
+  // A page, or the return to the straight way. Does nothing while that is open.
+  void turn(core::SteadyTime now);
+  // When turn() has something to do; nothing: once the detour is taken.
+  [[nodiscard]] std::optional<core::SteadyTime> next_turn() const;
+  // Of the last turn that had something to do: what stood in the way.
+  [[nodiscard]] const std::optional<core::Error>& trouble() const { return trouble_; }
+
+  [[nodiscard]] const ReplayerStats& stats() const { return stats_; }
+
+ private:
+  using Entries = std::span<const JournalEntry>;
+  enum class Step { Done, Later };
+
+  [[nodiscard]] Step replay(Entries page);
+  [[nodiscard]] Step replay_run(Entries run);
+  [[nodiscard]] Step isolate(const JournalEntry& entry, const core::Error& refused);
+  [[nodiscard]] core::Result<void> store(Entries run);
+  [[nodiscard]] Step set_aside(const JournalEntry& entry, const std::string& reason);
+  void done_through(Entries run);
+  [[nodiscard]] Step put_off(const core::Error& why);
+  void leave();
+
+  const ReplayerLimits limits_;
+  Detour& detour_;
+  Journal& journal_;
+  EventStore& events_;
+  VantageStore& vantage_;
+  const core::Clock& clock_;
+  OutageWatch& watch_;
+  const std::uint64_t jitter_seed_;
+
+  core::SteadyTime now_ = core::kNoSteadyTime;
+  core::SteadyTime retry_at_ = core::kNoSteadyTime;
+  std::uint32_t attempts_failed_ = 0;
+  std::size_t page_;                   // At most limits_.page.
+  bool answered_ = false;              // The store took something since it was last away.
+  bool under_way_ = false;             // This detour had a turn.
+  std::uint64_t replayed_before_ = 0;  // stats_.replayed at the first.
+  std::optional<core::Error> trouble_;
+  std::vector<EventWrite> writes_;  // A member for its memory.
+  ReplayerStats stats_;
+};
+
+}  // namespace watchwheel::sideeffects
