@@ -107,7 +107,8 @@ DaemonUnderTest::DaemonUnderTest(const FleetThread& fleet, core::Duration interv
       listen_("127.0.0.1:" + std::to_string(free_port())),
       config_file_(dir_.file("watchwheel.toml")) {
   config_text_ =
-      "[store]\nurl = \"" + (store_url.empty() ? "sqlite://" + store_file() : store_url) + "\"\n" + "[checks]\ninterval = \"" +
+      "[store]\nurl = \"" + (store_url.empty() ? "sqlite://" + store_file() : store_url) +
+      "\"\nstate_dir = \"" + dir_.path() + "\"\n" + "[checks]\ninterval = \"" +
       core::format_duration(interval_) + "\"\ntimeout = \"2s\"\nconnect_timeout = \"1s\"\n" +
       "allow = [\"127.0.0.0/8\"]\nresolvers = [\"127.0.0.1:" +
       std::to_string(fleet.fleet().dns_port()) + "\"]\n" +

@@ -65,6 +65,8 @@ class DaemonUnderTest : core::Pinned {
   [[nodiscard]] std::optional<std::string> post(const std::string& path) const;
   [[nodiscard]] double metric(const std::string& name_and_labels) const;
 
+  // store.state_dir.
+  [[nodiscard]] const std::string& state_dir() const { return dir_.path(); }
   [[nodiscard]] const std::string& config_file() const { return config_file_; }
   [[nodiscard]] std::string config_text() const { return config_text_; }
   [[nodiscard]] std::string store_file() const { return dir_.file("watchwheel.db"); }

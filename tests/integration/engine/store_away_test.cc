@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon while its database server is away, in each of the ways a server can be: checks go on, what is judged arrives in
+// order when the server is back, also from a daemon that was killed meanwhile.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "daemon.h"
+#include "event_tables.h"
+#include "support/mariadb.h"
+#include "support/tcp_proxy.h"
+
+namespace watchwheel::testing {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kSites = 12;
+
+std::size_t count_of(const std::string& text, const std::string& word) {
+  std::size_t count = 0;
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
+// A server, a way to it that can be cut, a fleet and a daemon between them.
+class Installation {
+ public:
+  explicit Installation(const MariaDb::Options& options = {})
+      : server(options), proxy(server.port()), tables(server.port(), "watchwheel") {
+    EventTables(server.port(), "")
+        .execute(
+            "CREATE DATABASE watchwheel; CREATE USER w@'127.0.0.1';"
+            "GRANT ALL ON watchwheel.* TO w@'127.0.0.1'");
+    fleet::Config config;
+    config.sites = kSites;
+    config.interval = 2s;
+    config.cert_dir = dir.file("certs");
+    fleet = std::make_unique<FleetThread>(config);
+    // A user without the right to write on a server that is read only.
+    daemon = std::make_unique<DaemonUnderTest>(
+        *fleet, 2s, "", "mysql://w@127.0.0.1:" + std::to_string(proxy.port()) + "/watchwheel");
+    daemon->import_sites(kSites);
+    daemon->start();
+    daemon->wait_ready();
+    for (const std::string& row : tables.rows("SELECT id, url FROM sites")) {
+      const auto host = row.find("//s");
+      index_of[std::stoull(row)] = static_cast<std::uint32_t>(std::stoul(row.substr(host + 3)));
+    }
+  }
+
+  // By their number in the fleet.
+  [[nodiscard]] std::set<std::uint32_t> down() const {
+    std::set<std::uint32_t> all;
+    for (const std::uint64_t site : tables.sites_down()) all.insert(index_of.at(site));
+    return all;
+  }
+  [[nodiscard]] bool lanes_see_down(double count) const {
+    return daemon->metric("watchwheel_incidents_open{state=\"down\"}") == count &&
+           daemon->metric("watchwheel_incidents_open{state=\"seems_down\"}") == 0;
+  }
+
+  TempDir dir;
+  MariaDb server;
+  TcpProxy proxy;
+  EventTables tables;
+  std::unique_ptr<FleetThread> fleet;
+  std::unique_ptr<DaemonUnderTest> daemon;
+  std::map<std::uint64_t, std::uint32_t> index_of;
+};
+
+struct Way {
+  const char* name;
+  std::function<void(Installation&)> away;
+  std::function<void(Installation&)> back;
+  bool dies = false;  // The daemon too, meanwhile.
+};
+void PrintTo(const Way& way, std::ostream* out) {
+  *out << way.name;
+}
+
+void kill_server(Installation& it) {
+  it.server.kill();
+}
+void start_server(Installation& it) {
+  it.server.start_again();
+}
+void freeze(Installation& it) {
+  ::kill(it.server.pid(), SIGSTOP);
+}
+void thaw(Installation& it) {
+  ::kill(it.server.pid(), SIGCONT);
+}
+void cut(Installation& it) {
+  it.proxy.set(TcpProxy::Network::Cut);
+}
+void silence(Installation& it) {
+  it.proxy.set(TcpProxy::Network::Silent);
+}
+void mend(Installation& it) {
+  it.proxy.set(TcpProxy::Network::Whole);
+}
+void read_only(Installation& it) {
+  it.tables.execute("SET GLOBAL read_only = 1");
+}
+void writable(Installation& it) {
+  it.tables.execute("SET GLOBAL read_only = 0");
+}
+
+const std::vector<Way>& ways() {
+  static const std::vector<Way> all{
+      {"ServerKilled", kill_server, start_server},
+      {"ServerFrozen", freeze, thaw},
+      {"ServerReadOnly", read_only, writable},
+      {"NetworkCut", cut, mend},
+      {"NetworkSilent", silence, mend},
+      {"ServerKilledAndThenTheDaemon", kill_server, start_server, true},
+      {"ServerFrozenAndThenTheDaemon", freeze, thaw, true},
+  };
+  return all;
+}
+
+class StoreAway : public ::testing::TestWithParam<Way> {};
+INSTANTIATE_TEST_SUITE_P(WithA, StoreAway, ::testing::ValuesIn(ways()),
+                         [](const auto& one) { return one.param.name; });
+
+// Goal: whatever the server does, checks and judging go on, nothing is told twice or lost, and what is open at the end is what
+// fails. Method: some sites are down when the server goes; meanwhile some of them recover and others fail.
+TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
+  Installation it;
+  DaemonUnderTest& daemon = *it.daemon;
+  it.fleet->fault("status_500", 0, 4);
+  ASSERT_TRUE(eventually([&] { return it.down() == std::set<std::uint32_t>{0, 1, 2, 3, 4}; }, 60s));
+  EXPECT_EQ(daemon.get("/-/ready"), "ready\n");
+
+  GetParam().away(it);
+  it.fleet->fault("status_500", 5, 7);
+  it.fleet->clear(0, 2);
+  // 8 fails and recovers within the outage.
+  it.fleet->fault("status_500", 8, 8);
+  ASSERT_TRUE(eventually([&] { return it.lanes_see_down(6); }, 60s)) << daemon.process().err();
+  it.fleet->clear(8, 8);
+  ASSERT_TRUE(eventually(
+      [&] {
+        return it.lanes_see_down(5) && daemon.metric("watchwheel_journal_entries") > 5 &&
+               daemon.metric("watchwheel_store_away") == 1;
+      },
+      60s))
+      << *daemon.get("/metrics");
+  const std::string ready = daemon.get("/-/ready").value_or("503");
+  EXPECT_TRUE(ready.starts_with("degraded: store away since ")) << ready;
+  EXPECT_NE(ready.find("writes in the journal"), std::string::npos) << ready;
+  EXPECT_EQ(daemon.get("/-/healthy"), "healthy\n");
+  it.fleet->reset_window();
+  EXPECT_TRUE(eventually(
+      [&] { return it.fleet->report().at("requests").get<std::uint64_t>() > 3 * kSites; }, 30s))
+      << "checks wait for the store";
+  const std::set<Promised> promised = promised_in_journal(daemon.state_dir());
+  EXPECT_GT(promised.size(), 8U);
+
+  if (GetParam().dies) {
+    daemon.kill();
+    EXPECT_EQ(count_of(daemon.process().err(), "store_away "), 1U) << daemon.process().err();
+    daemon.start();
+    ASSERT_TRUE(eventually([&] { return daemon.get("/-/healthy").has_value(); }, 60s));
+    EXPECT_EQ(daemon.get("/-/ready"), std::nullopt) << "it knows no site";
+    const json status = daemon.status();
+    EXPECT_GT(status.at("recording").at("journal").at("entries").get<int>(), 5) << status.dump(1);
+  }
+  GetParam().back(it);
+
+  ASSERT_TRUE(eventually(
+      [&] {
+        return it.down() == std::set<std::uint32_t>{3, 4, 5, 6, 7};
+      },
+      90s))
+      << daemon.process().err();
+  ASSERT_TRUE(eventually(
+      [&] {
+        const auto now = daemon.get("/-/ready");
+        return now == "ready\n" && daemon.metric("watchwheel_journal_entries") == 0;
+      },
+      60s))
+      << daemon.process().err();
+  EXPECT_EQ(it.tables.sites_with_open_event().size(), 5U);
+  EXPECT_EQ(it.tables.broken_laws(), "");
+  // Each of the nine failed once.
+  EXPECT_EQ(it.tables.number("SELECT count(*) FROM events"), 9);
+  const std::set<Promised> stored = it.tables.transitions();
+  for (const Promised& one : promised) EXPECT_TRUE(stored.contains(one)) << std::get<3>(one);
+  EXPECT_EQ(daemon.metric("watchwheel_journal_set_aside"), 0);
+
+  const Finished ended = daemon.stop();
+  EXPECT_EQ(ended.status, 0);
+  if (!GetParam().dies) {
+    EXPECT_EQ(count_of(ended.err, "store_away "), 1U) << ended.err;
+    EXPECT_EQ(count_of(ended.err, "store_back "), 1U) << ended.err;
+    EXPECT_LE(count_of(ended.err, "site_feed_failed"), 2U) << ended.err;
+  }
+}
+
+}  // namespace
+}  // namespace watchwheel::testing
