@@ -101,6 +101,7 @@ void Lane::turn(SteadyTime now, WallTime wall) {
   begin_turn(now, wall);
   take_messages();
   take_notes();
+  ask_of_left();
   release_held();
   scheduler_->turn(now, wall);
   admission_.update(scheduler_->required_per_second(), now);
@@ -157,6 +158,7 @@ void Lane::apply(LaneMessage&& message) {
     case LaneMessage::Kind::Leave:
       paused_.erase(message.id);
       if (const SiteSlot slot = sites_.find(message.id); slot != core::kNoSlot) drop_row(slot);
+      if (attention_.contains(message.id)) left_.add(message.id, now_);
       attention_.forget(message.id);
       break;
     case LaneMessage::Kind::Tune:
@@ -290,6 +292,15 @@ void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
     sites_.row(slot).troubled = true;
   } else if (note.event_state) {
     post(note.site, attention_.facts(note.site));  // The answer tells which event it is.
+  }
+}
+
+// To facts that mention nothing a shard answers what it has open, and every lane hears it.
+void Lane::ask_of_left() {
+  for (std::size_t i = 0; i < kMessagesPerTurn; ++i) {
+    const auto site = left_.take(now_);
+    if (!site) return;
+    post(*site, attention_.facts(*site));
   }
 }
 

@@ -28,6 +28,7 @@
 
 #include "app/lane_ports.h"
 #include "app/lane_vantage.h"
+#include "app/left_sites.h"
 #include "app/loop_lateness.h"
 #include "app/memory_watch.h"
 #include "app/turn_budget.h"
@@ -153,6 +154,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void drop_row(core::SiteSlot slot);
   void take_notes();
   void hear_of_unknown_trouble(const core::SiteNote& note);
+  void ask_of_left();
   void start_due();
   [[nodiscard]] bool start(core::SiteSlot slot);
   void pass_over(core::SiteSlot slot, core::Cause cause, std::string_view why);
@@ -192,6 +194,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   core::SegmentedMap<const core::CheckOptions*, scheduler::PlanIndex> plan_index_;
   std::vector<scheduler::PlanIndex> free_plans_;
   core::SegmentedMap<core::SiteId, std::monostate> paused_;
+  LeftSites left_;
   TurnBudget budget_;
   LaneVantage vantage_;
 
