@@ -35,6 +35,10 @@ struct LaneThread::Parts {
         checker_settings(wanted),
         number(lane_settings.number),
         lane(lane_settings, std::move(ports), time.steady(), time.wall()) {}
+  // However it ended: the descriptor is the checker's to close, and by the second time it may be another thread's.
+  ~Parts() {
+    if (descriptor) descriptor->release();
+  }
 
   const core::Clock& clock;
   const checker::Settings checker_settings;
@@ -124,7 +128,6 @@ void LaneThread::Parts::loop() noexcept {
   const core::SteadyTime now = clock.steady();
   checker->cancel_all(now);
   checker->turn(now);
-  descriptor->release();
 }
 
 LaneThread::LaneThread(const LaneSettings& settings, const checker::Settings& checker_settings,
