@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -244,6 +245,11 @@ core::Error cannot_listen(const std::string& listen, const error_code& error) {
           "cannot listen on " + listen + ": " + error.message() + remedy};
 }
 
+// Asio does not ask for it. A program that we ever start must not keep our port.
+void close_on_exec(int fd) {
+  (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 // The sockets. Its end closes them all: the connections that are left live in handlers that `io` holds.
 struct Loop {
   asio::io_context io{1};
@@ -255,6 +261,7 @@ struct Loop {
   error_code listen(const tcp::endpoint& endpoint) {
     error_code error;
     acceptor.open(endpoint.protocol(), error);
+    if (!error) close_on_exec(acceptor.native_handle());
     if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
@@ -272,6 +279,7 @@ struct Loop {
         });
         return;
       }
+      close_on_exec(socket.native_handle());
       admit(std::move(socket));
       accept();
     });

@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -50,6 +52,24 @@ class HttpServer : public ::testing::Test {
   FakeEngineView engine;
   std::unique_ptr<Server> server;
 };
+
+// Goal: what we may start one day gets none of our sockets. Method: every stream socket of this process that is bound to the
+// listener's port, the listener and the connection that it took, with the other end of the latter as the one that is left out.
+TEST_F(HttpServer, ItsSocketsAreClosedOnExec) {
+  start();
+  RawClient client(port());
+  ASSERT_TRUE(client.get("/-/ready"));
+  int seen = 0;
+  for (int fd = 3; fd < 1024; ++fd) {
+    sockaddr_in local{};
+    socklen_t size = sizeof local;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &size) != 0) continue;
+    if (local.sin_family != AF_INET || ntohs(local.sin_port) != port()) continue;
+    ++seen;
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << fd;
+  }
+  EXPECT_EQ(seen, 2);
+}
 
 TEST_F(HttpServer, ServesMetricsOnItsOwnThread) {
   start();
