@@ -130,6 +130,29 @@ constexpr std::int64_t kPacketBytesMin = std::int64_t{4} * 1024 * 1024;
 // A process keeps about ten, and one for each shard; a command that people run needs two more.
 constexpr std::int64_t kConnectionsMin = 20;
 
+struct Version {
+  int major = 0;
+  int minor = 0;
+  bool mariadb = false;
+};
+
+// "10.11.19-MariaDB-0+deb12u1", "8.0.36"; old MariaDB says "5.5.5-" first, for the sake of old clients.
+Version version_of(std::string_view text) {
+  Version version;
+  version.mariadb = text.find("MariaDB") != std::string_view::npos;
+  if (version.mariadb && text.starts_with("5.5.5-")) text.remove_prefix(6);
+  const char* end = text.data() + text.size();
+  const auto major = std::from_chars(text.data(), end, version.major);
+  if (major.ec == std::errc{} && major.ptr != end)
+    (void)std::from_chars(major.ptr + 1, end, version.minor);
+  return version;
+}
+
+bool is_old(const Version& version) {
+  return version.mariadb ? std::pair(version.major, version.minor) < std::pair(10, 6)
+                         : version.major < 8;
+}
+
 // A text as the server takes it, and where each of its parameters stands: "?2" may stand several times.
 struct Prepared {
   std::string text;
@@ -193,6 +216,8 @@ struct MysqlConnection::Parts {
   [[nodiscard]] core::Error failed(const sql::SQLException& why);
   [[nodiscard]] core::Result<void> check_serving(sql::Statement& statement,
                                                  const std::string& where);
+  [[nodiscard]] core::Result<void> check_fit(sql::Statement& statement,
+                                             const std::string& where) const;
   [[nodiscard]] core::Result<void> connect();
   [[nodiscard]] core::Result<void> connect_to(const MysqlHost* host, const std::string& password);
   [[nodiscard]] core::Result<void> ready();
@@ -247,6 +272,37 @@ core::Result<void> MysqlConnection::Parts::check_serving(sql::Statement& stateme
   return {};
 }
 
+// Every host of a list must keep what we promise, not only the one that was asked at the start.
+core::Result<void> MysqlConnection::Parts::check_fit(sql::Statement& statement,
+                                                     const std::string& where) const {
+  const auto refused = [&](const std::string& what) {
+    return core::Error{ErrorKind::Invalid, "store " + where + ": " + what};
+  };
+  const std::unique_ptr<sql::ResultSet> found(statement.executeQuery(
+      "SELECT VERSION(), @@max_allowed_packet, @@innodb_flush_log_at_trx_commit,"
+      " @@log_bin = 1 AND @@binlog_format = 'STATEMENT', @@max_connections"));
+  if (!found->next()) return refused("it does not tell its version");
+  const std::string version = found->getString(1).asStdString();
+  if (is_old(version_of(version)))
+    return refused("the server is " + version + "; MariaDB 10.6 or MySQL 8.0 is needed");
+  const std::int64_t packet = found->getInt64(2);
+  if (packet < kPacketBytesMin)
+    return refused("its max_allowed_packet is " + std::to_string(packet) + " bytes; at least " +
+                   std::to_string(kPacketBytesMin) + " are needed");
+  // READ COMMITTED cannot be written to a log of statements; the server would refuse each write.
+  if (found->getInt64(4) != 0) return refused("its binlog_format is STATEMENT; set it to ROW");
+  const std::int64_t connections = found->getInt64(5);
+  if (connections < kConnectionsMin)
+    return refused("its max_connections is " + std::to_string(connections) + "; at least " +
+                   std::to_string(kConnectionsMin) + " are needed");
+  const std::int64_t flush = found->getInt64(3);
+  // A cluster's nodes have each other's commits.
+  if (flush == 1 || in_cluster || access.place.lossy_commit) return {};
+  return refused("its innodb_flush_log_at_trx_commit is " + std::to_string(flush) +
+                 ", so a commit that was told may be lost; set it to 1, or add lossy_commit=yes to "
+                 "store.url");
+}
+
 core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
                                                       const std::string& password) {
   const MysqlPlace& place = access.place;
@@ -286,9 +342,11 @@ core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
         "innodb_lock_wait_timeout = " +
         std::to_string(kLockWait.count()) +
         ", lock_wait_timeout = " + std::to_string(kLockWait.count()));
-    if (auto serves = check_serving(*statement, where); !serves) {
+    auto able = check_serving(*statement, where);
+    if (able) able = check_fit(*statement, where);
+    if (!able) {
       session.reset();
-      return serves;
+      return able;
     }
   } catch (const sql::SQLException& why) {
     session.reset();
@@ -345,6 +403,7 @@ core::Result<void> MysqlConnection::Parts::ready() {
       std::any_of(slots.begin(), slots.end(), [](const auto& slot) { return slot->in_use; });
   if (in_transaction || in_use) return error(kServerLost, "the session was lost");
   auto connected = connect();
+  // A host that will not do is like one that is away: it says nothing against what was to be stored.
   if (!connected && connected.error().kind == ErrorKind::Invalid)
     return core::Error{ErrorKind::Unavailable, connected.error().message};
   return connected;
@@ -612,78 +671,6 @@ void MysqlConnection::roll_back() {
   const bool conflicted = parts_->conflicted;
   (void)parts_->run("ROLLBACK");
   parts_->conflicted = conflicted;  // Asked after this.
-}
-
-// ---- What the server must be ----
-
-namespace {
-
-struct Version {
-  int major = 0;
-  int minor = 0;
-  bool mariadb = false;
-};
-
-// "10.11.19-MariaDB-0+deb12u1", "8.0.36"; old MariaDB says "5.5.5-" first, for the sake of old clients.
-Version version_of(std::string_view text) {
-  Version version;
-  version.mariadb = text.find("MariaDB") != std::string_view::npos;
-  if (version.mariadb && text.starts_with("5.5.5-")) text.remove_prefix(6);
-  const char* end = text.data() + text.size();
-  const auto major = std::from_chars(text.data(), end, version.major);
-  if (major.ec == std::errc{} && major.ptr != end)
-    (void)std::from_chars(major.ptr + 1, end, version.minor);
-  return version;
-}
-
-bool is_old(const Version& version) {
-  return version.mariadb ? std::pair(version.major, version.minor) < std::pair(10, 6)
-                         : version.major < 8;
-}
-
-}  // namespace
-
-core::Result<void> MysqlConnection::check_server() {
-  std::string version;
-  {
-    Query asked = query("SELECT VERSION()");
-    core::Result<bool> row = asked.step();
-    if (!row) return row.error();
-    version = *row ? asked.text(0) : "";
-  }
-  const auto refused = [&](const std::string& what) {
-    return core::Error{ErrorKind::Invalid, "store " + path() + ": " + what};
-  };
-  if (is_old(version_of(version)))
-    return refused("the server is " + version + "; MariaDB 10.6 or MySQL 8.0 is needed");
-
-  const auto packet = number("SELECT @@max_allowed_packet");
-  if (!packet) return packet.error();
-  if (packet->value_or(0) < kPacketBytesMin)
-    return refused("its max_allowed_packet is " + std::to_string(packet->value_or(0)) +
-                   " bytes; at least " + std::to_string(kPacketBytesMin) + " are needed");
-
-  // READ COMMITTED cannot be written to a log of statements; the server would refuse each write.
-  const auto log_of_statements = number("SELECT @@log_bin = 1 AND @@binlog_format = 'STATEMENT'");
-  if (!log_of_statements) return log_of_statements.error();
-  if (log_of_statements->value_or(0) != 0)
-    return refused("its binlog_format is STATEMENT; set it to ROW");
-
-  const auto connections = number("SELECT @@max_connections");
-  if (!connections) return connections.error();
-  if (connections->value_or(0) < kConnectionsMin)
-    return refused("its max_connections is " + std::to_string(connections->value_or(0)) +
-                   "; at least " + std::to_string(kConnectionsMin) + " are needed");
-
-  // A cluster's nodes have each other's commits.
-  const auto flush = number("SELECT @@innodb_flush_log_at_trx_commit");
-  if (!flush) return flush.error();
-  if (flush->value_or(1) != 1 && !parts_->in_cluster && !parts_->access.place.lossy_commit)
-    return refused(
-        "its innodb_flush_log_at_trx_commit is " + std::to_string(flush->value_or(0)) +
-        ", so a commit that was told may be lost; set it to 1, or add lossy_commit=yes to "
-        "store.url");
-  return {};
 }
 
 }  // namespace watchwheel::db

@@ -47,12 +47,11 @@ struct MysqlAccess {
 
 class MysqlConnection final : public Connection {
  public:
+  // Invalid, saying what to change, when the server is too old or is set up in a way that breaks a promise of ours. Later such a
+  // host is not taken either, and without another one the store is away.
   [[nodiscard]] static core::Result<std::unique_ptr<MysqlConnection>> open(
       const MysqlAccess& access);
   ~MysqlConnection() override;
-
-  // Invalid, saying what to change, when the server is too old or is set up in a way that breaks a promise of ours.
-  [[nodiscard]] core::Result<void> check_server();
 
   [[nodiscard]] Query query(const Sql& sql) override;
   [[nodiscard]] core::Result<void> execute(const std::string& sql) override;

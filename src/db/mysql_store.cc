@@ -16,7 +16,6 @@ core::Result<std::unique_ptr<Store>> MysqlStore::open(MysqlAccess access,
                                                        MigrationTurn::Pace pace) {
   auto tried = MysqlConnection::open(access);
   if (!tried) return tried.error();
-  if (auto fit = (*tried)->check_server(); !fit) return fit.error();
   return std::unique_ptr<Store>(new MysqlStore(std::move(access), pace));
 }
 

@@ -8,7 +8,7 @@
 // Several hosts are the nodes of one cluster: the first that answers is used, and the next when it goes. "mariadb:" is the same.
 // tls: "verify" (encrypted, the server's certificate and name checked), "require" (encrypted, not checked), "off". Without it a
 // socket and a loopback address are "off", everything else is "verify": nothing goes over a network in the clear by accident.
-// lossy_commit=yes: accepts a server whose commits are not on disk when it tells so (MysqlConnection::check_server).
+// lossy_commit=yes: accepts a server whose commits are not on disk when it tells so (MysqlConnection::open).
 #pragma once
 
 #include <cstddef>
