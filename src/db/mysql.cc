@@ -30,6 +30,7 @@ enum Code : int {
   kTableExists = 1050,
   kTriggerExists = 1359,
   kTriggersNotTrusted = 1419,
+  kNothingToDrop = 1091,
   kNoTable = 1146,
   kNoColumn = 1054,
   kDuplicate = 1062,
@@ -426,7 +427,8 @@ core::Result<void> MysqlConnection::Parts::run(const std::string& statement) {
 }
 
 core::Result<void> MysqlConnection::Parts::change_schema(const std::string& statement) {
-  constexpr std::array kDone{kTableExists, kTriggerExists, kDuplicateColumn, kDuplicateIndex};
+  constexpr std::array kDone{kTableExists, kTriggerExists, kDuplicateColumn, kDuplicateIndex,
+                             kNothingToDrop};
   if (auto able = ready(); !able) return able;
   try {
     const std::unique_ptr<sql::Statement> made(session->createStatement());

@@ -151,6 +151,14 @@ CREATE TABLE IF NOT EXISTS site_origin (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// Whether an outage of a group goes on, or ended lately, is asked of each group whenever they are listed: without the end beside
+// it every outage of a million sites was read for it.
+constexpr const char* kGroupEnds = R"sql(
+ALTER TABLE events ADD KEY events_group_end (group_id, ended_at);
+
+ALTER TABLE events DROP KEY events_group;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -159,6 +167,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {2, "edits by other programs are seen", kForeignEdits},
       {3, "faults of the vantage, and outages that are one", kVantage},
       {4, "a site list that comes from another program's table", kSiteOrigin},
+      {5, "groups of outages are found by their end", kGroupEnds},
   };
   return steps;
 }

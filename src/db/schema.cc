@@ -156,12 +156,20 @@ ALTER TABLE events ADD COLUMN group_id INTEGER REFERENCES outage_groups (id);
 CREATE INDEX events_group ON events (group_id) WHERE group_id IS NOT NULL;
 )sql";
 
+// Whether an outage of a group goes on, or ended lately, is asked of each group whenever they are listed: without the end beside
+// it every outage of a million sites was read for it.
+constexpr const char* kGroupEnds = R"sql(
+CREATE INDEX events_group_end ON events (group_id, ended_at) WHERE group_id IS NOT NULL;
+DROP INDEX events_group;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
       {2, "which certificate a site shows, and since when", kCertificates},
       {3, "edits by other programs are seen", kForeignEdits},
       {4, "faults of the vantage, and outages that are one", kVantage},
+      {5, "groups of outages are found by their end", kGroupEnds},
   };
   return steps;
 }

@@ -34,4 +34,7 @@ class SqlIncidentLog final : public IncidentLog {
   std::unique_ptr<Connection> connection_;
 };
 
+// What goes through a history to say what is open now, for the test that holds each to an index.
+[[nodiscard]] std::vector<Sql> outage_queries();
+
 }  // namespace watchwheel::db

@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "contract.h"
+#include "db/mysql_store.h"
+#include "db/sql_incident_log.h"
 #include "support/certs.h"
 #include "support/fault_server.h"
 #include "support/mariadb.h"
@@ -287,6 +289,48 @@ TEST(Mysql, AHostThatBreaksOurPromisesIsLeftForTheNextOne) {
                        "innodb_flush_log_at_trx_commit is 2"));
   must(setter->execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1"));
   EXPECT_EQ(*take(alone->number("SELECT 1")), 1);
+}
+
+// Goal: what is open now costs what is open now, whatever the history. Method: the rows that the server itself counts as read.
+TEST(Mysql, WhatIsOpenIsReadWithoutItsHistory) {
+  must(open()->execute("DROP DATABASE IF EXISTS x;\nCREATE DATABASE x;\n"));
+  auto store = take(open_store(server().url("x")));
+  (void)take(store->migrate(false));
+  auto opened = take(MysqlConnection::open(access(server().url("x"))));
+  Connection& db = *opened;
+  // 2000 outages that have ended, in 20 groups of 100 each; 3 that go on, two of them in a group of their own.
+  must(db.execute(
+      "SET SESSION max_recursive_iterations = 5000;\n"
+      "INSERT INTO outage_groups (id, started_at) WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT"
+      " i + 1 FROM n WHERE i < 21) SELECT i, i * 1000 FROM n;\n"
+      "INSERT INTO events (site_id, state, started_at, ended_at, failures, merged, transitions_total,"
+      " cause, phase, detail, address, group_id) WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT"
+      " i + 1 FROM n WHERE i < 2003) SELECT i, IF(i > 2000, 'down', 'closed'), i,"
+      " IF(i > 2000, NULL, i + 1), 3, 0, 1, 'http_status', 'body', '', '',"
+      " IF(i = 2003, NULL, i DIV 100 + 1) FROM n;\n"
+      "ANALYZE TABLE events;\nANALYZE TABLE outage_groups;\n"));
+  SqlIncidentLog log(std::move(opened));
+  const auto read_by = [&](const auto& ask) {
+    must(db.execute("FLUSH STATUS"));
+    ask();
+    return *take(db.number(
+        "SELECT CAST(SUM(VARIABLE_VALUE) AS SIGNED) FROM information_schema.session_status WHERE"
+        " VARIABLE_NAME LIKE 'HANDLER_READ%'"));
+  };
+  EXPECT_LT(read_by([&] { EXPECT_EQ(take(log.count_open()).down, 3U); }), 50);
+  EXPECT_LT(read_by([&] {
+              const auto groups = take(log.groups({.open_only = true}, 100));
+              ASSERT_EQ(groups.size(), 1U);
+              EXPECT_EQ(groups[0].down, 2U);
+            }),
+            500);
+  EXPECT_LT(read_by([&] {
+              const IncidentFilter lately{.since = core::from_unix_ms(1950)};
+              EXPECT_EQ(take(log.groups(lately, 100)).size(), 2U);
+            }),
+            1000);
+  EXPECT_GT(read_by([&] { EXPECT_EQ(take(log.groups({}, 100)).size(), 21U); }), 2000)
+      << "nothing is counted";
 }
 
 // Goal: what the URL says of TLS is what happens: the connector ignores options that it does not know.

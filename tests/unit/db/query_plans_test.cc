@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "db/migrations.h"
+#include "db/sql_incident_log.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
 #include "db/sqlite.h"
@@ -51,6 +52,22 @@ TEST_F(QueryPlans, OfEditsFollowAnIndex) {
   EXPECT_GE(queries.size(), 8U);
   for (const Sql& sql : queries)
     EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
+}
+
+// Groups are few, their outages many: those are only read of groups that are listed, or through the index of the open ones.
+TEST_F(QueryPlans, OfWhatIsOpenReadNoHistory) {
+  const auto queries = outage_queries();
+  EXPECT_GE(queries.size(), 2U);
+  for (const Sql& sql : queries) {
+    for (const std::string& step : costly_steps(path_, sql.sqlite)) {
+      const bool of_events = step == "SCAN e" || step.starts_with("SCAN e ") ||
+                             step.starts_with("SCAN o") || step.starts_with("SCAN c") ||
+                             step.starts_with("SCAN events");
+      EXPECT_TRUE(!of_events || step.ends_with("USING INDEX events_open") ||
+                  step.starts_with("SCAN outage_groups"))
+          << step;
+    }
+  }
 }
 
 TEST_F(QueryPlans, ATestThatCouldNotFailWouldPassThese) {
