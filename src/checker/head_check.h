@@ -8,7 +8,8 @@
 //
 // One set of rules for both exchanges. libcurl reads the same lines and refuses some of them by itself (a version other than
 // HTTP/1.0, 1.1, 2; a status that is not three digits from 100; a line without a colon; a zero byte; a Content-Length that is no
-// number or too large, beside chunked too): they are refused here as well. The rest is what it lets pass. What browsers take
+// number or too large, beside chunked too): they are refused here as well. (A zero byte that begins a line it takes for the end of what
+// it has read: the rest of that piece is lost, before any rule sees it.) The rest is what it lets pass. What browsers take
 // without a word is left alone: a false alarm costs more than a miss. Decided so:
 //
 // refused   Content-Length that is no number, too large for one, or several that differ (RFC 9112, 6.3: an error that

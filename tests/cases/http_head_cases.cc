@@ -69,6 +69,7 @@ class HeadCases final : public HttpPart {
   void add_lines() {
     bad_with("line-without-colon", "garbage\r\n", "colon");
     bad_with("zero-byte", std::string_view("X: a\0b\r\n", 8), "");
+    bad_with("zero-bytes-in-a-long-line", "X: " + std::string(20'000, '\0') + "\r\n", "");
     bad_with("begins-folded", " folded: x\r\n", "");
     fine_with("folded-line", "X: a\r\n and b\r\n");
     fine_with("bare-cr", "X: a\rb\r\n");

@@ -97,7 +97,8 @@ std::string shown(std::string_view text) {
 }
 
 // A line that is too long is told at 64 KiB; libcurl's limit is 100, so that it may come to the connection's end or the deadline
-// instead. So it may with a long line of zero bytes. TODO(test): see why, libcurl refuses a short one.
+// instead. So it may with a line that begins with a zero byte: libcurl 7.88 takes that for the end of what it has read and drops the
+// rest of the piece, so that its verdict hangs on where the pieces part. Inside of a line it refuses a zero byte as we do.
 bool is_told_sooner(const core::ProbeResult& curl, const core::ProbeResult& chosen) {
   return chosen.cause == core::Cause::HttpMalformed &&
          (chosen.detail == "a line of the response header is too long" ||

@@ -120,6 +120,7 @@ TEST(HeadCheck, JudgesTheLines) {
       {"no colon\r\n", "no colon"},
       {"X\rY: a\r\n", "no colon"},  // Before a CR, libcurl's end of a line.
       {std::string_view("X: a\0b\r\n", 8), "zero byte"},
+      {std::string_view("\0X: a\r\n", 7), "zero byte"},
   };
   for (const Row& row : kRows) expect(row, with(row.lines));
 }
