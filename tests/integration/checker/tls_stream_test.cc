@@ -3,13 +3,18 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <thread>
@@ -124,6 +129,101 @@ bool has_left(SSL* session) {
   char byte = 0;
   const ssize_t got = ::recv(SSL_get_fd(session), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
+// Records of TLS 1.3 as a test wants them, for OpenSSL sends each message in one of its own: what comes after the handshake of a
+// session whose server sent nothing since.
+class OwnRecords {
+ public:
+  // For a context: from then on the newest session of this thread can be written for.
+  static void prepare(SSL_CTX* context) {
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    EXPECT_EQ(SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256"), 1);
+    EXPECT_EQ(SSL_CTX_set_num_tickets(context, 0), 1);
+    SSL_CTX_set_keylog_callback(context, [](const SSL*, const char* line) {
+      const std::string text(line);
+      if (text.starts_with("SERVER_TRAFFIC_SECRET_0 "))
+        newest_secret() = text.substr(text.rfind(' ') + 1);
+    });
+  }
+
+  OwnRecords() {
+    const std::string& hex = newest_secret();
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+      secret_ += static_cast<char>(std::strtol(hex.substr(i, 2).c_str(), nullptr, 16));
+    EXPECT_EQ(secret_.size(), kHash);
+  }
+
+  static std::string ticket() {
+    return std::string("\x04\0\0\x16\0\0\x1c\x20\1\2\3\4\1n\0\x08", 16) + "12345678" +
+           std::string(2, '\0');
+  }
+  // Everything after it is under new keys; the client is to follow.
+  static std::string key_update() { return std::string("\x18\0\0\x01\x01", 5); }
+  void change_keys() {
+    secret_ = derived("traffic upd", kHash);
+    sent_ = 0;
+  }
+
+  std::string handshake(const std::string& messages) { return record(messages, '\x16'); }
+  std::string application(std::string_view bytes) { return record(std::string(bytes), '\x17'); }
+
+ private:
+  static constexpr std::size_t kHash = 32;
+
+  static std::string& newest_secret() {
+    static thread_local std::string secret;
+    return secret;
+  }
+  [[nodiscard]] std::string derived(const std::string& label, std::size_t size) {
+    std::string info{'\0', static_cast<char>(size), static_cast<char>(6 + label.size())};
+    info += "tls13 " + label + '\0';
+    std::string out(size, '\0');
+    int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+    char digest[] = "SHA256";
+    const std::array<OSSL_PARAM, 5> params{
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, secret_.data(), secret_.size()),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()),
+        OSSL_PARAM_construct_end()};
+    EVP_KDF* kdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
+    EVP_KDF_CTX* context = EVP_KDF_CTX_new(kdf);
+    EXPECT_EQ(EVP_KDF_derive(context, bytes(out), out.size(), params.data()), 1);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+    return out;
+  }
+  std::string record(std::string inner, char type) {
+    constexpr std::size_t kTag = 16;
+    inner += type;
+    const std::size_t size = inner.size() + kTag;
+    std::string head{'\x17', '\x03', '\x03', static_cast<char>(size >> 8U),
+                     static_cast<char>(size & 0xffU)};
+    std::string key = derived("key", 16);
+    std::string nonce = derived("iv", 12);
+    nonce.back() = static_cast<char>(nonce.back() ^ static_cast<char>(sent_++));
+    std::string out(inner.size() + kTag, '\0');
+    int got = 0;
+    EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+    EXPECT_EQ(EVP_EncryptInit_ex(context, EVP_aes_128_gcm(), nullptr, bytes(key), bytes(nonce)), 1);
+    EVP_EncryptUpdate(context, nullptr, &got, bytes(head), static_cast<int>(head.size()));
+    EVP_EncryptUpdate(context, bytes(out), &got, bytes(inner), static_cast<int>(inner.size()));
+    EVP_EncryptFinal_ex(context, bytes(out) + got, &got);
+    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTag, bytes(out) + inner.size());
+    EVP_CIPHER_CTX_free(context);
+    return head + out;
+  }
+  static unsigned char* bytes(std::string& text) {
+    return reinterpret_cast<unsigned char*>(text.data());
+  }
+
+  std::string secret_;
+  int sent_ = 0;  // Under these keys; less than a byte holds.
+};
+
+void send_raw(SSL* session, const std::string& bytes) {
+  (void)::send(SSL_get_fd(session), bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 
 class TlsStream : public ::testing::TestWithParam<const char*> {
@@ -306,6 +406,46 @@ TEST_P(TlsStream, ManyTicketsBeforeTheAnswer) {
         say(session, std::string(kHead) + "well, hello");
         drain(session);
       }));
+}
+
+// Goal: several messages in one record, as some servers send their tickets, hold nothing up and are not taken for the end, whatever
+// comes after them: the answer at once, the answer later, a change of keys, the end.
+TEST_P(TlsStream, ManyMessagesInOneRecord) {
+  const auto both = OwnRecords::ticket() + OwnRecords::ticket();
+  const std::string answer = std::string(kHead) + "well, hello";
+  expect_up(ask(&OwnRecords::prepare, [&](SSL* session) {
+    OwnRecords records;
+    std::string all = records.handshake(both + both);
+    all += records.application(answer);
+    send_raw(session, all);
+    drain(session);
+  }));
+  expect_up(ask(&OwnRecords::prepare, [&](SSL* session) {
+    OwnRecords records;
+    send_raw(session, records.handshake(both + both));
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});  // That it is read by itself.
+    send_raw(session, records.application(answer));
+    drain(session);
+  }));
+  expect_up(ask(&OwnRecords::prepare, [&](SSL* session) {
+    OwnRecords records;
+    std::string all = records.handshake(both);
+    all += records.handshake(both);
+    all += records.application("HTTP/1.1 200 OK\r\n\r\nwell, hello");
+    send_raw(session, all);
+  }));
+  expect_up(ask(&OwnRecords::prepare, [&](SSL* session) {
+    OwnRecords records;
+    std::string all = records.application(kHead.substr(0, 20));
+    all += records.handshake(both + OwnRecords::key_update());
+    records.change_keys();
+    all += records.application(answer.substr(20));
+    send_raw(session, all);
+    drain(session);
+  }));
+  expect(ask(&OwnRecords::prepare,
+             [&](SSL* session) { send_raw(session, OwnRecords().handshake(both)); }),
+         Cause::HttpClosed, Phase::FirstByte, "without an answer");
 }
 
 // Goal: what came with the handshake's last flight is read, though the socket tells of nothing more.
