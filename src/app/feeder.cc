@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "checker/content_rules.h"
+
 namespace watchwheel::app {
 namespace {
 
@@ -41,7 +43,14 @@ core::Result<std::shared_ptr<const core::CheckOptions>> OptionInterner::merged(
   if (own.empty()) return plain_;
   auto options = core::merge_options(defaults_, own);
   if (!options) return options.error();
-  return shared(core::fingerprint(*options), *options);
+  const std::string key = core::fingerprint(*options);
+  if (const auto known = by_content_.find(key); known != by_content_.end()) {
+    if (auto kept = known->second.lock()) return kept;
+  }
+  // An expression that is refused may take tens of milliseconds to say so: here, where there is time, and once, not in each lane
+  // and again and again.
+  if (auto fit = checker::check_content_options(*options); !fit) return fit.error();
+  return shared(key, *options);
 }
 
 std::shared_ptr<const core::CheckOptions> OptionInterner::rejected(const std::string& problem) {

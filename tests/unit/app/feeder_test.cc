@@ -47,6 +47,11 @@ TEST(OptionInterner, RefusesOptionsThatDoNotFit) {
   OptionInterner interner{core::CheckOptions{}};
   EXPECT_EQ(interner.merged({{"timeout", "soon"}}).error().kind, core::ErrorKind::Invalid);
   EXPECT_EQ(interner.merged({{"no_such_option", "1"}}).error().kind, core::ErrorKind::Invalid);
+  // Also what only a compiler of expressions sees: no lane is to try it.
+  const auto unclosed = interner.merged({{"body_match", "(open"}});
+  ASSERT_FALSE(unclosed);
+  EXPECT_TRUE(unclosed.error().message.starts_with("body_match: ")) << unclosed.error().message;
+  EXPECT_TRUE(interner.merged({{"body_match", "(closed)"}}));
 }
 
 // Goal: options that come and go, those that do not fit among them, take no memory for ever.
