@@ -170,6 +170,7 @@ class EngineImpl final : public Engine {
   core::Result<void> build_shards();
   core::Result<void> build_vantage_recorder();
   void build_vantage();
+  void continue_mass_outage();
   core::Result<void> build_projector();
   core::Result<void> build_feeder();
   core::Result<void> start_threads();
@@ -252,6 +253,7 @@ core::Result<void> EngineImpl::build() {
   if (auto built = build_vantage_recorder(); !built) return built;
   if (auto built = build_shards(); !built) return built;
   build_vantage();
+  continue_mass_outage();
   if (auto built = build_projector(); !built) return built;
   return build_feeder();
 }
@@ -373,6 +375,16 @@ void EngineImpl::build_vantage() {
       vantage_settings(config_), user_agent(), std::move(tallies), vantage_gate_,
       [this](const sideeffects::VantageEvent& event) { vantage_recorder_->post(event); }, clock_,
       log_);
+}
+
+// The vantage's own view begins anew with each process; what it told as one outage does not. That it may be told as two is no
+// reason not to start.
+void EngineImpl::continue_mass_outage() {
+  const auto log = store_->make_incident_log();
+  if (!log) return;
+  const auto open = (*log)->groups({.open_only = true}, 1);
+  if (open && !open->empty())
+    vantage_->go_on_with(open->front().started_at, open->front().newest_at);
 }
 
 core::Result<void> EngineImpl::build_projector() {

@@ -26,6 +26,8 @@ constexpr Duration kCanaryConnect = 3s;
 constexpr std::uint64_t kCanaryBody = 64 * 1024;
 // How often an open fault is told again, for the count of what it withheld.
 constexpr Duration kTellEvery = 60s;
+// A mass outage that was growing so shortly before the start, and grows so soon after it, is one.
+constexpr Duration kGoesOnWithin = 5min;
 
 // As every site is asked by default, but that a canary need only answer.
 core::CheckOptions canary_options(core::CheckOptions options) {
@@ -92,6 +94,12 @@ void Vantage::set(const VantageSettings& settings) {
     if (canaries_.size() == kCanariesMax) break;
     canaries_.push_back({.reading = {.url = url}});
   }
+}
+
+void Vantage::go_on_with(WallTime group, WallTime newest) {
+  if (wall_ - newest > kGoesOnWithin) return;
+  group_before_ = group;
+  group_before_until_ = now_ + kGoesOnWithin;
 }
 
 void Vantage::turn(core::SteadyTime now, WallTime wall) {
@@ -269,6 +277,8 @@ void Vantage::follow(VantageState before) {
   if (state == VantageState::MassOutage && group_ == core::kNoWallTime) {
     stats_.mass_outages.add();
     group_ = whole_ms(wall_);
+    const WallTime before_us = std::exchange(group_before_, core::kNoWallTime);
+    if (before_us != core::kNoWallTime && now_ <= group_before_until_) group_ = before_us;
   }
   // A doubt in the middle of a mass outage does not make two of it.
   if (state == VantageState::Healthy || state == VantageState::Fault) group_ = core::kNoWallTime;

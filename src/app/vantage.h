@@ -74,6 +74,9 @@ class Vantage final : public checker::ResultHandler, core::Pinned {
   // Once, before the first turn. It outlives the last one.
   void attach(checker::Prober& prober) { prober_ = &prober; }
   void set(const VantageSettings& settings);
+  // What was open when the process before this one ended: a mass outage named `group`, whose last event began at `newest`. If that is
+  // but minutes ago and many sites fail together within minutes from now, it is the same one. Before the first turn.
+  void go_on_with(core::WallTime group, core::WallTime newest);
 
   void turn(core::SteadyTime now, core::WallTime wall);
   [[nodiscard]] core::SteadyTime next_turn() const { return next_tick_; }
@@ -125,6 +128,8 @@ class Vantage final : public checker::ResultHandler, core::Pinned {
   sideeffects::VantageSpan::Reading seen_;  // Of the last ten seconds or so.
   core::WallTime since_;
   core::WallTime group_ = core::kNoWallTime;
+  core::WallTime group_before_ = core::kNoWallTime;  // Of the process before this one;
+  core::SteadyTime group_before_until_ = core::kNoSteadyTime;  // so long it may go on.
   std::optional<sideeffects::VantageEvent> fault_;
   std::uint64_t withheld_before_ = 0;
   core::SteadyTime fault_told_ = core::kNoSteadyTime;

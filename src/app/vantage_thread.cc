@@ -95,6 +95,10 @@ void VantageThread::set(const VantageSettings& settings) {
   parts_->wanted = settings;
 }
 
+void VantageThread::go_on_with(core::WallTime group, core::WallTime newest) {
+  parts_->vantage.go_on_with(group, newest);
+}
+
 void VantageThread::stop() {
   if (!parts_->thread.joinable()) return;
   parts_->stopping.store(true);

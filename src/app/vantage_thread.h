@@ -25,6 +25,8 @@ class VantageThread : core::Pinned {
 
   [[nodiscard]] core::Result<void> start();
   void set(const VantageSettings& settings);
+  // As the vantage has it; before start().
+  void go_on_with(core::WallTime group, core::WallTime newest);
   void stop();
 
   [[nodiscard]] VantageReading reading() const;

@@ -46,6 +46,7 @@ struct Incident {
 struct OutageGroup {
   std::uint64_t id = 0;
   core::WallTime started_at = core::kNoWallTime;
+  core::WallTime newest_at = core::kNoWallTime;  // When its newest event began.
   core::WallTime ended_at = core::kNoWallTime;  // Of its last event; kNoWallTime while one is open.
   std::uint64_t sites = 0;
   std::uint64_t down = 0;

@@ -36,7 +36,7 @@ constexpr Sql kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
 constexpr Sql kGroups =
     "SELECT g.id, g.started_at, max(e.ended_at), count(*), sum(e.state = 'down'), sum(e.state = 'seems_down'),"
     " (SELECT c.cause FROM events c WHERE c.group_id = g.id GROUP BY c.cause ORDER BY count(*) DESC LIMIT 1)"
-    " FROM (SELECT w.id, w.started_at FROM outage_groups w WHERE (?1 = 0 AND ?2 IS NULL)"
+    ", max(e.started_at) FROM (SELECT w.id, w.started_at FROM outage_groups w WHERE (?1 = 0 AND ?2 IS NULL)"
     " OR EXISTS (SELECT 1 FROM events o WHERE o.group_id = w.id AND o.ended_at IS NULL)"
     " OR (?1 = 0 AND (SELECT o.ended_at FROM events o WHERE o.group_id = w.id ORDER BY o.ended_at DESC LIMIT 1) >= ?2)"
     " ORDER BY w.started_at DESC LIMIT ?3) g"
@@ -157,6 +157,7 @@ core::Result<std::vector<OutageGroup>> SqlIncidentLog::groups(const IncidentFilt
     if (!*row) return groups;
     OutageGroup group{.id = static_cast<std::uint64_t>(query.integer(0)),
                       .started_at = query.time(1),
+                      .newest_at = query.time(7),
                       .ended_at = query.time(2),
                       .sites = static_cast<std::uint64_t>(query.integer(3)),
                       .down = static_cast<std::uint64_t>(query.integer(4)),

@@ -57,6 +57,7 @@ TEST_P(StoreContract, EventsOfAMassOutageAreOne) {
   auto groups = take(incidents->groups({}, 10));
   ASSERT_EQ(groups.size(), 1U);
   EXPECT_EQ(groups[0].started_at, at(0));
+  EXPECT_EQ(groups[0].newest_at, writes[2].started_at);
   EXPECT_EQ(groups[0].sites, 3U);
   EXPECT_EQ(groups[0].seems_down, 3U);
   EXPECT_EQ(groups[0].ended_at, core::kNoWallTime);

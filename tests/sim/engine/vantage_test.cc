@@ -110,6 +110,35 @@ TEST(SimulatedVantage, ARealMassOutageIsToldWhollyAndAsOne) {
   EXPECT_EQ(told(world).open, 0U);
 }
 
+// Goal: a restart in the middle of a mass outage does not make two of it; one that begins long after an older one, of which a few
+// sites are still down, is another.
+TEST(SimulatedVantage, AMassOutageGoesOnThroughARestart) {
+  Sky sky;
+  World world(fleet(4000, 300s, 3), sky.network());
+  world.run_for(11min);
+  sky.failing_up_to = 1600;
+  for (int i = 0; i < 24 && told(world).groups.empty(); ++i) world.run_for(10s);
+  world.settle();
+  const Told before = told(world);
+  ASSERT_EQ(before.groups.size(), 1U);
+  world.kill_and_restart();
+  world.run_for(300s + 60s);
+  world.settle();
+  const Told all = told(world);
+  EXPECT_EQ(all.down, 1600U);
+  EXPECT_EQ(all.groups, before.groups);
+  EXPECT_GT(all.grouped, before.grouped + 100);
+
+  sky.failing_up_to = 20;
+  world.run_for(20min);
+  world.kill_and_restart();
+  world.run_for(2min);
+  sky.failing_up_to = 1600;
+  world.run_for(300s + 60s);
+  world.settle();
+  EXPECT_EQ(told(world).groups.size(), 2U);
+}
+
 // Goal: when our own network is cut nobody is called down and hardly an event is opened, however few failures confirm; the fault
 // is told once, ends when the network is back, and all sites are asked again soon.
 TEST(SimulatedVantage, OurOwnCutNetworkIsNobodysOutage) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/ensure.h"
 
@@ -81,6 +82,14 @@ void World::build() {
         faults_.back() = event;
       },
       log_, clock.steady(), clock.wall());
+  core::WallTime group = core::kNoWallTime;
+  core::WallTime newest = core::kNoWallTime;
+  for (const testing::FakeEvent& event : store.events()) {
+    if (event.ended() || event.row.group < std::max(group, core::WallTime{1ns})) continue;
+    if (std::exchange(group, event.row.group) != event.row.group) newest = event.row.started_at;
+    newest = std::max(newest, event.row.started_at);
+  }
+  if (group != core::kNoWallTime) vantage_->go_on_with(group, newest);
   vantage_->attach(*canary_prober_);
   canary_prober_->report_to(*vantage_);
   shard_ = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{}, settings_.confirm,
