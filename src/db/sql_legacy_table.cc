@@ -365,9 +365,10 @@ void SqlLegacyTable::make_texts() {
   texts_->find = columns + "WHERE " + id + " IN (" + these + ") ORDER BY " + id;
   texts_->lock = columns + "WHERE " + id + " IN (" + these + ") AND " + active + " ORDER BY " + id +
                  " FOR UPDATE";
+  // An open event alone says nothing: it may be about the URL that the site had before, or we may be blind.
   texts_->truth =
-      "SELECT s.id, s.url, s.active, coalesce(t.event_state, IF(t.measured = 1, 'up', NULL)), "
-      "t.state_since, t.checked_at,"
+      "SELECT s.id, s.url, s.active, IF(t.measured = 1, t.state, NULL), t.state_since, "
+      "t.checked_at,"
       " t.next_due_at FROM sites s JOIN site_state t ON t.site_id = s.id WHERE s.id IN (" +
       these + ") AND s.deleted_at IS NULL ORDER BY s.id";
   texts_->lowest = "SELECT min(" + id + ") FROM " + quoted_ + " t WHERE " + id + " < 1";

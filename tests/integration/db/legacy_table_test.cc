@@ -285,7 +285,7 @@ TEST_F(LegacyTableTest, AProjectionWritesWhatIsKnownAndNothingElse) {
   commit(contract::opened(SiteId{1}, 1000));
   commit(contract::opened(SiteId{2}, 1000));
   commit(contract::confirmed(SiteId{2}, 1000));
-  measured(3, 5000);
+  for (const std::uint64_t id : {1U, 2U, 3U}) measured(id, 5000);
   run("UPDATE jetpack_monitor_sites SET monitor_url = 'http://elsewhere.example/' WHERE "
       "jetpack_monitor_site_id = 2;\n");
   const std::vector<SiteId> all{SiteId{1}, SiteId{2}, SiteId{3}, SiteId{4}, SiteId{99}};
@@ -322,6 +322,35 @@ TEST_F(LegacyTableTest, AProjectionWritesWhatIsKnownAndNothingElse) {
   run("UPDATE jetpack_monitor_sites SET site_status = 2, monitor_active = 0 WHERE "
       "jetpack_monitor_site_id = 2;\n");
   EXPECT_EQ(take(legacy->project(all)).status, 0U);
+}
+
+// Goal: an open event is told only while it is what we see: not of a URL that was never measured, and not while we are blind.
+TEST_F(LegacyTableTest, AnEventOfAnotherUrlOrOfATimeWeAreBlindIsNotTold) {
+  run(kJetpack);
+  run("INSERT INTO jetpack_monitor_sites (blog_id, bucket_no, monitor_url, site_status) VALUES (7, "
+      "1, 'http://a.example/', 1), (7, 1, 'http://c.example/', 1);\n");
+  add_site(1, "http://a.example/");
+  add_site(2, "http://c.example/");
+  const auto legacy = table(jetpack_mapping());
+  for (const std::uint64_t id : {1U, 2U}) {
+    commit(contract::opened(SiteId{id}, 1000));
+    commit(contract::confirmed(SiteId{id}, 1000));
+    measured(id, 2000);
+  }
+  run("UPDATE jetpack_monitor_sites SET monitor_url = 'http://b.example/' WHERE "
+      "jetpack_monitor_site_id = 1;\n");
+  add_site(1, "http://b.example/");
+  core::FreshnessMark blind = contract::measured(SiteId{2}, 2000);
+  blind.measured = false;
+  ASSERT_TRUE(freshness_->write(std::span(&blind, 1)));
+  const std::vector<SiteId> both{SiteId{1}, SiteId{2}};
+  EXPECT_EQ(take(legacy->project(both)).status, 0U);
+  EXPECT_EQ(text("SELECT group_concat(site_status) FROM jetpack_monitor_sites"), "1,1");
+  measured(2, 3000);
+  EXPECT_EQ(take(legacy->project(both)).status, 1U);
+  EXPECT_EQ(text("SELECT group_concat(site_status ORDER BY jetpack_monitor_site_id) FROM "
+                 "jetpack_monitor_sites"),
+            "1,2");
 }
 
 TEST_F(LegacyTableTest, TimesAreWrittenInTheColumnsOwnKind) {
