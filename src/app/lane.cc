@@ -374,10 +374,18 @@ void Lane::on_result(checker::ProbeToken token, core::ProbeResult&& result) noex
     stats_.edited_in_flight.add();
     result.cause = Cause::Cancelled;
   }
+  const std::uint8_t discounted = row.discounted;
   result.cause = honest_cause(slot, result);
+  // A timeout that our own lateness may explain, and may not: better known soon than an interval later. It says nothing of the site,
+  // so it is not weighed.
+  const bool doubtful = row.discounted > discounted;
   vantage_.count(result, {.troubled = row.troubled, .seen = row.checked != core::kNoSteadyTime},
                  sites_.url(slot));
-  weigh(slot, std::move(result));
+  if (doubtful) {
+    handle(slot, result, wall_, true);
+  } else {
+    weigh(slot, std::move(result));
+  }
 }
 
 // Whether a failure is the site's is not always known when it comes (app/lane_vantage.h).
@@ -441,7 +449,7 @@ Cause Lane::honest_cause(SiteSlot slot, const core::ProbeResult& result) {
   return Cause::LocalOverload;
 }
 
-void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at) {
+void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at, bool doubtful) {
   scheduler::SiteRow& row = sites_.row(slot);
   const Outcome outcome = core::outcome_of(result.cause);
   if (row.withheld && outcome != Outcome::NotMeasured) {
@@ -474,8 +482,7 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at) {
     recheck_in = vantage_.recheck_in(sites_.id(slot), sites_.interval(slot),
                                      scheduler_->required_per_second());
   }
-  // A timeout that our own lateness may explain, and may not: better known soon than an interval later.
-  if (!recheck_in && result.cause == Cause::LocalOverload && row.discounted > 0) {
+  if (doubtful && !row.troubled && !recheck_in) {
     const Duration soon = attention_.recheck_in(sites_.id(slot), row.discounted);
     if (soon < sites_.interval(slot)) recheck_in = soon;
   }

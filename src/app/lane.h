@@ -163,8 +163,9 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void weigh(core::SiteSlot slot, core::ProbeResult&& result);
   void withhold(core::SiteSlot slot, core::ProbeResult& result, core::WallTime at, bool no_room);
   void release_held();
-  // `at`: when it was seen.
-  void handle(core::SiteSlot slot, const core::ProbeResult& result, core::WallTime at);
+  // `at`: when it was seen. `doubtful`: to be asked again soon, though it says nothing.
+  void handle(core::SiteSlot slot, const core::ProbeResult& result, core::WallTime at,
+              bool doubtful = false);
   [[nodiscard]] std::optional<core::Duration> react(core::SiteSlot slot,
                                                     const core::ProbeResult& result,
                                                     core::WallTime at, bool& news);

@@ -66,13 +66,12 @@ bool is_giving_up(const core::ProbeResult& result) {
   }
 }
 
-// Until when lateness could take from the time that a silent server had for its answer: once it was asked it is its time alone, for
-// what it says is read before the deadline is looked at. Nothing: not known.
-std::optional<Duration> asked_after(const core::ProbeResult& result) {
-  const core::Timings& timings = result.timings;
-  if (result.phase != core::Phase::FirstByte || result.redirects > 0 || !timings.connect) return std::nullopt;
-  return timings.dns.value_or(Duration::zero()) + *timings.connect +
-         timings.tls.value_or(Duration::zero());
+// What lateness can have cost a silent server: what passed until it was asked, for its answer is read before its deadline is looked at.
+// But not when we stood still: then the whole machine may have, and answers were lost. Nothing: no such bound.
+std::optional<Duration> cost_most(const core::ProbeResult& result, const LoopLateness& loop) {
+  if (result.phase != core::Phase::FirstByte || !result.asked) return std::nullopt;
+  if (loop.cost_since(result.started, 1) >= kStall) return std::nullopt;
+  return *result.asked + loop.waiting();
 }
 
 }  // namespace
@@ -117,8 +116,7 @@ OurShare our_share(const core::ProbeResult& result, const core::CheckOptions& op
   const Duration time = allowed ? allowed->time : options.timeout;
   Duration cost = allowed ? loop.cost_since(result.started - allowed->before, allowed->steps)
                           : loop.cost_since(result.started, LoopLateness::kStepsMost);
-  if (const auto asked = asked_after(result); allowed && asked)
-    cost = std::min(cost, *asked + loop.waiting());
+  if (const auto most = cost_most(result, loop); allowed && most) cost = std::min(cost, *most);
   const Duration least = allowed ? std::max<Duration>(kLeast, time / kShareOfTimeout) : kStall;
   if (cost < least) return OurShare::None;
   return cost < time / 2 ? OurShare::Some : OurShare::Most;

@@ -70,13 +70,13 @@ enum class OurShare : std::uint8_t { None, Some, Most };
 
 // Some or more of
 // - a timeout, when the lateness is a tenth of the time that was allowed (and at least 50 ms); of a server that was asked and said
-//   nothing, only the lateness until it was asked counts;
+//   nothing, only the lateness until it was asked counts (unless the loop was away for 2 s at once: then the machine may have stood still);
 // - a lost connection, or a server's "408 Request Timeout", when the loop was away for 2 s: servers
 //   hang up on a client that does not move.
 [[nodiscard]] OurShare our_share(const core::ProbeResult& result, const core::CheckOptions& options,
                                  const LoopLateness& loop);
 
-// Whether this failure is told as ours; if so and `discounted` is not 0, the site wants to be asked again soon. Of a site's failures in a row of which lateness explains
+// Whether this failure is told as ours; if so and `discounted` has grown, the site wants to be asked again soon. Of a site's failures in a row of which lateness explains
 // Some, kDiscountsInARow are; what follows is the site's, or a loop that is always somewhat late
 // would hide its outage for ever. `discounted` is the site's own count of them; a conclusive result
 // that came without lateness starts it anew.

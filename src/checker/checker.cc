@@ -463,6 +463,7 @@ void LaneChecker::on_exchanged(std::uint64_t tag, ExchangeResult&& result,
 void LaneChecker::note_exchange(Row& row, ExchangeResult& result, SteadyTime now) {
   core::Timings& timings = row.result.timings;
   const SteadyTime ready = result.tls_done.value_or(row.stage_since);
+  row.result.asked = ready - row.result.started;
   if (result.tls_done) timings.tls = *result.tls_done - row.stage_since;
   if (result.first_byte) {
     timings.first_byte = *result.first_byte - ready;

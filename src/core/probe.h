@@ -106,6 +106,9 @@ struct ProbeResult {
   WallTime started_at = kNoWallTime;
   SteadyTime started = kNoSteadyTime;
   Timings timings;
+  // From the start of the check until its last request could be sent: waiting for its turn, names, connections and hops before
+  // included. Nothing: no server was asked.
+  std::optional<Duration> asked;
   std::string detail;     // For a person, at most 512 bytes, never credentials or query strings. Empty for a plain Ok.
   std::string address;    // The last one connected or tried, "" when none.
   std::string final_url;  // "" when it is the URL asked for.
