@@ -123,6 +123,7 @@ struct Scheduler::Parts {
   void enter(SiteSlot site, SteadyTime now);
   [[nodiscard]] SiteSlot take_left_over(SteadyTime now);
   [[nodiscard]] std::size_t left_over_count() const;
+  void tidy_left_over();
 };
 
 void Scheduler::Parts::count_rate(Timing& timing, std::uint32_t period_ms) {
@@ -237,6 +238,19 @@ SiteSlot Scheduler::Parts::take_left_over(SteadyTime now) {
   return core::kNoSlot;
 }
 
+// Before what another stall leaves over comes on top: one entry for each site that still is.
+void Scheduler::Parts::tidy_left_over() {
+  for (std::vector<SiteSlot>& sites_of_it : left_over) {
+    std::erase_if(sites_of_it, [this](SiteSlot site) {
+      const bool is_left = sites.contains(site) && sites.timing(site).left_over &&
+                           sites.timing(site).place == Place::Wheel;
+      if (is_left) sites.timing(site).left_over = false;  // A second entry is none any more.
+      return !is_left;
+    });
+    for (const SiteSlot site : sites_of_it) sites.timing(site).left_over = true;
+  }
+}
+
 std::size_t Scheduler::Parts::left_over_count() const {
   std::size_t count = 0;
   for (const std::vector<SiteSlot>& sites_of_it : left_over) count += sites_of_it.size();
@@ -332,7 +346,10 @@ void Scheduler::turn(SteadyTime now, WallTime wall) {
   Parts& p = *parts_;
   p.owner.ensure_here();
   ENSURE(now >= p.turned_at, "steady time does not go back");
-  if (now - p.turned_at >= kStall) p.stalled_until = now;
+  if (now - p.turned_at >= kStall) {
+    p.stalled_until = now;
+    p.tidy_left_over();
+  }
   p.turned_at = now;
   p.observe_started();
   if (wall_jumped(p.anchor, now, wall)) {
@@ -416,6 +433,11 @@ void Scheduler::finished(SiteSlot site, SteadyTime now, std::optional<Duration> 
   p.owner.ensure_here();
   Timing& timing = p.sites.timing(site);
   ENSURE(timing.place == Place::HandedOut, "a check is over that was not handed out");
+  // In flight when we stood still: what fell due meanwhile was missed as that of others. Its end may come before the turn that
+  // notices the stall.
+  const SteadyTime started = timing.due + std::chrono::milliseconds{timing.at};
+  const bool stalled = now - p.turned_at >= kStall ||
+                       (p.stalled_until != core::kNoSteadyTime && started < p.stalled_until);
   const NextDue next = p.next_of(site, now);
   const SteadyTime recheck = recheck_in ? now + std::max<Duration>(*recheck_in, 1ms) : next.due;
 
@@ -424,10 +446,6 @@ void Scheduler::finished(SiteSlot site, SteadyTime now, std::optional<Duration> 
   timing.suspect = recheck_in.has_value();
   timing.recheck = recheck < next.due;
   timing.unasked = false;
-  // In flight when we stood still: what fell due meanwhile was missed as that of others. Its end may come before the turn that
-  // notices the stall.
-  const bool stalled = now - p.turned_at >= kStall ||
-                       (p.stalled_until != core::kNoSteadyTime && timing.due < p.stalled_until);
   timing.left_over = stalled && next.missed > 0 && !recheck_in;
   if (timing.left_over) p.left_over[static_cast<std::size_t>(timing.priority)].push_back(site);
   timing.place = Place::Nowhere;
@@ -465,7 +483,7 @@ Duration Scheduler::oldest_queued(SteadyTime now) const {
 std::size_t Scheduler::bytes() const {
   return sizeof(Parts) + parts_->wheel.bytes() + parts_->waiting.bytes() +
          parts_->started.capacity() * sizeof(Parts::Started) +
-         parts_->fired.capacity() * sizeof(SiteSlot);
+         (parts_->fired.capacity() + left_over()) * sizeof(SiteSlot);
 }
 const Stats& Scheduler::stats() const {
   return parts_->stats;

@@ -4,7 +4,8 @@
 // Owns     the lane's due wheel, the order of its due checks, and the pacer; the site table is the
 //          lane's and given in.
 // Thread   the lane's, for every call.
-// Bounded  one entry a site, in the wheel or in a queue or handed out, never in two (ENSUREd).
+// Bounded  one entry a site, in the wheel or in a queue or handed out, never in two (ENSUREd); after a
+//          stall at most two more among those that were left over.
 // Time     steady time for due times; wall time only to find the grid (see phase.h). Both are
 //          passed in.
 // Cost     O(1) a check; turn(): O(ticks passed + checks fallen due), and of these some thousands a turn.
@@ -15,10 +16,10 @@
 // intervals that were missed are skipped. After a stall (nobody called for 5 s or more) what fell due
 // meanwhile is left over: it keeps its next grid point, so that the fleet is on its phases from the
 // first second, and what the pacer has to spare asks it before, those first that would wait longest;
-// so all are seen within two thirds of an interval. Overloaded (fewer start than are required): every
-// interval of a priority stretches by the same factor, for each check is followed one interval after
-// its start; the phases come back afterwards. Whatever the state, something starts whenever something
-// is due and admission has room.
+// so nearly all are seen within 0.85 of an interval (of a mixed fleet: within one). Overloaded (fewer
+// start than are required): every interval of a priority stretches by the same factor, for each check
+// is followed one interval after its start; the phases come back afterwards. Whatever the state,
+// something starts whenever something is due and admission has room.
 #pragma once
 
 #include <cstddef>

@@ -228,7 +228,7 @@ class SchedulerRun {
       due = last + site.interval_ms;
     }
     const std::uint64_t missed_before = missed;
-    const bool stalled = site.due_ms < stalled_until_ms_;
+    const bool stalled = site.handed_ms < stalled_until_ms_;
     due = skip_passed(id, site, last, due);
     site.left_over = stalled && missed > missed_before && !recheck;
     site.suspect = recheck.has_value();
@@ -296,6 +296,7 @@ class SchedulerRun {
     allowance_ = std::min(bucket, allowance_ + rate * static_cast<double>(step_ms) / 1000);
     allowance_ = std::max(allowance_, 0.0);
     ASSERT_EQ(scheduler_.queued(), due_in_model());
+    ASSERT_LE(scheduler_.left_over(), 3 * 60U) << "three entries for each site that there may be";
     take();
   }
 
