@@ -205,7 +205,7 @@ class CachingResolver final : public Resolver, private LookupHandler, private Ti
       absences_.remember(key.view(), std::min<core::Duration>(std::chrono::seconds{ttl_s}, keep_max_),
                          now);
     } else if (key.v6 && fact.cause == Cause::Ok) {
-      absences_.forget(key.view());
+      absences_.forget(key.view(), now);
     }
     const core::Duration keep = std::min(lifetime(fact.cause, ttl_s), keep_max_);
     cache_.store(key.view(), std::move(fact), keep, now);

@@ -89,12 +89,13 @@ void AbsenceMemory::remember(const DnsKey& key, core::Duration keep, core::Stead
 }
 
 // What it says from now on is that it expired; its place stays taken until the segment is made anew.
-void AbsenceMemory::forget(const DnsKey& key) {
+void AbsenceMemory::forget(const DnsKey& key, core::SteadyTime now) {
   const std::uint64_t hash = hash_of(key);
   auto& entries = segments_[segment_of(hash)].entries;
   if (entries.empty()) return;
   Entry& entry = entries[place_of(entries, tag_of(hash))];
-  if (entry != 0) entry = std::max(entry & ~Entry{kTimeMask}, Entry{1});
+  // Until now; never 0, which is a free place.
+  if (entry != 0) entry = std::max((entry & ~Entry{kTimeMask}) | seconds_of(now), Entry{1});
 }
 
 // Drops what has expired, and doubles when that is not enough.

@@ -35,7 +35,7 @@ class AbsenceMemory : core::Pinned {
 
   // For `keep` from now; nothing for less than a second.
   void remember(const DnsKey& key, core::Duration keep, core::SteadyTime now);
-  void forget(const DnsKey& key);
+  void forget(const DnsKey& key, core::SteadyTime now);
   [[nodiscard]] bool holds(const DnsKey& key, core::SteadyTime now) const;
   void clear();
 

@@ -21,7 +21,7 @@ constexpr int kReadsPerCall = 4;
 
 // Where more than one piece is sent before an answer: else the last of them waits until the first is acknowledged, which takes a
 // server its time. For the one piece of a plain request it is a system call for nothing.
-constexpr std::size_t kOnePiece = 1200;  // Fits a segment on every way.
+constexpr std::size_t kOnePiece = 512;  // Fits a segment on every way.
 
 void send_without_delay(int fd) {
   const int on = 1;

@@ -42,8 +42,8 @@ TEST(AbsenceMemory, ForgetsOneAndAll) {
   AbsenceMemory memory(1000);
   memory.remember({0, true, "a.example"}, 60s, kStart);
   memory.remember({0, true, "b.example"}, 60s, kStart);
-  memory.forget({0, true, "a.example"});
-  memory.forget({0, true, "c.example"});
+  memory.forget({0, true, "a.example"}, kStart);
+  memory.forget({0, true, "c.example"}, kStart);
   EXPECT_FALSE(memory.holds({0, true, "a.example"}, kStart));
   EXPECT_TRUE(memory.holds({0, true, "b.example"}, kStart));
   memory.clear();
@@ -56,14 +56,15 @@ TEST(AbsenceMemory, IsAMapThatForgetsByItself) {
   AbsenceMemory memory(1'000'000);
   std::map<std::string, core::SteadyTime> model;
   std::mt19937 random(20261121);
-  core::SteadyTime now = kStart;
+  // The seconds that it keeps begin anew half-way.
+  core::SteadyTime now = core::SteadyTime{} + std::chrono::seconds{(1 << 24) - 1000};
   for (int i = 0; i < 200'000; ++i) {
     const std::string name = "s" + std::to_string(random() % 20'000);
     const DnsKey key{0, true, name};
     const auto known = model.find(name);
     ASSERT_EQ(memory.holds(key, now), known != model.end() && now < known->second) << name;
     if (random() % 8 == 0) {
-      memory.forget(key);
+      memory.forget(key, now);
       model.erase(name);
     } else {
       const std::chrono::seconds keep{1 + random() % 600};
