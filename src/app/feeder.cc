@@ -21,6 +21,8 @@ using namespace std::chrono_literals;
 // A store that is away is asked again after so long, then twice that, at most every kBackoffMax.
 constexpr core::Duration kBackoffMin = 100ms;
 constexpr core::Duration kBackoffMax = 5s;
+// Different sets of options that an expression's compiler refused: more are asked for again.
+constexpr std::size_t kRefusedMost = 1024;
 // A row of the first count is an id and a URL.
 constexpr std::size_t kUrlPage = 10'000;
 
@@ -48,8 +50,14 @@ core::Result<std::shared_ptr<const core::CheckOptions>> OptionInterner::merged(
     if (auto kept = known->second.lock()) return kept;
   }
   // An expression that is refused may take tens of milliseconds to say so: here, where there is time, and once, not in each lane
-  // and again and again.
-  if (auto fit = checker::check_content_options(*options); !fit) return fit.error();
+  // and for each site.
+  if (const auto refused = refused_.find(key); refused != refused_.end()) return refused->second;
+  ++compiled_;
+  if (auto fit = checker::check_content_options(*options); !fit) {
+    if (refused_.size() >= kRefusedMost) refused_.clear();
+    refused_.emplace(key, fit.error());
+    return fit.error();
+  }
   return shared(key, *options);
 }
 

@@ -67,6 +67,8 @@ class OptionInterner {
   [[nodiscard]] std::shared_ptr<const core::CheckOptions> rejected(const std::string& problem);
   // Sets that are kept, those without a site that were not looked for yet among them.
   [[nodiscard]] std::size_t size() const { return by_content_.size(); }
+  // How often expressions were compiled to see whether they can be. For tests.
+  [[nodiscard]] std::uint64_t compiled() const { return compiled_; }
 
  private:
   [[nodiscard]] std::shared_ptr<const core::CheckOptions> shared(const std::string& key,
@@ -78,6 +80,8 @@ class OptionInterner {
       plain_;  // For sites without options of their own: most.
   std::unordered_map<std::string, std::weak_ptr<const core::CheckOptions>> by_content_;
   std::size_t drop_at_ = 1024;  // Entries at which those without a site are looked for.
+  std::unordered_map<std::string, core::Error> refused_;  // By fingerprint, what a compiler said. At most kRefusedMost.
+  std::uint64_t compiled_ = 0;
 };
 
 struct FeederSettings {

@@ -54,6 +54,17 @@ TEST(OptionInterner, RefusesOptionsThatDoNotFit) {
   EXPECT_TRUE(interner.merged({{"body_match", "(closed)"}}));
 }
 
+// Bug: a refused expression that 100,000 sites share was compiled for each of them.
+TEST(OptionInterner, AsksTheCompilerOnceForWhatManySitesShare) {
+  OptionInterner interner{core::CheckOptions{}};
+  for (int site = 0; site < 100; ++site) {
+    const auto refused = interner.merged({{"body_match", "(open"}});
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().message.starts_with("body_match: "));
+  }
+  EXPECT_EQ(interner.compiled(), 1U);
+}
+
 // Goal: options that come and go, those that do not fit among them, take no memory for ever.
 TEST(OptionInterner, ForgetsWhatNoSiteHasAnyMore) {
   OptionInterner interner{core::CheckOptions{}};
