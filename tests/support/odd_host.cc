@@ -85,8 +85,11 @@ void set16(Bytes& data, std::size_t at, unsigned value) {
 }
 
 Bytes unreachable_message(unsigned code, const std::uint8_t* packet, std::size_t size) {
-  Bytes message{3, static_cast<std::uint8_t>(code), 0, 0, 0, 0, 0, 0};
-  message.insert(message.end(), packet, packet + size);
+  constexpr std::size_t kHead = 8;
+  Bytes message(kHead + size);  // All at once: GCC 12 believes that insert() writes beyond what it has just made larger.
+  message[0] = 3;
+  message[1] = static_cast<std::uint8_t>(code);
+  std::copy_n(packet, size, message.begin() + kHead);
   set16(message, 2, checksum(message));
   return message;
 }
