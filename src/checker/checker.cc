@@ -38,6 +38,9 @@ constexpr std::size_t kDetailBytesMax = 512;
 constexpr std::size_t kJudgedMax = 1000;
 // After the deadline the dialer tells in the same turn what it came to; should it not, we do.
 constexpr core::Duration kDialGrace = std::chrono::milliseconds{20};
+// Turns in which an answer is read on after its deadline, without a pause, while something comes in each. Of a long answer that is
+// here as a whole one turn reads a part, of 128 KiB at the most and often less: who was late would else tell it as a slow one.
+constexpr std::uint8_t kLateTurns = 32;
 
 enum class State : std::uint8_t { Free, Fresh, Resolving, Dialing, Exchanging, Judging };
 
@@ -56,6 +59,7 @@ struct Traced {
 
 struct Row {
   State state = State::Free;
+  std::uint8_t late_turns = 0;  // That its answer was read on in after the deadline.
   std::uint32_t generation = 0;
   ProbeToken token = 0;
   PlanRef plan;
@@ -265,6 +269,7 @@ Start LaneChecker::start(ProbeToken token, std::string_view url, const PlanRef& 
   Row& row = rows_[index];
   ++row.generation;
   row.state = State::Fresh;
+  row.late_turns = 0;
   row.token = token;
   row.plan = in_force(plan, now);
   row.method = plan->options.method;
@@ -556,6 +561,11 @@ void LaneChecker::on_timer(std::uint64_t tag, SteadyTime now) noexcept {
       expire_dialing(row, tag, now);
       return;
     case State::Exchanging: {
+      if (row.late_turns < kLateTurns && exchange_->came(row.exchange)) {
+        ++row.late_turns;
+        row.timer = reactor_->arm(row.deadline, *this, tag);
+        return;
+      }
       ExchangeResult result =
           exchange_->expire(std::exchange(row.exchange, 0), row.plan->options.timeout, now);
       note_exchange(row, result, now);

@@ -57,6 +57,7 @@ class DirectExchange final : public Exchange, private IoHandler, private DirectH
 
   ExchangeId begin(const ExchangeRequest& request, ExchangeHandler& handler, std::uint64_t tag,
                    SteadyTime now) override;
+  bool came(ExchangeId exchange) override { return rows_[index_of(exchange)].transfer->came(); }
   ExchangeResult expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) override;
   void cancel(ExchangeId exchange, SteadyTime now) override;
   void turn(SteadyTime now) override;

@@ -136,6 +136,7 @@ DirectTransfer::Wants DirectTransfer::receive() {
         break;
     }
     bytes += got;
+    seen_->came = true;
     if (!take({room.data(), got})) return Wants::Nothing;
     // The socket is empty; if more comes, or its end, we are told.
     if (!seen_->tls && got < room.size()) return Wants::Read;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "checker/body_intake.h"
 #include "checker/cause_map.h"
@@ -52,6 +53,8 @@ class DirectTransfer : core::Pinned {
   [[nodiscard]] Wants begin(const ExchangeRequest& request, ExchangeHandler& handler,
                             std::uint64_t tag);
   [[nodiscard]] Wants go_on();
+  // Whether bytes of the answer came since this was asked last.
+  [[nodiscard]] bool came() { return std::exchange(seen_->came, false); }
   // After Nothing.
   [[nodiscard]] ExchangeResult finish();
   [[nodiscard]] ExchangeResult finish_expired(core::Duration allowed);
@@ -80,6 +83,7 @@ class DirectTransfer : core::Pinned {
     std::string request;
     std::size_t sent = 0;  // Bytes of it.
     bool send_waits = false;  // The socket did not take all of it at once.
+    bool came = false;        // came() has not told of it.
     Http1Reader reader;
     BodyIntake body;
     std::optional<core::SteadyTime> first_byte;

@@ -63,6 +63,7 @@ class CurlExchange final : public Exchange, private IoHandler, private TransferH
 
   ExchangeId begin(const ExchangeRequest& request, ExchangeHandler& handler, std::uint64_t tag,
                    SteadyTime now) override;
+  bool came(ExchangeId exchange) override;
   ExchangeResult expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) override;
   void cancel(ExchangeId exchange, SteadyTime now) override;
   void turn(SteadyTime now) override;
@@ -144,6 +145,11 @@ ExchangeId CurlExchange::begin(const ExchangeRequest& request, ExchangeHandler& 
   row.multi = multi;
   ++multi->transfers;
   return id_of(index);
+}
+
+bool CurlExchange::came(ExchangeId exchange) {
+  const Row& row = rows_[index_of(exchange)];
+  return row.multi != nullptr && row.transfer->came();
 }
 
 ExchangeResult CurlExchange::expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) {

@@ -99,6 +99,9 @@ class Exchange : core::Pinned {
   // Exactly one on_exchanged follows, unless expired or cancelled. More than transfers_max is the caller's mistake.
   virtual ExchangeId begin(const ExchangeRequest& request, ExchangeHandler& handler,
                            std::uint64_t tag, core::SteadyTime now) = 0;
+  // Whether anything of the answer came since this was asked last, or since it began. Who comes late to a long answer reads it in
+  // several turns: its time is not up between two of them.
+  [[nodiscard]] virtual bool came(ExchangeId exchange) = 0;
   // Its time is up, `allowed` after the check began: ends it and tells what that means.
   [[nodiscard]] virtual ExchangeResult expire(ExchangeId exchange, core::Duration allowed,
                                               core::SteadyTime now) = 0;

@@ -30,6 +30,7 @@ class ExchangeRouter final : public Exchange {
     stats_.exchange(ExchangedBy::Curl).add();
     return curl_->begin(request, handler, tag, now);
   }
+  bool came(ExchangeId exchange) override { return of(exchange).came(exchange & ~kDirect); }
   ExchangeResult expire(ExchangeId exchange, core::Duration allowed, SteadyTime now) override {
     return of(exchange).expire(exchange & ~kDirect, allowed, now);
   }

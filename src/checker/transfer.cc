@@ -302,6 +302,7 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
 }
 
 std::size_t Transfer::take_head_line(std::string_view line) {
+  seen_.came = true;
   if (!seen_.first_byte) seen_.first_byte = host_.now();
   if (seen_.tracing) seen_.tracing->response.add(line);
   switch (seen_.head.take(line)) {
@@ -343,6 +344,7 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count,
 }
 
 std::size_t Transfer::take_body(std::string_view piece) {
+  seen_.came = true;
   if (seen_.body.take(piece)) return piece.size();
   seen_.stop = Stop::Body;
   return CURL_WRITEFUNC_ERROR;

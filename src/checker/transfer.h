@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "checker/body_intake.h"
 #include "checker/cause_map.h"
@@ -50,6 +51,8 @@ class Transfer : core::Pinned {
   // Takes the request's socket and makes the handle ready to be added to a multi handle.
   [[nodiscard]] bool prepare(const ExchangeRequest& request, ExchangeHandler& handler,
                              std::uint64_t tag);
+  // Whether anything of the answer came since this was asked last.
+  [[nodiscard]] bool came() { return std::exchange(seen_.came, false); }
   // What came of it. Before the handle is removed from its multi handle.
   [[nodiscard]] ExchangeResult finish(CURLcode code);
   [[nodiscard]] ExchangeResult finish_expired(core::Duration allowed);
@@ -77,6 +80,7 @@ class Transfer : core::Pinned {
     bool tls = false;
     bool opened = false;      // libcurl has the socket.
     bool asks_again = false;  // It wanted another one.
+    bool came = false;        // came() has not told of it.
     const ProbePlan* plan = nullptr;
     ExchangeHandler* handler = nullptr;
     std::uint64_t tag = 0;

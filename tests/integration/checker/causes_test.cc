@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,9 +15,11 @@
 
 #include "support/certs.h"
 #include "support/checker_driver.h"
+#include "support/eventually.h"
 #include "support/fake_dns.h"
 #include "support/fault_server.h"
 #include "support/gzip.h"
+#include "support/script_server.h"
 
 namespace watchwheel::testing {
 namespace {
@@ -302,6 +305,60 @@ TEST_F(CheckerCauses, BodyTimeout) {
   EXPECT_EQ(result.http_status, 200);
   EXPECT_TRUE(result.timings.first_byte);
 }
+// Starts a check of `path`, and comes back when the server has the request: long after the deadline.
+void ask_and_be_away(CheckerDriver& driver, const ScriptServer& server, checker::ProbeToken token,
+                     const std::string& path, const core::CheckOptions& options) {
+  const std::size_t before = server.requests(path).size();
+  ASSERT_EQ(driver.start(token, server.url(path, false), options), checker::Start::Started);
+  ASSERT_TRUE(eventually([&] {
+    driver.turn_once(1ms);
+    return server.requests(path).size() > before;
+  }));
+  driver.move_on(2 * options.timeout);
+}
+
+// Goal: whoever was away until the deadline does not call an answer slow that is there as a whole, though it takes several turns to
+// read.
+TEST_F(CheckerCauses, ALongAnswerThatIsThereAtTheDeadlineIsReadToItsEnd) {
+  ScriptServer scripts(Authority("a root").issue({.common_name = "127.0.0.1"}));
+  const std::string page(300'000, '.');
+  scripts.on("/", {pause(200ms), ok(page).front()});
+  options.timeout = 10s;  // What is not there when the server was asked comes long before it.
+  checker::ProbeToken token = 0;
+  for (const char* exchange : {"auto", "curl"}) {
+    options.exchange = exchange;
+    ASSERT_NO_FATAL_FAILURE(ask_and_be_away(driver, scripts, ++token, "/", options));
+    pollfd ready{.fd = driver.checker().descriptor(), .events = POLLIN, .revents = 0};
+    while (driver.results() < token) {
+      ASSERT_EQ(::poll(&ready, 1, 20'000), 1);  // The server's thread has to have its turns too.
+      driver.checker().turn(driver.now());
+    }
+    const core::ProbeResult& result = driver.results_of(token).at(0);
+    expect(result, Cause::Ok, Phase::Done, "");
+    EXPECT_EQ(result.body_bytes, page.size()) << exchange;
+  }
+}
+
+// Goal: but what goes on and on has to end, and that of which nothing more comes is over at once.
+TEST_F(CheckerCauses, AnAnswerThatIsNotWholeSoonAfterTheDeadlineIsLate) {
+  ScriptServer scripts(Authority("a root").issue({.common_name = "127.0.0.1"}));
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n";
+  scripts.on("/endless", {pause(200ms), send(head), endless(std::string(60'000, '.'))});
+  scripts.on("/part", {pause(200ms), send(head + "..."), hold()});
+  options.timeout = 10s;
+  options.max_body_bytes = 64U << 20U;
+  checker::ProbeToken token = 0;
+  for (const char* path : {"/endless", "/part"}) {
+    ASSERT_NO_FATAL_FAILURE(ask_and_be_away(driver, scripts, ++token, path, options));
+    pollfd ready{.fd = driver.checker().descriptor(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&ready, 1, 20'000), 1);
+    int turns = 0;
+    while (driver.results() < token && ++turns < 50) driver.checker().turn(driver.now());
+    ASSERT_EQ(driver.results(), token) << path << " goes on";
+    expect(driver.results_of(token).at(0), Cause::BodyTimeout, Phase::Body, " of 90000000 bytes");
+  }
+}
+
 TEST_F(CheckerCauses, BodyTruncated) {
   server.on("/length", {send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")});
   expect(driver.check(server.url("/length"), options), Cause::BodyTruncated, Phase::Body,
