@@ -77,6 +77,7 @@ std::string_view openapi_document() {
           "pressure": { "type": "object", "additionalProperties": { "type": "number" } },
           "stretch": { "type": "object" },
           "vantage": { "type": "object" },
+          "legacy": { "description": "the table of another program that is read or told; null without one" },
           "memory": { "type": "object" },
           "limits": { "type": "array", "items": { "type": "object" } },
           "incidents": { "type": "object", "additionalProperties": { "type": "integer" } },
