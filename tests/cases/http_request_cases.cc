@@ -6,6 +6,12 @@
 namespace watchwheel::testing {
 namespace {
 
+std::string repeated(std::string_view text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
 using core::Cause;
 using core::Phase;
 using std::chrono::milliseconds;
@@ -154,7 +160,7 @@ class RequestCases final : public HttpPart {
     at_deadline(
         failing("endless-slow-chunks",
                 {send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-                 drip("1\r\nx\r\n1\r\nx\r\n1\r\nx\r\n" + std::string(4000, '1'), milliseconds{20})},
+                 drip(repeated("1\r\nx\r\n", 700), milliseconds{20})},
                 Cause::BodyTimeout, Phase::Body))
         .varies = "it counts drops";
     full_.take_little();

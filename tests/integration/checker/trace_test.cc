@@ -101,7 +101,7 @@ TEST(CheckerTrace, OfACheckThatRanOutOfTimeHasWhatCameUntilThen) {
   EXPECT_EQ(hop.status, 0);
   EXPECT_TRUE(holds(hop.request, "GET / HTTP/1.1"));
   EXPECT_TRUE(holds(hop.response, "X-Half: way"));
-  EXPECT_GE(hop.timings.total, 300ms);
+  EXPECT_GE(hop.timings.total, 290ms);  // The deadline is the check's, which began a moment before its first hop.
 }
 
 TEST(CheckerTrace, OfAUrlThatCannotBeAskedHasAHopWithoutAnything) {
