@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "app/legacy_access.h"
 #include "app/legacy_config.h"
 #include "app/limits.h"
 #include "app/progress_bar.h"

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/legacy_access.h"
 #include "app/legacy_config.h"
 #include "app/legacy_diff.h"
 #include "app/progress_bar.h"

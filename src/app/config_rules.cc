@@ -133,7 +133,7 @@ class Judge {
     }
   }
 
-  // The table itself is looked at by `validate-config` and at the start; see app/legacy_config.h.
+  // The table itself is looked at by `validate-config` and at the start; see app/legacy_access.h.
   void legacy() {
     const auto mapping = legacy_mapping(config_.legacy);
     if (!mapping) {

@@ -24,6 +24,7 @@
 
 #include "app/feeder.h"
 #include "app/lane_thread.h"
+#include "app/legacy_access.h"
 #include "app/legacy_config.h"
 #include "app/legacy_reader.h"
 #include "app/legacy_writer.h"

@@ -57,6 +57,8 @@ struct MadeUp {
 TEST(Arrows, TheRulesWouldTell) {
   for (const MadeUp& made : {
            MadeUp{"src/app/x.cc", "#include \"db/store.h\"", false},
+           MadeUp{"src/app/config_x.h", "#include \"db/store.h\"", true},
+           MadeUp{"src/app/legacy_config.cc", "#include \"db/legacy_mapping.h\"", false},
            MadeUp{"src/db/x.cc", "#include \"core/ids.h\"", false},
            MadeUp{"src/db/x.cc", "#include \"db/store.h\"", false},
            MadeUp{"src/db/x.cc", "#include \"sideeffects/event_store_api.h\"", false},
