@@ -85,13 +85,22 @@ void LegacyReader::Parts::count(const LegacySweep::Step& step) {
   sum.paused += step.paused;
   sum.removed += step.removed;
   sum.rejected += step.rejected;
+  sum.withheld += step.withheld;
 }
 
 void LegacyReader::Parts::end_sweep() {
   stats.sweep_s.set(core::to_seconds(pace.took()));
   stats.active.set(static_cast<double>(sum.active));
   stats.rejected.set(static_cast<double>(sum.rejected));
+  stats.withheld.set(static_cast<double>(sum.withheld));
   stats.rows_per_second.set(pace.rate());
+  if (sum.withheld > 0) {
+    log.warn(
+        fmt::format("legacy_removals_withheld sites={} rows_active={} hint=\"more than a quarter "
+                    "of the rows are "
+                    "gone: is the table being loaded, or is this another copy?\"",
+                    sum.withheld, sum.active));
+  }
   if (stats.sweeps.value() == 0 || sum.added + sum.changed + sum.paused + sum.removed > 0) {
     log.info(
         fmt::format("legacy_swept rows={} active={} added={} changed={} paused={} removed={} "
@@ -137,6 +146,7 @@ core::SteadyTime LegacyReader::Parts::turn(core::SteadyTime now) {
     const auto stored = sweep.flush();
     if (!stored) return failed(stored.error(), now);
     count(*stored);
+    if (!sweep.has_waiting()) stored_at = now;
   }
   const core::SteadyTime after = clock.steady();
   const core::SteadyTime next = pace.after_page(step->rows_read, after);

@@ -25,9 +25,11 @@ struct LegacyReadStats {
   core::Counter sweeps;  // Whole ones.
   core::Counter added, changed, paused, removed;
   core::Counter errors;
-  core::Gauge sweep_s;          // What the last whole one took, its waits included.
-  core::Gauge active;           // Active rows of the last whole one.
-  core::Gauge rejected;         // Rows of it that cannot be sites.
+  core::Gauge sweep_s;   // What the last whole one took, its waits included.
+  core::Gauge active;    // Active rows of the last whole one.
+  core::Gauge rejected;  // Rows of it that cannot be sites.
+  core::Gauge
+      withheld;  // Sites that the last whole one did not remove, because they were too many.
   core::Gauge rows_per_second;  // The rate it goes at.
 };
 

@@ -20,6 +20,7 @@ nlohmann::ordered_json legacy_json(const LegacyReading& reading) {
                     {"rows_per_second", read->rows_per_second.value()},
                     {"active", static_cast<std::uint64_t>(read->active.value())},
                     {"rejected", static_cast<std::uint64_t>(read->rejected.value())},
+                    {"withheld", static_cast<std::uint64_t>(read->withheld.value())},
                     {"added", read->added.value()},
                     {"changed", read->changed.value()},
                     {"paused", read->paused.value()},

@@ -63,7 +63,12 @@ void LegacySweep::forget() {
   paused_.clear();
   waiting_ = {};
   tally_ = {};
+  pending_.reset();
   owed_.reset();
+  gone_.clear();
+  active_rows_ = 0;
+  withheld_ = 0;
+  agreeing_ = 0;
   recalled_until_ = SiteId{};
   list_was_empty_ = true;
   whole_sweeps_ = 0;
@@ -104,26 +109,30 @@ void LegacySweep::judge(const db::LegacyRow& row, std::optional<std::uint64_t> k
 }
 
 std::optional<std::uint64_t> LegacySweep::recalled(SiteId id) const {
-  const auto found = elsewhere_.find(id);
-  return found == elsewhere_.end() ? std::nullopt : std::optional(found->second);
+  if (const auto found = elsewhere_.find(id); found != elsewhere_.end()) return found->second;
+  if (const auto found = gone_.find(id); found != gone_.end()) return found->second;
+  return std::nullopt;
 }
 
 // They were active, and are not where they were. One that moved is judged at once: it may have come up already in this sweep.
-core::Result<void> LegacySweep::judge_missing(const std::map<SiteId, std::uint64_t>& missing,
-                                              Work& work) {
-  std::vector<SiteId> ids;
-  ids.reserve(missing.size());
-  for (const auto& [id, hash] : missing) ids.push_back(id);
-  for (std::size_t begin = 0; begin < ids.size(); begin += db::kLegacyWriteMax) {
-    const std::span<const SiteId> some =
-        std::span(ids).subspan(begin, std::min(db::kLegacyWriteMax, ids.size() - begin));
-    const auto rows = table_.find(some);
+core::Result<void> LegacySweep::judge_missing(Pending& pending) {
+  const auto& missing = pending.missing;
+  Work& work = pending.work;
+  const std::size_t end = std::min(pending.looked_for + kLookedForAtOnce, missing.size());
+  while (pending.looked_for < end) {
+    const auto some = std::span(missing).subspan(
+        pending.looked_for, std::min(db::kLegacyWriteMax, end - pending.looked_for));
+    std::vector<SiteId> ids;
+    for (const auto& [id, hash] : some) ids.push_back(id);
+    const auto rows = table_.find(ids);
     if (!rows) return rows.error();
+    pending.step.rows_read += rows->size();
+    pending.looked_for += some.size();
     auto row = rows->begin();
-    for (const SiteId id : some) {
+    for (const auto& [id, known] : some) {
       while (row != rows->end() && row->id < id) ++row;
       if (row == rows->end() || row->id != id) {
-        work.removed.push_back(id);
+        work.gone.emplace_back(id, known);
         continue;
       }
       auto site = row->active ? legacy_site(mapping_, defaults_, *row)
@@ -134,18 +143,18 @@ core::Result<void> LegacySweep::judge_missing(const std::map<SiteId, std::uint64
       }
       const std::uint64_t hash = hash_of(*site);
       work.moved.emplace_back(id, hash);
-      if (hash != missing.at(id)) work.stored.push_back(*std::move(site));
+      if (hash != known) work.stored.push_back(*std::move(site));
     }
   }
   return {};
 }
 
-// A row that is deleted while it is not active is not missed by a sweep. How many were looked at.
-core::Result<std::size_t> LegacySweep::judge_paused(Work& work) {
+// A row that is deleted while it is not active is not missed by a sweep.
+core::Result<void> LegacySweep::judge_paused(Work& work) {
   std::vector<SiteId> some;
   auto at = paused_.upper_bound(paused_looked_at_);
   for (; at != paused_.end() && some.size() < kPausedLookedAt; ++at) some.push_back(*at);
-  work.paused_looked_at = at == paused_.end() ? SiteId{} : some.back();
+  std::vector<SiteId> gone;
   for (std::size_t begin = 0; begin < some.size(); begin += db::kLegacyWriteMax) {
     const std::span<const SiteId> part =
         std::span(some).subspan(begin, std::min(db::kLegacyWriteMax, some.size() - begin));
@@ -154,10 +163,44 @@ core::Result<std::size_t> LegacySweep::judge_paused(Work& work) {
     auto row = rows->begin();
     for (const SiteId id : part) {
       while (row != rows->end() && row->id < id) ++row;
-      if (row == rows->end() || row->id != id) work.removed.push_back(id);
+      if (row == rows->end() || row->id != id) gone.push_back(id);
     }
   }
-  return some.size();
+  work.paused_gone = std::move(gone);
+  work.paused_looked_for = some.size();
+  work.paused_looked_at = at == paused_.end() ? SiteId{} : some.back();
+  return {};
+}
+
+// The sweep is whole: what is gone is removed, unless that is too much to be believed yet. How many stay.
+std::uint64_t LegacySweep::settle_gone(const Work& work) {
+  const auto too_many = [](std::size_t gone, std::size_t of) {
+    return gone > kRemovedFreely && gone > of / 4;
+  };
+  const bool doubtful = too_many(gone_.size(), seen_.size() + elsewhere_.size() + gone_.size()) ||
+                        too_many(work.paused_gone.size(), work.paused_looked_for);
+  agreeing_ = !doubtful ? 0 : gone_.size() >= withheld_ ? agreeing_ + 1 : 1;
+  withheld_ = doubtful ? gone_.size() : 0;
+  if (doubtful && (agreeing_ < kAgreeing || active_rows_ == 0)) {
+    const std::uint64_t kept = gone_.size() + work.paused_gone.size();
+    for (const auto& [id, hash] : gone_)
+      elsewhere_.emplace(id, hash);  // Missing again in the next one.
+    gone_.clear();
+    return kept;
+  }
+  const auto remove = [this](SiteId id) {
+    waiting_.stored.erase(id);
+    waiting_.paused.erase(id);
+    waiting_.removed.insert(id);
+  };
+  for (const auto& [id, hash] : gone_) remove(id);
+  for (const SiteId id : work.paused_gone) {
+    if (paused_.erase(id) > 0) remove(id);  // It may just have been seen.
+  }
+  gone_.clear();
+  agreeing_ = 0;
+  withheld_ = 0;
+  return 0;
 }
 
 // What the table has no column for (tags, options of a check) is the list's own and stays.
@@ -184,38 +227,40 @@ void LegacySweep::await(Work& work) {
     waiting_.removed.erase(id);
     waiting_.paused.insert(id);
   }
-  for (const SiteId id : work.removed) {
-    waiting_.stored.erase(id);
-    waiting_.paused.erase(id);
-    waiting_.removed.insert(id);
-  }
 }
 
-// Each part is taken off when it is done, so that a second try does the rest.
+// A part of each kind, in a transaction of its own: one of a hundred thousand sites would outlast its time, and for ever. Each part
+// is taken off when it is done, so that a second try does the rest.
 core::Result<void> LegacySweep::store(Step& step) {
+  const auto end_of = [](auto& all) {
+    return std::next(all.begin(), static_cast<std::ptrdiff_t>(std::min(all.size(), kStoredAtOnce)));
+  };
   if (!waiting_.stored.empty()) {
+    const auto end = end_of(waiting_.stored);
     std::vector<core::SiteRecord> records;
-    for (const auto& [id, record] : waiting_.stored) records.push_back(record);
+    for (auto at = waiting_.stored.begin(); at != end; ++at) records.push_back(at->second);
     if (auto kept = keep_options(records); !kept) return kept;
     const auto counts = list_.upsert(records);
     if (!counts) return counts.error();
     tally_.added += counts->added;
     tally_.changed += counts->changed;
-    waiting_.stored.clear();
+    waiting_.stored.erase(waiting_.stored.begin(), end);
   }
   if (!waiting_.paused.empty()) {
-    const std::vector<SiteId> ids(waiting_.paused.begin(), waiting_.paused.end());
+    const auto end = end_of(waiting_.paused);
+    const std::vector<SiteId> ids(waiting_.paused.begin(), end);
     const auto paused = list_.set_active(ids, false);
     if (!paused) return paused.error();
     tally_.paused += *paused;
-    waiting_.paused.clear();
+    waiting_.paused.erase(waiting_.paused.begin(), end);
   }
   if (!waiting_.removed.empty()) {
-    const std::vector<SiteId> ids(waiting_.removed.begin(), waiting_.removed.end());
+    const auto end = end_of(waiting_.removed);
+    const std::vector<SiteId> ids(waiting_.removed.begin(), end);
     const auto removed = list_.remove(ids);
     if (!removed) return removed.error();
     tally_.removed += *removed;
-    waiting_.removed.clear();
+    waiting_.removed.erase(waiting_.removed.begin(), end);
   }
   step.added += tally_.added;
   step.changed += tally_.changed;
@@ -237,18 +282,20 @@ void LegacySweep::remember(Work& work, const db::LegacyPage& page) {
   for (const auto& [id, hash] : work.moved) elsewhere_[id] = hash;
   for (const Seen& seen : work.seen) {
     elsewhere_.erase(seen.id);
+    gone_.erase(seen.id);
     paused_.erase(seen.id);
   }
   // What was seen a moment before it was paused or removed is not known any more.
   std::unordered_set<SiteId> gone;
   for (const SiteId id : work.paused) {
     elsewhere_.erase(id);
+    gone_.erase(id);
     paused_.insert(id);
     gone.insert(id);
   }
-  for (const SiteId id : work.removed) {
+  for (const auto& [id, hash] : work.gone) {
     elsewhere_.erase(id);
-    paused_.erase(id);
+    if (!paused_.contains(id)) gone_[id] = hash;
     gone.insert(id);
   }
   if (work.paused_looked_at) paused_looked_at_ = *work.paused_looked_at;
@@ -266,15 +313,11 @@ void LegacySweep::remember(Work& work, const db::LegacyPage& page) {
   last_problems_ = std::exchange(problems_, {});
 }
 
-core::Result<LegacySweep::Step> LegacySweep::step(std::size_t limit) {
-  if (owed_) {
-    if (auto stored = store(*owed_); !stored) return stored.error();
-    return *std::exchange(owed_, std::nullopt);
-  }
-  const auto page = table_.page(cursor_, limit);
+core::Result<void> LegacySweep::read_page(std::size_t limit) {
+  auto page = table_.page(cursor_, limit);
   if (!page) return page.error();
   Work work;
-  Step step{.rows_read = page->rows_read, .whole = page->last};
+  Step step{.rows_read = page->rows_read};
   // Both are in the order of bucket and id; what was seen and lies before the page's end is either in it or missing.
   const auto before = [](const Seen& a, std::int64_t bucket, SiteId id) {
     return std::pair(a.bucket, a.id) < std::pair(bucket, id);
@@ -310,22 +353,52 @@ core::Result<LegacySweep::Step> LegacySweep::step(std::size_t limit) {
     // The end itself may be a row; it was in the page, or is not there any more.
     miss_until(page->until.bucket, SiteId{page->until.after.value + 1});
   }
-  if (auto judged = judge_missing(missing, work); !judged) return judged.error();
-  step.rows_read += work.moved.size() + work.paused.size();
-  if (page->last) {
-    const auto looked = judge_paused(work);
-    if (!looked) return looked.error();
-    step.rows_read += *looked;
-  }
-  step.rejected = work.problems.size();
-  await(work);
-  remember(work, *page);
-  if (!page->last && waiting_.size() < kWaitingMax) return step;
-  if (auto stored = store(step); !stored) {
-    owed_ = step;
-    return stored.error();
-  }
+  pending_ = Pending{.page = *std::move(page),
+                     .work = std::move(work),
+                     .step = step,
+                     .missing = {missing.begin(), missing.end()}};
+  return {};
+}
+
+core::Result<LegacySweep::Step> LegacySweep::store_owed() {
+  Step some;
+  if (auto stored = store(some); !stored) return stored.error();
+  if (has_waiting()) return some;
+  Step step = *std::exchange(owed_, std::nullopt);
+  step.added += some.added;
+  step.changed += some.changed;
+  step.paused += some.paused;
+  step.removed += some.removed;
   return step;
+}
+
+core::Result<LegacySweep::Step> LegacySweep::step(std::size_t limit) {
+  if (owed_) return store_owed();
+  if (!pending_) {
+    if (auto read = read_page(limit); !read) return read.error();
+  }
+  if (auto judged = judge_missing(*pending_); !judged) return judged.error();
+  if (pending_->looked_for < pending_->missing.size())
+    return Step{.rows_read = std::exchange(pending_->step.rows_read, 0)};
+  const bool last = pending_->page.last;
+  if (last) {
+    if (auto judged = judge_paused(pending_->work); !judged) return judged.error();
+  }
+  Pending done = *std::exchange(pending_, std::nullopt);
+  Step step = done.step;
+  step.rows_read += done.work.paused_looked_for;
+  step.rejected = done.work.problems.size();
+  step.whole = last;
+  active_rows_ += step.active;
+  await(done.work);
+  remember(done.work, done.page);
+  if (last) {
+    step.withheld = settle_gone(done.work);
+    active_rows_ = 0;
+  }
+  if (!last && waiting_.size() < kWaitingMax) return step;
+  owed_ = step;
+  return store_owed();
 }
 
 }  // namespace watchwheel::app

@@ -336,6 +336,8 @@ void add_legacy(Families& out, const LegacyReading& reading) {
   out.push_back(gauge("watchwheel_legacy_rows_active", "Active rows of the last whole sweep.", read.active.value()));
   out.push_back(gauge("watchwheel_legacy_rows_rejected",
                       "Active rows of the last whole sweep that cannot be sites.", read.rejected.value()));
+  out.push_back(gauge("watchwheel_legacy_removals_withheld",
+                      "Sites whose rows are gone and that stay, because they are too many at once.", read.withheld.value()));
   out.push_back(counter("watchwheel_legacy_changes_total", "Changes of the legacy table that became changes of the site list.",
                         by("kind", {{"added", count(read.added)},
                                     {"changed", count(read.changed)},

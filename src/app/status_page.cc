@@ -386,6 +386,9 @@ class Page {
       if (shown(json_, "/legacy/read/rejected") != "0")
         row("REJECTED", shown(json_, "/legacy/read/rejected") +
                             " rows cannot be sites: `watchwheel legacy diff` lists them", Ink::Bad);
+      if (shown(json_, "/legacy/read/withheld") != "0")
+        row("NOT REMOVED", shown(json_, "/legacy/read/withheld") +
+                               " sites have no row any more; so many at once are not believed yet", Ink::Bad);
     }
     if (has("/legacy/write/status"))
       row("written", "status " + shown(json_, "/legacy/write/status") + ", checked " +

@@ -52,6 +52,7 @@ class FakeTable final : public db::LegacySource {
   }
 
   core::Result<std::vector<db::LegacyRow>> find(std::span<const SiteId> ids) override {
+    ++finds;
     std::vector<db::LegacyRow> found;
     for (const SiteId id : ids) {
       if (const auto row = rows.find(id); row != rows.end()) found.push_back(row->second);
@@ -72,6 +73,7 @@ class FakeTable final : public db::LegacySource {
   }
 
   std::map<SiteId, db::LegacyRow> rows;
+  std::size_t finds = 0;
   bool failing = false;
 
  private:
@@ -115,6 +117,7 @@ class FakeList final : public db::SiteCatalog {
   }
   core::Result<std::uint64_t> set_active(std::span<const SiteId> ids, bool active) override {
     if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
+    most_at_once = std::max(most_at_once, ids.size());
     std::uint64_t changed = 0;
     for (const SiteId id : ids) {
       const auto site = sites.find(id);
@@ -126,6 +129,7 @@ class FakeList final : public db::SiteCatalog {
     return changed;
   }
   core::Result<std::uint64_t> remove(std::span<const SiteId> ids) override {
+    most_at_once = std::max(most_at_once, ids.size());
     std::uint64_t removed = 0;
     for (const SiteId id : ids) removed += sites.erase(id);
     writes += removed;
@@ -141,6 +145,7 @@ class FakeList final : public db::SiteCatalog {
 
   std::map<SiteId, core::SiteRecord> sites;
   std::uint64_t writes = 0;
+  std::size_t most_at_once = 0;  // Paused or removed in one call: a transaction.
   bool failing = false;
 };
 
@@ -160,6 +165,7 @@ class LegacySweepTest : public ::testing::TestWithParam<bool> {
       sum.paused += step->paused;
       sum.removed += step->removed;
       sum.rejected += step->rejected;
+      sum.withheld += step->withheld;
       if (step->whole) return sum;
     }
     throw std::runtime_error("there is no end");
@@ -284,6 +290,71 @@ TEST_P(LegacySweepTest, AFailedStepIsDoneAgainWhole) {
   expect_same();
   done = sweep(10);
   EXPECT_EQ(done.changed + done.removed, 0U);
+}
+
+// Goal: whatever changes at once, a step is a bounded part of it, and a transaction a smaller one.
+TEST_P(LegacySweepTest, AMassChangeIsStoredInParts) {
+  recall();
+  for (std::uint64_t id = 1; id <= 6'000; ++id) table_.put(id, "s.example");
+  (void)sweep(1000);
+  sweep_.forget();
+  recall();
+  for (std::uint64_t id = 1; id <= 3'000; ++id) table_.rows[SiteId{id}].active = false;
+  for (std::uint64_t id = 3'001; id <= 3'700; ++id) table_.rows.erase(SiteId{id});
+  LegacySweep::Step sum;
+  for (int steps = 0; steps < 100 && !sum.whole; ++steps) {
+    const std::size_t finds = table_.finds;
+    const auto step = sweep_.step(1000);
+    ASSERT_TRUE(step);
+    EXPECT_LE(table_.finds - finds, 20U);
+    sum.paused += step->paused;
+    sum.removed += step->removed;
+    sum.whole = step->whole;
+  }
+  EXPECT_TRUE(sum.whole);
+  EXPECT_EQ(sum.paused, 3'000U);
+  EXPECT_EQ(sum.removed, 700U);
+  EXPECT_LE(list_.most_at_once, LegacySweep::kStoredAtOnce);
+  expect_same();
+}
+
+// Goal: a table that is loaded again, and an empty copy of it, take no site away.
+TEST_P(LegacySweepTest, ATableThatIsEmptyForAWhileRemovesNothing) {
+  recall();
+  for (std::uint64_t id = 1; id <= 40; ++id) table_.put(id, "s.example");
+  (void)sweep(100);
+  const std::uint64_t before = list_.writes;
+  const auto rows = std::exchange(table_.rows, {});
+  for (int sweeps = 0; sweeps < 3 * LegacySweep::kAgreeing; ++sweeps) {
+    const LegacySweep::Step done = sweep(100);
+    EXPECT_EQ(done.withheld, 40U);
+    EXPECT_EQ(done.removed, 0U);
+  }
+  // Row by row it comes back: each sweep finds fewer gone than the one before.
+  for (const auto& [id, row] : rows) {
+    table_.rows[id] = row;
+    if (id.value % 5 == 0) {
+      EXPECT_EQ(sweep(100).removed, 0U) << id.value;
+      if (id.value == 25) break;  // With fewer than a quarter gone they would go.
+    }
+  }
+  table_.rows = rows;
+  EXPECT_EQ(sweep(100).withheld, 0U);
+  EXPECT_EQ(list_.writes, before);
+  expect_same();
+}
+
+TEST_P(LegacySweepTest, AMassRemovalIsBelievedWhenItLasts) {
+  recall();
+  for (std::uint64_t id = 1; id <= 40; ++id) table_.put(id, "s.example");
+  (void)sweep(100);
+  for (std::uint64_t id = 1; id <= 20; ++id) table_.rows.erase(SiteId{id});
+  for (int sweeps = 1; sweeps < LegacySweep::kAgreeing; ++sweeps) {
+    EXPECT_EQ(sweep(7).withheld, 20U);
+    EXPECT_EQ(list_.sites.size(), 40U);
+  }
+  EXPECT_EQ(sweep(7).removed, 20U);
+  expect_same();
 }
 
 TEST_P(LegacySweepTest, OptionsOfOurOwnStay) {
