@@ -33,6 +33,13 @@ core::Result<void> check_name(std::string_view key, std::string_view name) {
                  "' is no name of a column; write it as the table has it, without quotes");
 }
 
+// As the server compares the names of columns.
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   const std::size_t first = text.find_first_not_of(kBlank);
@@ -97,12 +104,22 @@ core::Result<void> check_mapping(const LegacyMapping& mapping) {
        {"interval", &mapping.interval},
        {"bucket", &mapping.bucket},
        {"name", &mapping.name},
-       {"status", &mapping.status},
+       {"status", &mapping.status},  // From here on: what is written.
        {"status_changed_at", &mapping.status_changed_at},
        {"checked_at", &mapping.checked_at},
        {"next_check_at", &mapping.next_check_at}}};
   for (const auto& [key, name] : names) {
     if (auto fits = check_name(key, *name); !fits) return fits;
+  }
+  // What is written must be no column that is read, or written as something else: it would change the site itself, and its row.
+  constexpr std::size_t kRead = 6;
+  for (std::size_t i = kRead; mapping.target && i < names.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (names[i].second->empty() || !same_name(*names[i].second, *names[j].second)) continue;
+      return invalid("legacy." + std::string(names[i].first) + ": the column " + *names[i].second +
+                     " is that of legacy." + std::string(names[j].first) +
+                     " too; name a column of its own");
+    }
   }
   for (const auto* const key : {"id", "url"}) {
     const std::string& name = std::string_view(key) == "id" ? mapping.id : mapping.url;

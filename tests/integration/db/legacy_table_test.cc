@@ -166,13 +166,14 @@ TEST_F(LegacyTableTest, EveryMistakeOfTheMappingIsToldWithWhatWouldBeRight) {
        "number is needed"},
       {jetpack_mapping(),
        [](LegacyMapping& m) {
+         m.name = "";
          m.status_changed_at = "blog_id";
          m.status_changed_kind = LegacyTime::Datetime;
        },
        "legacy.status_changed_at: the column blog_id of jetpack_monitor_sites is bigint; DATETIME "
        "or TIMESTAMP is needed"},
-      {jetpack_mapping(), [](LegacyMapping& m) { m.checked_at = "monitor_url"; },
-       "legacy.checked_at: the column monitor_url"},
+      {jetpack_mapping(), [](LegacyMapping& m) { m.checked_at = "note"; },
+       "legacy.checked_at: jetpack_monitor_sites has no column note"},
       {jetpack_mapping(), [](LegacyMapping& m) { m.id = "blog_id"; }, "ADD PRIMARY KEY (blog_id)"},
       {jetpack_mapping(), [](LegacyMapping& m) { m.bucket = "check_interval"; },
        "ADD INDEX (check_interval, monitor_active)"},

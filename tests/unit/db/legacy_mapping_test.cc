@@ -37,6 +37,11 @@ TEST(LegacyMapping, EachMistakeNamesItsKeyAndWhatWouldBeRight) {
       {[](LegacyMapping& m) { m.id = ""; }, "legacy.id: is empty"},
       {[](LegacyMapping& m) { m.name = "what?"; }, "legacy.name"},
       {[](LegacyMapping& m) { m.status_down = ""; }, "legacy.status_up and legacy.status_down"},
+      {[](LegacyMapping& m) { m.status = "MONITOR_active"; },
+       "legacy.status: the column MONITOR_active is that of legacy.active too"},
+      {[](LegacyMapping& m) { m.checked_at = m.status_changed_at; },
+       "legacy.checked_at: the column last_status_change is that of legacy.status_changed_at too"},
+      {[](LegacyMapping& m) { m.next_check_at = m.interval; }, "legacy.next_check_at: the column"},
       {[](LegacyMapping& m) { m.active_when = ""; }, "legacy.active_when: is empty"},
       {[](LegacyMapping& m) { m.status = m.status_changed_at = ""; }, "legacy.status: to write"},
       {[](LegacyMapping& m) {
