@@ -19,6 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr core::Duration kPoll = 100ms;  // What is noted within it is written together.
+constexpr core::Duration kLockedFor =
+    1s;  // A row that another program held is tried again after it.
 constexpr core::Duration kBackoffMin = 200ms;
 constexpr core::Duration kBackoffMax = 30s;
 
@@ -51,6 +53,8 @@ struct LegacyWriter::Parts {
   std::size_t at = 0;
   core::SteadyTime round_since = core::kNoSteadyTime;
   Sites urgent;
+  core::SteadyTime urgent_since = core::kNoSteadyTime;
+  Noted locked;  // Held by another program a moment ago.
   core::Duration backoff = kBackoffMin;
 
   std::mutex mutex;
@@ -61,7 +65,7 @@ struct LegacyWriter::Parts {
   bool left = false;  // After the thread: something was not written.
 
   void loop() noexcept;
-  void take();
+  void take(core::SteadyTime now);
   void publish(core::SteadyTime now);
   [[nodiscard]] bool idle() const { return urgent.empty() && at == round.size(); }
   [[nodiscard]] core::Result<void> write_some();
@@ -69,9 +73,14 @@ struct LegacyWriter::Parts {
 };
 
 // What was noted since the last look.
-void LegacyWriter::Parts::take() {
+void LegacyWriter::Parts::take(core::SteadyTime now) {
   const std::lock_guard lock(mutex);
+  if (!locked.sites.empty() && now - locked.since >= kLockedFor) {
+    for (const core::SiteId site : locked.sites) waiting_urgent.add(site, locked.since);
+    locked.sites.clear();
+  }
   if (!waiting_urgent.sites.empty()) {
+    if (urgent.empty()) urgent_since = waiting_urgent.since;
     urgent.insert(urgent.end(), waiting_urgent.sites.begin(), waiting_urgent.sites.end());
     std::sort(urgent.begin(), urgent.end());
     urgent.erase(std::unique(urgent.begin(), urgent.end()), urgent.end());
@@ -87,9 +96,11 @@ void LegacyWriter::Parts::take() {
 
 void LegacyWriter::Parts::publish(core::SteadyTime now) {
   const std::lock_guard lock(mutex);
-  std::size_t pending =
-      urgent.size() + round.size() - at + waiting.sites.size() + waiting_urgent.sites.size();
+  std::size_t pending = urgent.size() + round.size() - at + waiting.sites.size() +
+                        waiting_urgent.sites.size() + locked.sites.size();
   core::SteadyTime oldest = now;
+  if (!urgent.empty()) oldest = std::min(oldest, urgent_since);
+  if (!locked.sites.empty()) oldest = std::min(oldest, locked.since);
   if (at < round.size()) oldest = std::min(oldest, round_since);
   if (!waiting.sites.empty()) oldest = std::min(oldest, waiting.since);
   if (!waiting_urgent.sites.empty()) oldest = std::min(oldest, waiting_urgent.since);
@@ -105,6 +116,7 @@ core::Result<void> LegacyWriter::Parts::write(std::span<const core::SiteId> site
     stats.checked.add(done->checked);
     stats.overruled.add(done->overruled);
     stats.not_ours.add(done->not_ours);
+    for (const core::SiteId site : done->locked) locked.add(site, clock.steady());
     return {};
   }
   const core::ErrorKind kind = done.error().kind;
@@ -136,7 +148,7 @@ core::Result<void> LegacyWriter::Parts::write_some() {
 void LegacyWriter::Parts::loop() noexcept {
   pthread_setname_np(pthread_self(), "legacy-write");
   for (;;) {
-    take();
+    take(clock.steady());
     core::Duration pause = kPoll;
     if (!idle()) {
       const auto done = write_some();
@@ -157,7 +169,7 @@ void LegacyWriter::Parts::loop() noexcept {
     std::unique_lock lock(mutex);
     const bool all_done = idle() && waiting.sites.empty() && waiting_urgent.sites.empty();
     if (stop_by && (all_done || now >= *stop_by)) {
-      left = !all_done;
+      left = !all_done || !locked.sites.empty();
       return;
     }
     if (stop_by) pause = std::min(pause, idle() ? core::Duration::zero() : *stop_by - now);

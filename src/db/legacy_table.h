@@ -60,6 +60,8 @@ struct LegacyWrites {
   std::uint64_t checked = 0;    // Rows whose checked_at was.
   std::uint64_t overruled = 0;  // Of the first, those that another program had set meanwhile.
   std::uint64_t not_ours = 0;   // Left alone: paused, gone, or about another URL.
+  std::vector<core::SiteId>
+      locked;  // Another program held their rows; they are to be projected again.
 };
 
 // What a sweep needs of the table.
@@ -92,7 +94,8 @@ class LegacyTable : public LegacySource, core::Pinned {
   [[nodiscard]] virtual core::Result<void> claim(bool replace) = 0;
 
   // Reads what the store knows of each site, now, and writes it to the rows that do not say so yet: one short transaction. `sites`
-  // rise; those without a row or without anything measured are passed over. May be repeated.
+  // rise; those without a row or without anything measured are passed over. A row that another program holds in this moment is left
+  // and told. May be repeated.
   [[nodiscard]] virtual core::Result<LegacyWrites> project(std::span<const core::SiteId> sites) = 0;
 };
 

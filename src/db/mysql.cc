@@ -38,6 +38,13 @@ enum Code : int {
   kTooLong = 1406,
   kOutOfRange = 1264,
   kBadValue = 1366,
+  kTruncated = 1265,
+  kBadTime = 1292,
+  kReferredTo = 1451,
+  kRefersToNone = 1452,
+  kSignalled = 1644,  // By a trigger.
+  kGeneratedMariaDb = 1906,
+  kGeneratedMySql = 3105,
   kSyntax = 1064,
   kCheckMariaDb = 4025,
   kCheckMySql = 3819,
@@ -74,6 +81,13 @@ ErrorKind kind_of(int code) {
     case kTooLong:
     case kOutOfRange:
     case kBadValue:
+    case kTruncated:
+    case kBadTime:
+    case kReferredTo:
+    case kRefersToNone:
+    case kSignalled:
+    case kGeneratedMariaDb:
+    case kGeneratedMySql:
     case kSyntax:
     case kCheckMariaDb:
     case kCheckMySql:

@@ -364,7 +364,7 @@ void SqlLegacyTable::make_texts() {
   const std::string these = times(kLegacyWriteMax, "?", ", ");
   texts_->find = columns + "WHERE " + id + " IN (" + these + ") ORDER BY " + id;
   texts_->lock = columns + "WHERE " + id + " IN (" + these + ") AND " + active + " ORDER BY " + id +
-                 " FOR UPDATE";
+                 " FOR UPDATE SKIP LOCKED";
   // An open event alone says nothing: it may be about the URL that the site had before, or we may be blind.
   texts_->truth =
       "SELECT s.id, s.url, s.active, IF(t.measured = 1, t.state, NULL), t.state_since, "
@@ -564,6 +564,7 @@ core::Result<std::vector<LegacyRow>> SqlLegacyTable::find(std::span<const core::
 
 // ---- Writing ----
 
+// Waiting for a row would keep all others from being written, for as long as somebody left a transaction open.
 core::Result<std::map<core::SiteId, LegacyWord>> SqlLegacyTable::lock_rows(
     std::span<const core::SiteId> sites) {
   std::map<core::SiteId, LegacyWord> words;
@@ -581,6 +582,17 @@ core::Result<std::map<core::SiteId, LegacyWord>> SqlLegacyTable::lock_rows(
                        .status_changed_at = found.status_changed_at,
                        .checked_at = found.checked_at};
   }
+}
+
+core::Result<std::vector<core::SiteId>> SqlLegacyTable::held_rows(
+    std::span<const core::SiteId> sites, const std::map<core::SiteId, LegacyWord>& words) {
+  const auto rows = find(sites);
+  if (!rows) return rows.error();
+  std::vector<core::SiteId> held;
+  for (const LegacyRow& row : *rows) {
+    if (row.active && !words.contains(row.id)) held.push_back(row.id);
+  }
+  return held;
 }
 
 void SqlLegacyTable::bind_time(Query& query, core::WallTime time, const std::string& name,
@@ -649,6 +661,11 @@ core::Result<LegacyWrites> SqlLegacyTable::project(std::span<const core::SiteId>
     const auto words = lock_rows(sites);
     if (!words) return words.error();
     LegacyWrites counts;
+    if (words->size() < sites.size()) {
+      auto held = held_rows(sites, *words);
+      if (!held) return held.error();
+      counts.locked = *std::move(held);
+    }
     std::vector<Write> fresh;
     std::vector<Write> status;
     {

@@ -68,6 +68,9 @@ class SqlLegacyTable final : public LegacyTable {
   [[nodiscard]] core::Result<LegacyPage> bucket_page(const LegacyCursor& from, std::size_t limit);
   [[nodiscard]] core::Result<std::map<core::SiteId, LegacyWord>> lock_rows(
       std::span<const core::SiteId> sites);
+  // Those of `sites`, active here, that are not in `words` because another program holds their rows.
+  [[nodiscard]] core::Result<std::vector<core::SiteId>> held_rows(
+      std::span<const core::SiteId> sites, const std::map<core::SiteId, LegacyWord>& words);
   [[nodiscard]] core::Result<void> write(std::span<const Write> writes, bool status);
 
   const std::unique_ptr<Connection> connection_;

@@ -354,6 +354,55 @@ TEST_F(LegacyTableTest, AnEventOfAnotherUrlOrOfATimeWeAreBlindIsNotTold) {
             "1,2");
 }
 
+// Goal: what a trigger of theirs, or a foreign key, says no to is the row's fault, not the store's absence: it is not tried for ever.
+TEST_F(LegacyTableTest, ARowThatIsRefusedIsToldAsThat) {
+  run(kPlain);
+  run("INSERT INTO watched (nr, address, state) VALUES (1, 'http://a.example/', 'on'), (2, "
+      "'http://b.example/', 'on');\n"
+      "CREATE TRIGGER guard BEFORE UPDATE ON watched FOR EACH ROW IF NEW.nr = 2 THEN SIGNAL "
+      "SQLSTATE '45000' SET MESSAGE_TEXT = 'hands off'; END IF;\n");
+  for (const std::uint64_t id : {1U, 2U}) {
+    add_site(id, id == 1 ? "http://a.example/" : "http://b.example/");
+    measured(id, 1000);
+  }
+  const auto legacy = table(plain_mapping());
+  const auto refused = legacy->project(std::vector{SiteId{1}, SiteId{2}});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(is_error(refused.error(), ErrorKind::Invalid, "hands off"));
+  EXPECT_EQ(take(legacy->project(std::vector{SiteId{1}})).status, 1U);
+  run("DROP TRIGGER guard;\n"
+      "CREATE TABLE healths (health VARCHAR(16) PRIMARY KEY) ENGINE=InnoDB DEFAULT "
+      "CHARSET=utf8mb4;\n"
+      "UPDATE watched SET health = NULL;\n"
+      "ALTER TABLE watched ADD FOREIGN KEY (health) REFERENCES healths (health);\n");
+  const auto unknown = legacy->project(std::vector{SiteId{1}});
+  ASSERT_FALSE(unknown);
+  EXPECT_TRUE(is_error(unknown.error(), ErrorKind::Invalid, "foreign key"));
+}
+
+// Goal: a row in a transaction that another program left open does not keep the others from being written.
+TEST_F(LegacyTableTest, ARowThatIsHeldHoldsUpNoOther) {
+  run(kPlain);
+  std::vector<SiteId> ids;
+  for (std::uint64_t id = 1; id <= 5; ++id) {
+    const std::string url = "http://s" + std::to_string(id) + ".example/";
+    run("INSERT INTO watched (nr, address, state) VALUES (" + std::to_string(id) + ", '" + url +
+        "', '" + (id == 5 ? "off" : "on") + "');\n");
+    add_site(id, url);
+    measured(id, 1000);
+    ids.push_back(SiteId{id});
+  }
+  const auto legacy = table(plain_mapping());
+  run("START TRANSACTION;\nUPDATE watched SET note = 'mine' WHERE nr = 3;\n");
+  const LegacyWrites writes = take(legacy->project(ids));
+  run("COMMIT;\n");
+  EXPECT_EQ(writes.status, 3U);
+  EXPECT_THAT(writes.locked, ElementsAre(SiteId{3}));
+  EXPECT_EQ(text("SELECT group_concat(nr ORDER BY nr) FROM watched WHERE health = 'fine'"),
+            "1,2,4");
+  EXPECT_EQ(take(legacy->project(writes.locked)).status, 1U);
+}
+
 TEST_F(LegacyTableTest, TimesAreWrittenInTheColumnsOwnKind) {
   run(kPlain);
   run("INSERT INTO watched (nr, address, state, health, since, note, touched) VALUES (1, "

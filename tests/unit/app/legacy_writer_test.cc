@@ -33,6 +33,7 @@ struct Told {
   std::size_t away = 0;                      // So many calls fail.
   std::set<SiteId> refused;                  // Rows that no batch may hold.
   bool held = false;                         // Calls fail as long as it is.
+  std::set<SiteId> locked;                   // Rows that another program holds, for one call.
 
   std::vector<std::uint64_t> all() {
     const std::lock_guard lock(mutex);
@@ -60,7 +61,10 @@ class FakeTable final : public db::LegacyTable {
       return core::Error{ErrorKind::Invalid, "a trigger says no"};
     told_.batches.emplace_back(sites.begin(), sites.end());
     db::LegacyWrites writes;
-    writes.checked = sites.size();
+    for (const SiteId id : sites) {
+      if (told_.locked.erase(id) > 0) writes.locked.push_back(id);
+    }
+    writes.checked = sites.size() - writes.locked.size();
     return writes;
   }
   core::Result<std::vector<std::string>> check() override { return std::vector<std::string>{}; }
@@ -132,6 +136,26 @@ TEST_F(LegacyWriterTest, ARowThatIsRefusedHoldsUpNoOther) {
   EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
   EXPECT_EQ(told_.all().size(), 48U);
   EXPECT_EQ(writer_.stats().refused.value(), 2U);
+}
+
+TEST_F(LegacyWriterTest, ARowThatIsLockedComesAgainSoon) {
+  told_.locked = {SiteId{7}};
+  for (std::uint64_t id = 1; id <= 50; ++id) writer_.note(SiteId{id});
+  writer_.start();
+  EXPECT_TRUE(eventually([&] { return writer_.stats().checked.value() == 50; }));
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  EXPECT_EQ(told_.batches.back(), std::vector{SiteId{7}});
+}
+
+TEST_F(LegacyWriterTest, WhatIsUrgentAndStuckIsLag) {
+  told_.held = true;
+  writer_.note_urgent(SiteId{1});
+  writer_.start();
+  // The first failure is published at once; the second a backoff later.
+  EXPECT_TRUE(eventually([&] { return writer_.stats().errors.value() >= 2; }));
+  EXPECT_TRUE(eventually([&] { return writer_.stats().lag_s.value() >= 0.1; }));
+  EXPECT_EQ(writer_.stats().pending.value(), 1.0);
+  EXPECT_FALSE(writer_.stop(clock_.steady()));
 }
 
 TEST_F(LegacyWriterTest, WhatIsLeftAtTheDeadlineIsTold) {
