@@ -21,7 +21,8 @@ constexpr std::string_view kTexts =
 
 constexpr Sql kColumns =
     "SELECT lower(column_name), lower(data_type), coalesce(datetime_precision, 0), is_nullable = "
-    "'YES' FROM information_schema.columns WHERE table_schema = ?1 AND table_name = ?2";
+    "'YES', lower(extra) LIKE '%on update%' FROM information_schema.columns WHERE table_schema = "
+    "?1 AND table_name = ?2";
 // Every index as the list of its columns; the primary key first.
 constexpr Sql kIndexes =
     "SELECT index_name, min(non_unique), group_concat(lower(column_name) ORDER BY seq_in_index "
@@ -120,7 +121,8 @@ core::Result<void> SqlLegacyTable::read_columns() {
     if (!*row) return {};
     columns_[std::string(asked.text(0))] = {.type = std::string(asked.text(1)),
                                             .digits = asked.integer(2),
-                                            .nullable = asked.integer(3) != 0};
+                                            .nullable = asked.integer(3) != 0,
+                                            .on_update = asked.integer(4) != 0};
   }
 }
 
@@ -396,12 +398,27 @@ void SqlLegacyTable::make_texts() {
       set_status += ", " + name(mapping_.status_changed_at) + " = coalesce(v.c5, " +
                     name(mapping_.status_changed_at) + ")";
   }
+  // A time that the server sets when a row changes is the other program's: what is not named keeps what it holds.
+  const auto keep = [&](std::initializer_list<const std::string*> written, std::string& set) {
+    for (const auto& [column, facts] : columns_) {
+      const bool is_written =
+          std::any_of(written.begin(), written.end(),
+                      [&](const std::string* one) { return lower(*one) == column; });
+      if (!facts.on_update || is_written || column.find_first_of("`?") != column.npos) continue;
+      set += ", " + name(column) + " = " + name(column);
+    }
+  };
+  std::string keep_fresh, keep_status;
+  keep({&mapping_.checked_at, &mapping_.next_check_at}, keep_fresh);
+  keep({&mapping_.checked_at, &mapping_.next_check_at, &mapping_.status,
+        &mapping_.status_changed_at},
+       keep_status);
   for (std::size_t i = 0; i < kBatches.size(); ++i) {
     if (!set_fresh.empty())
-      texts_->fresh[i] = update(kBatches[i], "? c1, ? c2, ? c3", "?, ?, ?", set_fresh);
+      texts_->fresh[i] = update(kBatches[i], "? c1, ? c2, ? c3", "?, ?, ?", set_fresh + keep_fresh);
     if (!mapping_.status.empty())
-      texts_->status[i] =
-          update(kBatches[i], "? c1, ? c2, ? c3, ? c4, ? c5", "?, ?, ?, ?, ?", set_status);
+      texts_->status[i] = update(kBatches[i], "? c1, ? c2, ? c3, ? c4, ? c5", "?, ?, ?, ?, ?",
+                                 set_status + keep_status);
   }
 }
 

@@ -40,6 +40,7 @@ class SqlLegacyTable final : public LegacyTable {
     std::string type;         // "tinyint"
     std::int64_t digits = 0;  // Of a second's fraction.
     bool nullable = false;
+    bool on_update = false;  // Set by the server when anything else of the row changes.
   };
   struct Texts;
   struct Write {

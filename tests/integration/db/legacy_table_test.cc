@@ -45,7 +45,8 @@ constexpr const char* kPlain =
     "CREATE TABLE watched (nr INT NOT NULL PRIMARY KEY, address TEXT, state ENUM('on', 'off') NOT "
     "NULL,\n"
     " every_s INT, health VARCHAR(16), since BIGINT, seen DATETIME(3), next_one INT,\n"
-    " touched TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, note TEXT) ENGINE=InnoDB;\n";
+    " touched TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, note TEXT) "
+    "ENGINE=InnoDB;\n";
 
 LegacyMapping plain_mapping() {
   LegacyMapping mapping;
