@@ -77,7 +77,7 @@ struct MessageSite {
   core::WallTime ended_at = core::kNoWallTime;
   core::WallTime at = core::kNoWallTime;  // Of the change.
   std::uint32_t failures = 0;
-  core::Evidence evidence;  // What earned it. Of an end: what was seen then; see `cause`.
+  core::Evidence evidence;  // What earned it. Of an end: the last failure.
   std::vector<std::string>
       witnesses;  // Who else saw it: names of verifiers. Empty: confirmed from here only.
 

@@ -13,6 +13,7 @@
 #include "core/site.h"
 #include "sideeffects/channel_api.h"
 #include "sideeffects/message.h"
+#include "sideeffects/rate_limit.h"
 #include "sideeffects/retry_policy.h"
 
 namespace watchwheel::sideeffects {
@@ -25,11 +26,10 @@ struct NotifyTarget {
   std::vector<core::SiteState> states{core::SiteState::Down, core::SiteState::Up};
   Severity severity = Severity::Info;  // At least.
   core::Duration remind{};             // While down, each so often. 0: never.
-  bool skip_short =
-      false;  // An outage whose notice is still waiting when it ends: neither is told. False: both, in order.
+  // An outage whose notice still waits when it ends: neither is told. False: both, in order.
+  bool skip_short = false;
 
-  std::uint32_t rate_per_minute = 0;  // 0: no limit.
-  std::uint32_t burst = 10;
+  RateLimit rate{.per_minute = 0, .burst = 10};
   std::uint32_t in_flight_max = 4;
   RetrySettings retry;
 

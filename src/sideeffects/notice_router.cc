@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/notice_router.h"
+
+#include <algorithm>
+
+#include "core/hash.h"
+#include "sideeffects/backoff.h"
+
+namespace watchwheel::sideeffects {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr core::Duration kLevelEach = 15s;
+constexpr core::Duration kForgetGroup = 1h;
+// Something was left where it is until others that are due at the same moment are there.
+constexpr core::Duration kPollGathering = 100ms;
+
+}  // namespace
+
+NoticeRouter::NoticeRouter(Settings settings, Outbox& outbox,
+                           std::shared_ptr<const NotifyTargets> targets, const core::Clock& clock,
+                           std::uint64_t seed)
+    : settings_(std::move(settings)),
+      outbox_(outbox),
+      clock_(clock),
+      random_(core::stable_hash(seed)),
+      targets_(std::move(targets)) {}
+
+void NoticeRouter::set_targets(std::shared_ptr<const NotifyTargets> targets) {
+  const std::lock_guard lock(mutex_);
+  targets_ = std::move(targets);
+}
+
+void NoticeRouter::turn(core::SteadyTime now) {
+  const std::shared_ptr<const NotifyTargets> targets = [this] {
+    const std::lock_guard lock(mutex_);
+    return targets_;
+  }();
+  const std::size_t limit = std::clamp<std::size_t>(
+      kDeliveriesMax / std::max<std::size_t>(targets->size(), 1), 10, kNoticesMax);
+  const auto notices = outbox_.take(limit, settings_.mine);
+  if (!notices) return failed(notices.error(), now);
+
+  const RouteContext context{.now = clock_.wall(),
+                             .digest_wait =
+                                 [this, now](std::uint64_t group, bool ends) {
+                                   return digest_wait({group, ends}, now);
+                                 },
+                             .hold = settings_.hold};
+  const Routing routing = route(*notices, *targets, context);
+  if (const auto done = settle(routing, *notices, *targets, context); !done)
+    return failed(done.error(), now);
+
+  const bool more = notices->size() == limit && !routing.settled.empty();
+  note_digests(routing, more, now);
+  stats_.held.add(routing.held);
+  if (!routing.deliveries.empty()) settings_.delivered();
+  failures_ = 0;
+  random_ = core::stable_hash(random_);
+  const core::Duration jitter{static_cast<core::Duration::rep>(
+      random_ % static_cast<std::uint64_t>(settings_.poll.count() / 10))};
+  next_ = !routing.settled.empty() ? now
+          : notices->empty()       ? now + settings_.poll - jitter
+                                   : now + kPollGathering;
+  look_at_level(now);
+}
+
+core::Duration NoticeRouter::digest_wait(Group group, core::SteadyTime now) {
+  const auto known = gathering_.find(group);
+  if (known != gathering_.end()) return known->second - now;
+  std::erase_if(gathering_, [&](const auto& entry) { return entry.second + kForgetGroup < now; });
+  if (gathering_.size() >= kGroupsMax) return {};
+  gathering_.emplace(group, now + settings_.digest_first);
+  return settings_.digest_first;
+}
+
+// Those that are left of a batch that was too large are of the same message as it were: they need not wait again.
+void NoticeRouter::note_digests(const Routing& routing, bool more, core::SteadyTime now) {
+  if (more) return;
+  for (const Group& group : routing.digests) gathering_[group] = now + settings_.digest_later;
+}
+
+core::Result<void> NoticeRouter::settle(const Routing& routing, std::span<const Notice> notices,
+                                        const NotifyTargets& targets, const RouteContext& context) {
+  if (routing.settled.empty()) return {};
+  const auto done = outbox_.settle(routing.settled, routing.deliveries, routing.wakes);
+  if (!done) {
+    if (done.error().kind == core::ErrorKind::Invalid)
+      return settle_apart(notices, targets, context);
+    return done.error();
+  }
+  // Stale: what was done before, or by somebody else, is counted there.
+  if (*done == Settling::Stale) return {};
+  stats_.notices.add(routing.settled.size());
+  stats_.deliveries.add(routing.deliveries.size());
+  return {};
+}
+
+// One of them cannot be stored: each by itself, and that one without telling anybody.
+core::Result<void> NoticeRouter::settle_apart(std::span<const Notice> notices,
+                                              const NotifyTargets& targets,
+                                              const RouteContext& context) {
+  for (const Notice& notice : notices) {
+    const Routing alone = route({&notice, 1}, targets, context);
+    if (alone.settled.empty()) continue;
+    auto done = outbox_.settle(alone.settled, alone.deliveries, alone.wakes);
+    if (!done && done.error().kind == core::ErrorKind::Invalid) {
+      settings_.warn("notice_unstorable site=" + std::to_string(notice.site.value) + " event=" +
+                     std::to_string(notice.event.value) + " why=\"" + done.error().message + "\"");
+      stats_.unstorable.add();
+      done = outbox_.settle(alone.settled, {}, {});
+    }
+    if (!done) return done.error();
+    if (*done == Settling::Stale) continue;
+    stats_.notices.add(alone.settled.size());
+    stats_.deliveries.add(alone.deliveries.size());
+  }
+  return {};
+}
+
+void NoticeRouter::look_at_level(core::SteadyTime now) {
+  if (now < level_at_) return;
+  level_at_ = now + kLevelEach;
+  const auto level = outbox_.level();
+  if (!level) return stats_.errors.add();
+  stats_.waiting.set(static_cast<double>(level->waiting));
+  stats_.oldest_s.set(core::to_seconds(level->oldest));
+}
+
+void NoticeRouter::failed(const core::Error& error, core::SteadyTime now) {
+  stats_.errors.add();
+  if (++failures_ == 1) settings_.warn("notices_not_routed why=\"" + error.message + "\"");
+  random_ = core::stable_hash(random_);
+  next_ = now + backoff_delay({}, failures_, random_);
+}
+
+}  // namespace watchwheel::sideeffects

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/routing.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace watchwheel::sideeffects {
+namespace {
+
+// Words of NewDelivery::kind. A message about a mass outage says so: its sites share a line and cannot be taken back one by one.
+constexpr std::string_view kGroupSuffix = "_group";
+constexpr std::string_view kRemindMemo = "remind:";
+constexpr std::string_view kDigestMemo = "digest";
+constexpr std::string_view kHoldMemo = "hold:";
+// No site's id has the highest bit.
+constexpr std::uint64_t kGroupLine = std::uint64_t{1} << 63U;
+// Of a message as it is stored: half of what a body may have, for texts grow when they are written as JSON.
+constexpr std::size_t kBodyBytesWanted = kDeliveryBodyMax / 2;
+
+std::string kind_word(MessageKind kind, bool group) {
+  return std::string(to_string(kind)) + std::string(group ? kGroupSuffix : "");
+}
+
+// What a target knows of an event.
+struct Known {
+  bool open = false;      // It was told that it began, and not that it is over.
+  bool down = false;      // It was told that it is down, not only that it seems so.
+  bool group = false;     // The newest of it stood in a message about a mass outage.
+  bool waiting = false;   // The newest of it is not sent yet.
+  bool untouched = true;  // All of it waits, was never tried, and concerns this event alone.
+  std::vector<DeliveryId> deliveries;
+};
+
+Known known_to(const NotifyTarget& target, const Notice& notice) {
+  Known known;
+  for (const Telling& telling : notice.tellings) {
+    if (telling.target != target.name() || telling.state == Telling::State::Cancelled) continue;
+    std::string_view word = telling.kind;
+    const bool group = word.ends_with(kGroupSuffix);
+    if (group) word.remove_suffix(kGroupSuffix.size());
+    const std::optional<MessageKind> kind = parse_message_kind(word);
+    if (!kind) continue;
+    if (ends(*kind)) {  // Given up or not: it is not said again.
+      known = {};
+      continue;
+    }
+    if (telling.state == Telling::State::Dead) continue;
+    const bool waits = telling.state == Telling::State::Queued;
+    known.open = true;
+    known.down = known.down || *kind != MessageKind::SeemsDown;
+    known.group = group;
+    known.waiting = waits;
+    known.untouched = known.untouched && waits && !telling.attempted && !group;
+    known.deliveries.push_back(telling.delivery);
+  }
+  return known;
+}
+
+Severity severity_of(MessageKind kind) {
+  switch (kind) {
+    case MessageKind::Down:
+    case MessageKind::Reminder:
+    case MessageKind::Up:
+      return Severity::Critical;
+    case MessageKind::SeemsDown:
+    case MessageKind::Warning:
+    case MessageKind::WarningOver:
+    case MessageKind::Flapping:
+      return Severity::Warning;
+    case MessageKind::Test:
+      return Severity::Info;
+  }
+  return Severity::Info;
+}
+
+bool tagged_for(const NotifyTarget& target, const Notice& notice) {
+  if (target.tags.empty()) return true;
+  return std::any_of(target.tags.begin(), target.tags.end(), [&](const std::string& tag) {
+    return std::find(notice.tags.begin(), notice.tags.end(), tag) != notice.tags.end();
+  });
+}
+
+bool wants_beginning(const NotifyTarget& target, const Notice& notice, MessageKind kind) {
+  const core::SiteState state =
+      kind == MessageKind::SeemsDown ? core::SiteState::SeemsDown : core::SiteState::Down;
+  return target.wants(state) && severity_of(kind) >= target.severity && tagged_for(target, notice);
+}
+
+// The state that the notice is about. Of a transition it is what that changed it to, though the event may have gone on: each change
+// is told. Of a wake it is how the event stands.
+core::SiteState told_state(const Notice& notice) {
+  return notice.wake ? notice.state : notice.transition.after;
+}
+
+MessageSite site_of(const Notice& notice, MessageKind kind) {
+  MessageSite site{.site = notice.site,
+                   .name = notice.name,
+                   .url = public_url(notice.url),
+                   .tags = notice.tags,
+                   .event = notice.event,
+                   .transition = 0,
+                   .reason = core::TransitionReason::Confirmed,
+                   .before = core::SiteState::SeemsDown,
+                   .after = core::SiteState::Down,
+                   .started_at = notice.started_at,
+                   .confirmed_at = notice.confirmed_at,
+                   .ended_at = core::kNoWallTime,
+                   .at = notice.confirmed_at,
+                   .failures = notice.failures,
+                   .evidence = notice.evidence,
+                   .witnesses = {}};
+  if (kind == MessageKind::SeemsDown) {
+    site.reason = core::TransitionReason::Opened;
+    site.before = core::SiteState::Up;
+    site.after = core::SiteState::SeemsDown;
+    site.confirmed_at = core::kNoWallTime;
+    site.at = notice.started_at;
+  }
+  if (ends(kind)) {
+    site.reason = notice.confirmed_at == core::kNoWallTime ? core::TransitionReason::FalseAlarm
+                                                           : core::TransitionReason::Recovered;
+    site.before = notice.confirmed_at == core::kNoWallTime ? core::SiteState::SeemsDown
+                                                           : core::SiteState::Down;
+    site.after = core::SiteState::Up;
+    site.ended_at = notice.ended_at;
+    site.at = notice.ended_at;
+  }
+  const bool its_own = !notice.wake && notice.transition.after == site.after;
+  if (!its_own) return site;
+  site.transition = notice.transition.seq;
+  site.reason = notice.transition.reason;
+  site.before = notice.transition.before;
+  site.at = notice.transition.at;
+  site.failures = notice.transition.failures;
+  if (!ends(kind)) site.evidence = notice.transition.evidence;
+  return site;
+}
+
+std::size_t bytes_of(const MessageSite& site) {
+  std::size_t bytes = 500 + site.name.size() + site.url.size() + site.evidence.detail.size() +
+                      site.evidence.address.size();
+  for (const std::string& tag : site.tags) bytes += tag.size() + 3;
+  return bytes;
+}
+
+std::string text_of(std::uint64_t number) {
+  return std::to_string(number);
+}
+
+class Decider {
+ public:
+  Decider(const NotifyTargets& targets, const RouteContext& context)
+      : targets_(targets), context_(context) {}
+
+  void one(const Notice& notice) {
+    if (!notice.event_known || targets_.empty()) return settle(notice);
+    if (notice.wake && notice.memo.starts_with(kRemindMemo)) return remind(notice);
+    const core::SiteState state = told_state(notice);
+    if (state == core::SiteState::Up) return over(notice);
+    if (state == core::SiteState::Down) return began(notice, MessageKind::Down);
+    if (state == core::SiteState::SeemsDown) return began(notice, MessageKind::SeemsDown);
+    settle(notice);  // A change of another kind: nobody asked for it.
+  }
+
+  Routing finish() {
+    // Within a line the order of ids is the order of sending, and an event that is told whole stands in two of these.
+    std::stable_sort(together_.begin(), together_.end(), [](const Together& a, const Together& b) {
+      return !ends(a.kind) && ends(b.kind);
+    });
+    for (Together& together : together_) deliver(together);
+    return std::move(routing_);
+  }
+
+ private:
+  // Messages about a mass outage that become one.
+  struct Together {
+    const NotifyTarget* target = nullptr;
+    MessageKind kind = MessageKind::Down;
+    std::uint64_t group = 0;
+    core::WallTime started_at = core::kNoWallTime;
+    std::vector<MessageSite> sites;
+    core::WallTime due_at = core::kNoWallTime;  // Of reminders.
+  };
+
+  void settle(const Notice& notice) { routing_.settled.push_back(notice.id); }
+
+  void wake(const Notice& notice, core::Duration delay, std::string memo) {
+    routing_.wakes.push_back(
+        {.site = notice.site, .event = notice.event, .delay = delay, .memo = std::move(memo)});
+  }
+
+  // True: it is to wait for further sites of its mass outage, and was seen to.
+  bool waits_for_others(const Notice& notice, bool ends_it) {
+    if (notice.group == 0) return false;
+    const core::Duration wait = context_.digest_wait(notice.group, ends_it);
+    if (wait <= core::Duration{}) return false;
+    // One that has waited stays where it is until all that waited with it are due, which takes moments.
+    if (notice.wake && notice.memo == kDigestMemo) return wait <= kDigestSlack;
+    wake(notice, std::max<core::Duration>(wait - kDigestSlack, std::chrono::milliseconds{1}),
+         std::string(kDigestMemo));
+    settle(notice);
+    return true;
+  }
+
+  void began(const Notice& notice, MessageKind kind) {
+    std::vector<const NotifyTarget*> owed;
+    for (const NotifyTarget& target : targets_) {
+      const Known known = known_to(target, notice);
+      const bool news = kind == MessageKind::Down ? !known.down : !known.open;
+      if (news && !already_over(target, notice) && wants_beginning(target, notice, kind))
+        owed.push_back(&target);
+    }
+    if (owed.empty()) return settle(notice);
+    if (const std::optional<Hold> hold = context_.hold(notice)) {
+      ++routing_.held;
+      // When it is over already, what waits would only be dropped.
+      if (notice.state != core::SiteState::Up)
+        wake(notice, hold->look_again, std::string(kHoldMemo) + hold->reason);
+      return settle(notice);
+    }
+    if (notice.state != core::SiteState::Up && waits_for_others(notice, false)) return;
+    settle(notice);
+    for (const NotifyTarget* target : owed) tell(*target, notice, kind, notice.group != 0, {});
+  }
+
+  // Its end was told before this notice came up: it waited for its digest longer than the event lasted.
+  [[nodiscard]] static bool already_over(const NotifyTarget& target, const Notice& notice) {
+    return std::any_of(notice.tellings.begin(), notice.tellings.end(), [&](const Telling& told) {
+      return told.target == target.name() && told.kind.starts_with(to_string(MessageKind::Up));
+    });
+  }
+
+  void over(const Notice& notice) {
+    std::vector<std::pair<const NotifyTarget*, Known>> owed;
+    bool in_digest = false;
+    bool whole = false;
+    for (const NotifyTarget& target : targets_) {
+      Known known = known_to(target, notice);
+      if (!known.open && was_kept_for_digest(target, notice)) {
+        tell(target, notice, MessageKind::Down, true, {});
+        known = {.open = true,
+                 .down = true,
+                 .group = true,
+                 .waiting = true,
+                 .untouched = false,
+                 .deliveries = {}};
+        whole = true;
+      }
+      if (!known.open || !target.wants(core::SiteState::Up)) continue;
+      in_digest = in_digest || known.group;
+      owed.emplace_back(&target, std::move(known));
+    }
+    // Where one target waits for a digest all do: a notice is settled once.
+    if (in_digest && !whole && waits_for_others(notice, true)) return;
+    settle(notice);
+    for (const auto& [target, known] : owed) {
+      std::vector<DeliveryId> instead_of;
+      if (target->skip_short && known.untouched) instead_of = known.deliveries;
+      tell(*target, notice, MessageKind::Up, known.group, std::move(instead_of));
+    }
+  }
+
+  // It began in a mass outage a moment ago and ended before its digest was made.
+  [[nodiscard]] bool was_kept_for_digest(const NotifyTarget& target, const Notice& notice) {
+    constexpr core::Duration kMomentAgo = std::chrono::minutes{5};
+    if (notice.wake || notice.group == 0 || notice.confirmed_at == core::kNoWallTime) return false;
+    if (notice.transition.at - notice.confirmed_at > kMomentAgo) return false;
+    if (already_over(target, notice) || !wants_beginning(target, notice, MessageKind::Down))
+      return false;
+    if (std::any_of(notice.tellings.begin(), notice.tellings.end(),
+                    [&](const Telling& told) { return told.target == target.name(); }))
+      return false;
+    return !context_.hold(notice);
+  }
+
+  void remind(const Notice& notice) {
+    settle(notice);
+    const std::string_view name = std::string_view(notice.memo).substr(kRemindMemo.size());
+    const auto target = std::find_if(targets_.begin(), targets_.end(),
+                                     [&](const NotifyTarget& t) { return t.name() == name; });
+    if (target == targets_.end() || target->remind <= core::Duration{}) return;
+    if (notice.state != core::SiteState::Down) return;
+    const Known known = known_to(*target, notice);
+    if (context_.hold(notice)) {
+      ++routing_.held;
+    } else if (!known.waiting) {
+      tell(*target, notice, MessageKind::Reminder, known.group, {});
+      return;  // With its next reminder.
+    }
+    wake(notice, target->remind, notice.memo);
+  }
+
+  void tell(const NotifyTarget& target, const Notice& notice, MessageKind kind, bool group,
+            std::vector<DeliveryId> instead_of) {
+    MessageSite site = site_of(notice, kind);
+    if (target.remind > core::Duration{} && notice.state == core::SiteState::Down &&
+        (kind == MessageKind::Down || kind == MessageKind::Reminder))
+      wake(notice, target.remind, std::string(kRemindMemo) + target.name());
+    if (!group) {
+      Together alone{.target = &target,
+                     .kind = kind,
+                     .group = 0,
+                     .started_at = core::kNoWallTime,
+                     .sites = {std::move(site)},
+                     .due_at = notice.wake ? notice.at : core::kNoWallTime};
+      return insert(alone, 0, 1, 0, std::move(instead_of));
+    }
+    const auto same = [&](const Together& t) {
+      return t.target == &target && t.kind == kind && t.group == notice.group;
+    };
+    auto found = std::find_if(together_.begin(), together_.end(), same);
+    if (found == together_.end()) {
+      routing_.digests.emplace_back(notice.group, ends(kind));
+      found = together_.insert(together_.end(), {.target = &target,
+                                                 .kind = kind,
+                                                 .group = notice.group,
+                                                 .started_at = notice.group_started_at,
+                                                 .sites = {},
+                                                 .due_at = notice.at});
+    }
+    found->sites.push_back(std::move(site));
+  }
+
+  // In as many messages as it takes.
+  void deliver(Together& together) {
+    for (std::size_t first = 0; first < together.sites.size();) {
+      std::size_t count = 0;
+      std::size_t bytes = 0;
+      while (first + count < together.sites.size() && count < kMessageSitesMax) {
+        bytes += bytes_of(together.sites[first + count]);
+        if (count > 0 && bytes > kBodyBytesWanted) break;
+        ++count;
+      }
+      insert(together, first, count, together.group, {});
+      first += count;
+    }
+  }
+
+  void insert(Together& together, std::size_t first, std::size_t count, std::uint64_t group,
+              std::vector<DeliveryId> instead_of) {
+    const NotifyTarget& target = *together.target;
+    Message message{.id = {},
+                    .kind = together.kind,
+                    .severity = severity_of(together.kind),
+                    .target = target.name(),
+                    .made_at = context_.now,
+                    .sites = {},
+                    .group = group,
+                    .group_started_at = together.started_at,
+                    .part = 0,
+                    .note = {},
+                    .links = {}};
+    NewDelivery delivery{.target = target.name(),
+                         .kind = kind_word(together.kind, group != 0),
+                         .message_id = {},
+                         .line = 0,
+                         .site = {},
+                         .body = {},
+                         .events = {},
+                         .delay = {},
+                         .instead_of = std::move(instead_of)};
+    std::vector<std::string> parts{target.name(), delivery.kind};
+    if (together.kind == MessageKind::Reminder)
+      parts.push_back(text_of(static_cast<std::uint64_t>(core::to_unix_ms(together.due_at))));
+    for (std::size_t i = first; i < first + count; ++i) {
+      MessageSite& site = together.sites[i];
+      parts.push_back(text_of(site.site.value));
+      parts.push_back(text_of(site.event.value));
+      parts.push_back(text_of(static_cast<std::uint64_t>(core::to_unix_ms(site.started_at))));
+      delivery.events.push_back(site.event);
+      message.sites.push_back(std::move(site));
+    }
+    message.id = message_id(parts);
+    delivery.message_id = message.id;
+    if (count == 1) delivery.site = message.sites.front().site;
+    delivery.line = group != 0 ? kGroupLine | group : message.sites.front().site.value;
+    delivery.body = encode_message(message);
+    routing_.deliveries.push_back(std::move(delivery));
+  }
+
+  const NotifyTargets& targets_;
+  const RouteContext& context_;
+  Routing routing_;
+  std::vector<Together> together_;
+};
+
+}  // namespace
+
+Routing route(std::span<const Notice> notices, const NotifyTargets& targets,
+              const RouteContext& context) {
+  Decider decider(targets, context);
+  for (const Notice& notice : notices) decider.one(notice);
+  return decider.finish();
+}
+
+std::string public_url(std::string_view url) {
+  const std::size_t cut = url.find_first_of("?#");
+  std::string shown(url.substr(0, cut));
+  const std::size_t scheme = shown.find("://");
+  if (scheme == std::string::npos) return shown;
+  const std::size_t host = scheme + 3;
+  const std::size_t path = std::min(shown.find('/', host), shown.size());
+  const std::size_t user = shown.rfind('@', path);
+  if (user != std::string::npos && user >= host && user < path) shown.erase(host, user + 1 - host);
+  return shown;
+}
+
+Message test_message(const std::string& target, core::WallTime now) {
+  return {.id = message_id({"test", target, std::to_string(now.time_since_epoch().count())}),
+          .kind = MessageKind::Test,
+          .severity = Severity::Info,
+          .target = target,
+          .made_at = now,
+          .sites = {},
+          .group = 0,
+          .group_started_at = core::kNoWallTime,
+          .part = 0,
+          .note = "Somebody tries whether this target can be told.",
+          .links = {}};
+}
+
+}  // namespace watchwheel::sideeffects

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/routing.h - who is told what of committed transitions. Pure: decides only.
+//
+// What an event's change and what a target was told of it before (its tellings) earn together:
+//
+//   the notice says                told before, not over   earned
+//   seems down, or down            nothing of that         told, when the target's states, tags and severity let it through
+//   over (recovered, false alarm)  yes                     told that it is over, whatever tags and severity say by now
+//   over                           no                      nothing: nobody is told the end of what they never heard of
+//   a reminder is due, still down  -                       told again, unless the last telling still waits
+//
+// Told means that the receiver has it or that it waits to be sent; what was given up (a dead letter) or taken back was not told.
+//
+// The sites of one mass outage are told together: the first notice of a group waits for `digest_first` so that the others can join
+// it, later ones are gathered for `digest_later`; each message names only sites that none before it named. Their end likewise. An
+// outage whose beginning still waits for its digest when it ends is told whole, both messages in order.
+//
+// A hold (maintenance, a parent that is down, flapping) keeps what begins from being told until it is over; when the event is over
+// first, nothing is told. It never keeps back an end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "sideeffects/delivery_queue_api.h"
+#include "sideeffects/message.h"
+#include "sideeffects/notify_target.h"
+
+namespace watchwheel::sideeffects {
+
+using NotifyTargets = std::vector<NotifyTarget>;
+
+// Why something is not told for now.
+struct Hold {
+  std::string reason;  // One word: "maintenance". For logs and the wake's memo; at most 64 bytes.
+  core::Duration look_again{};  // When it may be over. Above 0.
+};
+
+// Those that wait for one digest fall due within this: nothing is made of them before.
+inline constexpr core::Duration kDigestSlack = std::chrono::milliseconds{300};
+
+// What else a decision needs.
+struct RouteContext {
+  core::WallTime now = core::kNoWallTime;
+  // How long a message about this mass outage is to wait for further sites; 0: it can be made now. `ends`: about its end.
+  std::function<core::Duration(std::uint64_t group, bool ends)> digest_wait =
+      [](std::uint64_t, bool) { return core::Duration{}; };
+  std::function<std::optional<Hold>(const Notice& notice)> hold = [](const Notice&) {
+    return std::optional<Hold>{};
+  };
+};
+
+// What to do with a batch of notices, all in one transaction.
+struct Routing {
+  std::vector<NoticeId> settled;
+  std::vector<NewDelivery> deliveries;
+  std::vector<NewWake> wakes;
+  std::vector<std::pair<std::uint64_t, bool>>
+      digests;             // (group, ends) of which a message was made.
+  std::uint64_t held = 0;  // Kept back by a hold.
+};
+
+// `notices`: at most one of each event, as Outbox::take gives them. What is not in `settled` stays and is to be routed again.
+[[nodiscard]] Routing route(std::span<const Notice> notices, const NotifyTargets& targets,
+                            const RouteContext& context);
+
+// `url` as somebody else may see it: without user, query and fragment, where secrets are.
+[[nodiscard]] std::string public_url(std::string_view url);
+
+// The message of `watchwheel deliveries test`.
+[[nodiscard]] Message test_message(const std::string& target, core::WallTime now);
+
+}  // namespace watchwheel::sideeffects

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/routing.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace watchwheel::sideeffects {
+namespace {
+
+using namespace std::chrono_literals;
+using core::SiteState;
+using core::TransitionReason;
+
+const core::WallTime kStart = core::from_unix_ms(1'700'000'000'000);
+
+NotifyTarget ops(std::string name = "ops") {
+  NotifyTarget target;
+  target.channel.name = std::move(name);
+  return target;
+}
+
+Notice notice_of(std::uint64_t event) {
+  Notice notice;
+  notice.id = NoticeId{event * 10};
+  notice.at = kStart + 25s;
+  notice.site = core::SiteId{event + 100};
+  notice.event = core::EventId{event};
+  notice.event_known = true;
+  notice.started_at = kStart;
+  notice.url = "https://u:p@shop.example/a?token=x";
+  notice.name = "shop" + std::to_string(event);
+  notice.failures = 3;
+  notice.evidence = {.cause = core::Cause::HttpStatus, .detail = "503", .address = ""};
+  return notice;
+}
+Notice opened(std::uint64_t event) {
+  Notice notice = notice_of(event);
+  notice.state = SiteState::SeemsDown;
+  notice.transition = {.seq = 1,
+                       .reason = TransitionReason::Opened,
+                       .before = SiteState::Up,
+                       .after = SiteState::SeemsDown,
+                       .at = kStart,
+                       .failures = 1,
+                       .evidence = notice.evidence};
+  return notice;
+}
+Notice confirmed(std::uint64_t event) {
+  Notice notice = notice_of(event);
+  notice.id = NoticeId{event * 10 + 1};
+  notice.state = SiteState::Down;
+  notice.confirmed_at = kStart + 20s;
+  notice.transition = {.seq = 2,
+                       .reason = TransitionReason::Confirmed,
+                       .before = SiteState::SeemsDown,
+                       .after = SiteState::Down,
+                       .at = kStart + 20s,
+                       .failures = 3,
+                       .evidence = notice.evidence};
+  return notice;
+}
+Notice recovered(std::uint64_t event) {
+  Notice notice = confirmed(event);
+  notice.id = NoticeId{event * 10 + 2};
+  notice.state = SiteState::Up;
+  notice.ended_at = kStart + 60s;
+  notice.transition = {.seq = 3,
+                       .reason = TransitionReason::Recovered,
+                       .before = SiteState::Down,
+                       .after = SiteState::Up,
+                       .at = kStart + 60s,
+                       .failures = 3,
+                       .evidence = {}};
+  return notice;
+}
+Notice false_alarm(std::uint64_t event) {
+  Notice notice = opened(event);
+  notice.id = NoticeId{event * 10 + 3};
+  notice.state = SiteState::Up;
+  notice.ended_at = kStart + 11s;
+  notice.transition = {.seq = 2,
+                       .reason = TransitionReason::FalseAlarm,
+                       .before = SiteState::SeemsDown,
+                       .after = SiteState::Up,
+                       .at = kStart + 11s,
+                       .failures = 1,
+                       .evidence = {}};
+  return notice;
+}
+Notice wake_of(Notice event, std::string memo) {
+  event.id = NoticeId{event.id.value + 500};
+  event.wake = true;
+  event.memo = std::move(memo);
+  event.transition = {};
+  return event;
+}
+Telling told(std::string kind, Telling::State state = Telling::State::Told,
+             std::string target = "ops", bool attempted = false) {
+  return {.delivery = DeliveryId{77},
+          .target = std::move(target),
+          .kind = std::move(kind),
+          .state = state,
+          .attempted = attempted,
+          .at = kStart};
+}
+
+Routing one(Notice notice, const NotifyTargets& targets, const RouteContext& context = {}) {
+  return route({&notice, 1}, targets, context);
+}
+std::vector<std::string> kinds(const Routing& routing) {
+  std::vector<std::string> all;
+  for (const NewDelivery& d : routing.deliveries) all.push_back(d.target + ":" + d.kind);
+  return all;
+}
+Message message_in(const Routing& routing, std::size_t i = 0) {
+  const auto message = decode_message(routing.deliveries.at(i).body);
+  EXPECT_TRUE(message);
+  return message ? *message : Message{};
+}
+
+using Kinds = std::vector<std::string>;
+
+// Goal: the whole table of what a target was told before and what happened gives what is told now. Each row stands for a person
+// who is woken, or left in the dark.
+TEST(Routing, TellsWhatIsNewToTheTargetAndNothingElse) {
+  using S = Telling::State;
+  const std::vector<SiteState> all{SiteState::SeemsDown, SiteState::Down, SiteState::Up};
+  const std::vector<SiteState> usual{SiteState::Down, SiteState::Up};
+  const std::vector<SiteState> only_down{SiteState::Down};
+  const struct {
+    const char* name;
+    Notice notice;
+    std::vector<Telling> before;
+    std::vector<SiteState> states;
+    Kinds expected;
+  } rows[] = {
+      {"opened, told only of down", opened(1), {}, usual, {}},
+      {"opened", opened(1), {}, all, {"ops:seems_down"}},
+      {"opened again", opened(1), {told("seems_down")}, all, {}},
+      {"confirmed", confirmed(1), {}, usual, {"ops:down"}},
+      {"confirmed after seems down", confirmed(1), {told("seems_down")}, all, {"ops:down"}},
+      {"confirmed, told already", confirmed(1), {told("down")}, usual, {}},
+      {"confirmed, still queued", confirmed(1), {told("down", S::Queued)}, usual, {}},
+      {"confirmed, its notice was given up",
+       confirmed(1),
+       {told("down", S::Dead)},
+       usual,
+       {"ops:down"}},
+      {"confirmed, another target knows",
+       confirmed(1),
+       {told("down", S::Told, "dev")},
+       usual,
+       {"ops:down"}},
+      {"recovered", recovered(1), {told("down")}, usual, {"ops:up"}},
+      {"recovered while the first still waits",
+       recovered(1),
+       {told("down", S::Queued)},
+       usual,
+       {"ops:up"}},
+      {"recovered, never told", recovered(1), {}, usual, {}},
+      {"recovered, another was told", recovered(1), {told("down", S::Told, "dev")}, usual, {}},
+      {"recovered, given up", recovered(1), {told("down", S::Dead)}, usual, {}},
+      {"recovered, taken back", recovered(1), {told("down", S::Cancelled)}, usual, {}},
+      {"recovered, reminded since it was given up",
+       recovered(1),
+       {told("down", S::Dead), told("reminder")},
+       usual,
+       {"ops:up"}},
+      {"recovered twice", recovered(1), {told("down"), told("up")}, usual, {}},
+      {"recovered, its end given up", recovered(1), {told("down"), told("up", S::Dead)}, usual, {}},
+      {"recovered, ends are not wanted", recovered(1), {told("down")}, only_down, {}},
+      {"recovered, only seems down was told", recovered(1), {told("seems_down")}, all, {"ops:up"}},
+      {"false alarm, told", false_alarm(1), {told("seems_down")}, all, {"ops:up"}},
+      {"false alarm, not told", false_alarm(1), {}, usual, {}},
+      {"an old kind of message", recovered(1), {told("smoke")}, usual, {}},
+  };
+  for (auto row : rows) {
+    NotifyTarget target = ops();
+    target.states = row.states;
+    row.notice.tellings = row.before;
+    const Routing routing = one(row.notice, {target});
+    EXPECT_EQ(kinds(routing), row.expected) << row.name;
+    EXPECT_EQ(routing.settled, std::vector{row.notice.id}) << row.name;
+    EXPECT_TRUE(routing.wakes.empty()) << row.name;
+  }
+}
+
+TEST(Routing, FiltersByTagAndSeverityWhatBeginsAndNeverWhatEnds) {
+  NotifyTarget tagged = ops();
+  tagged.tags = {"paid", "eu"};
+  NotifyTarget critical = ops("phone");
+  critical.states = {SiteState::SeemsDown, SiteState::Down, SiteState::Up};
+  critical.severity = Severity::Critical;
+  const NotifyTargets targets{tagged, critical};
+
+  EXPECT_EQ(kinds(one(opened(1), targets)), Kinds{});
+  EXPECT_EQ(kinds(one(confirmed(1), targets)), Kinds{"phone:down"});
+  Notice with_tag = confirmed(1);
+  with_tag.tags = {"x", "eu"};
+  EXPECT_EQ(kinds(one(with_tag, targets)), (Kinds{"ops:down", "phone:down"}));
+  // The tag was taken away, or the site with its row, while it was down.
+  Notice end = recovered(1);
+  end.tellings = {told("down")};
+  EXPECT_EQ(kinds(one(end, targets)), Kinds{"ops:up"});
+}
+
+TEST(Routing, WithoutTargetsOrEventSettlesOnly) {
+  Notice gone = confirmed(1);
+  gone.event_known = false;
+  for (const Routing& routing : {one(confirmed(1), {}), one(gone, {ops()})}) {
+    EXPECT_EQ(routing.settled.size(), 1U);
+    EXPECT_TRUE(routing.deliveries.empty());
+    EXPECT_TRUE(routing.wakes.empty());
+  }
+}
+
+TEST(Routing, MessageSaysWhatWasSeenAndHoldsNoSecretOfTheUrl) {
+  const Routing routing = one(confirmed(7), {ops()});
+  const Message message = message_in(routing);
+  EXPECT_EQ(message.kind, MessageKind::Down);
+  EXPECT_EQ(message.severity, Severity::Critical);
+  EXPECT_EQ(message.target, "ops");
+  ASSERT_EQ(message.sites.size(), 1U);
+  const MessageSite& site = message.sites.front();
+  EXPECT_EQ(site.url, "https://shop.example/a");
+  EXPECT_EQ(site.transition, 2U);
+  EXPECT_EQ(site.reason, TransitionReason::Confirmed);
+  EXPECT_EQ(site.evidence.detail, "503");
+  EXPECT_EQ(site.confirmed_at, kStart + 20s);
+  EXPECT_EQ(site.ended_at, core::kNoWallTime);
+  const NewDelivery& delivery = routing.deliveries.front();
+  EXPECT_EQ(delivery.message_id, message.id);
+  EXPECT_EQ(delivery.line, 107U);
+  EXPECT_EQ(delivery.site, core::SiteId{107});
+  EXPECT_EQ(delivery.events, std::vector{core::EventId{7}});
+}
+
+TEST(Routing, EndNamesTheLastFailureAndWhenItWas) {
+  Notice end = recovered(7);
+  end.tellings = {told("down")};
+  const Message message = message_in(one(end, {ops()}));
+  EXPECT_EQ(message.kind, MessageKind::Up);
+  EXPECT_EQ(message.sites.front().ended_at, kStart + 60s);
+  EXPECT_EQ(message.sites.front().evidence.detail, "503");
+  EXPECT_EQ(message.sites.front().reason, TransitionReason::Recovered);
+}
+
+TEST(Routing, MessageIdIsTheSameForTheSameNoticeAndOtherwiseAnother) {
+  std::set<std::string> ids;
+  for (const NotifyTarget& target : {ops(), ops("dev")}) {
+    for (std::uint64_t event = 1; event < 4; ++event) {
+      Notice end = recovered(event);
+      end.tellings = {told("down", Telling::State::Told, target.name())};
+      for (const Notice& notice : {confirmed(event), end})
+        ids.insert(one(notice, {target}).deliveries.at(0).message_id);
+    }
+  }
+  EXPECT_EQ(ids.size(), 12U);
+  EXPECT_EQ(one(confirmed(1), {ops()}).deliveries.at(0).message_id,
+            one(confirmed(1), {ops()}).deliveries.at(0).message_id);
+}
+
+TEST(Routing, ShortOutageIsTakenBackOnlyWhereTheTargetAsksAndNobodyTriedYet) {
+  NotifyTarget target = ops();
+  target.skip_short = true;
+  Notice end = recovered(1);
+  end.tellings = {told("down", Telling::State::Queued)};
+  EXPECT_EQ(one(end, {target}).deliveries.at(0).instead_of, std::vector{DeliveryId{77}});
+  EXPECT_TRUE(one(end, {ops()}).deliveries.at(0).instead_of.empty());
+  end.tellings = {told("down", Telling::State::Queued, "ops", true)};
+  EXPECT_TRUE(one(end, {target}).deliveries.at(0).instead_of.empty());
+  // One message of many sites cannot be taken back for one of them.
+  end.tellings = {told("down_group", Telling::State::Queued)};
+  EXPECT_TRUE(one(end, {target}).deliveries.at(0).instead_of.empty());
+}
+
+// ---- Reminders.
+
+TEST(Routing, RemindsAsLongAsItIsDown) {
+  NotifyTarget target = ops();
+  target.remind = 1h;
+  const Routing first = one(confirmed(1), {target});
+  ASSERT_EQ(first.wakes.size(), 1U);
+  EXPECT_EQ(first.wakes[0].delay, 1h);
+
+  Notice due = wake_of(confirmed(1), first.wakes[0].memo);
+  due.tellings = {told("down")};
+  const Routing again = one(due, {target});
+  EXPECT_EQ(kinds(again), Kinds{"ops:reminder"});
+  EXPECT_EQ(again.wakes.size(), 1U);
+  EXPECT_EQ(message_in(again).sites[0].transition, 0U);
+
+  // The receiver is away: one message waits already, so it is only looked at again.
+  due.tellings = {told("down", Telling::State::Queued)};
+  EXPECT_EQ(kinds(one(due, {target})), Kinds{});
+  EXPECT_EQ(one(due, {target}).wakes.size(), 1U);
+
+  Notice over = wake_of(recovered(1), first.wakes[0].memo);
+  over.tellings = {told("down"), told("up")};
+  EXPECT_EQ(kinds(one(over, {target})), Kinds{});
+  EXPECT_TRUE(one(over, {target}).wakes.empty());
+
+  EXPECT_EQ(kinds(one(due, {ops("dev")})), Kinds{});  // Not configured any more.
+  EXPECT_TRUE(one(due, {ops()}).wakes.empty());       // No reminders any more.
+}
+
+TEST(Routing, RemindersOfOneEventHaveDifferentIds) {
+  NotifyTarget target = ops();
+  target.remind = 1h;
+  Notice due = wake_of(confirmed(1), "remind:ops");
+  due.tellings = {told("down")};
+  const std::string first = one(due, {target}).deliveries.at(0).message_id;
+  due.at += 1h;
+  EXPECT_NE(one(due, {target}).deliveries.at(0).message_id, first);
+}
+
+// ---- Mass outages.
+
+Notice in_group(Notice notice) {
+  notice.group = 3;
+  notice.group_started_at = kStart - 1s;
+  return notice;
+}
+RouteContext waiting(core::Duration wait) {
+  RouteContext context;
+  context.digest_wait = [wait](std::uint64_t, bool) { return wait; };
+  return context;
+}
+
+TEST(Routing, SitesOfOneOutageAreOneMessageThatNamesThem) {
+  std::vector<Notice> notices;
+  for (std::uint64_t event = 1; event <= 40; ++event) notices.push_back(in_group(confirmed(event)));
+  NotifyTarget odd = ops("odd");
+  odd.tags = {"odd"};
+  for (std::size_t i = 0; i < notices.size(); i += 2) notices[i].tags = {"odd"};
+  const Routing routing = route(notices, {ops(), odd}, {});
+  EXPECT_EQ(kinds(routing), (Kinds{"ops:down_group", "odd:down_group"}));
+  EXPECT_EQ(message_in(routing, 1).sites.size(), 20U);
+  const Message message = message_in(routing, 0);
+  ASSERT_EQ(message.sites.size(), 40U);
+  EXPECT_EQ(message.group, 3U);
+  EXPECT_EQ(routing.deliveries[0].events.size(), 40U);
+  EXPECT_NE(routing.deliveries[0].line, 0U);
+  EXPECT_EQ(routing.settled.size(), 40U);
+}
+
+TEST(Routing, FirstOfAnOutageWaitsForTheOthers) {
+  const Routing routing = one(in_group(confirmed(1)), {ops()}, waiting(5s));
+  EXPECT_EQ(kinds(routing), Kinds{});
+  EXPECT_EQ(routing.settled.size(), 1U);
+  ASSERT_EQ(routing.wakes.size(), 1U);
+  EXPECT_EQ(routing.wakes[0].delay, 5s - kDigestSlack);
+
+  // Due, and its neighbours will be in a moment: it stays.
+  const Notice due = wake_of(in_group(confirmed(1)), routing.wakes[0].memo);
+  const Routing stays = one(due, {ops()}, waiting(100ms));
+  EXPECT_TRUE(stays.settled.empty());
+  EXPECT_TRUE(stays.wakes.empty());
+  EXPECT_EQ(kinds(one(due, {ops()}, waiting({}))), Kinds{"ops:down_group"});
+  // It has waited, whatever began since.
+  EXPECT_EQ(kinds(one(due, {ops()}, waiting(30s))), Kinds{"ops:down_group"});
+}
+
+TEST(Routing, NobodyWaitsForADigestThatTellsNobody) {
+  NotifyTarget tagged = ops();
+  tagged.tags = {"none has it"};
+  const Routing routing = one(in_group(confirmed(1)), {tagged}, waiting(5s));
+  EXPECT_TRUE(routing.wakes.empty());
+  EXPECT_EQ(routing.settled.size(), 1U);
+}
+
+TEST(Routing, EndOfSitesOfOneOutageIsOneMessageForThoseWhoWereTold) {
+  std::vector<Notice> notices;
+  for (std::uint64_t event = 1; event <= 4; ++event) {
+    notices.push_back(in_group(recovered(event)));
+    if (event != 2) notices.back().tellings = {told("down_group")};
+  }
+  notices.back().tellings = {told("down")};  // Before it was known to be part of it.
+  const Routing routing = route(notices, {ops()}, {});
+  EXPECT_EQ(kinds(routing), (Kinds{"ops:up", "ops:down_group", "ops:up_group"}));
+  // The second one was never told: it waited for its digest, and is told whole.
+  std::size_t downs = 0;
+  std::size_t ups = 0;
+  for (std::size_t i = 0; i < routing.deliveries.size(); ++i) {
+    const Message message = message_in(routing, i);
+    (message.kind == MessageKind::Up ? ups : downs) += message.sites.size();
+  }
+  EXPECT_EQ(downs, 1U);
+  EXPECT_EQ(ups, 4U);
+}
+
+TEST(Routing, OutageThatEndsWhileItsDigestWaitsIsToldWholeAndInOrder) {
+  const Routing routing = one(in_group(recovered(1)), {ops()}, waiting(5s));
+  EXPECT_EQ(kinds(routing), (Kinds{"ops:down_group", "ops:up_group"}));
+  EXPECT_EQ(routing.deliveries[0].line, routing.deliveries[1].line);
+  EXPECT_EQ(routing.settled.size(), 1U);
+  EXPECT_EQ(message_in(routing, 0).sites[0].ended_at, core::kNoWallTime);
+  // When its digest is due nothing is left to tell.
+  Notice due = wake_of(in_group(recovered(1)), "digest");
+  due.tellings = {told("down_group", Telling::State::Queued),
+                  told("up_group", Telling::State::Queued)};
+  EXPECT_EQ(kinds(one(due, {ops()})), Kinds{});
+}
+
+TEST(Routing, WhatIsTooMuchForOneMessageBecomesSeveralThatNameEachSiteOnce) {
+  std::vector<Notice> notices;
+  for (std::uint64_t event = 1; event <= 1500; ++event)
+    notices.push_back(in_group(confirmed(event)));
+  const Routing routing = route(notices, {ops()}, {});
+  std::set<std::uint64_t> named;
+  std::set<std::string> ids;
+  std::size_t sites = 0;
+  for (std::size_t i = 0; i < routing.deliveries.size(); ++i) {
+    EXPECT_LE(routing.deliveries[i].body.size(), kDeliveryBodyMax);
+    EXPECT_TRUE(ids.insert(routing.deliveries[i].message_id).second);
+    for (const MessageSite& site : message_in(routing, i).sites) named.insert(site.site.value);
+    sites += message_in(routing, i).sites.size();
+  }
+  EXPECT_GE(routing.deliveries.size(), 2U);
+  EXPECT_EQ(named.size(), 1500U);
+  EXPECT_EQ(sites, 1500U);
+}
+
+// ---- Holds.
+
+RouteContext held(bool on = true) {
+  RouteContext context;
+  context.hold = [on](const Notice&) -> std::optional<Hold> {
+    if (!on) return std::nullopt;
+    return Hold{.reason = "maintenance", .look_again = 10min};
+  };
+  return context;
+}
+
+TEST(Routing, HeldOutageIsToldWhenTheHoldIsOverAndItStillIsDown) {
+  const Routing kept = one(confirmed(1), {ops()}, held());
+  EXPECT_EQ(kinds(kept), Kinds{});
+  EXPECT_EQ(kept.held, 1U);
+  ASSERT_EQ(kept.wakes.size(), 1U);
+  EXPECT_EQ(kept.wakes[0].delay, 10min);
+  const Notice due = wake_of(confirmed(1), kept.wakes[0].memo);
+  EXPECT_EQ(kinds(one(due, {ops()}, held(false))), Kinds{"ops:down"});
+  EXPECT_EQ(one(due, {ops()}, held()).wakes.size(), 1U);  // Still held.
+}
+
+TEST(Routing, HeldOutageThatEndsIsNeverTold) {
+  EXPECT_EQ(kinds(one(recovered(1), {ops()}, held())), Kinds{});
+  EXPECT_EQ(kinds(one(wake_of(recovered(1), "hold:maintenance"), {ops()}, held(false))), Kinds{});
+  EXPECT_EQ(kinds(one(in_group(recovered(1)), {ops()}, held())), Kinds{});
+}
+
+TEST(Routing, HoldDoesNotKeepBackTheEndOfWhatWasTold) {
+  Notice end = recovered(1);
+  end.tellings = {told("down")};
+  EXPECT_EQ(kinds(one(end, {ops()}, held())), Kinds{"ops:up"});
+}
+
+TEST(PublicUrl, HasNoUserQueryOrFragment) {
+  EXPECT_EQ(public_url("https://u:p@h.example:8443/a/b?x=1#y"), "https://h.example:8443/a/b");
+  EXPECT_EQ(public_url("https://h.example/a@b"), "https://h.example/a@b");
+  EXPECT_EQ(public_url("https://u@h.example"), "https://h.example");
+  EXPECT_EQ(public_url("https://a@b@h.example/"), "https://h.example/");
+  EXPECT_EQ(public_url(""), "");
+}
+
+}  // namespace
+}  // namespace watchwheel::sideeffects
