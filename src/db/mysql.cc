@@ -239,6 +239,7 @@ struct MysqlConnection::Parts {
   [[nodiscard]] core::Result<void> run(const std::string& statement);
   [[nodiscard]] core::Result<void> change_schema(const std::string& statement);
   [[nodiscard]] core::Result<void> begin(const std::string& statement);
+  [[nodiscard]] core::Result<void> check_in_transaction();
 };
 
 core::Error MysqlConnection::Parts::error(int code, const std::string& what,
@@ -464,6 +465,18 @@ core::Result<void> MysqlConnection::Parts::begin(const std::string& statement) {
   return begun;
 }
 
+// A node of a cluster that ends a transaction in favour of another node's tells it by failing the next command; but not when that
+// command prepares a query (MariaDB 10.11): the transaction is gone, what follows is committed one by one, and COMMIT succeeds.
+core::Result<void> MysqlConnection::Parts::check_in_transaction() {
+  if (!in_transaction || !in_cluster) return {};
+  const std::unique_ptr<sql::Statement> asked(session->createStatement());
+  const std::unique_ptr<sql::ResultSet> rows(asked->executeQuery("SELECT @@in_transaction"));
+  if (rows->next() && rows->getInt(1) != 0) return {};
+  conflicted = true;
+  spoiled = error(kDeadlock, "the cluster ended the transaction in favour of another one");
+  return *spoiled;
+}
+
 // ---- A query ----
 
 class MysqlConnection::Slot final : public QuerySlot {
@@ -482,6 +495,10 @@ class MysqlConnection::Slot final : public QuerySlot {
     places_ = std::move(wanted.places);
     try {
       statement_.reset(parts_.session->prepareStatement(wanted.text));
+      if (auto still = parts_.check_in_transaction(); !still) {
+        failure_ = still.error();
+        return false;
+      }
     } catch (const sql::SQLException& why) {
       failure_ = parts_.failed(why);
       return false;
