@@ -17,6 +17,7 @@
 #include "app/commands_import.h"
 #include "app/commands_incidents.h"
 #include "app/commands_legacy.h"
+#include "app/commands_nodes.h"
 #include "app/commands_sites.h"
 #include "app/commands_status.h"
 #include "app/run_command.h"
@@ -156,6 +157,7 @@ class CommandLine {
     sites();
     incidents();
     legacy();
+    nodes();
     migrate();
     status();
   }
@@ -203,7 +205,7 @@ class CommandLine {
       const std::string name = prefix + sub->get_name();
       if (!sub->get_subcommands([](CLI::App*) { return true; }).empty()) {
         collect(*sub, name + " ", all);
-        continue;
+        if (sub->get_require_subcommand_min() > 0) continue;
       }
       CommandNames& names = all.emplace_back();
       names.command = name;
@@ -213,13 +215,15 @@ class CommandLine {
     }
   }
 
-  // A subcommand with arguments of type Args; `command` runs it when it was chosen.
+  // A subcommand with arguments of type Args; `command` runs it when it was chosen. Of one and its own subcommand the latter is
+  // heard first, and is meant.
   template <typename Args>
   CLI::App& add(CLI::App& parent, const std::string& name, const std::string& help,
                 std::shared_ptr<Args> args, int (*command)(const Args&, Io&)) {
     CLI::App& app = *parent.add_subcommand(name, help);
-    app.callback(
-        [this, args, command] { chosen_ = [this, args, command] { return command(*args, io_); }; });
+    app.callback([this, args, command] {
+      if (!chosen_) chosen_ = [this, args, command] { return command(*args, io_); };
+    });
     return app;
   }
 
@@ -425,6 +429,25 @@ class CommandLine {
     add_config(add(legacy, "release", "keep the site list here from now on, as it stands", release,
                    legacy_release),
                release->config);
+  }
+
+  void nodes() {
+    auto args = std::make_shared<NodesArgs>();
+    CLI::App& app = add(app_, "nodes", "the hosts that share the store, and who checks what", args,
+                        show_nodes);
+    app.require_subcommand(0, 1);
+    app.add_flag("--json", args->json, "one JSON document");
+    app.add_flag("--buckets", args->buckets, "each bucket too");
+    add_config(app, args->config);
+    nodes_drain(app);
+  }
+
+  void nodes_drain(CLI::App& nodes) {
+    auto args = std::make_shared<DrainArgs>();
+    CLI::App& app = add(nodes, "drain", "let a node give its buckets to the others", args, drain_node);
+    app.add_option("NODE", args->node, "its name (default: the one of the configuration)");
+    app.add_flag("--cancel", args->cancel, "let it take buckets again");
+    add_config(app, args->config);
   }
 
   void migrate() {

@@ -7,6 +7,7 @@
 
 #include "checker/address.h"
 #include "checker/target.h"
+#include "core/buckets.h"
 #include "core/site.h"
 #include "core/units.h"
 #include "db/legacy_mapping.h"
@@ -452,14 +453,14 @@ std::vector<Key<Config>> legacy_keys() {
 
 std::vector<Key<Config>> later_keys() {
   return {
-      at_start(not_yet(text<Config>(
-          "cluster", "node", [](auto& c) -> auto& { return c.cluster.node; }))),
-      at_start(not_yet(count(
-          "cluster", "buckets", 1, 65536, [](auto& c) -> auto& { return c.cluster.buckets; }))),
-      at_start(not_yet(duration<Config>(
-          "cluster", "lease", 5s, 10min, [](auto& c) -> auto& { return c.cluster.lease; }))),
-      at_start(not_yet(count(
-          "cluster", "weight", 1, 1000, [](auto& c) -> auto& { return c.cluster.weight; }))),
+      at_start(text<Config>(
+          "cluster", "node", [](auto& c) -> auto& { return c.cluster.node; })),
+      at_start(count(
+          "cluster", "buckets", 1, core::kBucketsMax, [](auto& c) -> auto& { return c.cluster.buckets; })),
+      at_start(duration<Config>(
+          "cluster", "lease", 5s, 10min, [](auto& c) -> auto& { return c.cluster.lease; })),
+      at_start(count(
+          "cluster", "weight", 1, 1000, [](auto& c) -> auto& { return c.cluster.weight; })),
       not_yet(choice(
           "history", "samples", {"none", "changes", "all"},
           [](auto& c) -> auto& { return c.history.samples; })),

@@ -8,6 +8,7 @@
 //
 //   legacy table ─► legacy-read ─► store (sites);   committed events and marks ─► legacy-write ─► legacy table
 //   while a database server is away: shard ─► journal ─► replayer ─► store (store_road.h)
+//   store ◄─ cluster ─► buckets (which sites are ours: lanes, shards, projector and feeder look)      where hosts share a store
 //
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
@@ -22,12 +23,14 @@
 #include <exception>
 #include <thread>
 
+#include "app/cluster_thread.h"
 #include "app/feeder.h"
 #include "app/lane_thread.h"
 #include "app/legacy_access.h"
 #include "app/legacy_config.h"
 #include "app/legacy_reader.h"
 #include "app/legacy_writer.h"
+#include "app/node_identity.h"
 #include "app/store_access.h"
 #include "app/store_road.h"
 #include "app/vantage_thread.h"
@@ -51,6 +54,8 @@ constexpr std::size_t kMarksSize = 16384;
 // SQLite has one writer: more shards would only wait for each other (ADR 0003).
 constexpr std::size_t kShards = 1;
 constexpr core::Duration kDrainPoll = 10ms;
+// How long a stop waits until the other nodes know that our checks are theirs.
+constexpr core::Duration kTellOthers = 1s;
 
 LaneTuning tuning_of(const Config& config) {
   return LaneTuning{.confirm = config.confirm.policy,
@@ -72,6 +77,7 @@ class EngineImpl final : public Engine {
   EngineImpl(const Config& config, const core::Clock& clock, Log& log)
       : config_(config),
         clock_(clock),
+        shared_clock_(clock),
         log_(log),
         machine_(read_machine()),
         limits_(derive_limits(config, machine_)),
@@ -103,6 +109,15 @@ class EngineImpl final : public Engine {
   const VantageStats& vantage_stats() const override { return vantage_->stats(); }
   LegacyReading legacy() const override;
   core::WallTime started_at() const override { return started_at_; }
+  std::optional<ClusterReading> cluster() const override {
+    if (!member_) return std::nullopt;
+    return member_->reading();
+  }
+  const ClusterStats* cluster_stats() const override {
+    return member_ ? &member_->stats() : nullptr;
+  }
+  std::uint64_t fenced_writes() const override { return buckets_ ? buckets_->fenced_total() : 0; }
+  bool usurped() const override { return member_ && member_->usurped(); }
 
  private:
   // One lane with the rings that end in it or begin in it.
@@ -119,9 +134,9 @@ class EngineImpl final : public Engine {
 
     LaneParts(const LaneSettings& settings, const checker::Settings& checker_settings,
               std::vector<ShardPort> shard_ports, const core::VantageGate& gate,
-              const core::Clock& clock)
+              core::BucketTable* buckets, const core::Clock& clock)
         : notes(make_notes()),
-          thread(settings, checker_settings, ports(std::move(shard_ports), gate), clock) {}
+          thread(settings, checker_settings, ports(std::move(shard_ports), gate, buckets), clock) {}
 
     static std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> make_notes() {
       std::vector<std::unique_ptr<core::SpscRing<core::SiteNote>>> rings;
@@ -129,12 +144,14 @@ class EngineImpl final : public Engine {
         rings.push_back(std::make_unique<core::SpscRing<core::SiteNote>>(kNotesSize));
       return rings;
     }
-    LanePorts ports(std::vector<ShardPort> shard_ports, const core::VantageGate& gate) {
+    LanePorts ports(std::vector<ShardPort> shard_ports, const core::VantageGate& gate,
+                    core::BucketTable* buckets) {
       LanePorts all{.inbox = &inbox,
                     .notes = {},
                     .shards = std::move(shard_ports),
                     .marks = &marks,
-                    .vantage = &gate};
+                    .vantage = &gate,
+                    .buckets = buckets};
       for (auto& ring : notes) all.notes.push_back(ring.get());
       return all;
     }
@@ -155,6 +172,11 @@ class EngineImpl final : public Engine {
     return own.empty() ? default_user_agent() : own;
   }
   checker::Settings checker_settings() const;
+  core::Result<void> build_cluster();
+  [[nodiscard]] db::Fencing fencing(std::string_view writer) const {
+    if (!member_) return {};
+    return {.table = buckets_.get(), .node = node_, .writer = std::string(writer)};
+  }
   void build_mailboxes();
   void build_lanes();
   core::Result<void> build_legacy();
@@ -186,14 +208,22 @@ class EngineImpl final : public Engine {
 
   Config config_;
   const core::Clock& clock_;
+  ClusterClock shared_clock_;  // The wall time of what is measured: the same on all hosts of a cluster.
   Log& log_;
   const Machine machine_;
   const Limits limits_;
   MemoryWatch memory_;  // Read by the lanes.
   const core::WallTime started_at_;
+  std::string node_;  // Of the cluster; "" without one.
 
   std::unique_ptr<db::Store> store_;
   std::unique_ptr<StoreRoad> road_;
+  std::unique_ptr<db::StoreLock> store_lock_;  // Of a store for one process.
+  // Of a store for several; else null.
+  std::unique_ptr<db::LeaseStore> leases_;
+  std::unique_ptr<core::BucketTable> buckets_;
+  std::unique_ptr<ClusterMember> member_;
+  std::unique_ptr<ClusterThread> cluster_;
   core::VantageGate vantage_gate_;
   std::unique_ptr<sideeffects::VantageStore> vantage_store_;
   std::unique_ptr<sideeffects::VantageStore> detoured_vantage_store_;
@@ -241,14 +271,19 @@ core::Result<void> EngineImpl::build() {
   if (migrated->before != migrated->after) {
     log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
   }
+  if (auto built = build_cluster(); !built) return built;
   if (auto built = build_legacy(); !built) return built;
   // The legacy table is told of what is in the store: of a detour when it is replayed.
   auto road = StoreRoad::make(config_.store, *store_, clock_, log_, seed(1),
-                              [this](auto events) { return noted(std::move(events)); });
+                              [this](auto events) { return noted(std::move(events)); },
+                              fencing(db::kReplayerWriter));
   if (!road) return road.error();
   road_ = *std::move(road);
   // Before the site list is read: it comes with the open events.
-  if (auto replayed = road_->replay_left(); !replayed) return replayed;
+  const auto keep_leases = [this] {
+    if (member_) member_->keep_alive();
+  };
+  if (auto replayed = road_->replay_left(keep_leases); !replayed) return replayed;
   build_mailboxes();
   build_lanes();
   if (auto built = build_vantage_recorder(); !built) return built;
@@ -257,6 +292,34 @@ core::Result<void> EngineImpl::build() {
   continue_mass_outage();
   if (auto built = build_projector(); !built) return built;
   return build_feeder();
+}
+
+// One process alone, and sure of it; or one of several.
+core::Result<void> EngineImpl::build_cluster() {
+  auto lock = store_->lock_out_others();
+  if (!lock) return lock.error();
+  store_lock_ = *std::move(lock);
+  auto leases = store_->make_lease_store();
+  if (!leases) return leases.error();
+  leases_ = *std::move(leases);
+  if (!leases_) return {};
+  auto node = node_name(config_.cluster.node);
+  if (!node) return node.error();
+  node_ = *std::move(node);
+  buckets_ = std::make_unique<core::BucketTable>(config_.cluster.buckets, clock_);
+  member_ = std::make_unique<ClusterMember>(
+      MemberSettings{.node = node_,
+                     .instance = process_instance(),
+                     .version = std::string(version()),
+                     .weight = config_.cluster.weight,
+                     .lease = config_.cluster.lease,
+                     .surely_dead = &is_surely_dead,
+                     .writes_wait =
+                         [this] { return road_ && road_->detour() && road_->detour()->taken(); }},
+      *leases_, *buckets_, shared_clock_, log_);
+  cluster_ = std::make_unique<ClusterThread>(*member_, clock_);
+  buckets_->on_fenced([this] { cluster_->wake(); });
+  return member_->join();
 }
 
 void EngineImpl::build_mailboxes() {
@@ -295,7 +358,8 @@ void EngineImpl::build_lanes() {
     }
     const LaneSettings settings = lane_settings(number);
     lanes_.push_back(std::make_unique<LaneParts>(settings, checker_settings(),
-                                                 std::move(ports), vantage_gate_, clock_));
+                                                 std::move(ports), vantage_gate_, buckets_.get(),
+                                                 shared_clock_));
   }
 }
 
@@ -315,7 +379,10 @@ core::Result<void> EngineImpl::build_legacy() {
                            .defaults = config_.checks,
                            .sweep = config_.legacy.sweep,
                            .rows_per_second = config_.legacy.rows_per_second,
-                           .allowed = nullptr},
+                           // Of several nodes the one that has the first bucket.
+                           .allowed = [buckets = buckets_.get()] {
+                             return buckets == nullptr || buckets->epoch(core::BucketNo{0}) != 0;
+                           }},
         *std::move(table), *std::move(list), clock_, log_);
   }
   if ((*mapping)->target) {
@@ -339,7 +406,8 @@ LegacyReading EngineImpl::legacy() const {
 core::Result<void> EngineImpl::build_shards() {
   for (std::size_t i = 0; i < kShards; ++i) {
     ShardParts& shard = shards_[i];
-    auto store = store_->make_event_store();
+    static_assert(kShards == 1, "each shard needs a writer's name of its own");
+    auto store = store_->make_event_store(fencing(db::kShardWriter));
     if (!store) return store.error();
     shard.store = noted(*std::move(store));
     if (auto* detour = road_->detour())
@@ -349,7 +417,8 @@ core::Result<void> EngineImpl::build_shards() {
     shard.notes = std::make_unique<NotesToLanes>(std::move(rings));
     shard.shard = std::make_unique<sideeffects::Shard>(
         sideeffects::ShardLimits{}, config_.confirm.policy, *shard.mailbox,
-        shard.detoured ? *shard.detoured : *shard.store, *shard.notes, clock_, seed(i));
+        shard.detoured ? *shard.detoured : *shard.store, *shard.notes, clock_, seed(i),
+        buckets_.get());
     shard.thread =
         std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_,
                                                    i == 0 ? vantage_recorder_.get() : nullptr);
@@ -358,14 +427,15 @@ core::Result<void> EngineImpl::build_shards() {
 }
 
 core::Result<void> EngineImpl::build_vantage_recorder() {
-  auto store = store_->make_vantage_store();
+  auto store = store_->make_vantage_store(node_);
   if (!store) return store.error();
   vantage_store_ = *std::move(store);
   if (auto* detour = road_->detour())
     detoured_vantage_store_ =
         std::make_unique<sideeffects::DetourVantageStore>(*vantage_store_, *detour);
   vantage_recorder_ = std::make_unique<sideeffects::VantageRecorder>(
-      detoured_vantage_store_ ? *detoured_vantage_store_ : *vantage_store_, started_at_, [this] { shards_.front().thread->wake(); });
+      detoured_vantage_store_ ? *detoured_vantage_store_ : *vantage_store_, shared_clock_.wall(),
+      [this] { shards_.front().thread->wake(); });
   return {};
 }
 
@@ -374,8 +444,8 @@ void EngineImpl::build_vantage() {
   for (auto& lane : lanes_) tallies.push_back(&lane->thread.lane().vantage_tally());
   vantage_ = std::make_unique<VantageThread>(
       vantage_settings(config_), user_agent(), std::move(tallies), vantage_gate_,
-      [this](const sideeffects::VantageEvent& event) { vantage_recorder_->post(event); }, clock_,
-      log_);
+      [this](const sideeffects::VantageEvent& event) { vantage_recorder_->post(event); },
+      shared_clock_, log_);
 }
 
 // The vantage's own view begins anew with each process; what it told as one outage does not. That it may be told as two is no
@@ -389,7 +459,7 @@ void EngineImpl::continue_mass_outage() {
 }
 
 core::Result<void> EngineImpl::build_projector() {
-  auto sink = store_->make_freshness_sink();
+  auto sink = store_->make_freshness_sink(fencing(db::kProjectorWriter));
   if (!sink) return sink.error();
   freshness_ = noted(*std::move(sink));
   std::vector<core::SpscRing<core::FreshnessMark>*> rings;
@@ -407,7 +477,8 @@ core::Result<void> EngineImpl::build_feeder() {
   for (auto& lane : lanes_)
     inboxes.push_back({&lane->inbox, [&thread = lane->thread] { thread.wake(); }});
   feeder_ = std::make_unique<Feeder>(feeder_settings(config_), *std::move(feed), std::move(inboxes),
-                                     clock_, log_);
+                                     clock_, log_, FeederPace{}, buckets_.get());
+  if (member_) member_->set_care(*feeder_);
   return {};
 }
 
@@ -423,6 +494,7 @@ core::Result<void> EngineImpl::start() {
 core::Result<void> EngineImpl::start_threads() try {
   road_->start();
   if (legacy_writer_) legacy_writer_->start();
+  if (member_) member_->turn();  // What nobody has is ours before the first site is read.
   for (ShardParts& shard : shards_) shard.thread->start();
   projector_thread_->start();
   for (auto& lane : lanes_) {
@@ -431,6 +503,7 @@ core::Result<void> EngineImpl::start_threads() try {
   if (auto started = vantage_->start(); !started) return started;
   feeder_->start();
   if (legacy_reader_) legacy_reader_->start();
+  if (cluster_) cluster_->start();
   return {};
 } catch (const std::exception& error) {  // No descriptor for a loop, or no thread.
   return core::Error{core::ErrorKind::Unavailable, error.what()};
@@ -449,6 +522,7 @@ void EngineImpl::drain_and_stop() {
   const core::SteadyTime last_call =
       begin + std::max<core::Duration>(config_.engine.drain_timeout, 1s);
   if (legacy_reader_) legacy_reader_->stop();
+  if (cluster_) cluster_->begin_leaving(kTellOthers);
   feeder_->stop();
   for (auto& lane : lanes_) lane->thread.close_admission();
   while (in_flight() > 0 && clock_.steady() < checks_until) clock_.sleep_for(kDrainPoll);
@@ -468,6 +542,7 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
   road_->stop(last_call);
   if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
   if (legacy_writer_ && !legacy_writer_->stop(last_call)) log_.warn("legacy_writer_not_drained");
+  if (cluster_) cluster_->stop();
 }
 
 void EngineImpl::reload(const Config& config) {

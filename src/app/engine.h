@@ -12,9 +12,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "app/cluster_member.h"
 #include "app/config.h"
 #include "app/limits.h"
 #include "app/log.h"
@@ -102,6 +104,12 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual const VantageStats& vantage_stats() const = 0;
   [[nodiscard]] virtual LegacyReading legacy() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
+  // Where several hosts share the store; else nothing.
+  [[nodiscard]] virtual std::optional<ClusterReading> cluster() const = 0;
+  [[nodiscard]] virtual const ClusterStats* cluster_stats() const = 0;
+  [[nodiscard]] virtual std::uint64_t fenced_writes() const = 0;
+  // Another process runs under our node's name: this one must end.
+  [[nodiscard]] virtual bool usurped() const = 0;
 };
 
 }  // namespace watchwheel::app

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -25,6 +26,7 @@ constexpr core::Duration kBackoffMax = 5s;
 constexpr std::size_t kRefusedMost = 1024;
 // A row of the first count is an id and a URL.
 constexpr std::size_t kUrlPage = 10'000;
+constexpr int kOrdersAtOnce = 16;
 
 }  // namespace
 
@@ -86,8 +88,10 @@ void OptionInterner::drop_unused() {
 
 struct Feeder::Parts {
   Parts(const FeederSettings& initial, std::unique_ptr<db::SiteFeed> site_feed,
-        std::vector<LaneInbox> inboxes, const core::Clock& time, Log& lines, FeederPace how)
-      : feed(std::move(site_feed)),
+        std::vector<LaneInbox> inboxes, const core::Clock& time, Log& lines, FeederPace how,
+        const core::BucketTable* table)
+      : buckets(table),
+        feed(std::move(site_feed)),
         lanes(std::move(inboxes)),
         clock(time),
         log(lines),
@@ -101,6 +105,19 @@ struct Feeder::Parts {
     std::shared_ptr<const LaneTuning> tuning;
   };
 
+  struct Order {
+    enum class Kind : std::uint8_t { Prepare, Forget, Begin };
+    Kind kind = Kind::Prepare;
+    core::BucketNo bucket;
+    core::SteadyTime from;
+  };
+  // Sites of a bucket that will be ours. Stale: one of them has changed since they were read.
+  struct AtHand {
+    std::vector<core::KnownSite> sites;
+    bool stale = false;
+  };
+
+  const core::BucketTable* const buckets;  // Null: every site is ours.
   std::unique_ptr<db::SiteFeed> feed;
   std::vector<LaneInbox> lanes;
   const core::Clock& clock;
@@ -122,12 +139,18 @@ struct Feeder::Parts {
   // Open events without a site: when a page of them is asked for next, and after which site.
   core::SteadyTime orphans_at;
   core::SiteId orphans_after;
+  std::unordered_map<core::BucketNo, AtHand> at_hand;
+  std::deque<Order> to_do;  // Taken from `orders`.
+  std::vector<core::SteadyTime> begin_from;  // Of each bucket; while the whole list is read at the start.
+  core::Duration orders_backoff = kBackoffMin;
   FeederStats stats;
 
   std::mutex mutex;
   std::condition_variable wake;
   bool stopping = false;         // Guarded by mutex.
   std::optional<Retune> wanted;  // Guarded by mutex.
+  std::deque<Order> orders;      // Guarded by mutex.
+  std::vector<core::BucketNo> prepared;  // Guarded by mutex.
   std::thread thread;
 
   void loop() noexcept;
@@ -140,11 +163,24 @@ struct Feeder::Parts {
   void send_again();
   void follow_changes();
   void end_orphans();
-  void send_site(const core::KnownSite& site, bool tell_others);
+  void send_site(const core::KnownSite& site, bool tell_others,
+                 core::SteadyTime from = core::kNoSteadyTime);
+  void order(const Order& given);
+  bool take_orders();
+  bool obey(const Order& given);
+  bool begin_all();
+  bool read_bucket(core::BucketNo bucket, AtHand& into);
+  [[nodiscard]] bool is_watched(core::SiteId site) const {
+    return buckets == nullptr || buckets->watched(buckets->of(site));
+  }
+  [[nodiscard]] bool may_end(core::SiteId site) const {
+    return buckets == nullptr || buckets->epoch(buckets->of(site)) != 0;
+  }
+  void note_new(const core::KnownSite& site);
   void send_removed(const core::KnownSite& site);
   void send(std::size_t lane, LaneMessage&& message);
   void wake_all();
-  bool pause(core::Duration how_long);
+  bool pause(core::Duration how_long, bool heed_orders = false);
   bool told_to_stop();
   std::optional<Retune> take_retune();
   void answered();
@@ -152,9 +188,9 @@ struct Feeder::Parts {
 };
 
 // True when the feeder is to stop.
-bool Feeder::Parts::pause(core::Duration how_long) {
+bool Feeder::Parts::pause(core::Duration how_long, bool heed_orders) {
   std::unique_lock lock(mutex);
-  wake.wait_for(lock, how_long, [this] { return stopping; });
+  wake.wait_for(lock, how_long, [&] { return stopping || (heed_orders && !orders.empty()); });
   return stopping;
 }
 
@@ -192,8 +228,10 @@ void Feeder::Parts::send(std::size_t lane, LaneMessage&& message) {
   }
 }
 
-void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others) {
+void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others,
+                              core::SteadyTime from) {
   LaneMessage message;
+  message.from = from;
   message.kind = LaneMessage::Kind::Put;
   message.id = site.record.id;
   message.url = site.record.url;
@@ -292,6 +330,13 @@ bool Feeder::Parts::count_hosts() {
   return true;
 }
 
+// It came while the others were counted, or since then.
+void Feeder::Parts::note_new(const core::KnownSite& site) {
+  if (site.record.id <= highest) return;
+  spread.count(site.record.url);
+  highest = site.record.id;
+}
+
 bool Feeder::Parts::send_all() {
   core::Duration backoff = kBackoffMin;
   core::SiteId after{0};
@@ -303,11 +348,11 @@ bool Feeder::Parts::send_all() {
     }
     backoff = kBackoffMin;
     for (const core::KnownSite& site : page->sites) {
-      if (site.record.id > highest) {  // It came while the others were counted, or since then.
-        spread.count(site.record.url);
-        highest = site.record.id;
-      }
-      send_site(site, spread.is_late(site.record.url));
+      note_new(site);
+      if (!is_watched(site.record.id)) continue;
+      const core::SteadyTime from = begin_from.empty() ? core::kNoSteadyTime
+                                                 : begin_from[buckets->of(site.record.id).value];
+      send_site(site, spread.is_late(site.record.url), from);
       stats.sites_loaded.add();
     }
     if (told_to_stop()) return false;
@@ -325,7 +370,9 @@ bool Feeder::Parts::send_orphans() {
       if (failed("removed_with_open_event", orphans.error(), backoff)) return false;
       continue;
     }
-    for (const core::KnownSite& site : *orphans) send_removed(site);
+    for (const core::KnownSite& site : *orphans) {
+      if (may_end(site.record.id)) send_removed(site);
+    }
     if (orphans->size() < pace.page) return true;
     after = orphans->back().record.id;
   }
@@ -333,7 +380,9 @@ bool Feeder::Parts::send_orphans() {
 
 // First the sequence, then the sites: a change in between comes twice, which is harmless; never not at all.
 bool Feeder::Parts::load() {
-  if (!newest_change() || !count_hosts() || !send_all() || !send_orphans()) return false;
+  if (!newest_change() || !count_hosts()) return false;
+  if (buckets == nullptr ? !send_all() : !begin_all()) return false;
+  if (!send_orphans()) return false;
   for (std::size_t lane = 0; lane < lanes.size(); ++lane) {
     LaneMessage loaded;
     loaded.kind = LaneMessage::Kind::Loaded;
@@ -361,14 +410,22 @@ void Feeder::Parts::follow_changes() {
   // Changes do not come in the order of ids, but each site comes once in a page.
   const core::SiteId before = highest;
   for (const db::SiteChange& change : *page) {
+    const core::SiteId id = change.known.record.id;
+    if (!change.removed) {
+      if (id > before) spread.count(change.known.record.url);
+      highest = std::max(highest, id);
+    }
+    seen = change.seq;
+    if (buckets != nullptr) {
+      const auto held = at_hand.find(buckets->of(id));
+      if (held != at_hand.end()) held->second.stale = true;
+    }
+    if (!is_watched(id)) continue;
     if (change.removed) {
       send_removed(change.known);
     } else {
-      if (change.known.record.id > before) spread.count(change.known.record.url);
-      highest = std::max(highest, change.known.record.id);
       send_site(change.known, lanes.size() > 1);
     }
-    seen = change.seq;
     stats.changes.add();
   }
   wake_all();
@@ -385,8 +442,85 @@ void Feeder::Parts::end_orphans() {
     return;
   }
   orphans_after = page->size() < pace.page ? core::SiteId{} : page->back().record.id;
-  for (const core::KnownSite& site : *page) send_removed(site);
+  for (const core::KnownSite& site : *page) {
+    if (may_end(site.record.id)) send_removed(site);
+  }
   if (!page->empty()) wake_all();
+}
+
+// ---- Buckets that come and go ----
+
+void Feeder::Parts::order(const Order& given) {
+  {
+    const std::lock_guard lock(mutex);
+    orders.push_back(given);
+  }
+  wake.notify_all();
+}
+
+bool Feeder::Parts::take_orders() {
+  const std::lock_guard lock(mutex);
+  for (const Order& one : orders) to_do.push_back(one);
+  orders.clear();
+  return !to_do.empty();
+}
+
+// What is ours from the start. Of most of the list it is quicker to read all of it.
+bool Feeder::Parts::begin_all() {
+  take_orders();
+  if (to_do.size() >= buckets->buckets() / 2) {
+    begin_from.resize(buckets->buckets());
+    for (const Order& one : to_do) begin_from[one.bucket.value] = one.from;
+    to_do.clear();
+    return send_all();
+  }
+  while (!to_do.empty()) {
+    if (obey(to_do.front())) to_do.pop_front();
+    if (told_to_stop()) return false;
+  }
+  return true;
+}
+
+// False: it could not be done, and is tried again.
+bool Feeder::Parts::obey(const Order& given) {
+  if (given.kind == Order::Kind::Forget) {
+    at_hand.erase(given.bucket);
+    return true;
+  }
+  AtHand& held = at_hand[given.bucket];
+  const bool there = given.kind == Order::Kind::Begin && !held.sites.empty() && !held.stale;
+  if (!there && !read_bucket(given.bucket, held)) return false;
+  if (given.kind == Order::Kind::Prepare) {
+    const std::lock_guard lock(mutex);
+    prepared.push_back(given.bucket);
+    return true;
+  }
+  if (buckets->watched(given.bucket)) {  // It may have gone again meanwhile.
+    for (const core::KnownSite& site : held.sites) {
+      note_new(site);
+      send_site(site, spread.is_late(site.record.url), given.from);
+      stats.sites_loaded.add();
+    }
+    wake_all();
+  }
+  at_hand.erase(given.bucket);
+  return true;
+}
+
+bool Feeder::Parts::read_bucket(core::BucketNo bucket, AtHand& into) {
+  into = AtHand{};
+  core::SiteId after{0};
+  while (true) {
+    auto page = feed->load_bucket(core::hashes_of(bucket, buckets->buckets()), after, pace.page);
+    if (!page) {
+      (void)failed("load_bucket", page.error(), orders_backoff);
+      return false;
+    }
+    orders_backoff = kBackoffMin;
+    for (core::KnownSite& site : page->sites) into.sites.push_back(std::move(site));
+    if (page->last || into.sites.empty()) return true;
+    after = into.sites.back().record.id;
+  }
 }
 
 void Feeder::Parts::put_in_force(const Retune& retune) {
@@ -416,7 +550,9 @@ void Feeder::Parts::send_again() {
     return;
   }
   reread_backoff = kBackoffMin;
-  for (const core::KnownSite& site : page->sites) send_site(site, spread.is_late(site.record.url));
+  for (const core::KnownSite& site : page->sites) {
+    if (is_watched(site.record.id)) send_site(site, spread.is_late(site.record.url));
+  }
   wake_all();
   if (!page->last && page->sites.back().record.id < reread_until) {
     reread_after = page->sites.back().record.id;
@@ -440,9 +576,15 @@ void Feeder::Parts::loop() noexcept {
   for (;;) {
     core::SteadyTime next = std::min(poll_at, orphans_at);
     if (reread_after) next = std::min(next, reread_at);
+    if (!to_do.empty()) next = core::kNoSteadyTime;
     const core::SteadyTime now = clock.steady();
-    if (next > now ? pause(next - now) : told_to_stop()) return;
+    if (next > now ? pause(next - now, true) : told_to_stop()) return;
     if (const auto retune = take_retune()) put_in_force(*retune);
+    // A few at a time: changes are not to wait for a takeover.
+    for (int i = 0; i < kOrdersAtOnce && take_orders(); ++i) {
+      if (!obey(to_do.front())) break;
+      to_do.pop_front();
+    }
     if (reread_after && clock.steady() >= reread_at) send_again();
     if (clock.steady() >= poll_at) follow_changes();
     if (clock.steady() >= orphans_at) end_orphans();
@@ -450,12 +592,27 @@ void Feeder::Parts::loop() noexcept {
 }
 
 Feeder::Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed,
-               std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log, FeederPace pace)
-    : parts_(
-          std::make_unique<Parts>(settings, std::move(feed), std::move(lanes), clock, log, pace)) {}
+               std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log, FeederPace pace,
+               const core::BucketTable* buckets)
+    : parts_(std::make_unique<Parts>(settings, std::move(feed), std::move(lanes), clock, log, pace,
+                                     buckets)) {}
 
 Feeder::~Feeder() {
   stop();
+}
+
+void Feeder::prepare(core::BucketNo bucket) {
+  parts_->order({.kind = Parts::Order::Kind::Prepare, .bucket = bucket, .from = {}});
+}
+void Feeder::forget(core::BucketNo bucket) {
+  parts_->order({.kind = Parts::Order::Kind::Forget, .bucket = bucket, .from = {}});
+}
+void Feeder::begin(core::BucketNo bucket, core::SteadyTime from) {
+  parts_->order({.kind = Parts::Order::Kind::Begin, .bucket = bucket, .from = from});
+}
+std::vector<core::BucketNo> Feeder::take_prepared() {
+  const std::lock_guard lock(parts_->mutex);
+  return std::exchange(parts_->prepared, {});
 }
 
 void Feeder::start() {

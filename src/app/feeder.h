@@ -3,14 +3,18 @@
 // change.
 //
 // Owns     the thread ("feeder"), the store's feed, and the interned check options.
-// Thread   start(), stop(), retune(): the engine's. stats(): any.
+// Thread   start(), stop(), retune(): the engine's. The orders of BucketCare: the cluster's. stats(): any.
 // Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so
-//          that a load of millions takes no memory of its own but what LaneSpread counts with.
+//          that a load of millions takes no memory of its own but what LaneSpread counts with, and the sites of buckets at hand
+//          (ClusterMember::kAtHandMax).
 // Time     changes are asked for once a second, and page after page while there are more. A re-read
 //          after a reload takes its pages in between: neither waits for the end of the other. So does a page
 //          of the open events whose site is gone, every few minutes.
 // Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was
 //          sent stays in force.
+//
+// Where several hosts share the sites (a table is given) it loads and follows only the sites of buckets that are ours, as the
+// cluster's thread orders: at hand, into the lanes, forgotten. Lanes drop by themselves what is not ours any more.
 //
 // Which lane a site belongs to: see lane_spread.h. With every change the other lanes are told to
 // leave the site, so that one that moves to another host is in one lane, and nobody has to remember
@@ -26,6 +30,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "app/cluster_member.h"
 #include "app/lane_ports.h"
 #include "app/lane_spread.h"
 #include "app/log.h"
@@ -100,11 +105,17 @@ struct FeederPace {
   core::Duration orphans_every = std::chrono::minutes{3};
 };
 
-class Feeder : core::Pinned {
+class Feeder final : public BucketCare, core::Pinned {
  public:
   Feeder(const FeederSettings& settings, std::unique_ptr<db::SiteFeed> feed,
-         std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log, FeederPace pace = {});
-  ~Feeder();
+         std::vector<LaneInbox> lanes, const core::Clock& clock, Log& log, FeederPace pace = {},
+         const core::BucketTable* buckets = nullptr);
+  ~Feeder() override;
+
+  void prepare(core::BucketNo bucket) override;
+  [[nodiscard]] std::vector<core::BucketNo> take_prepared() override;
+  void forget(core::BucketNo bucket) override;
+  void begin(core::BucketNo bucket, core::SteadyTime from) override;
 
   void start();
   // New defaults: the site list is read again, page by page at a bounded rate, and each lane keeps

@@ -107,7 +107,7 @@ void Lane::turn(SteadyTime now, WallTime wall) {
   admission_.update(scheduler_->required_per_second(), now);
   prober_->set_in_flight_limit(admission_.limit());
   heed_memory();
-  if (admitting_) start_due();
+  if (admitting_ && (ports_.buckets == nullptr || !ports_.buckets->unsure())) start_due();
   sweep_slice();
   stats_.turns.store(stats_.turns.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
@@ -201,7 +201,12 @@ void Lane::add(const LaneMessage& message, scheduler::PlanIndex plan) {
     row.checked = now_ - std::max(Duration::zero(), wall_ - message.last_checked_at);
   }
   scheduler_->set_priority(slot, message.options->priority);
-  scheduler_->add(slot, message.last_checked_at, now_);
+  if (message.from != core::kNoSteadyTime) {
+    scheduler_->take_over(slot, message.from, now_);
+  } else {
+    scheduler_->add(slot, message.last_checked_at, now_);
+  }
+  if (ports_.buckets != nullptr) ports_.buckets->row_added(message.id);
 }
 
 void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex plan) {
@@ -251,9 +256,36 @@ void Lane::remove(core::SiteId id, core::Presence presence) {
 void Lane::drop_row(SiteSlot slot) {
   if (sites_.row(slot).asking) stats_.edited_in_flight.add();
   if (sites_.row(slot).withheld) vantage_.withheld_sites_changed(-1);
+  if (ports_.buckets != nullptr) ports_.buckets->row_dropped(sites_.id(slot));
   scheduler_->remove(slot);
   release_plan(sites_.plan(slot));
   sites_.remove(slot);
+}
+
+// Its bucket is another host's. Nothing ends for it, so nothing is told of it.
+void Lane::give_away(SiteSlot slot) {
+  stats_.given_away.add();
+  attention_.forget(sites_.id(slot));
+  drop_row(slot);
+}
+
+// A due check that is another host's. What we have told and no shard has acknowledged is committed first.
+void Lane::give_away_when_told(SiteSlot slot) {
+  const core::SiteId id = sites_.id(slot);
+  const bool may_be_told = ports_.buckets->standing(id) == core::Standing::Ours;
+  if (may_be_told && attention_.unacknowledged(id)) {
+    scheduler_->finished(slot, now_, std::nullopt);
+  } else {
+    give_away(slot);
+  }
+}
+
+bool Lane::is_given_away(SiteSlot slot) const {
+  const core::SiteId id = sites_.id(slot);
+  if (ports_.buckets == nullptr || ports_.buckets->starts(id, scheduler_->due_time(slot)))
+    return false;
+  if (ports_.buckets->standing(id) != core::Standing::Ours) return true;
+  return !sites_.row(slot).asking && !attention_.unacknowledged(id);
 }
 
 void Lane::take_notes() {
@@ -328,6 +360,11 @@ void Lane::start_due() {
 }
 
 bool Lane::start(SiteSlot slot) {
+  if (ports_.buckets != nullptr &&
+      !ports_.buckets->starts(sites_.id(slot), scheduler_->due_time(slot))) {
+    give_away_when_told(slot);
+    return true;
+  }
   Plan& plan = plans_[sites_.plan(slot)];
   if (!plan.ready && plan.may_pass && now_ - plan.tried >= kPrepareAgain) prepare(plan);
   if (!plan.ready) {
@@ -561,6 +598,10 @@ void Lane::sweep_slice() {
 }
 
 void Lane::sweep_row(SiteSlot slot) {
+  if (is_given_away(slot)) {
+    give_away(slot);
+    return;
+  }
   scheduler::SiteRow& row = sites_.row(slot);
   // A site taken over counts from then: what is stored of it may be older than its projection shows.
   const Duration age = now_ - std::max(row.checked, row.since);

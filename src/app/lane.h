@@ -71,6 +71,7 @@ struct LaneStats {
   core::Counter sites_refused;     // The table may not grow further.
   core::Counter certificates_changed;
   core::Counter marks_refused;
+  core::Counter given_away;             // Sites that left because another host has their bucket.
   core::Gauge loop_lag_s;               // Worst of the last ten seconds.
   core::Histogram turns_took;           // Whole turns, the checker's part included.
   std::atomic<std::uint64_t> turns{0};  // For the watchdog: real progress.
@@ -152,6 +153,9 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void put_paused(const LaneMessage& message);
   void remove(core::SiteId id, core::Presence presence);
   void drop_row(core::SiteSlot slot);
+  void give_away(core::SiteSlot slot);
+  void give_away_when_told(core::SiteSlot slot);
+  [[nodiscard]] bool is_given_away(core::SiteSlot slot) const;
   void take_notes();
   void hear_of_unknown_trouble(const core::SiteNote& note);
   void ask_of_left();

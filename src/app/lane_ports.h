@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/buckets.h"
 #include "core/check_options.h"
 #include "core/mailbox.h"
 #include "core/ring.h"
@@ -44,6 +45,8 @@ struct LaneMessage {
       options;  // Interned by the feeder: one object for each distinct set.
   std::optional<core::OpenEvent> open_event;
   core::WallTime last_checked_at = core::kNoWallTime;
+  // Until when somebody else looked after it: what is due from then on is ours. kNoSteadyTime: nobody did.
+  core::SteadyTime from = core::kNoSteadyTime;
   std::shared_ptr<const LaneTuning> tuning;
 };
 
@@ -67,6 +70,8 @@ struct LanePorts {
   core::SpscRing<core::FreshnessMark>* marks = nullptr;
   // Whether failures are ours, as the vantage's thread judges. Null: they never are.
   const core::VantageGate* vantage = nullptr;
+  // Which sites are ours, where several hosts share them. Null: all are.
+  core::BucketTable* buckets = nullptr;
 };
 
 }  // namespace watchwheel::app

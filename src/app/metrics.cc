@@ -355,6 +355,61 @@ void add_legacy(Families& out, const LegacyReading& reading) {
                         by("operation", {{"read", count(read.errors)}, {"write", count(write.errors)}})));
 }
 
+// Zero, all of them, where one process has the store alone.
+void add_cluster(Families& out, const Engine& engine) {
+  using http::by, http::counter, http::gauge;
+  static const ClusterStats none;
+  const ClusterStats& stats = engine.cluster_stats() == nullptr ? none : *engine.cluster_stats();
+  const ClusterReading reading = engine.cluster().value_or(ClusterReading{});
+  out.push_back(gauge("watchwheel_buckets_owned", "Buckets of sites whose lease this node holds.",
+                      stats.buckets_owned.value()));
+  out.push_back(gauge("watchwheel_buckets", "Buckets that the sites are parted into.",
+                      number(reading.buckets)));
+  out.push_back(gauge("watchwheel_buckets_moving", "Buckets on their way, by direction.",
+                      by("direction", {{"in", number(reading.coming)},
+                                       {"out", number(reading.leaving)}})));
+  out.push_back(counter("watchwheel_buckets_taken_total", "Buckets that became ours, by from whom.",
+                        by("from", {{"nobody", number(stats.taken_free.value())},
+                                    {"expired", number(stats.taken_expired.value())},
+                                    {"handed", number(stats.taken_handed.value())}})));
+  out.push_back(counter("watchwheel_buckets_given_total", "Buckets given up for another node.",
+                        number(stats.given.value())));
+  out.push_back(counter("watchwheel_lease_lost_total",
+                        "Buckets that another node took because our lease had run out.",
+                        number(stats.lost.value())));
+  out.push_back(counter("watchwheel_lease_errors_total", "Questions about leases that failed.",
+                        number(stats.errors.value())));
+  out.push_back(gauge("watchwheel_lease_renewed_timestamp_seconds",
+                      "When the leases were last renewed, as a Unix time.",
+                      stats.renewed_at.value()));
+  out.push_back(gauge("watchwheel_lease_valid", "1 while our leases surely hold.",
+                      reading.valid ? 1 : 0));
+  out.push_back(gauge("watchwheel_cluster_nodes", "Nodes that share the store and are alive.",
+                      stats.nodes_live.value()));
+  out.push_back(gauge("watchwheel_cluster_clock_offset_seconds",
+                      "What the database's clock is ahead of this machine's.",
+                      core::to_seconds(reading.clock_offset)));
+  out.push_back(counter("watchwheel_fenced_writes_total",
+                        "Transactions the database refused because another node had taken over.",
+                        number(engine.fenced_writes())));
+  std::uint64_t dropped = 0;
+  double awaiting = 0;
+  for (const sideeffects::ShardStats* shard : engine.shards()) {
+    dropped += shard->given_away.value();
+    awaiting += shard->awaiting_lease.value();
+  }
+  dropped += engine.store_road().fenced;
+  out.push_back(counter("watchwheel_fenced_sites_total",
+                        "Times what we knew of a site was dropped because its bucket is another node's.",
+                        number(dropped)));
+  out.push_back(gauge("watchwheel_sites_awaiting_lease",
+                      "Sites whose news waits until their bucket's lease is ours.", awaiting));
+  std::uint64_t given = 0;
+  for (const LaneReading& lane : engine.lanes()) given += lane.lane.given_away.value();
+  out.push_back(counter("watchwheel_sites_given_away_total",
+                        "Sites that left because their bucket is another node's.", number(given)));
+}
+
 }  // namespace
 
 std::uint64_t checks_done(const Engine& engine) {
@@ -391,6 +446,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_recording(out, engine, totals);
   add_store_road(out, engine.store_road(), facts.now);
   add_vantage(out, engine, totals);
+  add_cluster(out, engine);
   add_dns(out, totals);
   add_exchanges(out, totals);
   add_tls(out, totals, facts);

@@ -271,6 +271,11 @@ void Daemon::beat() {
 
 void Daemon::look() {
   const core::SteadyTime now = clock_.steady();
+  if (engine_->usurped()) {  // Told in the log by who noticed. To go on would be to write beside another.
+    exit_ = kExitOwnTrouble;
+    io_.stop();
+    return;
+  }
   engine_->watch_memory(now);
   std::vector<std::uint64_t> turns;
   for (const LaneReading& lane : engine_->lanes())

@@ -195,6 +195,27 @@ ordered_json vantage_json(const Engine& engine, const Totals& totals) {
           {"withheld_sites", totals.withheld_sites}};
 }
 
+ordered_json cluster_json(const Engine& engine) {
+  const auto cluster = engine.cluster();
+  if (!cluster) return nullptr;
+  const ClusterStats& stats = *engine.cluster_stats();
+  return {{"node", cluster->node},
+          {"state", db::to_string(cluster->state)},
+          {"buckets", cluster->buckets},
+          {"owned", cluster->owned},
+          {"coming", cluster->coming},
+          {"leaving", cluster->leaving},
+          {"nodes_live", cluster->nodes_live},
+          {"reachable", cluster->reachable},
+          {"lease_valid", cluster->valid},
+          {"clock_offset_s", core::to_seconds(cluster->clock_offset)},
+          {"lost", stats.lost.value()},
+          {"taken_expired", stats.taken_expired.value()},
+          {"taken_handed", stats.taken_handed.value()},
+          {"given", stats.given.value()},
+          {"fenced_writes", engine.fenced_writes()}};
+}
+
 }  // namespace
 
 CountsAt counts_at(const Engine& engine, core::SteadyTime now) {
@@ -246,6 +267,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
   json["incidents"] = {{"seems_down", totals.incidents_seem_down}, {"down", totals.incidents_down}};
   json["vantage"] = vantage_json(engine, totals);
   json["recording"] = recording_json(engine, totals);
+  json["cluster"] = cluster_json(engine);
   json["feed"] = {{"loaded", engine.feeder().sites_loaded.value()},
                   {"changes", engine.feeder().changes.value()},
                   {"errors", engine.feeder().errors.value()},

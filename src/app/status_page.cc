@@ -112,6 +112,7 @@ class Page {
     queues();
     recording();
     legacy();
+    cluster();
     memory();
     limits();
     return page_.take();
@@ -396,6 +397,20 @@ class Page {
                          shown(json_, "/legacy/write/overruled") + ", lag " +
                          seconds(json_, "/legacy/write/lag_s") + ", errors " +
                          shown(json_, "/legacy/write/errors"));
+  }
+
+  void cluster() {
+    if (object("cluster") == nullptr) return;
+    page_.heading("Cluster");
+    row("node", shown(json_, "/cluster/node") + ", " + shown(json_, "/cluster/state") + ", " +
+                    shown(json_, "/cluster/nodes_live") + " live");
+    row("buckets", shown(json_, "/cluster/owned") + " of " + shown(json_, "/cluster/buckets") +
+                       ", coming " + shown(json_, "/cluster/coming") + ", leaving " +
+                       shown(json_, "/cluster/leaving") + ", lost " +
+                       shown(json_, "/cluster/lost"));
+    const Json* valid = find(json_, "/cluster/lease_valid");
+    if (valid != nullptr && valid->is_boolean() && !valid->get<bool>())
+      row("LEASE", "may have run out: nothing is written until it is renewed", Ink::Bad);
   }
 
   void memory() {

@@ -83,7 +83,8 @@ std::optional<std::uint64_t> StoreRoad::left_behind(const StoreConfig& config) {
 core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& config,
                                                          db::Store& store, const core::Clock& clock,
                                                          Log& log, std::uint64_t seed,
-                                                         const Wrap& wrap) {
+                                                         const Wrap& wrap,
+                                                         const db::Fencing& fencing) {
   std::unique_ptr<StoreRoad> road(new StoreRoad);
   road->parts_ = std::make_unique<Parts>(clock, log);
   Parts& parts = *road->parts_;
@@ -95,9 +96,9 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
     log.error(fmt::format("journal_unusable action=keep_in_memory error=\"{}\"", parts.trouble));
     return road;
   }
-  auto events = store.make_event_store();
+  auto events = store.make_event_store(fencing);
   if (!events) return events.error();
-  auto vantage = store.make_vantage_store();
+  auto vantage = store.make_vantage_store(fencing.node);
   if (!vantage) return vantage.error();
   parts.journal = *std::move(journal);
   parts.events = wrap(*std::move(events));
@@ -116,12 +117,13 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
   return road;
 }
 
-core::Result<void> StoreRoad::replay_left() {
+core::Result<void> StoreRoad::replay_left(const std::function<void()>& meanwhile) {
   if (parts_->journal == nullptr || !parts_->detour->taken()) return {};
   const sideeffects::JournalReading left = parts_->journal->reading();
   parts_->log.info(fmt::format("journal_left entries={} oldest={}", left.entries,
                                core::to_iso8601(left.oldest)));
   while (parts_->detour->taken()) {
+    meanwhile();
     parts_->replayer->turn(parts_->clock.steady());
     if (parts_->replayer->trouble()) return *parts_->replayer->trouble();
   }
@@ -165,6 +167,7 @@ StoreRoadReading StoreRoad::reading() const {
   reading.replayed = replayer.replayed.value();
   reading.replay_errors = replayer.errors.value();
   reading.set_aside = replayer.set_aside.value();
+  reading.fenced = replayer.fenced.value();
   reading.shown_aside = parts_->teller.aside();
   return reading;
 }

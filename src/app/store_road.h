@@ -40,6 +40,7 @@ struct StoreRoadReading {
   std::uint64_t refusals = 0;
   std::uint64_t replay_errors = 0;
   std::uint64_t set_aside = 0;  // By this process.
+  std::uint64_t fenced = 0;     // Dropped when they were replayed: their sites are another node's.
   std::vector<sideeffects::SetAside> shown_aside;
 };
 
@@ -62,11 +63,13 @@ class StoreRoad : core::Pinned {
                                                                      db::Store& store,
                                                                      const core::Clock& clock,
                                                                      Log& log, std::uint64_t seed,
-                                                                     const Wrap& wrap);
+                                                                     const Wrap& wrap,
+                                                                     const db::Fencing& fencing);
   ~StoreRoad();
 
-  // Brings what an earlier process left into the store, before anything is read from there. Unavailable: the store went away.
-  [[nodiscard]] core::Result<void> replay_left();
+  // Brings what an earlier process left into the store, before anything is read from there; `meanwhile` is called between its
+  // steps. Unavailable: the store went away.
+  [[nodiscard]] core::Result<void> replay_left(const std::function<void()>& meanwhile);
   // Null: everything goes straight.
   [[nodiscard]] sideeffects::Detour* detour();
 

@@ -33,6 +33,9 @@ SteadyTime SystemClock::steady() const {
 WallTime SystemClock::wall() const {
   return WallTime{read(CLOCK_REALTIME)};
 }
+SteadyTime SystemClock::boot() const {
+  return SteadyTime{read(CLOCK_BOOTTIME)};
+}
 
 void SystemClock::sleep_for(Duration d) const {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(d);

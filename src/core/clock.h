@@ -50,6 +50,8 @@ class Clock : Pinned {
   virtual ~Clock() = default;
   [[nodiscard]] virtual SteadyTime steady() const = 0;
   [[nodiscard]] virtual WallTime wall() const = 0;
+  // As steady(), but the time that the machine slept counts: for what runs out elsewhere while we sleep. Its zero is its own.
+  [[nodiscard]] virtual SteadyTime boot() const { return steady(); }
   // Waits, on a thread that has nothing else to do. Never on a lane's.
   virtual void sleep_for(Duration d) const = 0;
 };
@@ -58,6 +60,7 @@ class SystemClock final : public Clock {
  public:
   [[nodiscard]] SteadyTime steady() const override;
   [[nodiscard]] WallTime wall() const override;
+  [[nodiscard]] SteadyTime boot() const override;
   void sleep_for(Duration d) const override;
 };
 

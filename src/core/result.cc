@@ -10,6 +10,7 @@ std::string_view to_string(ErrorKind kind) {
     case ErrorKind::Invalid: return "invalid";
     case ErrorKind::NotFound: return "not_found";
     case ErrorKind::Corrupt: return "corrupt";
+    case ErrorKind::Fenced: return "fenced";
   }
   ENSURE(false, "an error kind outside its list");
 }

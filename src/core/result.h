@@ -20,6 +20,7 @@ enum class ErrorKind {
   Invalid,      // The request itself is wrong; repeating it cannot help.
   NotFound,
   Corrupt,      // What was read cannot be what we wrote.
+  Fenced,       // Another process has taken over what this was about: it is not ours to write any more.
 };
 
 [[nodiscard]] std::string_view to_string(ErrorKind kind);

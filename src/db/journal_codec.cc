@@ -66,11 +66,12 @@ json to_json(const TransitionRecord& transition) {
 }
 
 json to_json(const EventWrite& write) {
-  const auto& [site, started_at, state, confirmed_at, ended_at, failures, merged, group, total,
+  const auto& [site, epoch, started_at, state, confirmed_at, ended_at, failures, merged, group, total,
                evidence, transitions] = write;
   json all = json::array();
   for (const TransitionRecord& transition : transitions) all.push_back(to_json(transition));
   return {{"site", site.value},
+          {"epoch", epoch},
           {"started_at", time_json(started_at)},
           {"state", core::to_string(state)},
           {"confirmed_at", time_json(confirmed_at)},
@@ -109,6 +110,7 @@ TransitionRecord transition_from(const json& value) {
 
 EventWrite event_from(const json& value) {
   EventWrite write{.site = core::SiteId{value.at("site").get<std::uint64_t>()},
+                   .epoch = value.value("epoch", std::uint64_t{0}),
                    .started_at = time_from(value.at("started_at")),
                    .state = state_from(value.at("state")),
                    .confirmed_at = time_from(value.at("confirmed_at")),

@@ -30,6 +30,7 @@ namespace watchwheel::db {
 // Whole seconds: the client library knows no others.
 inline constexpr std::chrono::seconds kConnectWait{5};
 inline constexpr std::chrono::seconds kAnswerWait{10};
+inline constexpr std::chrono::seconds kLeaseAnswerWait{4};
 // A step of the schema may copy a large table.
 inline constexpr std::chrono::seconds kMigrationWait{3600};
 inline constexpr std::chrono::seconds kLockWait{5};

@@ -159,6 +159,64 @@ ALTER TABLE events ADD KEY events_group_end (group_id, ended_at);
 ALTER TABLE events DROP KEY events_group;
 )sql";
 
+// The bucket of a site is computed from its id (core/buckets.h, the same expression). A computed column may not look at an
+// AUTO_INCREMENT one, so a narrow table beside the sites, kept by triggers, lets one bucket be read without a scan.
+#define WATCHWHEEL_BUCKET_HASH(id) "(((" id " ^ (" id " >> 16) ^ (" id " >> 32)) & 65535) * 40503) & 65535"
+constexpr const char* kManyHosts = R"sql(
+CREATE TABLE IF NOT EXISTS nodes (
+  name         VARCHAR(64) NOT NULL PRIMARY KEY,
+  instance     VARCHAR(160) NOT NULL,
+  state        VARCHAR(16) NOT NULL,
+  weight       INT NOT NULL,
+  version      VARCHAR(64) NOT NULL,
+  started_at   BIGINT NOT NULL,
+  seen_at      BIGINT NOT NULL,
+  lease_ms     BIGINT NOT NULL,
+  drain_wanted TINYINT NOT NULL DEFAULT 0,
+  CONSTRAINT nodes_state CHECK (state IN ('active', 'draining', 'gone'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS node_writers (
+  node   VARCHAR(64) NOT NULL,
+  writer VARCHAR(16) NOT NULL,
+  fence  BIGINT NOT NULL,
+  writes BIGINT NOT NULL,
+  PRIMARY KEY (node, writer)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS bucket_leases (
+  bucket     INT NOT NULL PRIMARY KEY,
+  owner      VARCHAR(64) NOT NULL DEFAULT '',
+  epoch      BIGINT NOT NULL DEFAULT 0,
+  expires_at BIGINT NOT NULL DEFAULT 0,
+  taker      VARCHAR(64) NOT NULL DEFAULT '',
+  cut_at     BIGINT NOT NULL DEFAULT 0,
+  moved_at   BIGINT NOT NULL DEFAULT 0,
+  KEY bucket_leases_owner (owner)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS site_buckets (
+  bucket_hash SMALLINT UNSIGNED NOT NULL,
+  site_id     BIGINT NOT NULL,
+  PRIMARY KEY (bucket_hash, site_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TRIGGER sites_bucket_added AFTER INSERT ON sites FOR EACH ROW INSERT IGNORE INTO site_buckets (bucket_hash, site_id) VALUES ()sql"
+    WATCHWHEEL_BUCKET_HASH("NEW.id") R"sql(, NEW.id);
+
+CREATE TRIGGER sites_bucket_dropped AFTER DELETE ON sites FOR EACH ROW DELETE FROM site_buckets WHERE site_id = OLD.id AND bucket_hash = )sql"
+    WATCHWHEEL_BUCKET_HASH("OLD.id") R"sql(;
+
+INSERT IGNORE INTO site_buckets (bucket_hash, site_id) SELECT )sql"
+    WATCHWHEEL_BUCKET_HASH("id") R"sql(, id FROM sites;
+
+ALTER TABLE vantage_events ADD COLUMN node VARCHAR(64) NOT NULL DEFAULT '';
+
+ALTER TABLE vantage_events ADD UNIQUE KEY vantage_events_of_node (node, started_at);
+
+ALTER TABLE vantage_events DROP KEY vantage_events_named;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -168,6 +226,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {3, "faults of the vantage, and outages that are one", kVantage},
       {4, "a site list that comes from another program's table", kSiteOrigin},
       {5, "groups of outages are found by their end", kGroupEnds},
+      {6, "many hosts: nodes, and leases of buckets of sites", kManyHosts},
   };
   return steps;
 }

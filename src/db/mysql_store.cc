@@ -5,6 +5,7 @@
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_lease_store.h"
 #include "db/sql_legacy_table.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
@@ -47,12 +48,13 @@ core::Result<void> MysqlStore::check_schema() {
   return db::check_schema(**connection);
 }
 
-template <typename Interface, typename Implementation>
-core::Result<std::unique_ptr<Interface>> MysqlStore::make() const {
+template <typename Interface, typename Implementation, typename... Given>
+core::Result<std::unique_ptr<Interface>> MysqlStore::make(const Given&... given) const {
   auto connection = MysqlConnection::open(access_);
   if (!connection) return connection.error();
   if (auto fits = db::check_schema(**connection); !fits) return fits.error();
-  return std::unique_ptr<Interface>(std::make_unique<Implementation>(*std::move(connection)));
+  return std::unique_ptr<Interface>(
+      std::make_unique<Implementation>(*std::move(connection), given...));
 }
 
 core::Result<std::unique_ptr<SiteFeed>> MysqlStore::make_site_feed() {
@@ -64,14 +66,29 @@ core::Result<std::unique_ptr<SiteCatalog>> MysqlStore::make_site_catalog() {
 core::Result<std::unique_ptr<IncidentLog>> MysqlStore::make_incident_log() {
   return make<IncidentLog, SqlIncidentLog>();
 }
-core::Result<std::unique_ptr<sideeffects::EventStore>> MysqlStore::make_event_store() {
-  return make<sideeffects::EventStore, SqlEventStore>();
+core::Result<std::unique_ptr<sideeffects::EventStore>> MysqlStore::make_event_store(
+    const Fencing& fencing) {
+  return make<sideeffects::EventStore, SqlEventStore>(fencing);
 }
-core::Result<std::unique_ptr<sideeffects::VantageStore>> MysqlStore::make_vantage_store() {
-  return make<sideeffects::VantageStore, SqlVantageStore>();
+core::Result<std::unique_ptr<sideeffects::VantageStore>> MysqlStore::make_vantage_store(
+    const std::string& node) {
+  return make<sideeffects::VantageStore, SqlVantageStore>(node);
 }
-core::Result<std::unique_ptr<sideeffects::FreshnessSink>> MysqlStore::make_freshness_sink() {
-  return make<sideeffects::FreshnessSink, SqlFreshnessSink>();
+core::Result<std::unique_ptr<sideeffects::FreshnessSink>> MysqlStore::make_freshness_sink(
+    const Fencing& fencing) {
+  return make<sideeffects::FreshnessSink, SqlFreshnessSink>(fencing);
+}
+core::Result<std::unique_ptr<LeaseStore>> MysqlStore::make_lease_store() {
+  // A server that stands still must not cost the lease: the next host is asked in time.
+  MysqlAccess impatient = access_;
+  impatient.answer_wait = kLeaseAnswerWait;
+  auto connection = MysqlConnection::open(impatient);
+  if (!connection) return connection.error();
+  if (auto fits = db::check_schema(**connection); !fits) return fits.error();
+  return std::unique_ptr<LeaseStore>(std::make_unique<SqlLeaseStore>(*std::move(connection)));
+}
+core::Result<std::unique_ptr<StoreLock>> MysqlStore::lock_out_others() {
+  return std::unique_ptr<StoreLock>{};
 }
 
 core::Result<std::unique_ptr<LegacyTable>> MysqlStore::make_legacy_table(

@@ -27,19 +27,22 @@ class MysqlStore final : public Store {
   [[nodiscard]] core::Result<std::unique_ptr<SiteFeed>> make_site_feed() override;
   [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() override;
   [[nodiscard]] core::Result<std::unique_ptr<IncidentLog>> make_incident_log() override;
-  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store() override;
-  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::VantageStore>> make_vantage_store()
-      override;
-  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink()
-      override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store(
+      const Fencing& fencing) override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::VantageStore>> make_vantage_store(
+      const std::string& node) override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FreshnessSink>> make_freshness_sink(
+      const Fencing& fencing) override;
+  [[nodiscard]] core::Result<std::unique_ptr<LeaseStore>> make_lease_store() override;
+  [[nodiscard]] core::Result<std::unique_ptr<StoreLock>> lock_out_others() override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
       const LegacyMapping& mapping) override;
 
  private:
   MysqlStore(MysqlAccess access, MigrationTurn::Pace pace)
       : access_(std::move(access)), pace_(pace) {}
-  template <typename Interface, typename Implementation>
-  [[nodiscard]] core::Result<std::unique_ptr<Interface>> make() const;
+  template <typename Interface, typename Implementation, typename... Given>
+  [[nodiscard]] core::Result<std::unique_ptr<Interface>> make(const Given&... given) const;
 
   const MysqlAccess access_;
   const MigrationTurn::Pace pace_;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/buckets.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/site.h"
@@ -44,6 +45,9 @@ class SiteFeed {
   [[nodiscard]] virtual core::Result<core::ChangeSeq> newest_change() = 0;
   // Sites with an id above `after`, in id order.
   [[nodiscard]] virtual core::Result<SitePage> load(core::SiteId after, std::size_t limit) = 0;
+  // The same, only of the sites with these bucket hashes (core/buckets.h). A store of many sites finds them by an index.
+  [[nodiscard]] virtual core::Result<SitePage> load_bucket(core::BucketHashes hashes,
+                                                           core::SiteId after, std::size_t limit);
   // Of the same sites, in the same order, only which URL each has: to be counted before they are loaded.
   [[nodiscard]] virtual core::Result<std::vector<SiteUrl>> urls(core::SiteId after,
                                                                 std::size_t limit) = 0;

@@ -134,14 +134,30 @@ core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
   std::stable_sort(in_order.begin(), in_order.end(),
                    [](const EventWrite* a, const EventWrite* b) { return a->site < b->site; });
   return retried(*connection_, [&]() -> core::Result<void> {
+    const core::Result<std::int64_t> fence = fence_.now();
+    if (!fence) return fence.error();
+    if (core::Result<void> ours = check_ours(in_order); !ours) return ours;
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
+    if (core::Result<void> passed = fence_.pass(*connection_, *fence); !passed) return passed;
     group_.reset();  // A group that was taken back with its transaction is not there.
     for (const EventWrite* write : in_order) {
       if (core::Result<void> applied = apply(*write); !applied) return applied;
     }
     return transaction->commit();
   });
+}
+
+// What was judged under another epoch may not know what the owner between has written.
+core::Result<void> SqlEventStore::check_ours(const std::vector<const EventWrite*>& writes) const {
+  const core::BucketTable* const table = fence_.table();
+  if (table == nullptr) return {};
+  for (const EventWrite* write : writes) {
+    const std::uint64_t epoch = table->epoch(table->of(write->site));
+    if (epoch == 0 || epoch != write->epoch)
+      return core::BucketTable::fenced("the site's bucket is not ours");
+  }
+  return {};
 }
 
 core::Result<void> SqlEventStore::apply(const EventWrite& write) {

@@ -10,7 +10,9 @@
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
+#include "db/fence.h"
 #include "db/sql.h"
 #include "sideeffects/event_store_api.h"
 
@@ -18,8 +20,8 @@ namespace watchwheel::db {
 
 class SqlEventStore final : public sideeffects::EventStore {
  public:
-  explicit SqlEventStore(std::unique_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+  explicit SqlEventStore(std::unique_ptr<Connection> connection, const Fencing& fencing = {})
+      : connection_(std::move(connection)), fence_(fencing) {}
 
   [[nodiscard]] core::Result<void> commit(std::span<const sideeffects::EventWrite> writes) override;
   [[nodiscard]] core::Result<std::optional<sideeffects::StoredEvent>> open_event(
@@ -44,7 +46,11 @@ class SqlEventStore final : public sideeffects::EventStore {
   [[nodiscard]] core::Result<std::optional<std::int64_t>> group_of(
       const sideeffects::EventWrite& write);
 
+  [[nodiscard]] core::Result<void> check_ours(
+      const std::vector<const sideeffects::EventWrite*>& writes) const;
+
   std::unique_ptr<Connection> connection_;
+  const Fence fence_;
   std::optional<std::pair<core::WallTime, std::int64_t>> group_;  // Of the transaction: start, id.
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "core/ensure.h"
 #include "core/hex.h"
@@ -113,9 +114,20 @@ core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> 
   if (!now) return now.error();
   const std::int64_t credible_until_ms = *now + kClockSlackMs;
   return retried(*connection_, [&]() -> core::Result<void> {
+    const core::Result<std::int64_t> fence = fence_.now();
+    if (!fence) return fence.error();
+    std::span<const core::FreshnessMark> left = marks;
+    if (const core::BucketTable* const table = fence_.table(); table != nullptr) {
+      ours_.clear();
+      std::copy_if(marks.begin(), marks.end(), std::back_inserter(ours_),
+                   [&](const auto& mark) { return table->epoch(table->of(mark.site)) != 0; });
+      left = ours_;
+      if (left.empty()) return {};
+    }
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
-    for (std::span<const core::FreshnessMark> left = marks; !left.empty();) {
+    if (core::Result<void> passed = fence_.pass(*connection_, *fence); !passed) return passed;
+    while (!left.empty()) {
       core::Result<std::size_t> written = write_some(left, credible_until_ms);
       if (!written) return written.error();
       left = left.subspan(*written);

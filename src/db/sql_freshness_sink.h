@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
+#include "db/fence.h"
 #include "db/sql.h"
 #include "sideeffects/freshness_api.h"
 
@@ -12,9 +14,10 @@ namespace watchwheel::db {
 
 class SqlFreshnessSink final : public sideeffects::FreshnessSink {
  public:
-  explicit SqlFreshnessSink(std::unique_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+  explicit SqlFreshnessSink(std::unique_ptr<Connection> connection, const Fencing& fencing = {})
+      : connection_(std::move(connection)), fence_(fencing) {}
 
+  // Marks of sites whose bucket is not ours are passed over: their owner has newer ones.
   // A stored time that lies in the future of the database's clock does not count as newer: a clock
   // that once was wrong would otherwise freeze what we say about a site.
   [[nodiscard]] core::Result<void> write(std::span<const core::FreshnessMark> marks) override;
@@ -25,6 +28,8 @@ class SqlFreshnessSink final : public sideeffects::FreshnessSink {
                                                      std::int64_t credible_until_ms);
 
   std::unique_ptr<Connection> connection_;
+  const Fence fence_;
+  std::vector<core::FreshnessMark> ours_;  // Of a batch; kept for its memory.
 };
 
 }  // namespace watchwheel::db

@@ -37,6 +37,12 @@ constexpr Sql kUrls(WATCHWHEEL_URLS(""), WATCHWHEEL_URLS(" FORCE INDEX (PRIMARY)
   " WHERE s.id > ? AND s.deleted_at IS NULL ORDER BY s.id LIMIT ?"
 constexpr Sql kLoad(WATCHWHEEL_LOAD(WATCHWHEEL_KNOWN_SITE_JOINS),
                     WATCHWHEEL_LOAD(" FORCE INDEX (PRIMARY)" WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL));
+// The bucket first, whatever the server thinks of the sizes.
+constexpr Sql kLoadBucket =
+    "SELECT " WATCHWHEEL_KNOWN_SITE_COLUMNS
+    " FROM site_buckets b STRAIGHT_JOIN sites s ON s.id = b.site_id" WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL
+    " WHERE b.bucket_hash >= ? AND b.bucket_hash < ? AND b.site_id > ? AND s.deleted_at IS NULL"
+    " ORDER BY b.site_id LIMIT ?";
 #define WATCHWHEEL_CHANGES(joins)                                                           \
   "SELECT s.change_seq, s.deleted_at, " WATCHWHEEL_KNOWN_SITE_COLUMNS " FROM sites s" joins \
   " WHERE s.change_seq > ? ORDER BY s.change_seq LIMIT ?"
@@ -63,6 +69,10 @@ std::int64_t row_limit(std::size_t limit) {
 
 std::vector<Sql> site_feed_queries() {
   return {kNewest, kLoad, kUrls, kChanges, kRemovedOpen};
+}
+
+const Sql& bucket_query() {
+  return kLoadBucket;
 }
 
 core::KnownSite SqlSiteFeed::known_site(const Query& row, int column) const {
@@ -93,9 +103,22 @@ core::Result<core::ChangeSeq> SqlSiteFeed::newest_change() {
 }
 
 core::Result<SitePage> SqlSiteFeed::load(core::SiteId after, std::size_t limit) {
-  SitePage page;
   Query query = connection_->query(kLoad);
   query.bind(to_column(after)).bind(row_limit(limit));
+  return page_of(query, limit);
+}
+
+core::Result<SitePage> SqlSiteFeed::load_bucket(core::BucketHashes hashes, core::SiteId after,
+                                                std::size_t limit) {
+  if (connection_->dialect() == Dialect::Sqlite) return SiteFeed::load_bucket(hashes, after, limit);
+  Query query = connection_->query(kLoadBucket);
+  query.bind(std::int64_t{hashes.first}).bind(std::int64_t{hashes.end});
+  query.bind(to_column(after)).bind(row_limit(limit));
+  return page_of(query, limit);
+}
+
+core::Result<SitePage> SqlSiteFeed::page_of(Query& query, std::size_t limit) const {
+  SitePage page;
   while (true) {
     core::Result<bool> row = query.step();
     if (!row) return row.error();

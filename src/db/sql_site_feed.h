@@ -14,6 +14,8 @@ namespace watchwheel::db {
 // All that a feed asks the store, for the test that holds each to an index: with a million sites a
 // scan a second would be all that the store does.
 [[nodiscard]] std::vector<Sql> site_feed_queries();
+// On a server: one bucket.
+[[nodiscard]] const Sql& bucket_query();
 
 class SqlSiteFeed final : public SiteFeed {
  public:
@@ -22,6 +24,8 @@ class SqlSiteFeed final : public SiteFeed {
 
   [[nodiscard]] core::Result<core::ChangeSeq> newest_change() override;
   [[nodiscard]] core::Result<SitePage> load(core::SiteId after, std::size_t limit) override;
+  [[nodiscard]] core::Result<SitePage> load_bucket(core::BucketHashes hashes, core::SiteId after,
+                                                   std::size_t limit) override;
   [[nodiscard]] core::Result<std::vector<SiteUrl>> urls(core::SiteId after,
                                                         std::size_t limit) override;
   [[nodiscard]] core::Result<std::vector<SiteChange>> changes(core::ChangeSeq after,
@@ -30,6 +34,7 @@ class SqlSiteFeed final : public SiteFeed {
       std::size_t limit, core::SiteId after) override;
 
  private:
+  [[nodiscard]] core::Result<SitePage> page_of(Query& query, std::size_t limit) const;
   [[nodiscard]] core::KnownSite known_site(const Query& row, int column) const;
 
   std::unique_ptr<Connection> connection_;

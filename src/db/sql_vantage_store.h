@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "db/sql.h"
@@ -12,14 +13,16 @@ namespace watchwheel::db {
 
 class SqlVantageStore final : public sideeffects::VantageStore {
  public:
-  explicit SqlVantageStore(std::unique_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+  // `node`: whose faults these are, where several hosts share a server; SQLite has one.
+  explicit SqlVantageStore(std::unique_ptr<Connection> connection, std::string node = {})
+      : connection_(std::move(connection)), node_(std::move(node)) {}
 
   [[nodiscard]] core::Result<void> put(const sideeffects::VantageEvent& event) override;
   [[nodiscard]] core::Result<std::uint64_t> close_open(core::WallTime at) override;
 
  private:
   std::unique_ptr<Connection> connection_;
+  const std::string node_;
 };
 
 }  // namespace watchwheel::db

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "db/file_lock.h"
 #include "db/migrations.h"
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
@@ -104,16 +105,30 @@ core::Result<std::unique_ptr<IncidentLog>> SqliteStore::make_incident_log() {
   return make<IncidentLog, SqlIncidentLog>(path_, kReading);
 }
 
-core::Result<std::unique_ptr<sideeffects::EventStore>> SqliteStore::make_event_store() {
+// One process writes it, so there is nobody to be fenced from.
+core::Result<std::unique_ptr<sideeffects::EventStore>> SqliteStore::make_event_store(
+    const Fencing&) {
   return make<sideeffects::EventStore, SqlEventStore>(path_, kRecording);
 }
 
-core::Result<std::unique_ptr<sideeffects::VantageStore>> SqliteStore::make_vantage_store() {
+core::Result<std::unique_ptr<sideeffects::VantageStore>> SqliteStore::make_vantage_store(
+    const std::string&) {
   return make<sideeffects::VantageStore, SqlVantageStore>(path_, kRecording);
 }
 
-core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink() {
+core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink(
+    const Fencing&) {
   return make<sideeffects::FreshnessSink, SqlFreshnessSink>(path_, kProjecting);
+}
+
+core::Result<std::unique_ptr<LeaseStore>> SqliteStore::make_lease_store() {
+  return std::unique_ptr<LeaseStore>{};
+}
+
+core::Result<std::unique_ptr<StoreLock>> SqliteStore::lock_out_others() {
+  auto lock = FileLock::take(path_ + ".daemon");
+  if (lock) return std::unique_ptr<StoreLock>(*std::move(lock));
+  return core::Error{lock.error().kind, "store " + path_ + ": " + lock.error().message};
 }
 
 }  // namespace watchwheel::db

@@ -20,6 +20,7 @@
 #include "core/result.h"
 #include "db/incident_log.h"
 #include "db/legacy_table.h"
+#include "db/lease_store.h"
 #include "db/site_catalog.h"
 #include "db/site_feed.h"
 #include "sideeffects/event_store_api.h"
@@ -43,6 +44,11 @@ struct MigrationReport {
 // Told before each step, which may take long on a large store: how many of how many are done.
 using MigrationWatch = std::function<void(std::size_t done, std::size_t steps)>;
 
+class StoreLock : core::Pinned {
+ public:
+  virtual ~StoreLock() = default;
+};
+
 class Store : core::Pinned {
  public:
   virtual ~Store() = default;
@@ -57,16 +63,24 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
-  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>>
-  make_event_store() = 0;
-  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::VantageStore>>
-  make_vantage_store() = 0;
+  // What is made with a `fencing` writes only for buckets that are ours (lease_store.h), each under a writer's name of its own.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store(
+      const Fencing& fencing = {}) = 0;
+  // `node`: whose faults they are; "" where there is one process alone.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::VantageStore>> make_vantage_store(
+      const std::string& node = {}) = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>>
-  make_freshness_sink() = 0;
+  make_freshness_sink(const Fencing& fencing = {}) = 0;
   // Another program's table on the same server. Invalid, naming the key of [legacy], when the mapping makes no sense or the
   // store has no server.
   [[nodiscard]] virtual core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
       const LegacyMapping& mapping);
+
+  // Of a store that several hosts may share. Null: it is one process's alone (see lock_out_others()).
+  [[nodiscard]] virtual core::Result<std::unique_ptr<LeaseStore>> make_lease_store() = 0;
+  // Of a store that no two daemons may use at once: held until the object is destroyed or the process ends. Unavailable, naming
+  // the remedy, when another one holds it. Null where several may.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<StoreLock>> lock_out_others() = 0;
 };
 
 struct StoreAccess {

@@ -110,6 +110,7 @@ struct Scheduler::Parts {
   Stats stats;
   core::ThreadOwner owner;
 
+  void begin(SiteSlot site, SteadyTime due, Duration interval);
   [[nodiscard]] Grid grid(SiteSlot site) const {
     return grid_of(sites.id(site), sites.interval(site));
   }
@@ -283,22 +284,35 @@ Scheduler::Scheduler(Limits limits, SiteTable& sites, SteadyTime now, WallTime w
 
 Scheduler::~Scheduler() = default;
 
-void Scheduler::add(SiteSlot site, WallTime last_checked_at, SteadyTime now) {
-  Parts& p = *parts_;
-  p.owner.ensure_here();
-  Timing& timing = p.sites.timing(site);
+void Scheduler::Parts::begin(SiteSlot site, SteadyTime due, Duration interval) {
+  Timing& timing = sites.timing(site);
   ENSURE(timing.place == Place::Nowhere, "a site was added to its scheduler twice");
-  const Grid grid = p.grid(site);
-  SteadyTime due = grid_point_after(now, grid, p.anchor);
-  if (last_checked_at == core::kNoWallTime) due = p.hurried(due, grid.interval, now);
-  timing.grid = due - grid.interval;
-  timing.interval_ms = to_ms(grid.interval);
+  timing.grid = due - interval;
+  timing.interval_ms = to_ms(interval);
   timing.suspect = false;
   timing.recheck = false;
   timing.unasked = true;
   timing.left_over = false;
-  p.count_rate(timing, timing.interval_ms);
-  p.wheel.place(site, due);
+  count_rate(timing, timing.interval_ms);
+  wheel.place(site, due);
+}
+
+void Scheduler::add(SiteSlot site, WallTime last_checked_at, SteadyTime now) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  const Grid grid = p.grid(site);
+  SteadyTime due = grid_point_after(now, grid, p.anchor);
+  if (last_checked_at == core::kNoWallTime) due = p.hurried(due, grid.interval, now);
+  p.begin(site, due, grid.interval);
+}
+
+void Scheduler::take_over(SiteSlot site, SteadyTime from, SteadyTime now) {
+  Parts& p = *parts_;
+  p.owner.ensure_here();
+  const Grid grid = p.grid(site);
+  const SteadyTime first = grid_point_after(from - 1ms, grid, p.anchor);
+  const SteadyTime passed = grid_point_after(now, grid, p.anchor) - grid.interval;
+  p.begin(site, std::max(first, passed), grid.interval);
 }
 
 void Scheduler::set_priority(SiteSlot site, core::Priority priority) {

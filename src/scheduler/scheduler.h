@@ -56,6 +56,9 @@ class Scheduler : core::Pinned {
   // it soon and a fleet that is loaded does not become a burst. A known site whose grid point
   // passed while nobody watched is not hurried: it waits for its next grid point.
   void add(core::SiteSlot site, core::WallTime last_checked_at, core::SteadyTime now);
+  // The same for a site that somebody else looked after until `from` (which may be past, or to come): its first due time is its
+  // first grid point from then on. Of several that have passed the last one counts, and it is late.
+  void take_over(core::SiteSlot site, core::SteadyTime from, core::SteadyTime now);
   // Who stays on time under overload; a new site is `Normal`. Holds from its next due time on.
   void set_priority(core::SiteSlot site, core::Priority priority);
   // Forgets a site, wherever it is. If it is handed out, finished() must not be called for it any

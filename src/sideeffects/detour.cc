@@ -8,7 +8,8 @@ namespace watchwheel::sideeffects {
 using core::ErrorKind;
 
 bool refuses(const core::Error& error) {
-  return error.kind == ErrorKind::Invalid || error.kind == ErrorKind::NotFound;
+  return error.kind == ErrorKind::Invalid || error.kind == ErrorKind::NotFound ||
+         error.kind == ErrorKind::Fenced;
 }
 
 Detour::Detour(Journal& journal, const core::Clock& clock, OutageWatch& watch)

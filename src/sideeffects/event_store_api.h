@@ -36,6 +36,7 @@ struct TransitionRecord {
 // It is named by (site, started_at), so that storing it twice stores it once.
 struct EventWrite {
   core::SiteId site;
+  std::uint64_t epoch = 0;  // Of the lease of its bucket under which it was judged; 0: one process alone.
   core::WallTime started_at = core::kNoWallTime;
   core::SiteState state = core::SiteState::SeemsDown;  // SeemsDown, Down; or Up: it is over.
   core::WallTime confirmed_at = core::kNoWallTime;
@@ -65,7 +66,8 @@ class EventStore {
   // nothing that is already there. A site that has been removed meanwhile keeps its events.
   // An event that has ended is frozen: a write to it changes nothing, whatever it says. A lane may
   // tell of an outage once more before it hears that its end was committed.
-  // Invalid: a gap in the transitions, or a second open event for a site.
+  // Invalid: a gap in the transitions, or a second open event for a site. Fenced: a site's bucket is not ours any more, or not
+  // under that epoch, and nothing was written; whose they are is known anew within a moment.
   [[nodiscard]] virtual core::Result<void> commit(std::span<const EventWrite> writes) = 0;
 
   // The open event of a site, if there is one.

@@ -81,6 +81,7 @@ Replayer::Step Replayer::replay_run(Entries run) {
 
 // Refused alone. It may have met another session in the middle of the same, so it is tried once more.
 Replayer::Step Replayer::isolate(const JournalEntry& entry, const core::Error& refused) {
+  if (refused.kind == core::ErrorKind::Fenced) return drop(entry);
   const core::Result<void> again = store({&entry, 1});
   if (again) {
     done_through({&entry, 1});
@@ -88,6 +89,14 @@ Replayer::Step Replayer::isolate(const JournalEntry& entry, const core::Error& r
   }
   if (!refuses(again.error())) return put_off(again.error());
   return set_aside(entry, refused.message);
+}
+
+// Its site is another node's now, which sees for itself: to keep it for a person would be to keep it for nobody.
+Replayer::Step Replayer::drop(const JournalEntry& entry) {
+  journal_.remove(entry.seq);
+  stats_.fenced.add();
+  answered_ = true;
+  return Step::Done;
 }
 
 core::Result<void> Replayer::store(Entries run) {

@@ -37,6 +37,7 @@ struct ReplayerLimits {
 struct ReplayerStats {
   core::Counter replayed;  // Entries that are in the store.
   core::Counter set_aside;
+  core::Counter fenced;  // Dropped: their site had become another node's.
   core::Counter errors;  // Attempts that failed: store or journal away.
 };
 
@@ -62,6 +63,7 @@ class Replayer : core::Pinned {
   [[nodiscard]] Step replay(Entries page);
   [[nodiscard]] Step replay_run(Entries run);
   [[nodiscard]] Step isolate(const JournalEntry& entry, const core::Error& refused);
+  [[nodiscard]] Step drop(const JournalEntry& entry);
   [[nodiscard]] core::Result<void> store(Entries run);
   [[nodiscard]] Step set_aside(const JournalEntry& entry, const std::string& reason);
   void done_through(Entries run);

@@ -23,6 +23,9 @@ constexpr core::Duration kUnreadEvery = std::chrono::seconds{1};
 bool is_bad_request(const core::Error& error) {
   return error.kind == ErrorKind::Invalid || error.kind == ErrorKind::NotFound;
 }
+// How often facts that wait for a lease are looked at.
+constexpr core::Duration kAwaitPoll = std::chrono::milliseconds{200};
+
 bool may_pass(const core::Error& error) {
   return error.kind == ErrorKind::Unavailable || error.kind == ErrorKind::Unknown;
 }
@@ -42,14 +45,15 @@ core::SiteNote note_of(const core::SiteFacts& facts, const Verdict& verdict) {
 
 Shard::Shard(const ShardLimits& limits, core::ConfirmPolicy policy, FactsMailbox& mailbox,
              EventStore& store, NoteSink& notes, const core::Clock& clock,
-             std::uint64_t jitter_seed)
+             std::uint64_t jitter_seed, const core::BucketTable* buckets)
     : limits_(limits),
       policy_(policy),
       mailbox_(mailbox),
       store_(store),
       notes_(notes),
       clock_(clock),
-      jitter_seed_(jitter_seed) {
+      jitter_seed_(jitter_seed),
+      buckets_(buckets) {
   ENSURE(limits.batch_sites_max > 0, "a shard needs a batch of at least one site");
 }
 
@@ -72,8 +76,10 @@ std::optional<SteadyTime> Shard::next_turn() const {
   if (!undelivered_.empty()) return now_ + limits_.note_retry;
   if (!parts_.empty()) return std::max(now_, retry_at_);
   if (mailbox_.depth() > 0) return now_;
-  if (!unread_.empty()) return std::max(now_, unread_at_);
-  return std::nullopt;
+  std::optional<SteadyTime> next;
+  if (!unread_.empty()) next = std::max(now_, unread_at_);
+  if (!awaiting_.empty()) next = std::min(next.value_or(SteadyTime::max()), now_ + kAwaitPoll);
+  return next;
 }
 
 bool Shard::idle() const {
@@ -96,14 +102,68 @@ void Shard::deliver_notes() {
   }
 }
 
+std::uint64_t Shard::epoch_of(SiteId site) const {
+  return buckets_ == nullptr ? 0 : buckets_->epoch(buckets_->of(site));
+}
+
+// False: they wait for a lease that is on its way (moved from), or nobody asks us any more.
+bool Shard::may_write_for(core::SiteFacts& facts) {
+  if (buckets_ == nullptr) return true;
+  const core::Standing standing = buckets_->standing(facts.site);
+  const core::FactsKey key = core::key_of(facts);
+  if (standing == core::Standing::Ours) {
+    awaiting_.erase(key);  // Older ones: it became ours between two looks.
+    return true;
+  }
+  if (standing == core::Standing::Coming) {
+    awaiting_[key] = std::move(facts);
+  } else {
+    awaiting_.erase(key);
+    unread_.erase(key);
+    open_events_.erase(facts.site);
+    stats_.given_away.add();
+  }
+  return false;
+}
+
+// What newer facts of the same key in the mailbox tell besides is settled after these.
+void Shard::take_awaiting() {
+  for (auto one = awaiting_.begin(); one != awaiting_.end();) {
+    const core::Standing standing = buckets_->standing(one->second.site);
+    if (standing == core::Standing::Coming || taken_.size() >= limits_.batch_sites_max) {
+      ++one;
+      continue;
+    }
+    if (standing == core::Standing::Ours) {
+      taken_.push_back(std::move(one->second));
+    } else {
+      stats_.given_away.add();
+    }
+    one = awaiting_.erase(one);
+  }
+}
+
+void Shard::keep_ours() {
+  std::size_t kept = 0;
+  for (core::SiteFacts& facts : taken_) {
+    if (!may_write_for(facts)) continue;
+    if (&taken_[kept] != &facts) taken_[kept] = std::move(facts);
+    ++kept;
+  }
+  taken_.resize(kept);
+  stats_.awaiting_lease.set(static_cast<double>(awaiting_.size()));
+}
+
 void Shard::take_batch() {
   taken_.clear();
   if (!unread_.empty()) take_unread();
+  if (!awaiting_.empty()) take_awaiting();
   const std::size_t waited = taken_.size();
   if (waited < limits_.batch_sites_max)
     (void)mailbox_.take(taken_, limits_.batch_sites_max - waited);
-  if (taken_.empty()) return;
   drop_older(waited);
+  keep_ours();
+  if (taken_.empty()) return;
   parts_.emplace_back().reserve(taken_.size());
   batch_sites_.clear();
   for (core::SiteFacts& facts : taken_) {
@@ -168,6 +228,7 @@ Shard::Step Shard::work(std::size_t& settled) {
     return Step::Done;
   }
   stats_.commit_errors.add();
+  if (stored.error().kind == ErrorKind::Fenced) judge_anew();
   if (!is_bad_request(stored.error())) return put_off();
   attempts_failed_ = 0;  // The store answers: it is one of these that it will not take.
   part = std::move(parts_.front());
@@ -186,7 +247,13 @@ Shard::Step Shard::judge_part(Part& part) {
       ++entry;
       continue;
     }
-    const auto open = stored_of(entry->facts.site);
+    // The epoch first: what is read after it was written under it, or before.
+    entry->epoch = epoch_of(entry->facts.site);
+    if (!may_write_for(entry->facts)) {
+      entry = part.erase(entry);
+      continue;
+    }
+    const auto open = stored_of(entry->facts.site, entry->epoch);
     if (open) {
       entry->verdict = judge(*open, entry->facts, policy_);
       entry->judged = true;
@@ -212,18 +279,27 @@ Shard::Step Shard::judge_part(Part& part) {
   return Step::Done;
 }
 
-core::Result<std::optional<StoredEvent>> Shard::stored_of(SiteId site) {
+core::Result<std::optional<StoredEvent>> Shard::stored_of(SiteId site, std::uint64_t epoch) {
   const auto known = open_events_.find(site);
-  if (known != open_events_.end()) return std::optional<StoredEvent>{known->second};
+  if (known != open_events_.end() && known->second.epoch == epoch)
+    return std::optional<StoredEvent>{known->second.event};
   return store_.open_event(site);
 }
 
 // Without asking the store. What its lane found in the store when it took the site is marked as restored; what was opened since
 // then went through here and is remembered.
 bool Shard::surely_has_none(const core::SiteFacts& facts) const {
-  return !forgot_some_ && facts.presence == core::Presence::Watched &&
+  return !forgot_some_ && !open_events_.contains(facts.site) && facts.presence == core::Presence::Watched &&
          std::none_of(facts.outages.begin(), facts.outages.end(),
                       [](const core::Outage& outage) { return outage.restored; });
+}
+
+// Nothing of the batch was written. Whose each site is, is asked again before the next try.
+void Shard::judge_anew() {
+  stats_.fenced.add();
+  for (Part& part : parts_) {
+    for (Entry& entry : part) entry.judged = false;
+  }
 }
 
 // After a lost answer the very same writes are sent again, not judged anew: what the store already
@@ -232,6 +308,8 @@ core::Result<void> Shard::commit(const Part& part) {
   std::vector<EventWrite> writes;
   for (const Entry& entry : part) {
     writes.insert(writes.end(), entry.verdict.writes.begin(), entry.verdict.writes.end());
+    for (std::size_t i = 1; i <= entry.verdict.writes.size(); ++i)
+      writes[writes.size() - i].epoch = entry.epoch;
   }
   if (writes.empty()) return {};
   const SteadyTime before = clock_.steady();
@@ -250,18 +328,19 @@ void Shard::settle(const Part& part) {
     }
     if (entry.verdict.unknown_event) stats_.unknown_events.add();
     if (entry.verdict.event_gone) stats_.events_gone.add();
-    remember(entry.facts.site, entry.verdict.open_after);
+    remember(entry);
     std::erase_if(poisoned_, [&](const Poisoned& p) { return p.site == entry.facts.site; });
     undelivered_.push_back(note_of(entry.facts, entry.verdict));
   }
   stats_.sites.add(part.size());
 }
 
-void Shard::remember(SiteId site, const std::optional<StoredEvent>& open) {
-  if (!open) {
+void Shard::remember(const Entry& entry) {
+  const SiteId site = entry.facts.site;
+  if (!entry.verdict.open_after) {
     open_events_.erase(site);
   } else if (open_events_.size() < limits_.open_events_max || open_events_.contains(site)) {
-    open_events_.insert_or_assign(site, *open);
+    open_events_.insert_or_assign(site, Remembered{*entry.verdict.open_after, entry.epoch});
   } else {
     forgot_some_ = true;
   }

@@ -10,7 +10,9 @@
 // Fails    store away: the batch is kept and tried again with backoff while the mailbox coalesces.
 //          Answer lost: the same writes are sent again, which the store absorbs. Batch invalid:
 //          halves are tried until the bad site is alone; it is set aside *without* being
-//          acknowledged, so the lane keeps its facts and they come again with its next news.
+//          acknowledged, so the lane keeps its facts and they come again with its next news. A bucket that is not ours yet: the
+//          facts wait here. It is another node's now, or the write was fenced: what was judged is judged anew, and facts of a
+//          site that is not ours are dropped and counted; that node sees for itself.
 //          Store detoured (event_store_api.h): commits succeed, so judging goes on from what is remembered. Facts that go on with
 //          an event from before our start, not yet read, wait; so does everything not remembered once the cache was full.
 // Cost     one transaction a batch; one read for each site whose open event is not cached.
@@ -26,6 +28,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/buckets.h"
 #include "core/clock.h"
 #include "core/mailbox.h"
 #include "core/pinned.h"
@@ -65,6 +68,9 @@ struct ShardStats {
   core::Counter notes_refused;
   core::Gauge open_events;  // Cached.
   core::Gauge unread;       // Facts that wait until the store can be read.
+  core::Counter fenced;      // Batches that were refused because buckets had been taken from us.
+  core::Counter given_away;  // Sites whose facts were dropped: their bucket is another node's.
+  core::Gauge awaiting_lease;  // Sites whose facts wait until their bucket is ours.
 };
 
 // Facts that the store would not take.
@@ -79,7 +85,8 @@ struct Poisoned {
 class Shard : core::Pinned {
  public:
   Shard(const ShardLimits& limits, core::ConfirmPolicy policy, FactsMailbox& mailbox,
-        EventStore& store, NoteSink& notes, const core::Clock& clock, std::uint64_t jitter_seed);
+        EventStore& store, NoteSink& notes, const core::Clock& clock, std::uint64_t jitter_seed,
+        const core::BucketTable* buckets = nullptr);
 
   // Delivers the notes that wait, takes a batch if none is in hand, judges it, commits it, tells
   // the lanes. Returns how many sites were settled. 0 does not mean idle: see next_turn().
@@ -107,23 +114,35 @@ class Shard : core::Pinned {
     core::SiteFacts facts;
     bool judged = false;
     bool reread = false;  // Judged again after the store refused it: the cache may have been wrong.
+    std::uint64_t epoch = 0;  // Under which it was judged.
     Verdict verdict;
   };
   using Part = std::vector<Entry>;
   enum class Step { Done, Later };
+  // An open event as we committed or read it, under a lease: the next holder's writes are not in it.
+  struct Remembered {
+    StoredEvent event;
+    std::uint64_t epoch = 0;
+  };
 
   void deliver_notes();
   void take_batch();
   void take_unread();
+  void take_awaiting();
   void drop_older(std::size_t waited);
+  void keep_ours();
+  [[nodiscard]] bool may_write_for(core::SiteFacts& facts);
   void put_by(core::SiteFacts facts);
+  void judge_anew();
+  [[nodiscard]] std::uint64_t epoch_of(core::SiteId site) const;
   [[nodiscard]] Step work(std::size_t& settled);
   [[nodiscard]] Step judge_part(Part& part);
-  [[nodiscard]] core::Result<std::optional<StoredEvent>> stored_of(core::SiteId site);
+  [[nodiscard]] core::Result<std::optional<StoredEvent>> stored_of(core::SiteId site,
+                                                                   std::uint64_t epoch);
   [[nodiscard]] bool surely_has_none(const core::SiteFacts& facts) const;
   [[nodiscard]] core::Result<void> commit(const Part& part);
   void settle(const Part& part);
-  void remember(core::SiteId site, const std::optional<StoredEvent>& open);
+  void remember(const Entry& entry);
   void divide(Part part);
   void reconsider(Part part, const std::string& reason);
   void set_aside(core::SiteId site, const std::string& reason);
@@ -139,7 +158,10 @@ class Shard : core::Pinned {
 
   std::deque<Part> parts_;  // The batch in hand: one part, more while a bad write is looked for.
   std::deque<core::SiteNote> undelivered_;
-  std::unordered_map<core::SiteId, StoredEvent> open_events_;  // Only of sites that have one.
+  const core::BucketTable* const buckets_;  // Null: every site is ours.
+  // Facts of sites whose bucket is not ours yet, the newest of each. As many as sites in trouble in buckets that are moving.
+  std::unordered_map<core::FactsKey, core::SiteFacts> awaiting_;
+  std::unordered_map<core::SiteId, Remembered> open_events_;  // Only of sites that have one.
   bool forgot_some_ = false;  // There was no room for one: what is not remembered may be open.
   // Facts that cannot be judged until the store can be read. The newest of a seat tells all that the older ones told.
   std::unordered_map<core::FactsKey, core::SiteFacts> unread_;

@@ -6,6 +6,9 @@
 namespace watchwheel::fleet {
 namespace {
 
+// An asking within this part of the interval after the one before is none that was due.
+constexpr int kDoubledPart = 4;
+
 double seconds_of_ms(std::uint32_t ms) {
   return static_cast<double>(ms) / 1000.0;
 }
@@ -63,7 +66,10 @@ void Observer::asked(std::uint32_t number, Time now) noexcept {
   const std::uint32_t wait = wait_ms(site, now_ms);
   // The wait before the first asking is an edge of the window, not a gap between two askings.
   const bool is_gap = site.asked > 0 && contains(window_.sites, number);
-  if (is_gap && !board_.was_broken(number)) gaps_.add(wait);
+  if (is_gap && !board_.was_broken(number)) {
+    gaps_.add(wait);
+    if (std::chrono::milliseconds(wait) < window_.interval / kDoubledPart) ++doubled_;
+  }
   site.gap_ms_max = std::max(site.gap_ms_max, wait);
   site.last_ms = now_ms;
   ++site.asked;
@@ -84,6 +90,7 @@ void Observer::reset(Time now) noexcept {
   std::fill(sites_.begin(), sites_.end(), Site{});
   std::fill(seconds_.begin(), seconds_.end(), 0U);
   gaps_ = Histogram{};
+  doubled_ = 0;
   requests_ = 0;
   asked_by_kind_ = {};
   second_last_ = 0;
@@ -137,6 +144,7 @@ Summary Observer::summary(Time now) const {
   const double wanted = out.healthy_sites * (to_seconds(out.window) / to_seconds(window_.interval));
   out.request_ratio = wanted > 0 ? static_cast<double>(out.healthy_requests) / wanted : 0;
   out.gap = spread_of(gaps_, gap_max);
+  out.doubled = doubled_;
   out.age = spread_of(ages, age_max);
   out.longest_wait = spread_of(waits, gap_max);
   fill_phase_shift(out);

@@ -43,6 +43,7 @@ struct Summary {
   std::uint32_t stale = 0;  // or not for longer than interval + 1 s, edges of the window included.
   std::uint32_t expired =
       0;  // The same with interval + timeout: what was told of them grew too old.
+  std::uint64_t doubled = 0;  // Askings of healthy sites less than a quarter of the interval after the one before.
   std::uint32_t worst_site = kNoSite;  // The healthy site with the longest wait.
   Spread
       gap;  // Between two askings of a site while it was never broken; max is over the edges too.
@@ -115,6 +116,7 @@ class Observer {
   Time start_;
   std::vector<Site> sites_;
   Histogram gaps_;
+  std::uint64_t doubled_ = 0;
   std::uint64_t requests_ = 0;
   std::array<std::uint64_t, kFaultKinds> asked_by_kind_{};
   std::vector<std::uint32_t> seconds_;  // By second of the window, modulo kSeriesMax.

@@ -91,6 +91,7 @@ std::string report_json(const ReportParts& parts) {
       {"stale", s.stale},
       {"expired", s.expired},
       {"worst_site", s.worst_site == kNoSite ? Json(nullptr) : Json(s.worst_site)},
+      {"doubled", s.doubled},
       {"gap_s", spread_json(s.gap)},
       {"age_s", spread_json(s.age)},
       {"longest_wait_s", spread_json(s.longest_wait)},

@@ -22,6 +22,8 @@ class StoreUnderTest {
   virtual ~StoreUnderTest() = default;
   // Empty and not migrated at first. The same place at every call.
   [[nodiscard]] virtual std::string url() const = 0;
+  // Leads to the same place by another node, where there are several.
+  [[nodiscard]] virtual std::string other_url() const { return url(); }
   // Plain SQL, as somebody at a prompt would run it. Throws when it fails.
   virtual void execute(const std::string& sql) = 0;
   [[nodiscard]] virtual std::int64_t number(const std::string& sql) = 0;
@@ -40,6 +42,9 @@ struct Implementation {
 inline void PrintTo(const Implementation& implementation, std::ostream* out) {
   *out << implementation.name;
 }
+
+// Those that several hosts may share.
+[[nodiscard]] std::vector<Implementation> servers();
 
 // A migrated store with one object of each kind. A test that needs another connection makes it from
 // `store`.

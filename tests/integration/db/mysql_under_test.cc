@@ -29,6 +29,7 @@ struct Place {
   std::vector<std::string> hosts;  // All that it is on.
   std::string
       other_host;  // Where the other programs are: not where the store is connected to, if there is a choice.
+  std::function<std::string(const std::string& database)> other_url{};  // Beginning there.
 };
 
 // Goes around db's own hold on the connector on purpose, as sqlite_under_test.cc does.
@@ -41,6 +42,9 @@ class MysqlUnderTest final : public StoreUnderTest {
   ~MysqlUnderTest() override { run("", "DROP DATABASE " + database_); }
 
   std::string url() const override { return place_.url(database_); }
+  std::string other_url() const override {
+    return place_.other_url ? place_.other_url(database_) : url();
+  }
 
   void execute(const std::string& sql) override { run(database_, sql); }
 
@@ -111,10 +115,15 @@ std::unique_ptr<StoreUnderTest> make_galera() {
   return std::make_unique<MysqlUnderTest>(
       Place{[](const std::string& database) { return cluster().url(database); },
             {cluster().address(0), cluster().address(1), cluster().address(2)},
-            cluster().address(1)});
+            cluster().address(1),
+            [](const std::string& database) { return cluster().url(database, 1); }});
 }
 
 }  // namespace
+
+std::vector<Implementation> servers() {
+  return {{"mariadb", make_mysql}, {"galera", make_galera}};
+}
 
 INSTANTIATE_TEST_SUITE_P(MariaDb, StoreContract,
                          ::testing::Values(Implementation{"mariadb", make_mysql}),

@@ -378,18 +378,16 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
 
 TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
   const std::vector<std::string> lines = problems(
-      "[cluster]\nnode = \"a\"\nbuckets = 1024\n"
-      "[history]\nrollups = false\n"
+      "[history]\nsamples = \"all\"\nrollups = false\n"
       "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n"
       "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\n");
-  // Not buckets: it is set to its default, which is what happens anyway.
   EXPECT_THAT(
       lines,
       ElementsAre(
-          "w.toml:2:1: warning: cluster.node: accepted, but this version does not act on it yet",
-          "w.toml:5:1: warning: history.rollups: accepted, but this version does not act on it yet",
-          "w.toml:6:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
-          "w.toml:9:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
+          "w.toml:2:1: warning: history.samples: accepted, but this version does not act on it yet",
+          "w.toml:3:1: warning: history.rollups: accepted, but this version does not act on it yet",
+          "w.toml:4:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
+          "w.toml:7:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
 }
 
 TEST(Config, AMappingThatCannotWorkIsRefusedAtItsKey) {

@@ -79,6 +79,24 @@ TEST_F(SchedulerTest, AKnownSiteWaitsForItsNextGridPoint) {
   EXPECT_LE(scheduler_.due_time(site), kStart + 5min);
 }
 
+TEST_F(SchedulerTest, ASiteThatIsTakenOverBeginsWithTheFirstGridPointThatIsOurs) {
+  const auto taken_over = [&](SteadyTime from) {
+    const SiteSlot site = sites_.add(SiteId{++last_id_}, "http://site.example/", 60s, 0);
+    scheduler_.take_over(site, from, now_);
+    EXPECT_LT(off_grid(site), 1ms);
+    return scheduler_.due_time(site);
+  };
+  const SteadyTime later = taken_over(now_ + 90s);
+  EXPECT_GE(later, now_ + 90s);
+  EXPECT_LE(later, now_ + 150s);
+  const SteadyTime sooner = taken_over(now_ - 20s);  // May have passed: then it is made up for.
+  EXPECT_GE(sooner, now_ - 20s);
+  EXPECT_LE(sooner, now_ + 40s);
+  const SteadyTime once = taken_over(now_ - 10min);  // Ten have passed: one of them counts.
+  EXPECT_GT(once, now_ - 60s);
+  EXPECT_LE(once, now_);
+}
+
 TEST_F(SchedulerTest, ASiteIsHandedOutOnceAtItsDueTimeAndThenEveryInterval) {
   const SiteSlot site = add(10s);
   const SteadyTime first = scheduler_.due_time(site);

@@ -1,0 +1,543 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/cluster_member.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/ensure.h"
+
+namespace watchwheel::app {
+namespace {
+
+using core::BucketNo;
+using core::Duration;
+using core::SteadyTime;
+using namespace std::chrono_literals;
+
+// Of the lease: how often it is renewed, and what we end it earlier than the database does.
+constexpr int kRenewParts = 3;
+constexpr int kMarginParts = 5;
+// Nearer than this the clocks agree; a phase may be off by it.
+constexpr Duration kClockSlack = 100ms;
+// A reading that took longer says too little.
+constexpr Duration kClockRoundMax = 50ms;
+constexpr int kClockSamples = 5;
+constexpr int kClockOffMax = 3;
+
+std::int64_t whole_ms(Duration d) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
+}
+
+}  // namespace
+
+ClusterMember::ClusterMember(const MemberSettings& settings, db::LeaseStore& store,
+                             core::BucketTable& table, ClusterClock& clock, Log& log)
+    : settings_(settings),
+      store_(store),
+      table_(table),
+      clock_(clock),
+      log_(log),
+      buckets_(table.buckets()) {
+  row_.name = settings.node;
+  row_.instance = settings.instance;
+  row_.version = settings.version;
+  row_.weight = settings.weight;
+  row_.lease_ms = whole_ms(settings.lease);
+}
+
+// ---- Joining ----
+
+core::Result<void> ClusterMember::join() {
+  if (auto set = store_.set_up(table_.buckets()); !set) return set;
+  if (!measure_clock(kClockSamples))
+    return core::Error{core::ErrorKind::Unavailable, "the database's clock cannot be read"};
+  const SteadyTime from = clock_.boot();
+  if (auto free = wait_for_our_name(row_); !free) return free;
+  // What a run before ours held is ours to write for: it may have left something to be written.
+  const auto view = store_.look(row_.name);
+  if (!view) return view.error();
+  for (const db::LeaseRow& lease : view->leases) {
+    if (lease.owner == row_.name && lease.bucket.value < table_.buckets())
+      table_.set_epoch(lease.bucket, lease.epoch);
+  }
+  table_.set_fence(view->fence);
+  table_.set_valid_until(from + settings_.lease - settings_.lease / kMarginParts);
+  log_.info(fmt::format("cluster_joined node={} buckets={} lease_s={:.1f} clock_offset_s={:.3f}",
+                        row_.name, table_.buckets(), core::to_seconds(settings_.lease),
+                        core::to_seconds(clock_.offset())));
+  renew_at_ = clock_.steady();
+  return {};
+}
+
+void ClusterMember::keep_alive() {
+  const SteadyTime now = clock_.steady();
+  if (now < renew_at_ || !renew(now)) return;
+  table_.set_valid_until(renewed_from_ + settings_.lease - settings_.lease / kMarginParts);
+}
+
+// A run before ours may have died and left its row; or another host has the same name, by mistake.
+core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
+  std::int64_t seen_first = -1;
+  while (true) {
+    const auto view = store_.look(row.name);
+    if (!view) return view.error();
+    const auto found = std::find_if(view->nodes.begin(), view->nodes.end(),
+                                    [&](const db::NodeRow& one) { return one.name == row.name; });
+    std::string expected;
+    if (found != view->nodes.end()) {
+      expected = found->instance;
+      const bool over = expected == row.instance ||  // This process, which tried before.
+                        found->state == db::NodeState::Gone ||
+                        found->seen_ms + found->lease_ms < view->now_ms ||
+                        (settings_.surely_dead && settings_.surely_dead(expected));
+      if (!over && seen_first >= 0 && found->seen_ms != seen_first) {
+        return core::Error{core::ErrorKind::Invalid,
+                           "another daemon runs as node " + row.name + " (" + expected +
+                               "); give each its own cluster.node"};
+      }
+      if (!over) {
+        if (seen_first < 0)
+          log_.warn(fmt::format("node_name_held node={} instance={} wait_s={:.1f}", row.name,
+                                expected, static_cast<double>(found->lease_ms) / 1000));
+        seen_first = found->seen_ms;
+        clock_.sleep_for(500ms);
+        continue;
+      }
+    }
+    const auto joined = store_.join(row, expected);
+    if (!joined) return joined.error();
+    if (*joined) return {};
+  }
+}
+
+// ---- A turn ----
+
+void ClusterMember::turn() {
+  const SteadyTime now = clock_.steady();
+  next_turn_ = now + kTurn;
+  table_.set_reachable(false);
+  if (usurped_ || !renew(now)) {
+    publish();
+    return;
+  }
+  const auto view = look();
+  if (!view) {
+    publish();
+    return;
+  }
+  reconcile(*view);
+  find_candidates(*view);
+  carry_out(decide(*view, now));
+  if (count(Hold::None) + count(Hold::Held) != buckets_.size())
+    next_turn_ = now + kTurnWhileMoving;
+  publish();
+}
+
+bool ClusterMember::failed(const char* call, const core::Error& error) {
+  stats_.errors.add();
+  if (std::exchange(reachable_, false))
+    log_.warn(fmt::format("cluster_store_failed call={} kind={} error=\"{}\"", call,
+                          core::to_string(error.kind), error.message));
+  return false;
+}
+
+bool ClusterMember::renew(SteadyTime now) {
+  if (now < renew_at_) return true;
+  const SteadyTime from = clock_.boot();
+  const auto renewed = store_.renew(row_);
+  if (!renewed) return failed("renew", renewed.error());
+  if (!*renewed) {
+    usurped_ = true;
+    log_.error(fmt::format("node_usurped node={} action=stop", row_.name));
+    for (std::uint32_t i = 0; i < buckets_.size(); ++i) table_.set_epoch(BucketNo{i}, 0);
+    table_.set_fence(-1);
+    return false;
+  }
+  renewed_from_ = from;
+  renew_at_ = now + settings_.lease / kRenewParts;
+  stats_.renewed.add();
+  stats_.renewed_at.set(static_cast<double>(core::to_unix_ms(clock_.wall())) / 1000);
+  (void)measure_clock(1);
+  return true;
+}
+
+std::optional<db::ClusterView> ClusterMember::look() {
+  auto view = store_.look(row_.name);
+  if (!view) {
+    (void)failed("look", view.error());
+    return std::nullopt;
+  }
+  if (view->leases.size() != buckets_.size()) {
+    (void)failed("look", core::Error{core::ErrorKind::Invalid,
+                                     fmt::format("there are {} buckets, and this process was "
+                                                 "started for {}: restart it",
+                                                 view->leases.size(), buckets_.size())});
+    return std::nullopt;
+  }
+  if (!std::exchange(reachable_, true)) log_.info("cluster_store_back");
+  // The database was away, for others too perhaps: all leases have run out, and whoever is back first would take everything.
+  const SteadyTime now = clock_.steady();
+  const Duration silence = now - answered_at_;
+  if (answered_at_ != core::kNoSteadyTime && silence > settings_.lease / kRenewParts)
+    patient_until_ = now + settings_.lease / kRenewParts;
+  answered_at_ = now;
+  return *std::move(view);
+}
+
+// What the database says of ours goes before what we believe. What is lost first, then the fence under which that is known, then
+// that the lease holds: whoever asks in between is told less than is true, never more.
+void ClusterMember::reconcile(const db::ClusterView& view) {
+  std::size_t lost = 0;
+  std::string taker;  // Of one of them.
+  for (const db::LeaseRow& lease : view.leases) {
+    Bucket& bucket = at(lease.bucket);
+    const bool ours = lease.owner == row_.name;
+    const bool believed = bucket.hold == Hold::Held || bucket.hold == Hold::Leaving;
+    if (believed && (!ours || lease.epoch != bucket.epoch)) {
+      ++lost;
+      taker = lease.owner;
+      let_go(lease.bucket);
+    }
+    // Also what a run before ours held when we joined, and what we would not write for any more but did not come to give up.
+    table_.set_epoch(lease.bucket, ours ? lease.epoch : 0);
+    // A take whose answer was lost; or what a run before ours held.
+    if (ours && at(lease.bucket).hold != Hold::Held && at(lease.bucket).hold != Hold::Leaving) {
+      const bool begun = bucket.hold == Hold::Coming;
+      own(lease.bucket, lease.epoch);
+      if (!begun) care_->begin(lease.bucket, core::kNoSteadyTime);
+    }
+  }
+  if (lost > 0) {
+    stats_.lost.add(lost);
+    log_.warn(fmt::format("leases_lost count={} to={} owned={}", lost, taker, count(Hold::Held)));
+  }
+  table_.set_fence(view.fence);
+  table_.set_valid_until(renewed_from_ + settings_.lease - settings_.lease / kMarginParts);
+  table_.set_reachable(true);
+}
+
+void ClusterMember::find_candidates(const db::ClusterView& view) {
+  std::vector<Candidate> candidates;
+  live_.clear();
+  bool drain = leaving_;
+  for (const db::NodeRow& node : view.nodes) {
+    if (node.name == row_.name) drain = drain || node.drain_wanted;
+    if (node.state == db::NodeState::Gone || node.seen_ms + node.lease_ms < view.now_ms) continue;
+    live_.push_back(node.name);
+    if (node.state == db::NodeState::Active && !node.drain_wanted &&
+        (node.name != row_.name || !leaving_))
+      candidates.push_back({node.name, std::max(1U, node.weight)});
+  }
+  std::sort(live_.begin(), live_.end());
+  const db::NodeState state = drain ? db::NodeState::Draining : db::NodeState::Active;
+  if (std::exchange(row_.state, state) != state) {
+    renew_at_ = core::kNoSteadyTime;  // Said at once.
+    log_.info(fmt::format("node_state node={} state={}", row_.name, db::to_string(state)));
+  }
+  stats_.nodes_live.set(static_cast<double>(live_.size()));
+  if (candidates == candidates_) return;
+  candidates_ = std::move(candidates);
+  wanted_ = wanted_owners(candidates_, table_.buckets());
+  log_.info(fmt::format("cluster_nodes live={} taking={}", live_.size(), candidates_.size()));
+}
+
+bool ClusterMember::is_live(const std::string& node) const {
+  return std::binary_search(live_.begin(), live_.end(), node);
+}
+
+bool ClusterMember::should_own(BucketNo bucket, const std::string& node) const {
+  return !wanted_.empty() && candidates_[wanted_[bucket.value]].name == node;
+}
+
+// ---- Deciding ----
+
+ClusterMember::Plan ClusterMember::decide(const db::ClusterView& view, SteadyTime now) {
+  for (const BucketNo bucket : care_->take_prepared()) {
+    if (at(bucket).hold == Hold::Preparing) at(bucket).hold = Hold::AtHand;
+  }
+  Plan plan;
+  for (const db::LeaseRow& lease : view.leases) {
+    if (lease.owner == row_.name) {
+      decide_own(lease, now, plan);
+    } else if (lease.owner.empty() || lease.expires_ms < view.now_ms) {
+      decide_free(lease, view, now, plan);
+    } else {
+      decide_others(lease, plan);
+    }
+  }
+  return plan;
+}
+
+// Nobody's. One that was given up for a node is that node's for as long as it lives and might still be on its way.
+void ClusterMember::decide_free(const db::LeaseRow& lease, const db::ClusterView& view,
+                                SteadyTime now, Plan& plan) const {
+  if (leaving_) return;
+  if (!lease.owner.empty() && now < patient_until_) return;
+  const bool promised = lease.cut_ms != 0 && !lease.taker.empty() && is_live(lease.taker) &&
+                        view.now_ms - std::max(lease.moved_ms, lease.expires_ms) < row_.lease_ms;
+  const bool mine = promised ? lease.taker == row_.name : should_own(lease.bucket, row_.name);
+  if (mine) plan.take.push_back(lease.bucket);
+}
+
+void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& plan) {
+  Bucket& bucket = at(lease.bucket);
+  if (bucket.hold == Hold::Held && lease.cut_ms != 0 && !leaving_) {  // Our word, whose answer was lost.
+    bucket.hold = Hold::Leaving;
+    bucket.cut = to_steady(lease.cut_ms);
+    table_.watch_until(lease.bucket, bucket.cut);
+  }
+  if (bucket.hold == Hold::Leaving) {
+    if (leaving_) return;  // All at once, when everything has ended.
+    if (!lease.taker.empty() && !is_live(lease.taker)) {
+      plan.take_back.push_back(lease.bucket);
+      return;
+    }
+    const bool quiet = table_.rows(lease.bucket) == 0;
+    if (now >= bucket.cut && !writes_wait() &&
+        (quiet || now >= bucket.cut + settings_.leave_within))
+      plan.release.push_back(lease.bucket);
+    return;
+  }
+  if (bucket.hold != Hold::Held || leaving_ || lease.taker.empty()) return;
+  const bool its_turn = should_own(lease.bucket, lease.taker) && is_live(lease.taker);
+  if (its_turn && !writes_wait() && count(Hold::Leaving) + plan.cut.size() < kLeavingMax)
+    plan.cut.push_back(lease.bucket);
+}
+
+// Somebody's who lives.
+void ClusterMember::decide_others(const db::LeaseRow& lease, Plan& plan) {
+  Bucket& bucket = at(lease.bucket);
+  const bool wanted = !leaving_ && should_own(lease.bucket, row_.name);
+  const bool ours_from_cut =
+      lease.cut_ms != 0 && (lease.taker == row_.name || (lease.taker.empty() && wanted));
+  switch (bucket.hold) {
+    case Hold::Coming:
+      if (!ours_from_cut) let_go(lease.bucket);
+      return;
+    case Hold::None:
+    case Hold::Preparing:
+    case Hold::AtHand:
+      if (ours_from_cut) {
+        expect(lease.bucket, lease.cut_ms);
+      } else if (!wanted) {
+        if (bucket.hold != Hold::None) care_->forget(lease.bucket);
+        bucket.hold = Hold::None;
+      } else if (bucket.hold == Hold::None) {
+        if (count(Hold::Preparing) + count(Hold::AtHand) >= kAtHandMax) return;
+        bucket.hold = Hold::Preparing;
+        care_->prepare(lease.bucket);
+      } else if (bucket.hold == Hold::AtHand && lease.taker != row_.name && lease.cut_ms == 0) {
+        plan.announce.push_back(lease.bucket);
+      }
+      return;
+    case Hold::Held:
+    case Hold::Leaving:
+      ENSURE(false, "a bucket is held that another node owns");
+  }
+}
+
+// ---- Doing ----
+
+void ClusterMember::carry_out(const Plan& plan) {
+  if (!plan.take.empty()) take(plan.take);
+  if (!plan.announce.empty()) {
+    if (auto done = store_.announce(row_.name, plan.announce); !done)
+      (void)failed("announce", done.error());
+  }
+  if (!plan.cut.empty()) set_cut(plan.cut);
+  if (!plan.take_back.empty()) take_back(plan.take_back);
+  if (!plan.release.empty()) release(plan.release);
+}
+
+void ClusterMember::take(const std::vector<BucketNo>& buckets) {
+  const auto taken = store_.take(row_, buckets);
+  if (!taken) {
+    (void)failed("take", taken.error());  // The next look shows whether it was done.
+    return;
+  }
+  std::size_t expired = 0;
+  for (const db::Taken& one : *taken) {
+    const bool begun = at(one.bucket).hold == Hold::Coming;
+    const SteadyTime since =
+        one.since_ms == 0 ? core::kNoSteadyTime : to_steady(one.since_ms);
+    const bool made_up = since != core::kNoSteadyTime && clock_.steady() - since < kMakeUpMax;
+    own(one.bucket, one.epoch);
+    if (!begun) care_->begin(one.bucket, made_up ? since : core::kNoSteadyTime);
+    (one.expired ? stats_.taken_expired : begun ? stats_.taken_handed : stats_.taken_free).add();
+    expired += one.expired ? 1 : 0;
+  }
+  if (!taken->empty())
+    log_.info(fmt::format("buckets_taken count={} expired={} owned={}", taken->size(), expired,
+                          count(Hold::Held)));
+}
+
+void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {
+  const SteadyTime cut = clock_.steady() + kCutAhead;
+  const std::int64_t cut_ms = core::to_unix_ms(clock_.wall() + kCutAhead);
+  if (auto done = store_.set_cut(row_.name, buckets, cut_ms); !done) {
+    (void)failed("set_cut", done.error());
+    return;
+  }
+  for (const BucketNo bucket : buckets) {
+    at(bucket).hold = Hold::Leaving;
+    at(bucket).cut = cut;
+    table_.watch_until(bucket, cut);
+  }
+}
+
+// The one it was for is gone: its checks since then are ours again.
+void ClusterMember::take_back(const std::vector<BucketNo>& buckets) {
+  if (auto done = store_.set_cut(row_.name, buckets, 0); !done) {
+    (void)failed("take_back", done.error());
+    return;
+  }
+  for (const BucketNo bucket : buckets) {
+    at(bucket).hold = Hold::Held;
+    table_.watch(bucket);
+    care_->begin(bucket, at(bucket).cut);
+  }
+  log_.info(fmt::format("buckets_kept count={} reason=taker_gone", buckets.size()));
+}
+
+// We stop believing in them first: what is still on its way to the database is refused there.
+void ClusterMember::release(const std::vector<BucketNo>& buckets) {
+  for (const BucketNo bucket : buckets) table_.set_epoch(bucket, 0);
+  const auto fence = store_.release(row_.name, buckets);
+  if (!fence) {
+    (void)failed("release", fence.error());
+    // Whether it was done, the next look shows. Until then we do not write for them.
+    return;
+  }
+  table_.set_fence(*fence);
+  for (const BucketNo bucket : buckets) let_go(bucket);
+  stats_.given.add(buckets.size());
+  log_.info(fmt::format("buckets_given count={} owned={}", buckets.size(), count(Hold::Held)));
+}
+
+void ClusterMember::let_go(BucketNo bucket) {
+  table_.set_epoch(bucket, 0);
+  table_.watch_until(bucket, core::kNoSteadyTime);
+  at(bucket) = Bucket{};
+}
+
+void ClusterMember::expect(BucketNo bucket, std::int64_t cut_ms) {
+  at(bucket).hold = Hold::Coming;
+  at(bucket).cut = to_steady(cut_ms);
+  table_.watch(bucket);
+  care_->begin(bucket, at(bucket).cut);
+}
+
+void ClusterMember::own(BucketNo bucket, std::uint64_t epoch) {
+  at(bucket).hold = Hold::Held;
+  at(bucket).epoch = epoch;
+  table_.watch(bucket);
+  table_.set_epoch(bucket, epoch);
+}
+
+// ---- Leaving ----
+
+void ClusterMember::begin_leaving() {
+  leaving_ = true;
+  row_.state = db::NodeState::Draining;
+  std::vector<BucketNo> ours;
+  const SteadyTime now = clock_.steady();
+  for (std::uint32_t i = 0; i < buckets_.size(); ++i) {
+    const BucketNo bucket{i};
+    if (at(bucket).hold != Hold::Held && at(bucket).hold != Hold::Leaving) continue;
+    if (at(bucket).hold == Hold::Held) ours.push_back(bucket);
+    at(bucket).hold = Hold::Leaving;
+    table_.watch_until(bucket, now);
+  }
+  if (usurped_) return;
+  const auto renewed = store_.renew(row_);
+  if (!renewed) {
+    (void)failed("renew", renewed.error());
+    return;
+  }
+  if (auto cut = store_.set_cut(row_.name, ours, core::to_unix_ms(clock_.wall())); !cut)
+    (void)failed("set_cut", cut.error());
+}
+
+void ClusterMember::leave() {
+  for (std::uint32_t i = 0; i < buckets_.size(); ++i) table_.set_epoch(BucketNo{i}, 0);
+  table_.set_fence(-1);
+  if (usurped_) return;
+  if (writes_wait()) {
+    log_.warn(fmt::format("leases_kept node={} reason=journal lease_s={:.1f}", row_.name,
+                          core::to_seconds(settings_.lease)));
+    return;
+  }
+  if (auto left = store_.leave(row_); !left) {
+    (void)failed("leave", left.error());
+    return;
+  }
+  log_.info(fmt::format("cluster_left node={}", row_.name));
+}
+
+// ---- Clocks ----
+
+// The reading with the shortest way there and back says most. Where many disagree with what we have, they win; one may have been
+// held up.
+bool ClusterMember::measure_clock(int samples) {
+  Duration best_round = Duration::max();
+  Duration offset{};
+  for (int i = 0; i < samples; ++i) {
+    const SteadyTime before = clock_.steady();
+    const core::WallTime machine = clock_.machine_wall();
+    const auto theirs = store_.now_ms();
+    if (!theirs) return failed("now", theirs.error());
+    const Duration round = clock_.steady() - before;
+    if (round >= best_round) continue;
+    best_round = round;
+    offset = core::from_unix_ms(*theirs) + 500us - (machine + round / 2);  // Whole milliseconds are read.
+  }
+  const Duration off = offset - clock_.offset();
+  const bool agrees = off < kClockSlack && off > -kClockSlack;
+  if (samples == 1 && (agrees || best_round > kClockRoundMax)) {
+    if (agrees) clock_off_ = 0;
+    return true;
+  }
+  if (samples == 1 && ++clock_off_ < kClockOffMax) return true;
+  clock_off_ = 0;
+  if (samples == 1)
+    log_.warn(fmt::format("cluster_clock_moved offset_s={:.3f} was_s={:.3f}",
+                          core::to_seconds(offset), core::to_seconds(clock_.offset())));
+  clock_.set_offset(offset);
+  return true;
+}
+
+SteadyTime ClusterMember::to_steady(std::int64_t db_ms) const {
+  return clock_.steady() + (core::from_unix_ms(db_ms) - clock_.wall());
+}
+
+// ---- Reading ----
+
+std::size_t ClusterMember::count(Hold hold) const {
+  return static_cast<std::size_t>(std::count_if(
+      buckets_.begin(), buckets_.end(), [hold](const Bucket& one) { return one.hold == hold; }));
+}
+
+void ClusterMember::publish() {
+  const auto of = [this](Hold hold) { return static_cast<std::uint32_t>(count(hold)); };
+  stats_.buckets_owned.set(static_cast<double>(count(Hold::Held) + count(Hold::Leaving)));
+  const std::lock_guard lock(mutex_);
+  reading_ = {.node = row_.name,
+              .state = row_.state,
+              .buckets = table_.buckets(),
+              .owned = of(Hold::Held) + of(Hold::Leaving),
+              .coming = of(Hold::Coming),
+              .leaving = of(Hold::Leaving),
+              .nodes_live = static_cast<std::uint32_t>(live_.size()),
+              .reachable = reachable_,
+              .valid = table_.valid(),
+              .clock_offset = clock_.offset()};
+}
+
+ClusterReading ClusterMember::reading() const {
+  const std::lock_guard lock(mutex_);
+  return reading_;
+}
+
+}  // namespace watchwheel::app

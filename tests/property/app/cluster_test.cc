@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several nodes on one database in virtual time: they join, leave, die, are paused, lose the database, and their clocks differ by
+// minutes. The laws: no two write under one epoch; no bucket stays without somebody who checks it; what is planned moves without a
+// gap, without a check made twice, and only what has to move.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "app/cluster_member.h"
+#include "support/fake_leases.h"
+
+namespace watchwheel::app {
+namespace {
+
+using core::BucketNo;
+using core::Duration;
+using core::SiteId;
+using core::SteadyTime;
+using testing::FakeLeases;
+using testing::FakeLeaseStore;
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kBuckets = 64;
+constexpr Duration kStep = 50ms;
+constexpr Duration kInterval = 10s;
+constexpr Duration kLease = 15s;
+
+class NoLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view) noexcept override {}
+  [[nodiscard]] bool enabled(LogLevel) const noexcept override { return false; }
+};
+
+// One site a bucket.
+const std::vector<SiteId>& sites() {
+  static const std::vector<SiteId> all = [] {
+    std::vector<SiteId> found(kBuckets);
+    for (std::uint64_t id = 1, left = kBuckets; left > 0; ++id) {
+      SiteId& seat = found[core::bucket_of(SiteId{id}, kBuckets).value];
+      if (seat.value == 0) {
+        seat = SiteId{id};
+        --left;
+      }
+    }
+    return found;
+  }();
+  return all;
+}
+
+int runs = 0;  // Of any host.
+
+// A host: its process may be there or not, run or stand still. The feeder and the lanes are as simple as can be.
+class Host : public BucketCare {
+ public:
+  Host(std::string name, std::uint32_t weight, Duration skew, FakeLeases& database,
+       const core::ManualClock& world)
+      : name_(std::move(name)), weight_(weight), world_(world), store(database) {
+    machine_.step_wall(skew);
+    machine_.advance(world.steady() - machine_.steady());
+  }
+
+  void start() {
+    table = std::make_unique<core::BucketTable>(kBuckets, machine_);
+    clock_ = std::make_unique<ClusterClock>(machine_);
+    member = std::make_unique<ClusterMember>(
+        MemberSettings{.node = name_,
+                       .instance = name_ + "#" + std::to_string(++runs),
+                       .version = "test",
+                       .weight = weight_,
+                       .lease = kLease,
+                       .surely_dead = [](const std::string&) { return true; },
+                       .writes_wait = nullptr,
+                       .leave_within = 15s},
+        store, *table, *clock_, log_);
+    member->set_care(*this);
+    rows.clear();
+    loading_.clear();
+    prepared_.clear();
+    ASSERT_TRUE(member->join());
+    member->turn();
+  }
+  void crash() { member.reset(); }
+  void stop() {
+    member->begin_leaving();
+    member->leave();
+    member.reset();
+  }
+
+  [[nodiscard]] bool is_running() const { return member != nullptr && !paused; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  // The machine's time goes on whatever the process does.
+  void tick() {
+    machine_.advance(world_.steady() - machine_.steady());
+    if (!is_running()) return;
+    const SteadyTime now = machine_.steady();
+    if (now >= member->next_turn()) member->turn();
+    while (!loading_.empty() && loading_.front().done_at <= now) {
+      const Loading one = loading_.front();
+      loading_.pop_front();
+      if (!one.begin) {
+        prepared_.push_back(one.bucket);
+      } else if (table->watched(one.bucket) && !rows.contains(one.bucket)) {
+        rows[one.bucket] = next_due(one.bucket, one.from);
+        table->row_added(sites()[one.bucket.value]);
+      }
+    }
+    for (auto row = rows.begin(); row != rows.end();) {
+      const SiteId site = sites()[row->first.value];
+      if (table->starts(site, row->second)) {
+        ++row;
+        continue;
+      }
+      table->row_dropped(site);
+      row = rows.erase(row);
+    }
+  }
+
+  // Those that start now, with the due time.
+  template <typename Started>
+  void start_due(Started started) {
+    if (!is_running() || table->unsure()) return;
+    for (auto& [bucket, due] : rows) {
+      if (due > machine_.steady() || !table->starts(sites()[bucket.value], due)) continue;
+      started(bucket, due);
+      due += kInterval;
+    }
+  }
+
+  void prepare(BucketNo bucket) override { load(bucket, false, {}); }
+  std::vector<BucketNo> take_prepared() override { return std::exchange(prepared_, {}); }
+  void forget(BucketNo) override {}
+  void begin(BucketNo bucket, SteadyTime from) override { load(bucket, true, from); }
+
+  std::unique_ptr<core::BucketTable> table;
+  std::unique_ptr<ClusterMember> member;
+  std::map<BucketNo, SteadyTime> rows;  // When each is due next.
+  bool paused = false;
+
+ private:
+  struct Loading {
+    BucketNo bucket;
+    bool begin;
+    SteadyTime from;
+    SteadyTime done_at;
+  };
+  void load(BucketNo bucket, bool begin, SteadyTime from) {
+    loading_.push_back({bucket, begin, from, machine_.steady() + 100ms});
+  }
+  // On a grid that is the same for all. Strictly after `from`, less a hair, or after now.
+  SteadyTime next_due(BucketNo bucket, SteadyTime from) const {
+    const SteadyTime now = machine_.steady();
+    const Duration phase = kInterval * bucket.value / kBuckets + 7ms;
+    const auto after = [&](SteadyTime t) {
+      const Duration past = (t.time_since_epoch() - phase) % kInterval;
+      return t - past + kInterval;
+    };
+    if (from == core::kNoSteadyTime) return after(now);
+    return std::max(after(from - 1ms), after(now) - kInterval);
+  }
+
+  const std::string name_;
+  const std::uint32_t weight_;
+  const core::ManualClock& world_;
+  core::ManualClock machine_;
+  std::unique_ptr<ClusterClock> clock_;
+  NoLog log_;
+  std::deque<Loading> loading_;
+  std::vector<BucketNo> prepared_;
+
+ public:
+  FakeLeaseStore store;
+};
+
+class World {
+ public:
+  World() : database(kBuckets, [this] { return core::to_unix_ms(clock.wall()); }) {}
+
+  Host& add(const std::string& name, Duration skew = 0s, std::uint32_t weight = 1) {
+    hosts.push_back(std::make_unique<Host>(name, weight, skew, database, clock));
+    hosts.back()->start();
+    return *hosts.back();
+  }
+
+  void run_for(Duration time) {
+    for (const SteadyTime end = clock.steady() + time; clock.steady() < end;) {
+      clock.advance(kStep);
+      for (auto& host : hosts) host->tick();
+      for (auto& host : hosts) {
+        host->start_due([&](BucketNo bucket, SteadyTime due) {
+          ++started[{bucket, due}];
+          newest[bucket.value] = std::max(newest[bucket.value], clock.steady());
+        });
+      }
+      for (std::uint32_t i = 0; i < kBuckets; ++i) {
+        longest_gap = std::max(longest_gap, clock.steady() - newest[i]);
+        for (auto& host : hosts) {
+          if (host->is_running() && host->table->epoch(BucketNo{i}) != 0) owned_at[i] = clock.steady();
+        }
+        longest_unowned = std::max(longest_unowned, clock.steady() - owned_at[i]);
+      }
+    }
+  }
+
+  // What is looked at begins here.
+  void begin_watch() {
+    started.clear();
+    std::fill(newest.begin(), newest.end(), clock.steady());
+    std::fill(owned_at.begin(), owned_at.end(), clock.steady());
+    longest_gap = longest_unowned = Duration::zero();
+    watch_from = clock.steady();
+  }
+  [[nodiscard]] std::size_t doubled() const {
+    return static_cast<std::size_t>(std::count_if(started.begin(), started.end(),
+                                                  [](const auto& one) { return one.second > 1; }));
+  }
+  // Due times of the watch, but for its ends, at which nobody started.
+  [[nodiscard]] std::size_t missed() const {
+    std::size_t n = 0;
+    for (std::uint32_t i = 0; i < kBuckets; ++i) {
+      SteadyTime before = core::kNoSteadyTime;
+      for (const auto& [check, times] : started) {
+        if (check.first != BucketNo{i}) continue;
+        if (before != core::kNoSteadyTime)
+          n += static_cast<std::size_t>((check.second - before + 100ms) / kInterval - 1);
+        before = check.second;
+      }
+    }
+    return n;
+  }
+  [[nodiscard]] std::map<std::string, int> owned() const {
+    std::map<std::string, int> count;
+    for (const db::LeaseRow& lease : database.leases()) ++count[lease.owner];
+    return count;
+  }
+
+  core::ManualClock clock;
+  FakeLeases database;
+  std::vector<std::unique_ptr<Host>> hosts;
+  std::map<std::pair<BucketNo, SteadyTime>, int> started;
+  std::vector<SteadyTime> newest = std::vector<SteadyTime>(kBuckets);
+  std::vector<SteadyTime> owned_at = std::vector<SteadyTime>(kBuckets);
+  Duration longest_gap{};
+  Duration longest_unowned{};
+  SteadyTime watch_from;
+};
+
+TEST(Cluster, OneNodeHasAllOfThemAtOnce) {
+  World world;
+  world.add("a");
+  world.begin_watch();
+  world.run_for(60s);
+  EXPECT_EQ(world.owned(), (std::map<std::string, int>{{"a", kBuckets}}));
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+  EXPECT_LE(world.longest_gap, kInterval + 300ms);
+}
+
+// Skews of minutes, for nothing but the database's clock counts.
+TEST(Cluster, ANodeThatJoinsTakesItsShareWithoutAGapAndNothingElseMoves) {
+  World world;
+  world.add("a", 5min);
+  world.run_for(30s);
+  world.add("b", -7min);
+  world.run_for(60s);
+  const auto before = world.database.leases();
+  world.begin_watch();
+  const std::uint64_t taken_before = world.database.taken();
+  world.add("c", 3min);
+  world.run_for(90s);
+  std::size_t moved = 0;
+  for (std::uint32_t i = 0; i < kBuckets; ++i) {
+    if (before[i].owner == world.database.leases()[i].owner) continue;
+    ++moved;
+    EXPECT_EQ(world.database.leases()[i].owner, "c");
+  }
+  EXPECT_EQ(world.database.taken() - taken_before, moved);
+  EXPECT_EQ(static_cast<int>(moved), world.owned()["c"]);
+  EXPECT_GT(moved, kBuckets / 6);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+  EXPECT_LE(world.longest_gap, kInterval + 300ms);
+}
+
+TEST(Cluster, ADrainedNodeGivesAllAwayWithoutAGap) {
+  World world;
+  world.add("a");
+  world.add("b", 1min);
+  world.add("c");
+  world.run_for(90s);
+  world.begin_watch();
+  ASSERT_TRUE(world.hosts[1]->store.ask_to_drain("b", true));
+  world.run_for(120s);
+  EXPECT_EQ(world.owned()["b"], 0);
+  EXPECT_EQ(world.owned()[""], 0);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+  ASSERT_TRUE(world.hosts[1]->store.ask_to_drain("b", false));
+  world.run_for(120s);
+  EXPECT_GT(world.owned()["b"], 0);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+}
+
+TEST(Cluster, TheLastNodeKeepsItsBucketsWhenItIsDrained) {
+  World world;
+  world.add("a");
+  world.run_for(10s);
+  ASSERT_TRUE(world.hosts[0]->store.ask_to_drain("a", true));
+  world.begin_watch();
+  world.run_for(60s);
+  EXPECT_EQ(world.owned()["a"], static_cast<int>(kBuckets));
+  EXPECT_EQ(world.missed(), 0U);
+}
+
+TEST(Cluster, ANodeThatStopsIsFollowedAtOnce) {
+  World world;
+  world.add("a");
+  world.add("b");
+  world.run_for(90s);
+  world.begin_watch();
+  world.hosts[0]->stop();
+  world.run_for(30s);
+  EXPECT_EQ(world.owned()["b"], static_cast<int>(kBuckets));
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+  EXPECT_LE(world.longest_gap, kInterval + 2s);
+}
+
+TEST(Cluster, ANodeThatDiesIsFollowedWithinTheLease) {
+  World world;
+  world.add("a");
+  world.add("b");
+  world.add("c");
+  world.run_for(90s);
+  world.begin_watch();
+  world.hosts[0]->crash();
+  world.run_for(60s);
+  EXPECT_EQ(world.owned()["a"], 0);
+  EXPECT_LE(world.longest_unowned, kLease + 2s);
+  EXPECT_LE(world.longest_gap, kInterval + kLease + 2s);
+  // What was due between its last renewal and its death may have been made, and is made again.
+  EXPECT_LE(world.doubled(), kBuckets / 2);
+}
+
+TEST(Cluster, ANodeThatWasPausedWritesNothingAndGivesAway) {
+  World world;
+  Host& a = world.add("a");
+  world.add("b");
+  world.run_for(90s);
+  world.begin_watch();
+  const BucketNo its = [&] {
+    for (const db::LeaseRow& lease : world.database.leases()) {
+      if (lease.owner == "a") return lease.bucket;
+    }
+    return BucketNo{0};
+  }();
+  const std::uint64_t epoch = a.table->epoch(its);
+  const auto fence = a.table->fence();
+  ASSERT_TRUE(fence);
+  a.paused = true;
+  world.run_for(60s);
+  EXPECT_EQ(world.owned()["b"], static_cast<int>(kBuckets));
+  EXPECT_TRUE(world.database.commit("b", *world.hosts[1]->table->fence(), its,
+                                    world.hosts[1]->table->epoch(its)));
+  // It wakes up: before it has asked anybody it knows that its lease may be over, writes nothing and starts nothing.
+  EXPECT_FALSE(a.table->fence());
+  EXPECT_TRUE(a.table->unsure());
+  EXPECT_FALSE(world.database.commit("a", *fence, its, epoch));  // Under way when it was paused.
+  a.paused = false;
+  world.begin_watch();
+  world.run_for(5s);
+  EXPECT_EQ(world.doubled(), 0U);
+  world.run_for(60s);
+  EXPECT_EQ(world.doubled(), 0U);
+  EXPECT_GT(world.owned()["a"], 0);  // It takes its share again.
+  EXPECT_EQ(world.database.unlawful_writes(), 0U);
+}
+
+TEST(Cluster, WithoutTheDatabaseTheChecksGoOn) {
+  World world;
+  world.add("a");
+  world.add("b");
+  world.run_for(90s);
+  world.begin_watch();
+  const auto before = world.owned();
+  for (auto& host : world.hosts) host->store.set_away(true);
+  world.run_for(3min);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+  for (auto& host : world.hosts) EXPECT_FALSE(host->table->fence());
+  for (auto& host : world.hosts) host->store.set_away(false);
+  world.run_for(60s);
+  EXPECT_EQ(world.owned(), before);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+}
+
+// All leases have run out when it comes back, and one node has it back before the others.
+TEST(Cluster, WhoHasTheDatabaseBackFirstDoesNotTakeWhatIsTheOthers) {
+  World world;
+  world.add("a");
+  world.add("b");
+  world.add("c");
+  world.run_for(90s);
+  const auto before = world.owned();
+  for (auto& host : world.hosts) host->store.set_away(true);
+  world.run_for(1min);
+  world.begin_watch();
+  const std::uint64_t taken = world.database.taken();
+  for (auto& host : world.hosts) {
+    host->store.set_away(false);
+    world.run_for(1500ms);
+  }
+  world.run_for(60s);
+  EXPECT_EQ(world.owned(), before);
+  EXPECT_EQ(world.database.taken(), taken);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+}
+
+TEST(Cluster, ASecondProcessOfTheSameNameEndsTheFirst) {
+  World world;
+  Host& first = world.add("a");
+  world.run_for(10s);
+  Host& second = world.add("a");  // Surely dead, it was told.
+  world.run_for(10s);
+  EXPECT_TRUE(first.member->usurped());
+  EXPECT_FALSE(first.table->fence());
+  EXPECT_TRUE(second.table->fence());
+}
+
+TEST(Cluster, ANameThatIsKeptAliveByAnotherIsRefused) {
+  core::ManualClock clock;
+  FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });
+  FakeLeaseStore store(database);
+  NoLog log;
+  db::NodeRow other;
+  other.name = "a";
+  other.instance = "x";
+  other.lease_ms = 15000;
+  ASSERT_TRUE(*store.join(other, ""));
+  core::BucketTable table(kBuckets, clock);
+  ClusterClock shared(clock);
+  // The other one lives as long as it is looked at.
+  struct Alive final : core::Clock {
+    Alive(const core::ManualClock& given, FakeLeaseStore& there, const db::NodeRow& who)
+        : clock(given), store(there), row(who) {}
+    core::SteadyTime steady() const override { return clock.steady(); }
+    core::WallTime wall() const override { return clock.wall(); }
+    void sleep_for(Duration d) const override {
+      clock.advance(d);
+      (void)store.renew(row);
+    }
+    const core::ManualClock& clock;
+    FakeLeaseStore& store;
+    const db::NodeRow row;
+  } alive(clock, store, other);
+  ClusterClock theirs(alive);
+  MemberSettings settings;
+  settings.node = "a";
+  settings.instance = "y";
+  ClusterMember member(settings, store, table, theirs, log);
+  const auto joined = member.join();
+  ASSERT_FALSE(joined);
+  EXPECT_EQ(joined.error().kind, core::ErrorKind::Invalid);  // Waiting would not help: the daemon ends.
+  EXPECT_NE(joined.error().message.find("cluster.node"), std::string::npos) << joined.error().message;
+}
+
+// Whatever happens, in any order: whoever wrote under an epoch was alone, and when all is well again all are owned, soon.
+class ClusterStorm : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(ClusterStorm, LawsHold) {
+  std::mt19937_64 random(GetParam());
+  const auto chance = [&](int one_in) { return random() % static_cast<unsigned>(one_in) == 0; };
+  World world;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    world.add(name, std::chrono::seconds{static_cast<int>(random() % 600) - 300},
+              1 + static_cast<std::uint32_t>(random() % 3));
+  }
+  // Transactions under way: they name what was true when they began, and are committed later, if ever.
+  struct Write {
+    std::string node;
+    std::int64_t fence;
+    BucketNo bucket;
+    std::uint64_t epoch;
+    SteadyTime at;
+  };
+  std::vector<Write> writes;
+  for (int i = 0; i < 1500; ++i) {
+    for (auto& host : world.hosts) {
+      if (chance(60)) host->paused = !host->paused;
+      if (chance(60)) host->store.set_away(chance(2));
+      if (chance(40)) host->store.lose_next_answer();
+      if (host->member == nullptr) {
+        host->store.set_away(false);
+        if (chance(10)) host->start();
+      } else if (!host->paused && chance(150)) {
+        chance(2) ? host->crash() : host->stop();
+      }
+      if (chance(200)) (void)host->store.ask_to_drain(host->name(), chance(2));
+      if (!host->is_running()) continue;
+      const BucketNo bucket{static_cast<std::uint32_t>(random() % kBuckets)};
+      const auto fence = host->table->fence();
+      const std::uint64_t epoch = host->table->epoch(bucket);
+      if (fence && epoch != 0)
+        writes.push_back({host->name(), *fence, bucket, epoch,
+                          world.clock.steady() + std::chrono::milliseconds{random() % 30000}});
+    }
+    world.run_for(200ms);
+    std::erase_if(writes, [&](const Write& write) {
+      if (write.at > world.clock.steady()) return false;
+      world.database.commit(write.node, write.fence, write.bucket, write.epoch);
+      return true;
+    });
+    ASSERT_EQ(world.database.unlawful_writes(), 0U) << "seed " << GetParam() << " step " << i;
+  }
+  EXPECT_GT(world.database.commits(), 100U);
+  EXPECT_GT(world.database.refused(), 0U);
+  for (auto& host : world.hosts) {
+    host->store.set_away(false);
+    (void)host->store.ask_to_drain(host->name(), false);
+    host->paused = false;
+    if (host->member == nullptr) host->start();
+  }
+  world.run_for(30s);
+  EXPECT_EQ(world.owned()[""], 0);
+  world.begin_watch();
+  world.run_for(3min);  // Every node comes by its share.
+  EXPECT_EQ(world.owned().size(), 4U);
+  EXPECT_EQ(world.missed(), 0U) << "seed " << GetParam();
+  EXPECT_EQ(world.doubled(), 0U) << "seed " << GetParam();
+  EXPECT_LE(world.longest_gap, kInterval + 300ms);
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, ClusterStorm, ::testing::Range<std::uint64_t>(1, 13));
+
+}  // namespace
+}  // namespace watchwheel::app
