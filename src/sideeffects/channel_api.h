@@ -86,9 +86,9 @@ inline constexpr std::size_t kSendOutcomes = 5;
 
 struct SendResult {
   SendOutcome outcome = SendOutcome::NotSent;
-  std::optional<core::Duration> retry_after;  // With Retry: the receiver's wish, at most kRetryAfterMax.
+  std::optional<core::Duration> retry_after{};  // With Retry: the receiver's wish, at most kRetryAfterMax.
   int status = 0;                             // HTTP's or SMTP's, or the program's exit status; 0: there was none.
-  std::string detail;                         // One line for a person: no secret, at most 200 bytes. Also for Delivered.
+  std::string detail{};                         // One line for a person: no secret, at most 200 bytes. Also for Delivered.
   friend bool operator==(const SendResult&, const SendResult&) = default;
 };
 inline constexpr core::Duration kRetryAfterMax = std::chrono::hours{24};

@@ -12,17 +12,22 @@
 namespace watchwheel::repo {
 namespace {
 
-constexpr std::array<std::string_view, 7> kRooms{"core", "scheduler", "checker", "sideeffects",
-                                                 "db",   "http",      "app"};
+constexpr std::array<std::string_view, 8> kRooms{
+    "core", "scheduler", "checker", "sideeffects", "channels", "db", "http", "app"};
 
 bool is_room(std::string_view name) {
   return std::find(kRooms.begin(), kRooms.end(), name) != kRooms.end();
 }
 
+// What channels stand upon: the messages they give a form to, and the guard and the files of the checker (ADR 0021).
+bool is_below_channels(const std::string& room) {
+  return room == "sideeffects" || room == "checker";
+}
+
 // app -> rooms -> core. Between rooms only an interface that its caller declared.
 bool arrow_points_down(const std::string& from, const std::string& to,
                        const std::string& included) {
-  return from == to || from == "app" || to == "core" ||
+  return (from == "channels" && is_below_channels(to)) || from == to || from == "app" || to == "core" ||
          (from != "core" && to != "app" && included.ends_with("_api.h"));
 }
 
@@ -47,7 +52,7 @@ struct ForeignLibrary {
 const std::vector<ForeignLibrary>& foreign_libraries() {
   static const std::vector<ForeignLibrary> kLibraries{
       {"libcurl", pattern("curl/.*"),
-       pattern("src/checker/.*|src/app/(version|daemon_client)\\.cc")},
+       pattern("src/(checker|channels)/.*|src/app/(version|daemon_client)\\.cc")},
       {"c-ares", pattern("ares.*\\.h"), pattern("src/checker/.*|src/app/version\\.cc")},
       {"SQLite", pattern("sqlite3.*\\.h"), pattern("src/db/.*|src/app/version\\.cc")},
       {"MySQL", pattern("(cppconn|mysql).*"), pattern("src/db/.*\\.cc")},
@@ -60,7 +65,8 @@ const std::vector<ForeignLibrary>& foreign_libraries() {
       {"nlohmann-json", pattern("nlohmann/json\\.hpp"), pattern("src/.*\\.cc")},
       {"Boost", pattern("boost/.*"), pattern("src/(checker|http|app)/.*\\.cc")},
       {"libsystemd", pattern("systemd/.*"), pattern("src/app/service_notify\\.cc")},
-      {"OpenSSL", pattern("openssl/.*"), pattern("src/checker/.*|src/app/version\\.cc")},
+      {"OpenSSL", pattern("openssl/.*"),
+       pattern("src/checker/.*|src/channels/signature\\.cc|src/app/version\\.cc")},
   };
   return kLibraries;
 }
