@@ -235,6 +235,7 @@ class EngineImpl final : public Engine {
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
+  std::unique_ptr<sideeffects::FreshnessSink> detoured_freshness_;  // Where there is a journal.
   std::unique_ptr<sideeffects::Projector> projector_;
   std::unique_ptr<sideeffects::ProjectorThread> projector_thread_;
   std::unique_ptr<Feeder> feeder_;
@@ -462,10 +463,13 @@ core::Result<void> EngineImpl::build_projector() {
   auto sink = store_->make_freshness_sink(fencing(db::kProjectorWriter));
   if (!sink) return sink.error();
   freshness_ = noted(*std::move(sink));
+  if (auto* detour = road_->detour())
+    detoured_freshness_ = std::make_unique<sideeffects::DetourFreshnessSink>(*freshness_, *detour);
   std::vector<core::SpscRing<core::FreshnessMark>*> rings;
   for (auto& lane : lanes_) rings.push_back(&lane->marks);
   projector_ = std::make_unique<sideeffects::Projector>(
-      sideeffects::ProjectorLimits{}, std::move(rings), *freshness_, clock_, seed(0));
+      sideeffects::ProjectorLimits{}, std::move(rings),
+      detoured_freshness_ ? *detoured_freshness_ : *freshness_, clock_, seed(0));
   projector_thread_ = std::make_unique<sideeffects::ProjectorThread>(*projector_, clock_);
   return {};
 }

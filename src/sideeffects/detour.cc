@@ -113,4 +113,9 @@ core::Result<std::uint64_t> DetourVantageStore::close_open(core::WallTime at) {
   return std::uint64_t{0};
 }
 
+core::Result<void> DetourFreshnessSink::write(std::span<const core::FreshnessMark> marks) {
+  if (!detour_.taken()) return sink_.write(marks);
+  return core::Error{ErrorKind::Unavailable, "events wait in the journal"};
+}
+
 }  // namespace watchwheel::sideeffects

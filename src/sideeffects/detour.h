@@ -25,6 +25,7 @@
 #include "core/pinned.h"
 #include "core/stats.h"
 #include "sideeffects/event_store_api.h"
+#include "sideeffects/freshness_api.h"
 #include "sideeffects/journal_api.h"
 #include "sideeffects/vantage_store_api.h"
 
@@ -118,6 +119,20 @@ class DetourVantageStore final : public VantageStore, core::Pinned {
  private:
   VantageStore& store_;
   Detour& detour_;
+};
+
+// The projector's sink. A mark says that the site was checked just now, and its row has the state of its newest stored event: beside
+// an event that waits in the journal that would be "up, checked now" of a site that is down.
+class DetourFreshnessSink final : public FreshnessSink, core::Pinned {
+ public:
+  DetourFreshnessSink(FreshnessSink& sink, const Detour& detour) : sink_(sink), detour_(detour) {}
+
+  // Unavailable at once while the detour is taken: the marks wait, and coalesce, until the journal is empty.
+  [[nodiscard]] core::Result<void> write(std::span<const core::FreshnessMark> marks) override;
+
+ private:
+  FreshnessSink& sink_;
+  const Detour& detour_;
 };
 
 }  // namespace watchwheel::sideeffects

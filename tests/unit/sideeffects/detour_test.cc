@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sideeffects/projector.h"
 #include "sideeffects/replayer.h"
 #include "sideeffects/shard.h"
 #include "support/fake_journal.h"
@@ -313,6 +314,35 @@ TEST(Detour, CarriesTheVantageInOrder) {
   EXPECT_EQ(road.vantage_store.closed, std::vector{kT});
   EXPECT_EQ(road.vantage_store.puts, (std::vector{first, ended}));
   EXPECT_EQ(road.seqs(), Words{"1:1"});
+}
+
+// Goal: nothing says "up, checked now" of a site whose "down" waits in the journal. Method: marks of such a site while the store
+// takes everything again and the journal is not yet empty.
+TEST(Detour, HoldsFreshnessBackUntilTheEventsAreInTheStore) {
+  Road road;
+  watchwheel::testing::FakeFreshnessSink sink;
+  MarkRing ring{16};
+  DetourFreshnessSink detoured{sink, road.detour};
+  Projector projector{{}, {&ring}, detoured, road.clock, 3};
+  const auto turn_with_mark = [&](core::Duration checked) {
+    core::FreshnessMark mark;
+    mark.site = SiteId{1};
+    mark.checked_at = kT + checked;
+    EXPECT_TRUE(ring.offer(std::move(mark)));
+    projector.turn(road.clock.steady());
+    road.clock.advance(10s);
+    return projector.turn(road.clock.steady());
+  };
+  EXPECT_EQ(turn_with_mark(0s), 1U);
+  road.store.set_away(true);
+  ASSERT_TRUE(road.commit({step(1, 1)}));
+  road.store.set_away(false);
+  EXPECT_EQ(turn_with_mark(10s), 0U);
+  EXPECT_EQ(turn_with_mark(20s), 0U);
+  EXPECT_EQ(sink.marks().at(SiteId{1}).checked_at, kT);
+  road.replay();
+  turn_with_mark(30s);
+  EXPECT_EQ(sink.marks().at(SiteId{1}).checked_at, kT + 30s);
 }
 
 // ---- The shard on it ----
