@@ -289,7 +289,8 @@ core::Result<std::optional<StoredEvent>> Shard::stored_of(SiteId site, std::uint
 // Without asking the store. What its lane found in the store when it took the site is marked as restored; what was opened since
 // then went through here and is remembered.
 bool Shard::surely_has_none(const core::SiteFacts& facts) const {
-  return !forgot_some_ && !open_events_.contains(facts.site) && facts.presence == core::Presence::Watched &&
+  return !forgot_some_ && !open_events_.contains(facts.site) && !forgotten_.contains(facts.site) &&
+         facts.presence == core::Presence::Watched &&
          std::none_of(facts.outages.begin(), facts.outages.end(),
                       [](const core::Outage& outage) { return outage.restored; });
 }
@@ -337,6 +338,7 @@ void Shard::settle(const Part& part) {
 
 void Shard::remember(const Entry& entry) {
   const SiteId site = entry.facts.site;
+  forgotten_.erase(site);
   if (!entry.verdict.open_after) {
     open_events_.erase(site);
   } else if (open_events_.size() < limits_.open_events_max || open_events_.contains(site)) {
@@ -345,6 +347,15 @@ void Shard::remember(const Entry& entry) {
     forgot_some_ = true;
   }
   stats_.open_events.set(static_cast<double>(open_events_.size()));
+}
+
+// From here until it is settled again it is not known to have none.
+void Shard::forget(SiteId site) {
+  if (forgotten_.size() < limits_.open_events_max) {
+    forgotten_.insert(site);
+  } else {
+    forgot_some_ = true;
+  }
 }
 
 void Shard::divide(Part part) {
@@ -363,7 +374,7 @@ void Shard::reconsider(Part part, const std::string& reason) {
     set_aside(entry.facts.site, reason);
     return;
   }
-  open_events_.erase(entry.facts.site);
+  if (open_events_.erase(entry.facts.site) > 0) forget(entry.facts.site);
   entry.judged = false;
   entry.reread = true;
   parts_.push_front(std::move(part));

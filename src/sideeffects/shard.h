@@ -143,6 +143,7 @@ class Shard : core::Pinned {
   [[nodiscard]] core::Result<void> commit(const Part& part);
   void settle(const Part& part);
   void remember(const Entry& entry);
+  void forget(core::SiteId site);
   void divide(Part part);
   void reconsider(Part part, const std::string& reason);
   void set_aside(core::SiteId site, const std::string& reason);
@@ -163,6 +164,8 @@ class Shard : core::Pinned {
   std::unordered_map<core::FactsKey, core::SiteFacts> awaiting_;
   std::unordered_map<core::SiteId, Remembered> open_events_;  // Only of sites that have one.
   bool forgot_some_ = false;  // There was no room for one: what is not remembered may be open.
+  // Their event was dropped because the store refused a write of it. At most open_events_max.
+  std::unordered_set<core::SiteId> forgotten_;
   // Facts that cannot be judged until the store can be read. The newest of a seat tells all that the older ones told.
   std::unordered_map<core::FactsKey, core::SiteFacts> unread_;
   core::SteadyTime unread_at_ = core::kNoSteadyTime;
