@@ -18,10 +18,14 @@ Detour::Detour(Journal& journal, const core::Clock& clock, OutageWatch& watch)
 }
 
 void Detour::take_locked(const core::Error* why) {
+  // Taken for what an earlier process left, nobody was told: then the first that finds the store away tells.
+  const bool tell = why != nullptr && !told_;
+  if (tell) {
+    told_ = true;
+    watch_.on_store_away(*why);
+  }
   if (taken_.exchange(true)) return;
   taken_at_ = clock_.steady();
-  told_ = why != nullptr;
-  if (told_) watch_.on_store_away(*why);
   stats_.taken.add();
   stats_.since_s.set(static_cast<double>(core::to_unix_ms(clock_.wall())) / 1000);
   if (wake_) wake_();
@@ -32,14 +36,25 @@ void Detour::take(const core::Error& why) {
   take_locked(&why);
 }
 
+void Detour::went_straight() {
+  if (stats_.refusing.value() == 0) return;
+  const std::lock_guard lock(mutex_);
+  if (!taken_.load()) forget_refusal();
+}
+
+void Detour::forget_refusal() {
+  if (stats_.refusing.value() == 0) return;
+  stats_.refusing.set(0);
+  watch_.on_journal_takes_again();
+}
+
 core::Result<void> Detour::keep(std::span<const JournalWrite> writes, const core::Error* why) {
   const std::lock_guard lock(mutex_);
   const core::Result<void> kept = journal_.append(writes, clock_.wall());
   const bool refused_before = stats_.refusing.value() != 0;
   if (kept) {
     stats_.kept.add(writes.size());
-    stats_.refusing.set(0);
-    if (refused_before) watch_.on_journal_takes_again();
+    forget_refusal();
     take_locked(why);
     return kept;
   }
@@ -47,19 +62,20 @@ core::Result<void> Detour::keep(std::span<const JournalWrite> writes, const core
   stats_.refusing.set(1);
   if (!refused_before) watch_.on_journal_refuses(kept.error());
   // It may have been kept all the same: nothing may overtake it.
-  if (kept.error().kind == ErrorKind::Unknown) take_locked(why);
-  return kept;
+  if (kept.error().kind == ErrorKind::Unknown) {
+    take_locked(why);
+    return kept;
+  }
+  // The journal's trouble is not the write's: a writer that took it for a refusal of the store would drop what it tells.
+  return core::Error{ErrorKind::Unavailable, kept.error().message};
 }
 
 bool Detour::leave(std::uint64_t replayed) {
   const std::lock_guard lock(mutex_);
   if (journal_.reading().entries > 0) return false;
-  if (stats_.refusing.value() != 0) {
-    stats_.refusing.set(0);  // Nobody needs it any more.
-    watch_.on_journal_takes_again();
-  }
+  forget_refusal();  // Nobody needs it any more.
   taken_.store(false);
-  if (told_) watch_.on_store_back(clock_.steady() - taken_at_, replayed);
+  if (std::exchange(told_, false)) watch_.on_store_back(clock_.steady() - taken_at_, replayed);
   stats_.since_s.set(0);
   return true;
 }
@@ -71,6 +87,7 @@ core::Result<void> DetourEventStore::commit(std::span<const EventWrite> writes) 
   const bool straight = !detour_.taken();
   if (straight) {
     stored = store_.commit(writes);
+    if (stored) detour_.went_straight();
     if (stored || refuses(stored.error())) return stored;
   }
   writes_.assign(writes.begin(), writes.end());

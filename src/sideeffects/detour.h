@@ -12,7 +12,7 @@
 // Owns     the decision. The journal outlives it.
 // Thread   any. One mutex, held for a write to the journal's disk; taken() is an atomic.
 // Bounded  by the journal: what it refuses the writer keeps, as it would without one.
-// Fails    keep(): the journal's error.
+// Fails    keep(): Unavailable or Unknown, with the journal's words.
 #pragma once
 
 #include <atomic>
@@ -71,6 +71,8 @@ class Detour : core::Pinned {
                                         const core::Error* why);
   // The store could not be read: writers need not find out one by one.
   void take(const core::Error& why);
+  // The store took a write straight: what the journal refused before is no trouble any more.
+  void went_straight();
   // False: something waits in the journal. True: the straight way is open. `replayed`: since the detour was taken. Thread: the
   // replayer's.
   [[nodiscard]] bool leave(std::uint64_t replayed);
@@ -79,6 +81,7 @@ class Detour : core::Pinned {
 
  private:
   void take_locked(const core::Error* why);
+  void forget_refusal();
 
   Journal& journal_;
   const core::Clock& clock_;

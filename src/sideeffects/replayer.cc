@@ -72,7 +72,7 @@ Replayer::Step Replayer::replay_run(Entries run) {
     done_through(run);
     return Step::Done;
   }
-  if (!refuses(stored.error())) return put_off(stored.error());
+  if (!refuses(stored.error())) return away(stored.error());
   if (run.size() == 1) return isolate(run.front(), stored.error());
   const std::size_t half = run.size() / 2;
   if (replay_run(run.first(half)) == Step::Later) return Step::Later;
@@ -87,7 +87,7 @@ Replayer::Step Replayer::isolate(const JournalEntry& entry, const core::Error& r
     done_through({&entry, 1});
     return Step::Done;
   }
-  if (!refuses(again.error())) return put_off(again.error());
+  if (!refuses(again.error())) return away(again.error());
   return set_aside(entry, refused.message);
 }
 
@@ -126,6 +126,12 @@ void Replayer::done_through(Entries run) {
   attempts_failed_ = 0;
   answered_ = true;
   trouble_.reset();
+}
+
+// The detour may have been taken for what was left, and nobody been told.
+Replayer::Step Replayer::away(const core::Error& why) {
+  detour_.take(why);
+  return put_off(why);
 }
 
 Replayer::Step Replayer::put_off(const core::Error& why) {

@@ -67,6 +67,7 @@ class Replayer : core::Pinned {
   [[nodiscard]] core::Result<void> store(Entries run);
   [[nodiscard]] Step set_aside(const JournalEntry& entry, const std::string& reason);
   void done_through(Entries run);
+  [[nodiscard]] Step away(const core::Error& why);
   [[nodiscard]] Step put_off(const core::Error& why);
   void leave();
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sideeffects/detour.h"
@@ -18,6 +20,7 @@ class FakeJournal final : public sideeffects::Journal {
   core::Result<void> append(std::span<const sideeffects::JournalWrite> writes,
                             core::WallTime at) override {
     const std::lock_guard lock(mutex_);
+    if (fail_next_) return *std::exchange(fail_next_, std::nullopt);
     if (full_) return core::Error{core::ErrorKind::Unavailable, "the journal is full"};
     for (const auto& write : writes) entries_.push_back({{++seq_, write, ""}, at});
     ++appends_;
@@ -62,6 +65,7 @@ class FakeJournal final : public sideeffects::Journal {
             .set_aside = aside_.size()};
   }
 
+  void fail_next_append(core::Error error) { fail_next_ = std::move(error); }
   void set_full(bool full) { full_ = full; }
   void set_unreadable(bool unreadable) { unreadable_ = unreadable; }
   void spoil_oldest(const std::string& problem) { entries_.front().entry.problem = problem; }
@@ -77,6 +81,7 @@ class FakeJournal final : public sideeffects::Journal {
   std::vector<sideeffects::SetAside> aside_;
   std::uint64_t seq_ = 0;
   std::size_t appends_ = 0;
+  std::optional<core::Error> fail_next_;
   bool full_ = false;
   bool unreadable_ = false;
 };

@@ -242,6 +242,43 @@ TEST(Detour, GivesTheWriterBackWhatTheJournalDoesNotTake) {
                    "refuses: the journal is full", "takes again", "back: 1"}));
 }
 
+// Goal: a store that was away for a moment beside a full journal does not leave the daemon unready for good.
+TEST(Detour, ForgetsThatTheJournalRefusedOnceTheStoreTakesWritesAgain) {
+  Road road;
+  road.store.fail_commits(FakeFailure::Unavailable);
+  road.journal.set_full(true);
+  EXPECT_FALSE(road.commit({step(1, 1)}));
+  EXPECT_EQ(road.detour.stats().refusing.value(), 1);
+  ASSERT_TRUE(road.commit({step(1, 1)}));
+  EXPECT_FALSE(road.detour.taken());
+  EXPECT_EQ(road.detour.stats().refusing.value(), 0);
+  EXPECT_EQ(road.watch.told, (Words{"refuses: the journal is full", "takes again"}));
+}
+
+// Goal: an outage that begins while what an earlier process left is replayed is told, and so is its end.
+TEST(Detour, TellsAnOutageThatBeginsWhileItIsTakenQuietly) {
+  Road before;
+  before.store.set_away(true);
+  ASSERT_TRUE(before.commit({step(1, 1)}));
+  core::ManualClock clock;
+  OutagesTold watch;
+  Detour detour{before.journal, clock, watch};
+  FakeEventStore store;
+  Replayer replayer{{}, detour, before.journal, store, before.vantage_store, clock, watch, 5};
+  store.set_away(true);
+  const auto turns = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      clock.advance(6s);
+      replayer.turn(clock.steady());
+    }
+  };
+  turns(3);
+  EXPECT_EQ(watch.told, Words{"away: the store is away"});
+  store.set_away(false);
+  turns(3);
+  EXPECT_EQ(watch.told, (Words{"away: the store is away", "back: 1"}));
+}
+
 TEST(Detour, IsTakenWhenTheStoreCannotBeReadAndLeftWhenItAnswersAgain) {
   Road road;
   road.store.set_away(true);
