@@ -7,6 +7,11 @@
 namespace watchwheel::sideeffects {
 namespace {
 
+// A start gives up at the first trouble and comes again: what begins small has brought something in by then.
+constexpr std::size_t kFirstPage = 8;
+// Nothing can be read, and yet something is said to be there: it has just come, or the count is wrong.
+constexpr core::Duration kLookAgain = std::chrono::milliseconds{50};
+
 bool is_event(const JournalEntry& entry) {
   return entry.problem.empty() && std::holds_alternative<EventWrite>(entry.write);
 }
@@ -29,7 +34,7 @@ Replayer::Replayer(const ReplayerLimits& limits, Detour& detour, Journal& journa
       clock_(clock),
       watch_(watch),
       jitter_seed_(jitter_seed),
-      page_(limits.page) {}
+      page_(std::min(limits.page, kFirstPage)) {}
 
 void Replayer::turn(core::SteadyTime now) {
   now_ = now;
@@ -150,13 +155,15 @@ void Replayer::leave() {
   if (!answered_) {
     const auto asked = events_.open_event(core::SiteId{1});
     if (!asked && !refuses(asked.error())) {
-      (void)put_off(asked.error());
+      (void)away(asked.error());
       return;
     }
     answered_ = true;
   }
-  if (!detour_.leave(stats_.replayed.value() - replayed_before_))
-    return;  // Something came meanwhile: the next turn takes it.
+  if (!detour_.leave(stats_.replayed.value() - replayed_before_)) {
+    retry_at_ = now_ + kLookAgain;
+    return;
+  }
   trouble_.reset();
   attempts_failed_ = 0;
   under_way_ = false;

@@ -10,7 +10,7 @@
 // Owns     nothing that lasts. Its stores are sessions of their own.
 // Thread   one, for every call except stats().
 // Bounded  a page of `page` entries, one transaction; half as many after each attempt that failed, down to one, for a server so
-//          slow that it does not take a page within its deadline, and twice as many after each that did not.
+//          slow that it does not take a page within its deadline, and twice as many after each that did not. The first is small.
 // Time     steady time, passed in.
 // Fails    store or journal away: tried again with backoff, for ever.
 #pragma once
