@@ -50,6 +50,8 @@ constexpr auto kHeartbeat = 250ms;
 constexpr core::Duration kLanePatience = 15s;
 // A daemon that waits for its database server asks so often.
 constexpr core::Duration kStoreAgain = 3s;
+// And counts so often what is in the journal.
+constexpr core::Duration kCountAgain = 1min;
 
 std::string reasons(const std::vector<Problem>& problems) {
   std::string text;
@@ -123,6 +125,7 @@ class Daemon final : public http::EngineView {
   std::atomic<int> stuck_lane_{-1};  // Written by main, read by http; stands for itself.
   std::atomic<bool> ready_{false};
   core::SteadyTime store_again_ = core::kNoSteadyTime;
+  core::SteadyTime count_again_ = core::kNoSteadyTime;
   core::SteadyTime last_waiting_ = core::kNoSteadyTime;
   int exit_ = kExitOk;
 
@@ -195,14 +198,23 @@ core::Result<void> Daemon::await_store(const core::Error& why) {
     return why;
   store_again_ = clock_.steady() + kStoreAgain;
   const bool first = waiting().since == core::kNoWallTime;
-  const auto left = StoreRoad::left_behind(running_.store);
+  // Counting reads the whole file, and only an attempt to replay changes it.
+  const auto known = waiting();
+  const bool look = first || !known.journal_error.empty() || store_again_ >= count_again_;
+  if (look) count_again_ = store_again_ + kCountAgain;
+  const core::Result<std::uint64_t> left =
+      look ? StoreRoad::left_behind(running_.store) : known.journal_entries;
+  const std::string unread = left ? "" : left.error().message;
   if (first)
     log_.error(fmt::format("store_away_at_start action=wait journal_entries={} error=\"{}\"",
-                           left.value_or(0), why.message));
+                           left ? std::to_string(*left) : "unknown", why.message));
+  if (!unread.empty() && unread != known.journal_error)
+    log_.error(fmt::format("journal_unreadable action=leave error=\"{}\"", unread));
   const std::lock_guard lock(mutex_);
   if (first) waiting_.since = clock_.wall();
   waiting_.error = why.message;
-  waiting_.journal_entries = left.value_or(0);
+  waiting_.journal_entries = left ? *left : 0;
+  waiting_.journal_error = unread;
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <mutex>
 #include <utility>
 
@@ -73,10 +74,13 @@ struct StoreRoad::Parts {
 StoreRoad::StoreRoad() = default;
 StoreRoad::~StoreRoad() = default;
 
-std::optional<std::uint64_t> StoreRoad::left_behind(const StoreConfig& config) {
-  if (!db::is_server_url(config.url)) return std::nullopt;
-  const auto journal = db::SqliteJournal::open({.directory = config.state_dir});
-  if (!journal) return std::nullopt;
+core::Result<std::uint64_t> StoreRoad::left_behind(const StoreConfig& config) {
+  std::error_code failed;
+  const auto file = std::filesystem::path(config.state_dir) / db::kJournalFile;
+  if (!std::filesystem::exists(file, failed)) return std::uint64_t{0};
+  const auto journal =
+      db::SqliteJournal::open({.directory = config.state_dir, .may_begin_anew = false});
+  if (!journal) return journal.error();
   return (*journal)->reading().entries;
 }
 
@@ -90,7 +94,12 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
   Parts& parts = *road->parts_;
   if (!db::is_server_url(config.url)) return road;
   auto journal = db::SqliteJournal::open(
-      {.directory = config.state_dir, .bytes_max = config.journal_bytes_max});
+      {.directory = config.state_dir,
+       .bytes_max = config.journal_bytes_max,
+       .may_begin_anew = true,
+       .on_damaged = [&log](const std::string& kept) {
+         log.error(fmt::format("journal_damaged action=begun_anew kept=\"{}\"", kept));
+       }});
   if (!journal) {
     parts.trouble = journal.error().message;
     log.error(fmt::format("journal_unusable action=keep_in_memory error=\"{}\"", parts.trouble));
@@ -103,9 +112,6 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
   parts.journal = *std::move(journal);
   parts.events = wrap(*std::move(events));
   parts.vantage = *std::move(vantage);
-  if (!parts.journal->damaged().empty())
-    log.error(
-        fmt::format("journal_damaged action=begun_anew kept=\"{}\"", parts.journal->damaged()));
   if (auto aside = parts.journal->list_set_aside(kSetAsideShown))
     parts.teller.set(*std::move(aside));
   parts.detour = std::make_unique<sideeffects::Detour>(*parts.journal, clock, parts.teller);
@@ -125,7 +131,9 @@ core::Result<void> StoreRoad::replay_left(const std::function<void()>& meanwhile
   while (parts_->detour->taken()) {
     meanwhile();
     parts_->replayer->turn(parts_->clock.steady());
-    if (parts_->replayer->trouble()) return *parts_->replayer->trouble();
+    // Whatever kind it is, it was met after the store had been opened: to wait and ask again is right, to give up is not.
+    if (const auto& why = parts_->replayer->trouble())
+      return core::Error{core::ErrorKind::Unavailable, why->message};
   }
   parts_->log.info(fmt::format("journal_replayed entries={} set_aside={}",
                                parts_->replayer->stats().replayed.value(),

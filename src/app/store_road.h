@@ -51,9 +51,9 @@ class StoreRoad : core::Pinned {
  public:
   static constexpr std::size_t kSetAsideShown = 20;
 
-  // How many writes an earlier process left in the journal; nothing when it cannot be read, or the store needs none. For a daemon that
-  // waits for its store.
-  [[nodiscard]] static std::optional<std::uint64_t> left_behind(const StoreConfig& config);
+  // How many writes an earlier process left in the journal; why it cannot be read. Changes nothing: what is damaged stays for make() to
+  // tell. For a daemon that waits for its store.
+  [[nodiscard]] static core::Result<std::uint64_t> left_behind(const StoreConfig& config);
 
   // Put around the store that the replayer writes to.
   using Wrap = std::function<std::unique_ptr<sideeffects::EventStore>(

@@ -11,10 +11,13 @@
 namespace watchwheel::app {
 
 std::string to_text(const Waiting& waiting) {
+  const std::string journal =
+      waiting.journal_error.empty()
+          ? fmt::format("{} writes in the journal", waiting.journal_entries)
+          : "what is in the journal cannot be read: " + waiting.journal_error;
   return fmt::format(
-      "the store is away since {} and the site list cannot be read: no site is checked; {} writes "
-      "in the journal ({})",
-      core::to_iso8601(waiting.since), waiting.journal_entries, waiting.error);
+      "the store is away since {} and the site list cannot be read: no site is checked; {} ({})",
+      core::to_iso8601(waiting.since), journal, waiting.error);
 }
 
 std::string waiting_json(const Waiting& waiting, const std::string& store_url,
@@ -27,7 +30,9 @@ std::string waiting_json(const Waiting& waiting, const std::string& store_url,
   json["http"] = listen;
   json["recording"] = {{"store_away_since", core::to_iso8601(waiting.since)},
                        {"store_error", waiting.error},
-                       {"journal", {{"used", true}, {"entries", waiting.journal_entries}}}};
+                       {"journal", {{"used", true},
+                                    {"entries", waiting.journal_entries},
+                                    {"trouble", waiting.journal_error}}}};
   json["summary"] = {{"standing", to_string(Standing::Fault)}, {"text", to_text(waiting)}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

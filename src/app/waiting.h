@@ -15,6 +15,7 @@ struct Waiting {
   core::WallTime since = core::kNoWallTime;
   std::string error;                  // Of the newest attempt.
   std::uint64_t journal_entries = 0;  // Left by an earlier process; they come first.
+  std::string journal_error;          // Not empty: how many there are cannot be read.
 };
 
 // For /-/ready, for systemd, for a person.

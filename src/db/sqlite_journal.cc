@@ -84,19 +84,8 @@ core::Result<std::unique_ptr<SqliteJournal>> SqliteJournal::open(const JournalOp
   std::unique_ptr<SqliteJournal> journal(new SqliteJournal(options));
   if (auto taken = journal->take_lock(); !taken) return taken.error();
   auto opened = journal->open_file();
-  if (!opened && opened.error().kind == core::ErrorKind::Corrupt) {
-    journal->connection_.reset();
-    const fs::path file = fs::path(options.directory) / kJournalFile;
-    fs::path aside;
-    for (int number = 1; aside.empty() || fs::exists(aside, failed); ++number)
-      aside = file.string() + ".damaged-" + std::to_string(number);
-    fs::rename(file, aside, failed);
-    if (failed) return opened.error();
-    // They belong to the file that was moved; beside a new one they would be taken for its own.
-    fs::rename(file.string() + "-wal", aside.string() + "-wal", failed);
-    fs::remove(file.string() + "-shm", failed);
-    journal->damaged_ = aside.string();
-    opened = journal->open_file();
+  if (!opened && opened.error().kind == core::ErrorKind::Corrupt && options.may_begin_anew) {
+    opened = journal->begin_anew();
   }
   if (!opened) return opened.error();
   return journal;
@@ -120,21 +109,69 @@ core::Result<void> SqliteJournal::take_lock() {
   return {};
 }
 
+core::Result<std::string> SqliteJournal::move_aside(const std::string& why) {
+  connection_.reset();
+  std::error_code failed;
+  const fs::path file = fs::path(options_.directory) / kJournalFile;
+  fs::path aside;
+  for (int number = 1; aside.empty() || fs::exists(aside, failed); ++number)
+    aside = file.string() + "." + why + "-" + std::to_string(number);
+  fs::rename(file, aside, failed);
+  if (failed) return unusable(options_.directory, failed.message());
+  // They belong to the file that was moved; beside a new one they would be taken for its own.
+  fs::rename(file.string() + "-wal", aside.string() + "-wal", failed);
+  fs::remove(file.string() + "-shm", failed);
+  return aside.string();
+}
+
+core::Result<void> SqliteJournal::begin_anew() {
+  auto moved = move_aside("damaged");
+  if (!moved) return moved.error();
+  if (options_.on_damaged) options_.on_damaged(*moved);
+  pending_aside_.clear();
+  return open_file();
+}
+
 core::Result<void> SqliteJournal::open_file() {
   auto opened = SqliteConnection::open({.path = options_.directory + "/" + kJournalFile,
                                         .durability = Durability::OnDisk,
                                         .cache_kib = 2048});
   if (!opened) return opened.error();
   connection_ = *std::move(opened);
+  auto filled = fill_file();
+  if (!filled) connection_.reset();
+  return filled;
+}
+
+core::Result<void> SqliteJournal::fill_file() {
   if (auto made = connection_->execute(kSchema); !made) return made;
-  const auto entries = count(0, INT64_MAX);
+  if (read_through_ > 0) {
+    if (auto counted = count_on(); !counted) return counted;
+  }
+  const auto entries = count(removed_, INT64_MAX);
   if (!entries) return entries.error();
-  tell(*entries);
+  entries_ = *entries;
+  tell();
+  return {};
+}
+
+// What was read of an earlier file may yet be removed by its number: this one goes on counting behind it.
+core::Result<void> SqliteJournal::count_on() {
+  for (const char* text :
+       {"INSERT INTO sqlite_sequence (name, seq) SELECT 'entries', ?1"
+        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'entries')",
+        "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'entries' AND seq < ?1"}) {
+    Query query = connection_->query(text);
+    if (auto done = query.bind(static_cast<std::int64_t>(read_through_)).run(); !done) return done;
+  }
   return {};
 }
 
 core::Result<void> SqliteJournal::append(std::span<const JournalWrite> writes, core::WallTime at) {
   const std::lock_guard lock(mutex_);
+  if (connection_ == nullptr) {  // It was damaged, and could not be begun anew.
+    if (auto opened = open_file(); !opened) return opened;
+  }
   std::vector<std::string> bodies;
   bodies.reserve(writes.size());
   std::uint64_t bytes = reading().bytes;
@@ -149,6 +186,20 @@ core::Result<void> SqliteJournal::append(std::span<const JournalWrite> writes, c
                            std::to_string(options_.bytes_max) +
                            " it may (store.journal_max); bring the store back"};
   }
+  core::Result<void> kept = append_bodies(writes, bodies, at);
+  if (!kept && kept.error().kind == core::ErrorKind::Corrupt) {
+    if (auto anew = begin_anew(); !anew) return anew;
+    kept = append_bodies(writes, bodies, at);
+  }
+  if (!kept) return kept;
+  entries_ += writes.size();
+  tell();
+  return {};
+}
+
+core::Result<void> SqliteJournal::append_bodies(std::span<const JournalWrite> writes,
+                                                std::span<const std::string> bodies,
+                                                core::WallTime at) {
   auto transaction = Transaction::write(*connection_);
   if (!transaction) return transaction.error();
   for (std::size_t i = 0; i < writes.size(); ++i) {
@@ -157,13 +208,28 @@ core::Result<void> SqliteJournal::append(std::span<const JournalWrite> writes, c
     query.bind(static_cast<std::int64_t>(site_of(writes[i]))).bind(std::string_view(bodies[i]));
     if (auto done = query.run(); !done) return done;
   }
-  if (auto done = transaction->commit(); !done) return done;
-  tell(reading().entries + writes.size());
-  return {};
+  return transaction->commit();
 }
 
 core::Result<std::vector<JournalEntry>> SqliteJournal::read(std::size_t limit) {
   const std::lock_guard lock(mutex_);
+  if (connection_ == nullptr) return unusable(options_.directory, "its file cannot be opened");
+  auto page = read_page(limit);
+  if (!page && page.error().kind == core::ErrorKind::Corrupt) {
+    if (auto anew = begin_anew(); !anew) return anew.error();
+    page = read_page(limit);
+  }
+  if (!page) return page;
+  if (page->empty()) {
+    // What was counted may have been wrong; that there is nothing is sure.
+    if (std::exchange(entries_, 0) != 0) tell();
+  } else {
+    read_through_ = std::max(read_through_, page->back().seq);
+  }
+  return page;
+}
+
+core::Result<std::vector<JournalEntry>> SqliteJournal::read_page(std::size_t limit) {
   std::vector<JournalEntry> entries;
   Query query = connection_->query(kRead);
   query.bind(static_cast<std::int64_t>(removed_)).bind(static_cast<std::int64_t>(limit));
@@ -188,48 +254,53 @@ core::Result<std::vector<JournalEntry>> SqliteJournal::read(std::size_t limit) {
 
 void SqliteJournal::remove(std::uint64_t seq) {
   const std::lock_guard lock(mutex_);
+  if (connection_ == nullptr) return;
   const auto gone = count(removed_, seq);
   removed_ = std::max(removed_, seq);
   // What a full disk keeps now goes with a later one. Replayed once more after a restart, the store absorbs it.
   (void)forget();
-  const std::uint64_t before = reading().entries;
-  tell(gone && *gone <= before ? before - *gone : 0);
-  if (reading().entries == 0) shrink();
+  // Not counted: told too many until a read finds none. Too few would open the straight way ahead of what is left.
+  if (gone) entries_ -= std::min(entries_, *gone);
+  tell();
+  if (entries_ == 0) shrink();
 }
 
 core::Result<void> SqliteJournal::forget() {
   auto transaction = Transaction::write(*connection_);
   if (!transaction) return transaction.error();
+  for (const PendingAside& one : pending_aside_) {
+    Query copy = connection_->query(kSetAside);
+    copy.bind(static_cast<std::int64_t>(one.seq)).bind(std::string_view(one.reason));
+    if (auto done = copy.bind(core::to_unix_ms(one.at)).run(); !done) return done;
+  }
   {
     Query query = connection_->query(kRemove);
     if (auto done = query.bind(static_cast<std::int64_t>(removed_)).run(); !done) return done;
   }
-  return transaction->commit();
+  if (auto done = transaction->commit(); !done) return done;
+  pending_aside_.clear();
+  return {};
 }
 
+// One that the store never takes must not hold up the others, also where the disk has no room for it twice.
 core::Result<void> SqliteJournal::set_aside(std::uint64_t seq, const std::string& reason,
                                             core::WallTime at) {
   const std::lock_guard lock(mutex_);
-  const std::string shown = to_utf8(reason, kReasonBytesMax);
-  auto transaction = Transaction::write(*connection_);
-  if (!transaction) return transaction.error();
-  {
-    Query copy = connection_->query(kSetAside);
-    copy.bind(static_cast<std::int64_t>(seq)).bind(std::string_view(shown));
-    if (auto done = copy.bind(core::to_unix_ms(at)).run(); !done) return done;
-    Query gone = connection_->query(kRemove);
-    if (auto done = gone.bind(static_cast<std::int64_t>(seq)).run(); !done) return done;
-  }
-  if (auto done = transaction->commit(); !done) return done;
+  if (connection_ == nullptr) return unusable(options_.directory, "its file cannot be opened");
+  if (pending_aside_.size() >= kPendingAsideMax)
+    return unusable(options_.directory, "its disk does not take what is set aside");
+  pending_aside_.push_back({.seq = seq, .reason = to_utf8(reason, kReasonBytesMax), .at = at});
   removed_ = std::max(removed_, seq);
-  const std::uint64_t before = reading().entries;
-  tell(before > 0 ? before - 1 : 0);
+  (void)forget();
+  entries_ -= std::min<std::uint64_t>(entries_, 1);
+  tell();
   return {};
 }
 
 core::Result<std::vector<sideeffects::SetAside>> SqliteJournal::list_set_aside(std::size_t limit) {
   const std::lock_guard lock(mutex_);
   std::vector<sideeffects::SetAside> all;
+  if (connection_ == nullptr) return all;
   Query query = connection_->query(kListAside);
   query.bind(static_cast<std::int64_t>(limit));
   for (;;) {
@@ -251,9 +322,12 @@ core::Result<std::uint64_t> SqliteJournal::count(std::uint64_t after, std::uint6
   return static_cast<std::uint64_t>(query.integer(0));
 }
 
-// The numbers are for people: when they cannot be read the old ones stay.
-void SqliteJournal::tell(std::uint64_t entries) {
-  sideeffects::JournalReading now{.entries = entries, .bytes_max = options_.bytes_max};
+// The way of the writes hangs on `entries`; the other numbers are for people, and when they cannot be read the old ones stay.
+void SqliteJournal::tell() {
+  sideeffects::JournalReading now = reading();
+  now.entries = entries_;
+  now.bytes_max = options_.bytes_max;
+  now.oldest = core::kNoWallTime;
   {
     Query query = connection_->query(kOldest);
     const auto row = query.bind(static_cast<std::int64_t>(removed_)).step();
@@ -262,13 +336,16 @@ void SqliteJournal::tell(std::uint64_t entries) {
   constexpr std::array<const char*, 4> kTexts{"SELECT count(*) FROM set_aside", "PRAGMA page_count",
                                               "PRAGMA freelist_count", "PRAGMA page_size"};
   std::array<std::uint64_t, 4> numbers{};
-  for (std::size_t i = 0; i < kTexts.size(); ++i) {
+  bool all = true;
+  for (std::size_t i = 0; i < kTexts.size() && all; ++i) {
     const auto number = connection_->number(kTexts[i]);
-    if (!number) return;
-    numbers[i] = static_cast<std::uint64_t>(number->value_or(0));
+    all = number.has_value();
+    if (all) numbers[i] = static_cast<std::uint64_t>(number->value_or(0));
   }
-  now.set_aside = numbers[0];
-  now.bytes = (numbers[1] - numbers[2]) * numbers[3];
+  if (all) {
+    now.set_aside = numbers[0] + pending_aside_.size();
+    now.bytes = (numbers[1] - numbers[2]) * numbers[3];
+  }
   const std::lock_guard lock(reading_mutex_);
   reading_ = now;
 }

@@ -4,13 +4,14 @@
 // Owns     the file, its one connection, and the lock that keeps a second process out (journal.lock).
 // Thread   any. One mutex is held for a write to the disk, a second one for a moment; reading() takes only that one.
 // Bounded  `bytes_max` of entries; an append beyond it is refused, removing never is. Entries set aside count.
-// Fails    open(): Unavailable when the directory cannot be used or another process has it; a file that is damaged is moved
-//          aside, told by damaged(), and a new one begun: an outage must find a journal.
+// Fails    open(): Unavailable when the directory cannot be used or another process has it. A file that is damaged is moved aside,
+//          at once or when it is found out later, told to `on_damaged`, and a new one begun: an outage must find a journal.
 // Cost     one fsync an append. 256 writes are about 200 KB.
 //
 // Rows are JSON so that a person can read them with sqlite3 while it runs.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -28,6 +29,10 @@ inline constexpr const char* kJournalFile = "journal.db";
 struct JournalOptions {
   std::string directory;
   std::uint64_t bytes_max = std::uint64_t{1} << 30;
+  // False: a file that is damaged is left where it is, and Corrupt. For who only looks.
+  bool may_begin_anew = true;
+  // Told where a file went that could not be read. From whichever thread found out; it does not call the journal.
+  std::function<void(const std::string& kept)> on_damaged{};
 };
 
 class SqliteJournal final : public sideeffects::Journal, core::Pinned {
@@ -47,24 +52,41 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
       std::size_t limit) override;
   [[nodiscard]] sideeffects::JournalReading reading() const override;
 
-  // Where a file went that could not be read; "" when there was none.
-  [[nodiscard]] const std::string& damaged() const { return damaged_; }
-
  private:
+  struct PendingAside {
+    std::uint64_t seq = 0;
+    std::string reason;
+    core::WallTime at = core::kNoWallTime;
+  };
+  static constexpr std::size_t kPendingAsideMax = 10'000;
+
   explicit SqliteJournal(const JournalOptions& options) : options_(options) {}
   [[nodiscard]] core::Result<void> take_lock();
   [[nodiscard]] core::Result<void> open_file();
+  [[nodiscard]] core::Result<void> fill_file();
+  [[nodiscard]] core::Result<void> count_on();
+  // Closes the file and renames it to its name with `why` and a number behind it. Returns the new name.
+  [[nodiscard]] core::Result<std::string> move_aside(const std::string& why);
+  [[nodiscard]] core::Result<void> begin_anew();
+  [[nodiscard]] core::Result<void> append_bodies(std::span<const sideeffects::JournalWrite> writes,
+                                                 std::span<const std::string> bodies,
+                                                 core::WallTime at);
+  [[nodiscard]] core::Result<std::vector<sideeffects::JournalEntry>> read_page(std::size_t limit);
   [[nodiscard]] core::Result<std::uint64_t> count(std::uint64_t after, std::uint64_t through);
-  void tell(std::uint64_t entries);
+  void tell();
   [[nodiscard]] core::Result<void> forget();
   void shrink();
 
   const JournalOptions options_;
-  std::string damaged_;
   int lock_ = -1;
   mutable std::mutex mutex_;
   std::unique_ptr<SqliteConnection> connection_;  // Guarded by mutex_.
   std::uint64_t removed_ = 0;  // Guarded by mutex_. Up to here nothing is read any more.
+
+  std::uint64_t read_through_ = 0;  // Guarded by mutex_. The newest that read() gave away.
+  std::uint64_t entries_ = 0;       // Guarded by mutex_. Behind removed_.
+  // Guarded by mutex_. Set aside, and the disk did not take it: their entries stay until it does, and are not read any more.
+  std::vector<PendingAside> pending_aside_;
 
   mutable std::mutex reading_mutex_;
   sideeffects::JournalReading reading_;  // Guarded by reading_mutex_.

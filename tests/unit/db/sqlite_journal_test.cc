@@ -158,10 +158,57 @@ TEST_F(JournalFile, SaysWhichDirectoryCannotBeUsed) {
 // Goal: an outage finds a journal even when the last file was damaged, and the damaged one is kept.
 TEST_F(JournalFile, MovesADamagedFileAside) {
   testing::write_file(dir_.file(kJournalFile), std::string(8192, 'x'));
-  const auto journal = open();
-  EXPECT_NE(journal->damaged(), "");
-  EXPECT_EQ(std::filesystem::file_size(journal->damaged()), 8192U);
+  std::string kept;
+  const auto journal = SqliteJournal::open({.directory = dir_.path(),
+                                            .on_damaged = [&](const auto& at) { kept = at; }})
+                           .value();
+  ASSERT_NE(kept, "");
+  EXPECT_EQ(std::filesystem::file_size(kept), 8192U);
   EXPECT_TRUE(journal->append(writes(1, 1), kAt));
+}
+
+// Goal: one that the store refuses does not hold up the others on a full disk, and is kept once there is room.
+TEST_F(JournalFile, SetsAsideOnADiskThatTakesNothing) {
+  const auto journal = open();
+  ASSERT_TRUE(journal->append(writes(1, 3), kAt));
+  execute("CREATE TRIGGER full BEFORE INSERT ON set_aside BEGIN SELECT RAISE(ABORT, 'no'); END");
+  ASSERT_TRUE(journal->set_aside(journal->read(1).value().front().seq, "refused", kAt));
+  EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{2, 3}));
+  EXPECT_EQ(journal->reading().entries, 2U);
+  EXPECT_EQ(journal->reading().set_aside, 1U);
+  execute("DROP TRIGGER full");
+  journal->remove(journal->read(1).value().back().seq);
+  EXPECT_EQ(sites(*journal), std::vector<std::uint64_t>{3});
+  EXPECT_EQ(journal->reading().set_aside, 1U);
+  EXPECT_EQ(journal->list_set_aside(9).value().at(0).reason, "refused");
+}
+
+// Goal: an outage finds a journal though its file is damaged while we run, and an old page removes nothing of the new file.
+TEST_F(JournalFile, BeginsAnewWhenItIsDamagedWhileInUse) {
+  std::vector<std::string> kept;
+  const auto journal =
+      SqliteJournal::open(
+          {.directory = dir_.path(), .on_damaged = [&](const auto& at) { kept.push_back(at); }})
+          .value();
+  ASSERT_TRUE(journal->append(writes(1, 50), kAt));
+  const std::uint64_t page = journal->read(3).value().back().seq;
+  execute(
+      "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'gone' WHERE name = 'entries';"
+      "PRAGMA schema_version = 4711");
+  ASSERT_TRUE(journal->append(writes(60, 61), kAt));
+  EXPECT_EQ(kept.size(), 1U);
+  journal->remove(page);
+  EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{60, 61}));
+  EXPECT_EQ(journal->reading().entries, 2U);
+}
+
+// Goal: who only looks (a daemon that waits for its store) does not move away what it cannot read.
+TEST_F(JournalFile, LeavesADamagedFileToWhoOnlyLooks) {
+  testing::write_file(dir_.file(kJournalFile), std::string(8192, 'x'));
+  const auto looked = SqliteJournal::open({.directory = dir_.path(), .may_begin_anew = false});
+  ASSERT_FALSE(looked);
+  EXPECT_EQ(looked.error().kind, core::ErrorKind::Corrupt);
+  EXPECT_EQ(std::filesystem::file_size(dir_.file(kJournalFile)), 8192U);
 }
 
 // Goal: what was replayed is not read again though the disk refuses to forget it, and goes once it lets.
