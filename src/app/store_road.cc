@@ -92,7 +92,14 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
   std::unique_ptr<StoreRoad> road(new StoreRoad);
   road->parts_ = std::make_unique<Parts>(clock, log);
   Parts& parts = *road->parts_;
-  if (!db::is_server_url(config.url)) return road;
+  if (!db::is_server_url(config.url)) {
+    if (const auto left = left_behind(config); left && *left > 0)
+      log.error(
+          fmt::format("journal_left_alone entries={} reason=\"the store is no server's, and they "
+                      "were written for one\"",
+                      *left));
+    return road;
+  }
   auto journal = db::SqliteJournal::open(
       {.directory = config.state_dir,
        .bytes_max = config.journal_bytes_max,
@@ -105,6 +112,16 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
     log.error(fmt::format("journal_unusable action=keep_in_memory error=\"{}\"", parts.trouble));
     return road;
   }
+  const auto identity = store.identity();
+  if (!identity) return identity.error();
+  if (auto ours = (*journal)->belong_to(*identity); !ours) {
+    parts.trouble = ours.error().message;
+    log.error(fmt::format("journal_unusable action=keep_in_memory error=\"{}\"", parts.trouble));
+    return road;
+  }
+  if (!(*journal)->foreign().empty())
+    log.error(fmt::format("journal_of_another_store action=begun_anew kept=\"{}\"",
+                          (*journal)->foreign()));
   auto events = store.make_event_store(fencing);
   if (!events) return events.error();
   auto vantage = store.make_vantage_store(fencing.node);
@@ -163,6 +180,7 @@ StoreRoadReading StoreRoad::reading() const {
   const sideeffects::DetourStats& detour = parts_->detour->stats();
   const sideeffects::ReplayerStats& replayer = parts_->replayer->stats();
   reading.has_journal = true;
+  reading.foreign = parts_->journal->foreign();
   if (const double since = detour.since_s.value(); since != 0) {
     reading.detoured = true;
     reading.since = core::from_unix_ms(std::llround(since * 1000));
@@ -187,6 +205,8 @@ std::string degraded(const StoreRoadReading& road) {
   };
   if (!road.journal_trouble.empty())
     add("without a journal, should the store go away: " + road.journal_trouble);
+  if (!road.foreign.empty())
+    add("the journal held writes of another store, they are kept in " + road.foreign);
   if (road.detoured)
     add(fmt::format("store away since {}; {} writes in the journal", core::to_iso8601(road.since),
                     road.journal.entries));

@@ -30,6 +30,7 @@ namespace watchwheel::app {
 struct StoreRoadReading {
   bool has_journal = false;
   std::string journal_trouble;               // Why there is none though there should be.
+  std::string foreign;                       // Where a journal went that was written for another store.
   bool detoured = false;                     // Writes go to the journal.
   core::WallTime since = core::kNoWallTime;  // Of that.
   bool refusing = false;  // The journal takes nothing: what is judged waits in memory.

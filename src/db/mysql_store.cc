@@ -48,6 +48,15 @@ core::Result<void> MysqlStore::check_schema() {
   return db::check_schema(**connection);
 }
 
+// The millisecond in which its first step was noted: no two databases share it, and it is never changed.
+core::Result<std::string> MysqlStore::identity() {
+  auto connection = MysqlConnection::open(access_);
+  if (!connection) return connection.error();
+  const auto made = (*connection)->number("SELECT applied_at FROM schema_version WHERE version = 1");
+  if (!made) return made.error();
+  return "made-" + std::to_string(made->value_or(0));
+}
+
 template <typename Interface, typename Implementation, typename... Given>
 core::Result<std::unique_ptr<Interface>> MysqlStore::make(const Given&... given) const {
   auto connection = MysqlConnection::open(access_);

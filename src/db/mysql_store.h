@@ -23,6 +23,7 @@ class MysqlStore final : public Store {
   [[nodiscard]] core::Result<MigrationReport> migrate(bool dry_run,
                                                       const MigrationWatch& watch) override;
   [[nodiscard]] core::Result<void> check_schema() override;
+  [[nodiscard]] core::Result<std::string> identity() override;
 
   [[nodiscard]] core::Result<std::unique_ptr<SiteFeed>> make_site_feed() override;
   [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() override;

@@ -44,6 +44,10 @@ CREATE TABLE IF NOT EXISTS set_aside (
   reason     TEXT NOT NULL,
   at         INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS owner (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  store    TEXT NOT NULL
+) STRICT;
 )sql";
 
 constexpr Sql kAppend =
@@ -56,6 +60,8 @@ constexpr Sql kSetAside =
     " FROM entries WHERE seq = ?1";
 constexpr Sql kListAside =
     "SELECT seq, site_id, at, reason FROM set_aside ORDER BY seq DESC LIMIT ?";
+constexpr Sql kOwner = "SELECT store FROM owner";
+constexpr Sql kNoteOwner = "INSERT OR REPLACE INTO owner (only_row, store) VALUES (1, ?)";
 constexpr Sql kCount = "SELECT count(*) FROM entries WHERE seq > ? AND seq <= ?";
 constexpr Sql kOldest = "SELECT written_at FROM entries WHERE seq > ? ORDER BY seq LIMIT 1";
 
@@ -132,6 +138,24 @@ core::Result<void> SqliteJournal::begin_anew() {
   return open_file();
 }
 
+core::Result<void> SqliteJournal::belong_to(const std::string& store) {
+  const std::lock_guard lock(mutex_);
+  owner_ = store;
+  if (owner_noted_ == store) return {};
+  const sideeffects::JournalReading held = reading();
+  if (owner_noted_.empty() || held.entries + held.set_aside == 0) return {};
+  auto moved = move_aside("of-another-store");
+  if (!moved) return moved.error();
+  foreign_ = *std::move(moved);
+  return open_file();
+}
+
+core::Result<void> SqliteJournal::note_owner() {
+  if (owner_.empty() || owner_noted_ == owner_) return {};
+  Query query = connection_->query(kNoteOwner);
+  return query.bind(std::string_view(owner_)).run();
+}
+
 core::Result<void> SqliteJournal::open_file() {
   auto opened = SqliteConnection::open({.path = options_.directory + "/" + kJournalFile,
                                         .durability = Durability::OnDisk,
@@ -147,6 +171,13 @@ core::Result<void> SqliteJournal::fill_file() {
   if (auto made = connection_->execute(kSchema); !made) return made;
   if (read_through_ > 0) {
     if (auto counted = count_on(); !counted) return counted;
+  }
+  owner_noted_.clear();
+  {
+    Query query = connection_->query(kOwner);
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (*row) owner_noted_ = query.text(0);
   }
   const auto entries = count(removed_, INT64_MAX);
   if (!entries) return entries.error();
@@ -192,6 +223,7 @@ core::Result<void> SqliteJournal::append(std::span<const JournalWrite> writes, c
     kept = append_bodies(writes, bodies, at);
   }
   if (!kept) return kept;
+  if (!owner_.empty()) owner_noted_ = owner_;
   entries_ += writes.size();
   tell();
   return {};
@@ -202,6 +234,7 @@ core::Result<void> SqliteJournal::append_bodies(std::span<const JournalWrite> wr
                                                 core::WallTime at) {
   auto transaction = Transaction::write(*connection_);
   if (!transaction) return transaction.error();
+  if (auto noted = note_owner(); !noted) return noted;
   for (std::size_t i = 0; i < writes.size(); ++i) {
     Query query = connection_->query(kAppend);
     query.bind(core::to_unix_ms(at)).bind(kJournalVersion).bind(journal_kind(writes[i]));

@@ -52,6 +52,13 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
       std::size_t limit) override;
   [[nodiscard]] sideeffects::JournalReading reading() const override;
 
+  // Whose writes it keeps from now on: `store` tells one database from another, and is noted with the first entry. A file that holds
+  // entries of another one, or some set aside, is moved aside and a new one begun: here they would tell of sites that are not theirs.
+  // Before the first append.
+  [[nodiscard]] core::Result<void> belong_to(const std::string& store);
+  // Where that file went; "" when there was none.
+  [[nodiscard]] const std::string& foreign() const { return foreign_; }
+
  private:
   struct PendingAside {
     std::uint64_t seq = 0;
@@ -72,15 +79,19 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
                                                  std::span<const std::string> bodies,
                                                  core::WallTime at);
   [[nodiscard]] core::Result<std::vector<sideeffects::JournalEntry>> read_page(std::size_t limit);
+  [[nodiscard]] core::Result<void> note_owner();
   [[nodiscard]] core::Result<std::uint64_t> count(std::uint64_t after, std::uint64_t through);
   void tell();
   [[nodiscard]] core::Result<void> forget();
   void shrink();
 
   const JournalOptions options_;
+  std::string foreign_;
   int lock_ = -1;
   mutable std::mutex mutex_;
   std::unique_ptr<SqliteConnection> connection_;  // Guarded by mutex_.
+  std::string owner_;          // Guarded by mutex_. What belong_to() was told.
+  std::string owner_noted_;    // Guarded by mutex_. What the file says.
   std::uint64_t removed_ = 0;  // Guarded by mutex_. Up to here nothing is read any more.
 
   std::uint64_t read_through_ = 0;  // Guarded by mutex_. The newest that read() gave away.

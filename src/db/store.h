@@ -59,6 +59,9 @@ class Store : core::Pinned {
       bool dry_run, const MigrationWatch& watch = {}) = 0;
   // Invalid, naming `watchwheel migrate`, unless the schema is this version's.
   [[nodiscard]] virtual core::Result<void> check_schema() = 0;
+  // Tells this database from every other one, and goes along when it is dumped and restored elsewhere. "": of an embedded store,
+  // which needs none.
+  [[nodiscard]] virtual core::Result<std::string> identity() { return std::string{}; }
 
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;

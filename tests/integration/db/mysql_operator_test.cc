@@ -87,6 +87,22 @@ TEST(MysqlOperator, TheDocumentedRightsAreEnoughInACluster) {
   use_with_least_rights(cluster.url("watchwheel"));
 }
 
+// Goal: a journal can be told whose it is.
+TEST(MysqlOperator, ADatabaseIsToldFromAnotherOne) {
+  const testing::MariaDb server;
+  ASSERT_TRUE(root(server.url("mysql"))->execute("CREATE DATABASE one;\nCREATE DATABASE two"));
+  const auto made = [&](const char* name) {
+    const auto store = take(open_store({server.url(name), nullptr}));
+    (void)take(store->migrate(false));
+    return take(store->identity());
+  };
+  const std::string one = made("one");
+  EXPECT_NE(one, made("two"));
+  EXPECT_EQ(one, made("one")) << "opened again, and with nothing left to migrate";
+  ASSERT_TRUE(root(server.url("mysql"))->execute("DROP DATABASE one;\nCREATE DATABASE one"));
+  EXPECT_NE(one, made("one"));
+}
+
 // Goal: whatever goes wrong between us and the server, the password is not in what is told of it.
 TEST(MysqlOperator, APasswordIsNeverTold) {
   const testing::MariaDb server;

@@ -167,6 +167,56 @@ TEST_F(JournalFile, MovesADamagedFileAside) {
   EXPECT_TRUE(journal->append(writes(1, 1), kAt));
 }
 
+// Goal: what was kept for one database is never replayed into another one, and is not lost.
+TEST_F(JournalFile, MovesEntriesOfAnotherStoreAside) {
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->belong_to("store 1"));
+    ASSERT_TRUE(journal->append(writes(1, 3), kAt));
+  }
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->belong_to("store 1"));
+    EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{1, 2, 3}));
+    EXPECT_EQ(journal->foreign(), "");
+  }
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->belong_to("store 2"));
+    EXPECT_EQ(journal->reading().entries, 0U);
+    EXPECT_TRUE(sites(*journal).empty());
+    ASSERT_NE(journal->foreign(), "");
+    ASSERT_TRUE(journal->append(writes(9, 9), kAt));
+    std::filesystem::rename(journal->foreign(), dir_.file("first"));
+  }
+  std::filesystem::remove(dir_.file(kJournalFile));
+  std::filesystem::rename(dir_.file("first"), dir_.file(kJournalFile));
+  const auto journal = open();
+  ASSERT_TRUE(journal->belong_to("store 1"));
+  EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{1, 2, 3})) << "a person can put it back";
+}
+
+// Goal: a journal that is empty goes along to another database.
+TEST_F(JournalFile, BelongsToWhoseEntriesItHolds) {
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->belong_to("store 1"));
+    ASSERT_TRUE(journal->append(writes(1, 1), kAt));
+    journal->remove(journal->read(1).value().back().seq);
+  }
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->belong_to("store 2"));
+    EXPECT_EQ(journal->foreign(), "");
+    ASSERT_TRUE(journal->append(writes(2, 2), kAt));
+  }
+  const auto journal = open();
+  ASSERT_TRUE(journal->set_aside(journal->read(1).value().front().seq, "refused", kAt));
+  ASSERT_TRUE(journal->belong_to("store 1"));
+  EXPECT_NE(journal->foreign(), "") << "what was set aside is another store's too";
+  EXPECT_EQ(journal->reading().set_aside, 0U);
+}
+
 // Goal: one that the store refuses does not hold up the others on a full disk, and is kept once there is room.
 TEST_F(JournalFile, SetsAsideOnADiskThatTakesNothing) {
   const auto journal = open();
