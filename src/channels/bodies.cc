@@ -71,40 +71,49 @@ Json outage_json(const Message& message) {
 
 // ---- Alertmanager ----
 
-std::string_view alert_name(MessageKind kind) {
+// Labels name the alert, so there is nothing in them that may change while it lasts: not the site's name, URL or tags, and not how
+// bad it is by now. Otherwise the end would be another alert's.
+struct AlertKind {
+  std::string_view name;
+  Severity severity;
+  core::Duration lasts;  // Unless its end is told.
+};
+
+// Alertmanager ends what was not repeated within its resolve_timeout, five minutes; ours goes on until we say so.
+constexpr core::Duration kNeverEnds = std::chrono::hours{24 * 365 * 10};
+
+AlertKind alert_kind(MessageKind kind) {
   switch (kind) {
     case MessageKind::SeemsDown:
     case MessageKind::Down:
     case MessageKind::Up:
     case MessageKind::Reminder:
-      return "WatchwheelSiteDown";
+      return {"WatchwheelSiteDown", Severity::Critical, kNeverEnds};
     case MessageKind::Warning:
     case MessageKind::WarningOver:
-      return "WatchwheelSiteWarning";
+      return {"WatchwheelSiteWarning", Severity::Warning, kNeverEnds};
     case MessageKind::Flapping:
-      return "WatchwheelSiteFlapping";
+      // Nobody tells its end.
+      return {"WatchwheelSiteFlapping", Severity::Warning, std::chrono::hours{1}};
     case MessageKind::Test:
       break;
   }
-  return "WatchwheelTest";
+  return {"WatchwheelTest", Severity::Info, std::chrono::minutes{1}};
 }
 
-// Alertmanager ends what was not repeated within its resolve_timeout, five minutes; ours goes on until we say so.
-constexpr core::Duration kNeverEnds = std::chrono::hours{24 * 365 * 10};
-
-// Labels name the alert, so there is nothing in them that may change while it lasts: not the site's name, URL or tags.
-Json alert_labels(MessageKind kind, Severity severity, const std::string& target) {
-  return {{"alertname", alert_name(kind)}, {"severity", to_string(severity)}, {"target", target}};
+Json alert_labels(const AlertKind& kind, const std::string& target) {
+  return {{"alertname", kind.name}, {"severity", to_string(kind.severity)}, {"target", target}};
 }
 
-Json alert_of(const Message& message, const MessageSite& site, Severity severity,
-              const std::string& target, const Wording& wording) {
-  Json labels = alert_labels(message.kind, severity, target);
+Json alert_of(const Message& message, const MessageSite& site, const std::string& target,
+              const Wording& wording) {
+  Json labels = alert_labels(alert_kind(message.kind), target);
   labels["site"] = std::to_string(site.site.value);
   labels["incident"] = condition_key(site);
   Json notes{{"summary", message.sites.size() == 1 ? wording.subject : shown_name(site)},
              {"name", shown_name(site)},
              {"url", shown_url(site)},
+             {"kind", to_string(message.kind)},
              {"state", core::to_string(site.after)},
              {"cause", core::to_string(site.evidence.cause)},
              {"detail", checker::safe_text(site.evidence.detail, 1024)}};
@@ -201,31 +210,22 @@ std::string webhook_body(const Message& message, std::string_view id, const std:
 std::string alertmanager_body(const Message& message, const std::string& target,
                               const Wording& wording, core::WallTime now) {
   Json alerts = Json::array();
+  const AlertKind kind = alert_kind(message.kind);
   if (message.sites.empty()) {
-    // A test ends by itself soon: nobody will say that it is over.
-    Json test{{"labels", alert_labels(message.kind, message.severity, target)},
-              {"annotations", {{"summary", wording.subject}, {"description", wording.text}}}};
-    alerts.push_back(
-        with_times(std::move(test), message, {.from = now, .to = now + std::chrono::minutes{1}}));
+    Json alert{{"labels", alert_labels(kind, target)},
+               {"annotations", {{"summary", wording.subject}, {"description", wording.text}}}};
+    alerts.push_back(with_times(std::move(alert), message, {.from = now, .to = now + kind.lasts}));
     return dumped(alerts);
   }
-  const auto add = [&](const MessageSite& site, Severity severity, Span span) {
-    alerts.push_back(with_times(alert_of(message, site, severity, target, wording), message, span));
-  };
   for (const MessageSite& site : message.sites) {
     const core::WallTime from = site.started_at == core::kNoWallTime ? now : site.started_at;
-    const core::WallTime ended = site.ended_at == core::kNoWallTime ? now : site.ended_at;
-    // It ends now at the latest: an end in the future is none yet.
-    const Span over{.from = from, .to = std::max(from, std::min(ended, now))};
+    Span span{.from = from, .to = now + kind.lasts};
     if (ends(message.kind)) {
-      // The severity is a label, so what only seemed down first was another alert: all that may have been told ends.
-      for (const Severity severity : {Severity::Info, Severity::Warning, Severity::Critical})
-        add(site, severity, over);
-      continue;
+      // An end in the future is none yet.
+      const core::WallTime ended = site.ended_at == core::kNoWallTime ? now : site.ended_at;
+      span.to = std::max(from, std::min(ended, now));
     }
-    add(site, message.severity, {.from = from, .to = now + kNeverEnds});
-    if (message.severity == Severity::Critical)
-      add(site, Severity::Warning, {.from = from, .to = std::max(from, now)});
+    alerts.push_back(with_times(alert_of(message, site, target, wording), message, span));
   }
   return dumped(alerts);
 }

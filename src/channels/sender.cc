@@ -388,6 +388,7 @@ void Sender::Parts::wait(SteadyTime now) {
   }
   {
     const std::lock_guard lock(mutex);
+    if (stop_by && jobs.empty()) return;
     if (stop_by) longest = std::min(longest, *stop_by - now);
   }
   // What came meanwhile has woken it.

@@ -159,9 +159,9 @@ TransferEnd Transfer::end(CURLcode code) const {
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
   end.status = static_cast<int>(status);
   end.retry_after = retry_after_;
-  end.said = said_;
+  end.said = mail_ && !refused_.empty() ? refused_ : said_;
   if (code == CURLE_OK || is_enough(code)) {
-    if (mail_ && !refused_.empty()) end.error = "taken, but not for all recipients: " + refused_;
+    if (mail_ && !refused_.empty()) end.error = "taken, but not for all recipients";
     return end;
   }
   end.failed = true;
@@ -210,7 +210,9 @@ std::size_t Transfer::on_header(char* data, std::size_t size, std::size_t count,
 void Transfer::take_header(std::string_view line) noexcept {
   try {
     if (mail_) {
-      said_.assign(line.substr(0, kSaidBytesMax));
+      line = line.substr(0, kSaidBytesMax);
+      if (line.starts_with("221")) return;  // Its good-bye.
+      said_.assign(line);
       // RCPT is the only command whose refusal does not end it.
       if (refused_.empty() && (line.starts_with('4') || line.starts_with('5'))) refused_ = said_;
       return;

@@ -23,6 +23,7 @@ BUILD_PACKAGES=(
 TEST_PACKAGES=(
   prometheus systemd dpkg-dev fakeroot file openssl iproute2
   nginx-light haproxy apache2 unbound knot mariadb-server mariadb-client galera-4
+  prometheus-alertmanager python3 python3-aiosmtpd
 )
 # What the fuzz targets are built with: libFuzzer is clang's.
 FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)

@@ -133,11 +133,29 @@ TEST(AlertmanagerBody, TheEndEndsAllThatWasTold) {
       for (const Json& alert : alerts(message)) EXPECT_TRUE(ended.contains(alert["labels"].dump()));
     }
   }
-  // What seemed down first and is down now: one of the two goes on.
-  std::size_t firing = 0;
-  for (const auto& [labels, over] : ended_by_labels(alerts(testing::down())))
-    firing += over ? 0 : 1;
-  EXPECT_EQ(firing, 1U);
+}
+
+// Goal: nothing is told as over that was never told: what is confirmed goes on as the alert that it was.
+TEST(AlertmanagerBody, AConfirmedOutageIsTheSameAlert) {
+  Message seems = testing::down();
+  seems.kind = MessageKind::SeemsDown;
+  seems.severity = Severity::Warning;
+  const auto before = ended_by_labels(alerts(seems));
+  EXPECT_EQ(before.size(), 1U);
+  EXPECT_EQ(before, ended_by_labels(alerts(testing::down())));
+  EXPECT_FALSE(before.begin()->second);
+}
+
+TEST(AlertmanagerBody, WhatNobodyEndsEndsByItself) {
+  Message flapping = testing::down();
+  flapping.kind = MessageKind::Flapping;
+  for (const Message& message : {flapping, testing::test_message()}) {
+    const Json list = alerts(message);
+    ASSERT_EQ(list.size(), 1U);
+    const core::WallTime end = at(list[0]["endsAt"].get<std::string>().c_str());
+    EXPECT_GT(end, kNow);
+    EXPECT_LE(end, kNow + std::chrono::hours{1});
+  }
 }
 
 TEST(AlertmanagerBody, ADigestIsAnAlertForEachSite) {
