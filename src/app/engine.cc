@@ -264,6 +264,9 @@ class NotesToLanes final : public sideeffects::NoteSink {
 core::Result<void> EngineImpl::build() {
   db::StoreAccess access = store_access(config_.store);
   access.clock = &clock_;
+  access.notice = [this](const std::string& what) {
+    log_.warn(fmt::format("store_mended what=\"{}\"", what));
+  };
   auto store = db::open_store(access);
   if (!store) return store.error();
   store_ = *std::move(store);

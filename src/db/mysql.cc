@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/ensure.h"
+#include "db/unread_trigger.h"
 
 namespace watchwheel::db {
 namespace {
@@ -71,7 +72,8 @@ enum Code : int {
   kNotPrepared = 2030,
 };
 
-// A table or a column that is not there says nothing of what was to be stored: a server of another schema is as good as none.
+// A table or a column that is not there says nothing of what was to be stored: a server of another schema is as good as none. Nor
+// does a syntax error: values are bound, and the texts are ours (see unread_trigger.h).
 ErrorKind kind_of(int code) {
   switch (code) {
     case kTableCrashed:
@@ -88,7 +90,6 @@ ErrorKind kind_of(int code) {
     case kSignalled:
     case kGeneratedMariaDb:
     case kGeneratedMySql:
-    case kSyntax:
     case kCheckMariaDb:
     case kCheckMySql:
       return ErrorKind::Invalid;
@@ -108,6 +109,8 @@ std::string_view remedy(int code) {
     case kNoTable:
     case kNoColumn:
       return "the schema may not be this version's: run `watchwheel migrate`";
+    case kSyntax:
+      return "where it speaks of a trigger, FLUSH TABLES lets the server read it anew";
     case kLockWaitOver:
       return "another process held it for too long; try again, or see SHOW PROCESSLIST";
     case kAccessDenied:
@@ -144,6 +147,9 @@ std::string_view remedy(int code) {
 constexpr std::int64_t kPacketBytesMin = std::int64_t{4} * 1024 * 1024;
 // A process keeps about ten, and one for each shard; a command that people run needs two more.
 constexpr std::int64_t kConnectionsMin = 20;
+
+// How often triggers are read anew before it is told that it does not help.
+constexpr int kMendsMax = 3;
 
 struct Version {
   int major = 0;
@@ -226,9 +232,12 @@ struct MysqlConnection::Parts {
   // What went wrong inside the transaction: its rest is refused, and so is its commit.
   std::optional<core::Error> spoiled;
   std::uint64_t rows_changed = 0;
+  bool trigger_unread = false;  // To be mended before the next transaction.
+  int mends = 0;                // Without anything committed since.
 
   [[nodiscard]] core::Error error(int code, const std::string& what, const std::string& where = {});
-  [[nodiscard]] core::Error failed(const sql::SQLException& why);
+  // `prepared`: the server had read the text before.
+  [[nodiscard]] core::Error failed(const sql::SQLException& why, bool prepared = false);
   [[nodiscard]] core::Result<void> check_serving(sql::Statement& statement,
                                                  const std::string& where);
   [[nodiscard]] core::Result<void> check_fit(sql::Statement& statement,
@@ -240,6 +249,7 @@ struct MysqlConnection::Parts {
   [[nodiscard]] core::Result<void> change_schema(const std::string& statement);
   [[nodiscard]] core::Result<void> begin(const std::string& statement);
   [[nodiscard]] core::Result<void> check_in_transaction();
+  void mend_triggers();
 };
 
 core::Error MysqlConnection::Parts::error(int code, const std::string& what,
@@ -250,10 +260,15 @@ core::Error MysqlConnection::Parts::error(int code, const std::string& what,
   return core::Error{kind_of(code), std::move(message)};
 }
 
-core::Error MysqlConnection::Parts::failed(const sql::SQLException& why) {
+core::Error MysqlConnection::Parts::failed(const sql::SQLException& why, bool prepared) {
   const int code = why.getErrorCode();
   lost = lost || loses_session(code);
   conflicted = code == kDeadlock || code == kRecordChanged;
+  if (is_unread_trigger(code, why.what(), prepared)) {
+    trigger_unread = mends < kMendsMax;
+    conflicted = trigger_unread;
+    if (!trigger_unread) mends = 0;  // Told; whoever comes next tries as often.
+  }
   // A node that answers and does not serve, and one that does not answer any more: the next one is asked.
   const bool does_not_serve =
       code == kNotInCluster || code == kReadOnly || code == kReadOnlyServer;
@@ -449,8 +464,12 @@ core::Result<void> MysqlConnection::Parts::change_schema(const std::string& stat
     const std::unique_ptr<sql::Statement> made(session->createStatement());
     (void)made->execute(statement);
   } catch (const sql::SQLException& why) {
-    if (std::find(kDone.begin(), kDone.end(), why.getErrorCode()) == kDone.end())
-      return failed(why);
+    if (std::find(kDone.begin(), kDone.end(), why.getErrorCode()) == kDone.end()) {
+      core::Error refused = failed(why);
+      // A server that does not know our words learns none by waiting.
+      if (why.getErrorCode() == kSyntax) refused.kind = ErrorKind::Invalid;
+      return refused;
+    }
   }
   return {};
 }
@@ -458,6 +477,7 @@ core::Result<void> MysqlConnection::Parts::change_schema(const std::string& stat
 // A session that was idle may have been ended by the server or by a firewall; nothing has been done in this one yet, so
 // it may be tried in another.
 core::Result<void> MysqlConnection::Parts::begin(const std::string& statement) {
+  if (trigger_unread) mend_triggers();
   auto begun = run(statement);
   if (!begun && lost) begun = run(statement);
   in_transaction = begun.has_value();
@@ -475,6 +495,21 @@ core::Result<void> MysqlConnection::Parts::check_in_transaction() {
   conflicted = true;
   spoiled = error(kDeadlock, "the cluster ended the transaction in favour of another one");
   return *spoiled;
+}
+
+// Outside of a transaction, which it would end.
+void MysqlConnection::Parts::mend_triggers() {
+  trigger_unread = false;
+  ++mends;
+  const auto done = std::find_if(kReadTriggersAnew.begin(), kReadTriggersAnew.end(),
+                                 [this](const char* way) { return run(way).has_value(); });
+  if (!access.notice) return;
+  const bool mended = done != kReadTriggersAnew.end();
+  access.notice("store " + access.place.shown +
+                ": the server was interrupted when it read the triggers of sites, and refused to "
+                "change a row; " +
+                (mended ? "they were read anew by " + std::string(*done)
+                        : "it let nobody read them anew: run FLUSH TABLES sites there"));
 }
 
 // ---- A query ----
@@ -534,7 +569,7 @@ class MysqlConnection::Slot final : public QuerySlot {
       texts_.clear();
       return true;
     } catch (const sql::SQLException& why) {
-      failure_ = parts_.failed(why);
+      failure_ = parts_.failed(why, true);
       return *failure_;
     }
   }
@@ -691,6 +726,7 @@ core::Result<void> MysqlConnection::commit() {
   parts_->spoiled.reset();
   if (done) {
     parts_->in_transaction = false;
+    parts_->mends = 0;
     return done;
   }
   roll_back();

@@ -10,7 +10,8 @@
 //          kTransactionWait and one call. Waiting for a lock: kLockWait.
 // Fails    a session that is lost, a server that is away, full, read only, not part of its cluster's majority or without our
 //          tables, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long:
-//          Invalid. A damaged table: Corrupt.
+//          Invalid. A damaged table: Corrupt. A trigger of `sites` that the server could not read (unread_trigger.h) is a conflict,
+//          and read anew before the transaction is tried again.
 //
 // What the connector hides, and what is done about it: its commit() swallows every error, so COMMIT is a statement. It sets
 // REPEATABLE READ whenever it connects; we set READ COMMITTED after it. Option names it does not know are ignored, so a test
@@ -44,6 +45,8 @@ struct MysqlAccess {
   std::chrono::seconds answer_wait = kAnswerWait;
   // Null: a transaction may take as long as its answers do.
   const core::Clock* clock = nullptr;
+  // Told what was done to the server; by any thread that has a connection.
+  std::function<void(const std::string&)> notice = nullptr;
 };
 
 class MysqlConnection final : public Connection {

@@ -18,8 +18,10 @@ core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access) {
   if (is_mysql_url(access.url)) {
     auto place = parse_mysql_url(access.url);
     if (!place) return place.error();
-    return MysqlStore::open(
-        {.place = *std::move(place), .password = access.password, .clock = access.clock});
+    return MysqlStore::open({.place = *std::move(place),
+                             .password = access.password,
+                             .clock = access.clock,
+                             .notice = access.notice});
   }
   core::Result<std::string> path = sqlite_path(access.url);
   if (!path) return path.error();

@@ -94,6 +94,8 @@ struct StoreAccess {
   std::function<core::Result<std::string>()> password;
   // With it a server's transactions have a deadline (mysql.h). It outlives the store and all it makes.
   const core::Clock* clock = nullptr;
+  // Told what had to be done to the server, in words for a log; by any thread that uses the store.
+  std::function<void(const std::string&)> notice = nullptr;
 };
 
 // SQLite: opens or creates the file. MySQL: connects, and refuses (Invalid) a server that cannot keep our promises. Migrates
