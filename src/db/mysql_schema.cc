@@ -217,6 +217,114 @@ ALTER TABLE vantage_events ADD UNIQUE KEY vantage_events_of_node (node, started_
 ALTER TABLE vantage_events DROP KEY vantage_events_named;
 )sql";
 
+// What was committed and has to be told (ADR 0020): notices, wakes, deliveries and what became of them. deliveries_claim holds all
+// that a claim and the levels look at; deliveries_line says who stands before whom.
+constexpr const char* kDeliveries = R"sql(
+CREATE TABLE IF NOT EXISTS outbox (
+  id        BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  site_id   BIGINT NOT NULL,
+  event_id  BIGINT NOT NULL,
+  seq       BIGINT NOT NULL,
+  queued_at BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS outbox_wakes (
+  id       BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  due_at   BIGINT NOT NULL,
+  site_id  BIGINT NOT NULL,
+  event_id BIGINT NOT NULL,
+  memo     VARCHAR(255) NOT NULL,
+  KEY outbox_wakes_due (due_at, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS deliveries (
+  id          BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  target      VARCHAR(64) NOT NULL,
+  vt          BIGINT NOT NULL,
+  state       TINYINT NOT NULL,
+  line        BIGINT NOT NULL,
+  lease_token BIGINT NOT NULL DEFAULT 0,
+  lease_node  VARCHAR(64) NOT NULL DEFAULT '',
+  lease_run   BIGINT NOT NULL DEFAULT 0,
+  attempts    INT NOT NULL DEFAULT 0,
+  rescues     INT NOT NULL DEFAULT 0,
+  requeues    INT NOT NULL DEFAULT 0,
+  kind        VARCHAR(32) NOT NULL,
+  message_id  VARCHAR(64) NOT NULL,
+  site_id     BIGINT NOT NULL,
+  made_at     BIGINT NOT NULL,
+  queued_at   BIGINT NOT NULL,
+  body        MEDIUMTEXT NOT NULL,
+  KEY deliveries_claim (target, vt, state, id),
+  KEY deliveries_line (target, line, id),
+  CONSTRAINT deliveries_state CHECK (state IN (0, 1, 2)),
+  CONSTRAINT deliveries_attempts CHECK (attempts >= 0),
+  CONSTRAINT deliveries_target CHECK (target <> '')
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS delivery_tellings (
+  delivery_id BIGINT NOT NULL,
+  event_id    BIGINT NOT NULL,
+  target      VARCHAR(64) NOT NULL,
+  kind        VARCHAR(32) NOT NULL,
+  state       VARCHAR(16) NOT NULL,
+  at          BIGINT NOT NULL,
+  PRIMARY KEY (delivery_id, event_id),
+  KEY delivery_tellings_event (event_id, delivery_id),
+  CONSTRAINT delivery_tellings_state CHECK (state IN ('queued', 'told', 'dead', 'cancelled'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS delivery_attempts (
+  delivery_id BIGINT NOT NULL,
+  requeues    INT NOT NULL,
+  attempt     INT NOT NULL,
+  at          BIGINT NOT NULL,
+  took_ms     BIGINT NOT NULL,
+  http_status SMALLINT UNSIGNED,
+  verdict     VARCHAR(16) NOT NULL,
+  detail      VARCHAR(512) NOT NULL,
+  PRIMARY KEY (delivery_id, requeues, attempt),
+  CONSTRAINT delivery_attempts_verdict CHECK (verdict IN ('retry', 'dead'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS deliveries_done (
+  id          BIGINT NOT NULL PRIMARY KEY,
+  target      VARCHAR(64) NOT NULL,
+  outcome     VARCHAR(16) NOT NULL,
+  kind        VARCHAR(32) NOT NULL,
+  message_id  VARCHAR(64) NOT NULL,
+  site_id     BIGINT NOT NULL,
+  attempts    INT NOT NULL,
+  requeues    INT NOT NULL,
+  http_status SMALLINT UNSIGNED,
+  took_ms     BIGINT NOT NULL,
+  made_at     BIGINT NOT NULL,
+  done_at     BIGINT NOT NULL,
+  KEY deliveries_done_at (done_at),
+  CONSTRAINT deliveries_done_outcome CHECK (outcome IN ('delivered', 'cancelled'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS dead_letters (
+  id          BIGINT NOT NULL PRIMARY KEY,
+  target      VARCHAR(64) NOT NULL,
+  line        BIGINT NOT NULL,
+  reason      VARCHAR(32) NOT NULL,
+  kind        VARCHAR(32) NOT NULL,
+  message_id  VARCHAR(64) NOT NULL,
+  site_id     BIGINT NOT NULL,
+  attempts    INT NOT NULL,
+  rescues     INT NOT NULL,
+  requeues    INT NOT NULL,
+  http_status SMALLINT UNSIGNED,
+  detail      VARCHAR(512) NOT NULL,
+  made_at     BIGINT NOT NULL,
+  died_at     BIGINT NOT NULL,
+  body        MEDIUMTEXT NOT NULL,
+  KEY dead_letters_target (target, id),
+  KEY dead_letters_died (died_at)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -227,6 +335,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {4, "a site list that comes from another program's table", kSiteOrigin},
       {5, "groups of outages are found by their end", kGroupEnds},
       {6, "many hosts: nodes, and leases of buckets of sites", kManyHosts},
+      {7, "what has to be told: notices, deliveries, dead letters", kDeliveries},
   };
   return steps;
 }

@@ -2,11 +2,14 @@
 #include "db/mysql_store.h"
 
 #include "db/migrations.h"
+#include "db/sql_delivery_log.h"
+#include "db/sql_delivery_queue.h"
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
 #include "db/sql_lease_store.h"
 #include "db/sql_legacy_table.h"
+#include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
 #include "db/sql_vantage_store.h"
@@ -98,6 +101,15 @@ core::Result<std::unique_ptr<LeaseStore>> MysqlStore::make_lease_store() {
 }
 core::Result<std::unique_ptr<StoreLock>> MysqlStore::lock_out_others() {
   return std::unique_ptr<StoreLock>{};
+}
+core::Result<std::unique_ptr<sideeffects::Outbox>> MysqlStore::make_outbox() {
+  return make<sideeffects::Outbox, SqlOutbox>();
+}
+core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> MysqlStore::make_delivery_queue() {
+  return make<sideeffects::DeliveryQueue, SqlDeliveryQueue>();
+}
+core::Result<std::unique_ptr<DeliveryLog>> MysqlStore::make_delivery_log() {
+  return make<DeliveryLog, SqlDeliveryLog>();
 }
 
 core::Result<std::unique_ptr<LegacyTable>> MysqlStore::make_legacy_table(

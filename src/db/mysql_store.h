@@ -36,6 +36,10 @@ class MysqlStore final : public Store {
       const Fencing& fencing) override;
   [[nodiscard]] core::Result<std::unique_ptr<LeaseStore>> make_lease_store() override;
   [[nodiscard]] core::Result<std::unique_ptr<StoreLock>> lock_out_others() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::Outbox>> make_outbox() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> make_delivery_queue()
+      override;
+  [[nodiscard]] core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
       const LegacyMapping& mapping) override;
 

@@ -163,6 +163,108 @@ CREATE INDEX events_group_end ON events (group_id, ended_at) WHERE group_id IS N
 DROP INDEX events_group;
 )sql";
 
+// What was committed and has to be told (ADR 0020): notices, wakes, deliveries and what became of them. delivery_tellings says of
+// each event who was told what, for as long as the event is open.
+constexpr const char* kDeliveries = R"sql(
+CREATE TABLE outbox (
+  id        INTEGER PRIMARY KEY AUTOINCREMENT,
+  site_id   INTEGER NOT NULL,
+  event_id  INTEGER NOT NULL,
+  seq       INTEGER NOT NULL,
+  queued_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE outbox_wakes (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  due_at   INTEGER NOT NULL,
+  site_id  INTEGER NOT NULL,
+  event_id INTEGER NOT NULL,
+  memo     TEXT NOT NULL CHECK (length(CAST(memo AS BLOB)) <= 255)
+) STRICT;
+CREATE INDEX outbox_wakes_due ON outbox_wakes (due_at, id);
+
+CREATE TABLE deliveries (
+  id          INTEGER PRIMARY KEY AUTOINCREMENT,
+  target      TEXT NOT NULL CHECK (target <> '' AND length(CAST(target AS BLOB)) <= 64),
+  vt          INTEGER NOT NULL,
+  state       INTEGER NOT NULL CHECK (state IN (0, 1, 2)),
+  line        INTEGER NOT NULL,
+  lease_token INTEGER NOT NULL DEFAULT 0,
+  lease_node  TEXT NOT NULL DEFAULT '' CHECK (length(CAST(lease_node AS BLOB)) <= 64),
+  lease_run   INTEGER NOT NULL DEFAULT 0,
+  attempts    INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  rescues     INTEGER NOT NULL DEFAULT 0,
+  requeues    INTEGER NOT NULL DEFAULT 0,
+  kind        TEXT NOT NULL CHECK (length(CAST(kind AS BLOB)) <= 32),
+  message_id  TEXT NOT NULL CHECK (length(CAST(message_id AS BLOB)) <= 64),
+  site_id     INTEGER NOT NULL,
+  made_at     INTEGER NOT NULL,
+  queued_at   INTEGER NOT NULL,
+  body        TEXT NOT NULL
+) STRICT;
+CREATE INDEX deliveries_claim ON deliveries (target, vt, state, id);
+CREATE INDEX deliveries_line ON deliveries (target, line, id);
+
+CREATE TABLE delivery_tellings (
+  delivery_id INTEGER NOT NULL,
+  event_id    INTEGER NOT NULL,
+  target      TEXT NOT NULL,
+  kind        TEXT NOT NULL,
+  state       TEXT NOT NULL CHECK (state IN ('queued', 'told', 'dead', 'cancelled')),
+  at          INTEGER NOT NULL,
+  PRIMARY KEY (delivery_id, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_tellings_event ON delivery_tellings (event_id, delivery_id);
+
+CREATE TABLE delivery_attempts (
+  delivery_id INTEGER NOT NULL,
+  requeues    INTEGER NOT NULL,
+  attempt     INTEGER NOT NULL,
+  at          INTEGER NOT NULL,
+  took_ms     INTEGER NOT NULL,
+  http_status INTEGER,
+  verdict     TEXT NOT NULL CHECK (verdict IN ('retry', 'dead')),
+  detail      TEXT NOT NULL,
+  PRIMARY KEY (delivery_id, requeues, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deliveries_done (
+  id          INTEGER PRIMARY KEY,
+  target      TEXT NOT NULL,
+  outcome     TEXT NOT NULL CHECK (outcome IN ('delivered', 'cancelled')),
+  kind        TEXT NOT NULL,
+  message_id  TEXT NOT NULL,
+  site_id     INTEGER NOT NULL,
+  attempts    INTEGER NOT NULL,
+  requeues    INTEGER NOT NULL,
+  http_status INTEGER,
+  took_ms     INTEGER NOT NULL,
+  made_at     INTEGER NOT NULL,
+  done_at     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX deliveries_done_at ON deliveries_done (done_at);
+
+CREATE TABLE dead_letters (
+  id          INTEGER PRIMARY KEY,
+  target      TEXT NOT NULL,
+  line        INTEGER NOT NULL,
+  reason      TEXT NOT NULL,
+  kind        TEXT NOT NULL,
+  message_id  TEXT NOT NULL,
+  site_id     INTEGER NOT NULL,
+  attempts    INTEGER NOT NULL,
+  rescues     INTEGER NOT NULL,
+  requeues    INTEGER NOT NULL,
+  http_status INTEGER,
+  detail      TEXT NOT NULL,
+  made_at     INTEGER NOT NULL,
+  died_at     INTEGER NOT NULL,
+  body        TEXT NOT NULL
+) STRICT;
+CREATE INDEX dead_letters_target ON dead_letters (target, id);
+CREATE INDEX dead_letters_died ON dead_letters (died_at);
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -170,6 +272,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {3, "edits by other programs are seen", kForeignEdits},
       {4, "faults of the vantage, and outages that are one", kVantage},
       {5, "groups of outages are found by their end", kGroupEnds},
+      {6, "what has to be told: notices, deliveries, dead letters", kDeliveries},
   };
   return steps;
 }

@@ -6,9 +6,12 @@
 
 #include "db/file_lock.h"
 #include "db/migrations.h"
+#include "db/sql_delivery_log.h"
+#include "db/sql_delivery_queue.h"
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
 #include "db/sql_vantage_store.h"
@@ -129,6 +132,18 @@ core::Result<std::unique_ptr<StoreLock>> SqliteStore::lock_out_others() {
   auto lock = FileLock::take(path_ + ".daemon");
   if (lock) return std::unique_ptr<StoreLock>(*std::move(lock));
   return core::Error{lock.error().kind, "store " + path_ + ": " + lock.error().message};
+}
+
+core::Result<std::unique_ptr<sideeffects::Outbox>> SqliteStore::make_outbox() {
+  return make<sideeffects::Outbox, SqlOutbox>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> SqliteStore::make_delivery_queue() {
+  return make<sideeffects::DeliveryQueue, SqlDeliveryQueue>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<DeliveryLog>> SqliteStore::make_delivery_log() {
+  return make<DeliveryLog, SqlDeliveryLog>(path_, kRecording);
 }
 
 }  // namespace watchwheel::db

@@ -18,11 +18,13 @@
 
 #include "core/pinned.h"
 #include "core/result.h"
+#include "db/delivery_log.h"
 #include "db/incident_log.h"
 #include "db/legacy_table.h"
 #include "db/lease_store.h"
 #include "db/site_catalog.h"
 #include "db/site_feed.h"
+#include "sideeffects/delivery_queue_api.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/freshness_api.h"
 #include "sideeffects/vantage_store_api.h"
@@ -74,6 +76,10 @@ class Store : core::Pinned {
       const std::string& node = {}) = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>>
   make_freshness_sink(const Fencing& fencing = {}) = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::Outbox>> make_outbox() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::DeliveryQueue>>
+  make_delivery_queue() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() = 0;
   // Another program's table on the same server. Invalid, naming the key of [legacy], when the mapping makes no sense or the
   // store has no server.
   [[nodiscard]] virtual core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(

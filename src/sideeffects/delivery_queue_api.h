@@ -15,6 +15,7 @@
 //          be made again after any failure, Unknown included.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -34,8 +35,10 @@
 
 namespace watchwheel::sideeffects {
 
-using NoticeId = core::Id<struct NoticeIdTag, std::uint64_t>;      // Rises with time, for each site without exception.
-using DeliveryId = core::Id<struct DeliveryIdTag, std::uint64_t>;  // The same. Kept by a dead letter that is requeued.
+using NoticeId = core::Id<struct NoticeIdTag, std::uint64_t>;  // Never given again.
+using DeliveryId =
+    core::Id<struct DeliveryIdTag,
+             std::uint64_t>;  // Rises with time. Kept by a dead letter that is requeued.
 
 // ---- Notices: the router's side.
 
@@ -51,7 +54,8 @@ struct Telling {
   std::string target;
   std::string kind;  // As NewDelivery::kind.
   State state = State::Queued;
-  bool attempted = false;  // Of one that is queued: the receiver may have it, though we do not know. It cannot be taken back.
+  bool attempted =
+      false;  // Of one that is queued: the receiver may have it, though we do not know. It cannot be taken back.
   core::WallTime at = core::kNoWallTime;  // When it was decided.
   friend bool operator==(const Telling&, const Telling&) = default;
 };
@@ -66,7 +70,11 @@ struct Notice {
   std::string memo;             // Of a wake: what NewWake said.
   TransitionRecord transition;  // Not of a wake.
 
-  bool event_known = false;  // False: it has been removed meanwhile, and nothing below (or `transition`) means anything.
+  bool event_known =
+      false;  // False: it has been removed meanwhile, and nothing below (or `transition`) means anything.
+  // Not empty: what is stored of it cannot be read, and nothing but id, site and event means anything. Settle it, saying so: it
+  // would come back for ever.
+  std::string problem;
   core::SiteState state = core::SiteState::SeemsDown;  // Of the event; Up: it is over.
   core::WallTime started_at = core::kNoWallTime;
   core::WallTime confirmed_at = core::kNoWallTime;
@@ -84,19 +92,19 @@ struct Notice {
 };
 
 struct NewDelivery {
-  std::string target;      // At most 64 bytes.
-  std::string kind;        // For people and tellings: "down", "up", "reminder" … At most 32 bytes.
+  std::string target;  // At most 64 bytes.
+  std::string kind;    // For people and tellings: "down", "up", "reminder" … At most 32 bytes.
   std::string message_id;  // At most 64 bytes. The caller makes it; the same at every attempt.
   // Deliveries of one target with the same line are sent one after the other, in the order of their ids: the next when the one
   // before has been delivered or buried. The site's id, or something that no site's id is.
   std::uint64_t line = 0;
-  core::SiteId site;  // For lists; 0: it is of several sites or none.
-  std::string body;   // Opaque; at most kDeliveryBodyMax.
-  std::vector<core::EventId> events;  // Whose tellings it becomes.
-  core::Duration delay{};             // Not before.
+  core::SiteId site;                    // For lists; 0: it is of several sites or none.
+  std::string body;                     // Opaque; at most kDeliveryBodyMax.
+  std::vector<core::EventId> events{};  // Whose tellings it becomes.
+  core::Duration delay{};               // Not before.
   // When *all* of these are still queued, were never attempted and are of the same target, they are cancelled and this one is not
   // inserted either. Otherwise it is inserted and they stay.
-  std::vector<DeliveryId> instead_of;
+  std::vector<DeliveryId> instead_of{};
 };
 inline constexpr std::size_t kDeliveryBodyMax = std::size_t{1024} * 1024;
 
@@ -105,7 +113,7 @@ struct NewWake {
   core::SiteId site;
   core::EventId event;
   core::Duration delay{};
-  std::string memo;  // At most 255 bytes.
+  std::string memo{};  // At most 255 bytes.
 };
 
 enum class Settling : std::uint8_t {
@@ -150,15 +158,17 @@ struct Want {
 
 struct Delivery {
   DeliveryId id;
-  std::uint64_t token = 0;  // Fences: whoever claims it later has another one, and ours does nothing any more.
+  std::uint64_t token =
+      0;  // Fences: whoever claims it later has another one, and ours does nothing any more.
   std::string target;
   std::string kind;
   std::string message_id;
   std::uint64_t line = 0;
   core::SiteId site;
   std::string body;
-  std::uint32_t attempt = 0;   // This one's number, from 1; starts anew when a dead letter is requeued.
-  std::uint32_t rescues = 0;   // How often a claim found that the lease before had run out.
+  std::uint32_t attempt =
+      0;  // This one's number, from 1; starts anew when a dead letter is requeued.
+  std::uint32_t rescues = 0;  // How often a claim found that the lease before had run out.
   std::uint32_t requeues = 0;
   core::WallTime made_at = core::kNoWallTime;
   core::Duration waited{};  // Since it was queued.
@@ -167,15 +177,24 @@ struct Delivery {
 // Why a dead letter is one. A closed list: metrics have it as a label.
 enum class DeathReason : std::uint8_t {
   MaxAttempts,
-  Permanent,   // The receiver will never take it.
-  Gone,        // The receiver wants no more at all (410).
-  Poison,      // It was being sent kRescuesMax times when its process ended or lost the lease.
-  NoTarget,    // No target of that name is configured any more.
+  Permanent,  // The receiver will never take it.
+  Gone,       // The receiver wants no more at all (410).
+  Poison,     // It was being sent kRescuesMax times when its process ended or lost the lease.
+  NoTarget,   // No target of that name is configured any more.
   Operator,
 };
 inline constexpr std::size_t kDeathReasonCount = 6;
-[[nodiscard]] std::string_view to_string(DeathReason reason);
-[[nodiscard]] std::optional<DeathReason> parse_death_reason(std::string_view name);
+inline constexpr std::array<std::string_view, kDeathReasonCount> kDeathReasonNames{
+    "max_attempts", "permanent", "gone", "poison", "no_target", "operator"};
+[[nodiscard]] constexpr std::string_view to_string(DeathReason reason) {
+  return kDeathReasonNames.at(static_cast<std::size_t>(reason));
+}
+[[nodiscard]] constexpr std::optional<DeathReason> parse_death_reason(std::string_view name) {
+  for (std::size_t i = 0; i < kDeathReasonCount; ++i) {
+    if (kDeathReasonNames.at(i) == name) return static_cast<DeathReason>(i);
+  }
+  return std::nullopt;
+}
 inline constexpr std::uint32_t kRescuesMax = 5;
 
 struct Claimed {
@@ -189,7 +208,8 @@ struct Delivered {};
 struct Retry {
   core::Duration after{};
 };
-struct Snooze {  // Nobody's fault (rate limit, open circuit, our own trouble, shutdown): the attempt is given back, and not logged.
+struct
+    Snooze {  // Nobody's fault (rate limit, open circuit, our own trouble, shutdown): the attempt is given back, and not logged.
   core::Duration after{};
 };
 struct Bury {
@@ -201,7 +221,7 @@ struct Finish {
   std::variant<Delivered, Retry, Snooze, Bury> verdict;
   std::uint16_t http_status = 0;  // 0: there was none.
   core::Duration took{};
-  std::string detail;  // One line for people; is cut to 512 bytes.
+  std::string detail{};  // One line for people; is cut to 512 bytes.
 };
 struct Held {
   DeliveryId id;

@@ -70,6 +70,10 @@ class StoreContract : public ::testing::TestWithParam<Implementation> {
   std::unique_ptr<sideeffects::FreshnessSink> freshness;
 };
 
+// Tests of notices and deliveries. What several processes meet in is tested as StoreContract, on a cluster too; the rest is not, for
+// the sake of the time.
+class DeliveryContract : public StoreContract {};
+
 // Milliseconds after an agreed moment in the past.
 core::WallTime at(std::int64_t ms);
 core::SiteRecord site(std::string_view url);

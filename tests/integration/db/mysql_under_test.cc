@@ -128,6 +128,9 @@ std::vector<Implementation> servers() {
 INSTANTIATE_TEST_SUITE_P(MariaDb, StoreContract,
                          ::testing::Values(Implementation{"mariadb", make_mysql}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
+INSTANTIATE_TEST_SUITE_P(MariaDb, DeliveryContract,
+                         ::testing::Values(Implementation{"mariadb", make_mysql}),
+                         [](const auto& chosen) { return std::string(chosen.param.name); });
 INSTANTIATE_TEST_SUITE_P(Galera, StoreContract,
                          ::testing::Values(Implementation{"galera", make_galera}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });

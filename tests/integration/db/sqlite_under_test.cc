@@ -79,5 +79,8 @@ std::unique_ptr<StoreUnderTest> make_sqlite() {
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
                          ::testing::Values(Implementation{"sqlite", make_sqlite}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
+INSTANTIATE_TEST_SUITE_P(Sqlite, DeliveryContract,
+                         ::testing::Values(Implementation{"sqlite", make_sqlite}),
+                         [](const auto& chosen) { return std::string(chosen.param.name); });
 
 }  // namespace watchwheel::db::contract

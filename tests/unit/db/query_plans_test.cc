@@ -4,8 +4,11 @@
 // of each query, on the real schema.
 #include <gtest/gtest.h>
 
+#include "db/delivery_rows.h"
 #include "db/migrations.h"
+#include "db/sql_delivery_queue.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
 #include "db/sqlite.h"
@@ -67,6 +70,19 @@ TEST_F(QueryPlans, OfWhatIsOpenReadNoHistory) {
                   step.starts_with("SCAN outage_groups"))
           << step;
     }
+  }
+}
+
+// A heap of deliveries is claimed, finished and put behind one another by index alone. What is read from end to end on purpose is the
+// outbox: it is short, or read a page at a time by its ids.
+TEST_F(QueryPlans, OfDeliveriesFollowAnIndex) {
+  std::vector<Sql> queries = delivery_queue_queries();
+  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries()})
+    queries.insert(queries.end(), more.begin(), more.end());
+  EXPECT_GE(queries.size(), 30U);
+  for (const Sql& sql : queries) {
+    for (const std::string& step : costly_steps(path_, sql.sqlite))
+      EXPECT_EQ(step, "SCAN outbox") << sql.sqlite;
   }
 }
 

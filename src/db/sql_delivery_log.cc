@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sql_delivery_log.h"
+
+#include <algorithm>
+#include <array>
+
+#include "db/delivery_rows.h"
+#include "db/rows.h"
+
+namespace watchwheel::db {
+namespace {
+
+using sideeffects::DeliveryId;
+
+constexpr std::array<std::string_view, 6> kStatuses{"waiting",   "sending",   "behind",
+                                                    "delivered", "cancelled", "dead"};
+
+// The same columns of all three tables: id, status, target, kind, message id, site, url, name, attempts, rescues, requeues, made,
+// next, ended, reason, HTTP status, detail, body.
+#define WATCHWHEEL_NEWEST_ATTEMPT(column)                \
+  "(SELECT a." column                                    \
+  " FROM delivery_attempts a WHERE a.delivery_id = d.id" \
+  " ORDER BY a.requeues DESC, a.attempt DESC LIMIT 1)"
+#define WATCHWHEEL_HOT                                                                          \
+  "SELECT d.id, d.state, d.target, d.kind, d.message_id, d.site_id, s.url, s.name, d.attempts," \
+  " d.rescues, d.requeues, d.made_at, d.vt, NULL, '', " WATCHWHEEL_NEWEST_ATTEMPT(              \
+      "http_status") ", " WATCHWHEEL_NEWEST_ATTEMPT("detail")
+#define WATCHWHEEL_DEAD                                                                    \
+  "SELECT d.id, 5, d.target, d.kind, d.message_id, d.site_id, s.url, s.name, d.attempts, " \
+  "d.rescues,"                                                                             \
+  " d.requeues, d.made_at, NULL, d.died_at, d.reason, d.http_status, d.detail"
+#define WATCHWHEEL_DELIVERY_SITE " LEFT JOIN sites s ON s.id = d.site_id WHERE "
+constexpr Sql kList =
+    WATCHWHEEL_HOT " FROM deliveries d" WATCHWHEEL_DELIVERY_SITE
+                   "d.id > ?1 AND (?2 = '' OR d.target = ?2) ORDER BY d.id LIMIT ?3";
+constexpr Sql kListDead = WATCHWHEEL_DEAD " FROM dead_letters d" WATCHWHEEL_DELIVERY_SITE
+                                          "d.id > ?1 AND (?2 = '' OR d.target = ?2) AND (?4 = '' "
+                                          "OR d.reason = ?4) ORDER BY d.id LIMIT ?3";
+constexpr Sql kFindHot =
+    WATCHWHEEL_HOT ", d.body FROM deliveries d" WATCHWHEEL_DELIVERY_SITE "d.id = ?";
+constexpr Sql kFindDead =
+    WATCHWHEEL_DEAD ", d.body FROM dead_letters d" WATCHWHEEL_DELIVERY_SITE "d.id = ?";
+constexpr Sql kFindDone =
+    "SELECT d.id, CASE d.outcome WHEN 'delivered' THEN 3 ELSE 4 END, d.target, d.kind, "
+    "d.message_id,"
+    " d.site_id, s.url, s.name, d.attempts, 0, d.requeues, d.made_at, NULL, d.done_at, '',"
+    " d.http_status, '', '' FROM deliveries_done d" WATCHWHEEL_DELIVERY_SITE "d.id = ?";
+constexpr Sql kAttempts =
+    "SELECT requeues, attempt, at, took_ms, http_status, detail, verdict FROM delivery_attempts"
+    " WHERE delivery_id = ? ORDER BY requeues, attempt";
+
+constexpr Sql kLockDead("SELECT requeues FROM dead_letters WHERE id = ?",
+                        "SELECT requeues FROM dead_letters WHERE id = ? FOR UPDATE");
+constexpr Sql kPutBack =
+    "INSERT INTO deliveries (id, target, vt, state, line, requeues, kind, message_id, site_id,"
+    " made_at, queued_at, body) SELECT id, target, ?, 0, line, requeues + 1, kind, message_id,"
+    " site_id, made_at, ?, body FROM dead_letters WHERE id = ?";
+constexpr Sql kRemoveDead = "DELETE FROM dead_letters WHERE id = ?";
+constexpr Sql kTellAgain = "UPDATE delivery_tellings SET state = 'queued' WHERE delivery_id = ?";
+constexpr Sql kForgetRounds =
+    "DELETE FROM delivery_attempts WHERE delivery_id = ? AND requeues < ?";
+
+constexpr std::size_t kRequeuedAtOnce = 100;
+
+DeliveryRecord record_from(const Query& row) {
+  return {.id = id_from<DeliveryId>(row, 0),
+          .status = static_cast<DeliveryStatus>(row.integer(1)),
+          .target = std::string(row.text(2)),
+          .kind = std::string(row.text(3)),
+          .message_id = std::string(row.text(4)),
+          .site = id_from<core::SiteId>(row, 5),
+          .url = std::string(row.text(6)),
+          .name = std::string(row.text(7)),
+          .attempts = static_cast<std::uint32_t>(row.integer(8)),
+          .rescues = static_cast<std::uint32_t>(row.integer(9)),
+          .requeues = static_cast<std::uint32_t>(row.integer(10)),
+          .made_at = row.time(11),
+          .next_at = row.time(12),
+          .ended_at = row.time(13),
+          .reason = std::string(row.text(14)),
+          .http_status = static_cast<std::uint16_t>(row.integer(15)),
+          .detail = std::string(row.text(16))};
+}
+
+}  // namespace
+
+std::string_view to_string(DeliveryStatus status) {
+  return kStatuses.at(static_cast<std::size_t>(status));
+}
+
+core::Result<std::vector<DeliveryRecord>> SqlDeliveryLog::list(const DeliveryFilter& filter,
+                                                               std::size_t limit) {
+  Query query = connection_->query(filter.dead ? kListDead : kList);
+  query.bind(static_cast<std::int64_t>(filter.after)).bind(std::string_view(filter.target));
+  query.bind(static_cast<std::int64_t>(limit));
+  if (filter.dead) query.bind(filter.reason ? to_string(*filter.reason) : std::string_view(""));
+  std::vector<DeliveryRecord> records;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return records;
+    records.push_back(record_from(query));
+  }
+}
+
+core::Result<std::optional<DeliveryDetail>> SqlDeliveryLog::find(DeliveryId id) {
+  std::optional<DeliveryDetail> found;
+  for (const Sql* sql : {&kFindHot, &kFindDead, &kFindDone}) {
+    Query query = connection_->query(*sql);
+    core::Result<bool> row = query.bind(to_column(id)).step();
+    if (!row) return row.error();
+    if (!*row) continue;
+    found = DeliveryDetail{
+        .record = record_from(query), .body = std::string(query.text(17)), .attempts = {}};
+    break;
+  }
+  if (!found) return found;
+  if (core::Result<void> added = add_attempts(*found); !added) return added.error();
+  return found;
+}
+
+core::Result<void> SqlDeliveryLog::add_attempts(DeliveryDetail& detail) {
+  Query query = connection_->query(kAttempts);
+  query.bind(to_column(detail.record.id));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    detail.attempts.push_back({.requeues = static_cast<std::uint32_t>(query.integer(0)),
+                               .attempt = static_cast<std::uint32_t>(query.integer(1)),
+                               .at = query.time(2),
+                               .took = std::chrono::milliseconds(query.integer(3)),
+                               .http_status = static_cast<std::uint16_t>(query.integer(4)),
+                               .detail = std::string(query.text(5)),
+                               .last = query.text(6) == "dead"});
+  }
+}
+
+core::Result<bool> SqlDeliveryLog::put_back(std::int64_t id, std::int64_t due_ms,
+                                            std::int64_t now_ms) {
+  std::int64_t requeues = 0;
+  {
+    Query lock = connection_->query(kLockDead);
+    core::Result<bool> row = lock.bind(id).step();
+    if (!row || !*row) return row;
+    requeues = lock.integer(0);
+  }
+  Query insert = connection_->query(kPutBack);
+  if (auto done = insert.bind(due_ms).bind(now_ms).bind(id).run(); !done) return done.error();
+  Query remove = connection_->query(kRemoveDead);
+  if (auto done = remove.bind(id).run(); !done) return done.error();
+  Query tell = connection_->query(kTellAgain);
+  if (auto done = tell.bind(id).run(); !done) return done.error();
+  Query forget = connection_->query(kForgetRounds);
+  if (auto done = forget.bind(id).bind(requeues).run(); !done) return done.error();
+  return true;
+}
+
+core::Result<void> SqlDeliveryLog::requeue(DeliveryId id) {
+  return retried(*connection_, [&]() -> core::Result<void> {
+    core::Result<Transaction> transaction = Transaction::write(*connection_);
+    if (!transaction) return transaction.error();
+    const core::Result<std::int64_t> now = connection_->now_ms();
+    if (!now) return now.error();
+    const core::Result<bool> done = put_back(to_column(id), *now, *now);
+    if (!done) return done.error();
+    if (!*done)
+      return core::Error{core::ErrorKind::NotFound,
+                         "there is no dead letter " + std::to_string(id.value)};
+    return transaction->commit();
+  });
+}
+
+core::Result<std::uint64_t> SqlDeliveryLog::requeue_all(const DeliveryFilter& filter,
+                                                        core::Duration spacing) {
+  DeliveryFilter wanted = filter;
+  wanted.dead = true;
+  std::uint64_t requeued = 0;
+  // A dead letter of now, not one that fails again meanwhile.
+  while (true) {
+    const core::Result<std::vector<DeliveryRecord>> page = list(wanted, kRequeuedAtOnce);
+    if (!page) return page.error();
+    if (page->empty()) return requeued;
+    wanted.after = page->back().id.value;
+    std::uint64_t of_page = 0;
+    core::Result<void> done = retried(*connection_, [&]() -> core::Result<void> {
+      of_page = 0;
+      core::Result<Transaction> transaction = Transaction::write(*connection_);
+      if (!transaction) return transaction.error();
+      const core::Result<std::int64_t> now = connection_->now_ms();
+      if (!now) return now.error();
+      for (const DeliveryRecord& record : *page) {
+        const auto later = static_cast<std::int64_t>(requeued + of_page) * to_ms_up(spacing);
+        const core::Result<bool> back = put_back(to_column(record.id), *now + later, *now);
+        if (!back) return back.error();
+        if (*back) ++of_page;
+      }
+      return transaction->commit();
+    });
+    if (!done) return done.error();
+    requeued += of_page;
+  }
+}
+
+}  // namespace watchwheel::db

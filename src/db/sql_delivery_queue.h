@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sql_delivery_queue.h - deliveries in SQL: claimed by when they are visible, fenced by a token.
+//
+// A lease that has run out is visible again, so repairing is claiming: there is no second index and nobody who looks for orphans. A
+// claim reads one range of `deliveries_claim` for each target, skips what others have locked, and writes by ids. What is not the
+// first of its line is put behind it (state 2, seen again when that one is due, at the latest after kBehindMax); whoever takes the
+// first away makes the next one due. Should the two meet on two nodes of a cluster, one of them is done again.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "db/delivery_rows.h"
+#include "db/sql.h"
+#include "sideeffects/delivery_queue_api.h"
+
+namespace watchwheel::db {
+
+inline constexpr std::chrono::minutes kBehindMax{5};
+
+class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
+ public:
+  explicit SqlDeliveryQueue(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  [[nodiscard]] core::Result<sideeffects::Claimed> claim(
+      std::span<const sideeffects::Want> wants, core::Duration lease,
+      const sideeffects::Claimer& claimer) override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::DeliveryId>> finish(
+      std::span<const sideeffects::Finish> finished) override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::DeliveryId>> extend(
+      std::span<const sideeffects::Held> held, core::Duration lease) override;
+  [[nodiscard]] core::Result<std::uint64_t> release_former(
+      const sideeffects::Claimer& claimer) override;
+  [[nodiscard]] core::Result<std::uint64_t> bury_waiting(std::string_view target,
+                                                         sideeffects::DeathReason reason,
+                                                         std::size_t limit) override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::TargetLevel>> levels() override;
+  [[nodiscard]] core::Result<std::uint64_t> purge(const sideeffects::DeliveryRetention& retention,
+                                                  std::size_t limit) override;
+
+ private:
+  // A row as it was locked.
+  struct Locked {
+    std::int64_t token = 0;
+    std::int64_t attempts = 0;
+    std::int64_t requeues = 0;
+  };
+  using LockedRows = std::map<std::int64_t, Locked>;  // Leased ones only.
+
+  struct Claiming;
+  [[nodiscard]] core::Result<std::vector<sideeffects::Want>> due(
+      std::span<const sideeffects::Want> wants, std::int64_t now_ms);
+  [[nodiscard]] core::Result<void> claim_of(const sideeffects::Want& want, Claiming& claiming);
+  [[nodiscard]] core::Result<void> put_behind(Ids& first, Claiming& claiming);
+  [[nodiscard]] core::Result<void> lease(const Ids& ids, core::Duration lease,
+                                         const sideeffects::Claimer& claimer,
+                                         const Claiming& claiming);
+  [[nodiscard]] core::Result<std::vector<sideeffects::Delivery>> read(const Ids& ids,
+                                                                      std::int64_t now_ms);
+  [[nodiscard]] core::Result<LockedRows> lock(Ids ids);
+  [[nodiscard]] core::Result<void> apply(const sideeffects::Finish& finish, const Locked& row,
+                                         std::int64_t now_ms, Ids& told, Ids& dead);
+  [[nodiscard]] core::Result<void> log_attempt(const sideeffects::Finish& finish, const Locked& row,
+                                               std::int64_t now_ms);
+  [[nodiscard]] core::Result<std::uint64_t> purge_old(const Sql& find, const Sql& remove,
+                                                      std::int64_t before_ms, std::size_t limit);
+  [[nodiscard]] core::Result<std::uint64_t> purge_tellings(std::int64_t before_ms,
+                                                           std::size_t limit);
+  [[nodiscard]] std::int64_t new_token();
+
+  std::unique_ptr<Connection> connection_;
+  std::random_device random_;
+  std::size_t turn_ = 0;                               // Which target is asked first.
+  std::pair<std::int64_t, std::int64_t> tellings_at_;  // How far the purge of tellings has got.
+};
+
+// For the test that reads their plans.
+[[nodiscard]] std::vector<Sql> delivery_queue_queries();
+
+}  // namespace watchwheel::db

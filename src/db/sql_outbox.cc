@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/sql_outbox.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+
+#include "db/delivery_rows.h"
+#include "db/rows.h"
+#include "db/site_codec.h"
+
+namespace watchwheel::db {
+namespace {
+
+using sideeffects::NewDelivery;
+using sideeffects::NewWake;
+using sideeffects::Notice;
+using sideeffects::NoticeId;
+using sideeffects::Settling;
+using sideeffects::Telling;
+
+#define WATCHWHEEL_NOTICE                                                                   \
+  " e.id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures, e.cause, e.phase," \
+  " e.http_status, e.detail, e.address, e.group_id, g.started_at, s.url, s.name, s.tags"
+#define WATCHWHEEL_NOTICE_JOINS                                                             \
+  " LEFT JOIN events e ON e.id = o.event_id LEFT JOIN outage_groups g ON g.id = e.group_id" \
+  " LEFT JOIN sites s ON s.id = o.site_id"
+#define WATCHWHEEL_PAGE(by_id)                                                            \
+  "SELECT o.id, o.site_id, o.event_id, o.queued_at," WATCHWHEEL_NOTICE                    \
+  ", t.seq, t.reason, t.before_state, t.after_state, t.at, t.failures, t.cause, t.phase," \
+  " t.http_status, t.detail, t.address FROM outbox o" by_id WATCHWHEEL_NOTICE_JOINS       \
+  " LEFT JOIN event_transitions t ON t.event_id = o.event_id AND t.seq = o.seq"           \
+  " WHERE o.id > ? ORDER BY o.id LIMIT ?"
+constexpr Sql kPage(WATCHWHEEL_PAGE(""), WATCHWHEEL_PAGE(" FORCE INDEX (PRIMARY)"));
+#define WATCHWHEEL_WAKES(index)                                               \
+  "SELECT o.id, o.site_id, o.event_id, o.due_at," WATCHWHEEL_NOTICE           \
+  ", o.memo FROM outbox_wakes o " index WATCHWHEEL_NOTICE_JOINS               \
+  " WHERE o.due_at <= ?1 AND o.due_at >= ?2 AND (o.due_at > ?2 OR o.id > ?3)" \
+  " ORDER BY o.due_at, o.id LIMIT ?4"
+constexpr Sql kWakes(WATCHWHEEL_WAKES("INDEXED BY outbox_wakes_due"),
+                     WATCHWHEEL_WAKES("FORCE INDEX (outbox_wakes_due)"));
+#define WATCHWHEEL_TELLINGS(index)                                                            \
+  "SELECT t.event_id, t.delivery_id, t.target, t.kind, t.state, t.at, d.attempts, d.requeues" \
+  " FROM delivery_tellings t " index                                                          \
+  " LEFT JOIN deliveries d ON d.id = t.delivery_id"                                           \
+  " WHERE t.event_id IN " WATCHWHEEL_IDS " ORDER BY t.event_id, t.delivery_id"
+constexpr Sql kTellings(WATCHWHEEL_TELLINGS("INDEXED BY delivery_tellings_event"),
+                        WATCHWHEEL_TELLINGS("FORCE INDEX (delivery_tellings_event)"));
+constexpr Sql kRemoveNotices(
+    "DELETE FROM outbox WHERE id IN " WATCHWHEEL_IDS,
+    "DELETE o FROM outbox o FORCE INDEX (PRIMARY) WHERE o.id IN " WATCHWHEEL_IDS);
+constexpr Sql kRemoveWakes(
+    "DELETE FROM outbox_wakes WHERE id IN " WATCHWHEEL_IDS,
+    "DELETE o FROM outbox_wakes o FORCE INDEX (PRIMARY) WHERE o.id IN " WATCHWHEEL_IDS);
+#define WATCHWHEEL_UNTOUCHED "SELECT id, target, state, attempts, requeues FROM deliveries"
+constexpr Sql kUntouched(WATCHWHEEL_UNTOUCHED " WHERE id IN " WATCHWHEEL_IDS " ORDER BY id",
+                         WATCHWHEEL_UNTOUCHED " FORCE INDEX (PRIMARY) WHERE id IN " WATCHWHEEL_IDS
+                                              " ORDER BY id FOR UPDATE");
+constexpr Sql kInsert =
+    "INSERT INTO deliveries (target, vt, state, line, kind, message_id, site_id, made_at, "
+    "queued_at, body)"
+    " VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
+constexpr Sql kInsertTelling =
+    "INSERT INTO delivery_tellings (delivery_id, event_id, target, kind, state, at)"
+    " VALUES (?, ?, ?, ?, 'queued', ?)";
+constexpr Sql kInsertWake =
+    "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo) VALUES (?, ?, ?, ?)";
+// min() of an aggregate over no rows is NULL, count(*) is 0.
+constexpr Sql kLevel = "SELECT count(*), min(queued_at) FROM outbox";
+constexpr Sql kWakesDue = "SELECT count(*), min(due_at) FROM outbox_wakes WHERE due_at <= ?";
+
+constexpr std::size_t kPageRows = 200;
+// Rows of other processes, and later ones of an event, are read past; so many pages a call.
+constexpr int kPagesMax = 20;
+// Wakes have a table, and so ids, of their own.
+constexpr std::uint64_t kWakeBit = std::uint64_t{1} << 62U;
+
+constexpr std::size_t kTargetBytesMax = 64;
+constexpr std::size_t kKindBytesMax = 32;
+constexpr std::size_t kMessageIdBytesMax = 64;
+constexpr std::size_t kMemoBytesMax = 255;
+
+constexpr int kEventColumn = 4;
+constexpr int kOwnColumn = kEventColumn + 16;  // Of the transition, or the memo.
+
+core::Error too_long(const NewDelivery& delivery, const char* what) {
+  return core::Error{core::ErrorKind::Invalid,
+                     "message " + delivery.message_id + ": its " + what + " is empty or too long"};
+}
+
+core::Result<void> check_shape(const NewDelivery& delivery) {
+  const auto fits = [](const std::string& text, std::size_t bytes_max) {
+    return !text.empty() && text.size() <= bytes_max;
+  };
+  if (!fits(delivery.message_id, kMessageIdBytesMax)) return too_long(delivery, "id");
+  if (!fits(delivery.target, kTargetBytesMax)) return too_long(delivery, "target");
+  if (!fits(delivery.kind, kKindBytesMax)) return too_long(delivery, "kind");
+  if (delivery.body.size() > sideeffects::kDeliveryBodyMax) return too_long(delivery, "body");
+  return {};
+}
+
+std::optional<Telling::State> parse_telling_state(std::string_view text) {
+  if (text == "queued") return Telling::State::Queued;
+  if (text == "told") return Telling::State::Told;
+  if (text == "dead") return Telling::State::Dead;
+  if (text == "cancelled") return Telling::State::Cancelled;
+  return std::nullopt;
+}
+
+core::Result<void> read_event(const Connection& connection, const Query& row, Notice& notice) {
+  notice.event_known = !row.is_null(kEventColumn);
+  if (!notice.event_known) return {};
+  const std::optional<core::SiteState> state =
+      row.is_null(8) ? core::parse_site_state(row.text(5)) : core::SiteState::Up;
+  if (!state)
+    return corrupt_row(connection, "event " + std::to_string(notice.event.value) +
+                                       " has the unknown state '" + std::string(row.text(5)) + "'");
+  core::Result<core::Evidence> evidence = evidence_from(connection, row, 10);
+  if (!evidence) return evidence.error();
+  notice.state = *state;
+  notice.started_at = row.time(6);
+  notice.confirmed_at = row.time(7);
+  notice.ended_at = row.time(8);
+  notice.failures = static_cast<std::uint32_t>(row.integer(9));
+  notice.evidence = std::move(*evidence);
+  notice.group = static_cast<std::uint64_t>(row.integer(15));
+  notice.group_started_at = row.time(16);
+  return {};
+}
+
+core::Result<void> read_site(const Query& row, Notice& notice) {
+  if (row.is_null(17)) return {};
+  notice.url = row.text(17);
+  notice.name = row.text(18);
+  core::Result<std::vector<std::string>> tags = tags_from_json(row.text(19));
+  if (!tags) return tags.error();
+  notice.tags = std::move(*tags);
+  return {};
+}
+
+core::Result<void> read_transition(const Connection& connection, const Query& row, Notice& notice) {
+  if (!notice.event_known) return {};
+  const auto reason = core::parse_transition_reason(row.text(kOwnColumn + 1));
+  const auto before = core::parse_site_state(row.text(kOwnColumn + 2));
+  const auto after = core::parse_site_state(row.text(kOwnColumn + 3));
+  if (!reason || !before || !after)
+    return corrupt_row(connection, "event " + std::to_string(notice.event.value) +
+                                       " has a transition of unknown reason or state");
+  core::Result<core::Evidence> evidence = evidence_from(connection, row, kOwnColumn + 6);
+  if (!evidence) return evidence.error();
+  notice.transition = {.seq = static_cast<std::uint32_t>(row.integer(kOwnColumn)),
+                       .reason = *reason,
+                       .before = *before,
+                       .after = *after,
+                       .at = row.time(kOwnColumn + 4),
+                       .failures = static_cast<std::uint32_t>(row.integer(kOwnColumn + 5)),
+                       .evidence = std::move(*evidence)};
+  return {};
+}
+
+}  // namespace
+
+// Where reading the notices has got to.
+struct SqlOutbox::Page {
+  bool wakes = false;
+  std::int64_t now_ms = 0;
+  std::int64_t after_due = 0;
+  std::int64_t after_id = 0;
+  std::size_t limit = 0;
+  const std::function<bool(core::SiteId)>& mine;
+  std::set<core::EventId> seen;  // An event's later notices wait for its first.
+  std::vector<Notice> notices;
+  bool full = false;  // There may be more rows behind it.
+};
+
+core::Result<std::vector<Notice>> SqlOutbox::take(std::size_t limit,
+                                                  const std::function<bool(core::SiteId)>& mine) {
+  const core::Result<std::int64_t> now = connection_->now_ms();
+  if (!now) return now.error();
+  Page page{.now_ms = *now, .limit = limit, .mine = mine, .seen = {}, .notices = {}};
+  for (const bool wakes : {false, true}) {
+    page.wakes = wakes;
+    page.after_id = 0;
+    page.full = true;
+    for (int pages = 0; page.full && pages < kPagesMax && page.notices.size() < limit; ++pages) {
+      if (core::Result<void> read = read_page(page); !read) return read.error();
+    }
+  }
+  if (core::Result<void> added = add_tellings(page.notices); !added) return added.error();
+  return std::move(page.notices);
+}
+
+core::Result<void> SqlOutbox::read_page(Page& page) {
+  Query query = connection_->query(page.wakes ? kWakes : kPage);
+  if (page.wakes) query.bind(page.now_ms).bind(page.after_due);
+  query.bind(page.after_id).bind(static_cast<std::int64_t>(kPageRows));
+  std::size_t rows = 0;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    ++rows;
+    page.after_id = query.integer(0);
+    if (page.wakes) page.after_due = query.integer(3);
+    Notice notice;
+    notice.id =
+        NoticeId{static_cast<std::uint64_t>(query.integer(0)) | (page.wakes ? kWakeBit : 0)};
+    notice.at = query.time(3);
+    notice.site = id_from<core::SiteId>(query, 1);
+    notice.event = id_from<core::EventId>(query, 2);
+    notice.wake = page.wakes;
+    if (page.notices.size() == page.limit || !page.mine(notice.site)) continue;
+    if (!page.seen.insert(notice.event).second) continue;
+    core::Result<void> read = read_event(*connection_, query, notice);
+    if (read) read = read_site(query, notice);
+    if (read && !page.wakes) read = read_transition(*connection_, query, notice);
+    if (page.wakes) notice.memo = query.text(kOwnColumn);
+    if (!read) notice.problem = read.error().message;
+    page.notices.push_back(std::move(notice));
+  }
+  page.full = rows == kPageRows;
+  return {};
+}
+
+core::Result<void> SqlOutbox::add_tellings(std::vector<Notice>& notices) {
+  std::map<std::int64_t, Notice*> by_event;
+  Ids events;
+  for (Notice& notice : notices) {
+    by_event[to_column(notice.event)] = &notice;
+    events.push_back(to_column(notice.event));
+  }
+  return by_parts(events, [&](auto part) -> core::Result<void> {
+    Query query = connection_->query(kTellings);
+    bind_ids(query, part);
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) return {};
+      const std::optional<Telling::State> state = parse_telling_state(query.text(4));
+      if (!state)
+        return corrupt_row(*connection_,
+                           "a telling has the unknown state '" + std::string(query.text(4)) + "'");
+      by_event.at(query.integer(0))
+          ->tellings.push_back({.delivery = id_from<sideeffects::DeliveryId>(query, 1),
+                                .target = std::string(query.text(2)),
+                                .kind = std::string(query.text(3)),
+                                .state = *state,
+                                .attempted = query.integer(6) > 0 || query.integer(7) > 0,
+                                .at = query.time(5)});
+    }
+  });
+}
+
+core::Result<Settling> SqlOutbox::settle(std::span<const NoticeId> notices,
+                                         std::span<const NewDelivery> deliveries,
+                                         std::span<const NewWake> wakes) {
+  for (const NewDelivery& delivery : deliveries) {
+    if (core::Result<void> shape = check_shape(delivery); !shape) return shape.error();
+  }
+  for (const NewWake& wake : wakes) {
+    if (wake.memo.size() > kMemoBytesMax)
+      return core::Error{core::ErrorKind::Invalid, "the memo of a wake is too long: " + wake.memo};
+  }
+  return retried(*connection_, [&]() -> core::Result<Settling> {
+    core::Result<Transaction> transaction = Transaction::write(*connection_);
+    if (!transaction) return transaction.error();
+    const core::Result<std::int64_t> now = connection_->now_ms();
+    if (!now) return now.error();
+    const core::Result<bool> removed = remove_notices(notices);
+    if (!removed) return removed.error();
+    if (!*removed) return Settling::Stale;
+    for (const NewDelivery& delivery : deliveries) {
+      const core::Result<bool> cancelled = cancel(delivery, *now);
+      if (!cancelled) return cancelled.error();
+      if (*cancelled) continue;
+      if (core::Result<void> done = insert(delivery, *now); !done) return done.error();
+    }
+    for (const NewWake& wake : wakes) {
+      if (core::Result<void> done = insert(wake, *now); !done) return done.error();
+    }
+    if (core::Result<void> done = transaction->commit(); !done) return done.error();
+    return Settling::Done;
+  });
+}
+
+// False: some of them were gone.
+core::Result<bool> SqlOutbox::remove_notices(std::span<const NoticeId> notices) {
+  Ids ids[2];
+  for (const NoticeId notice : notices) {
+    const bool wake = (notice.value & kWakeBit) != 0;
+    ids[wake ? 1 : 0].push_back(static_cast<std::int64_t>(notice.value & ~kWakeBit));
+  }
+  std::uint64_t removed = 0;
+  std::uint64_t wanted = 0;
+  for (const bool wakes : {false, true}) {
+    Ids& all = ids[wakes ? 1 : 0];
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    wanted += all.size();
+    core::Result<void> done = by_parts(all, [&](auto part) -> core::Result<void> {
+      Query query = connection_->query(wakes ? kRemoveWakes : kRemoveNotices);
+      bind_ids(query, part);
+      if (core::Result<void> ran = query.run(); !ran) return ran;
+      removed += connection_->rows_changed();
+      return {};
+    });
+    if (!done) return done.error();
+  }
+  return removed == wanted;
+}
+
+// True: all that `delivery` may stand for were taken back instead.
+core::Result<bool> SqlOutbox::cancel(const NewDelivery& delivery, std::int64_t now_ms) {
+  if (delivery.instead_of.empty()) return false;
+  Ids ids;
+  for (const sideeffects::DeliveryId id : delivery.instead_of) ids.push_back(to_column(id));
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::size_t untouched = 0;
+  core::Result<void> found = by_parts(ids, [&](auto part) -> core::Result<void> {
+    Query query = connection_->query(kUntouched);
+    bind_ids(query, part);
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) return {};
+      const bool leased = query.integer(2) == static_cast<int>(DeliveryState::Leased);
+      if (!leased && query.text(1) == delivery.target && query.integer(3) == 0 &&
+          query.integer(4) == 0)
+        ++untouched;
+    }
+  });
+  if (!found) return found.error();
+  if (untouched != ids.size()) return false;
+  for (const std::int64_t id : ids) {
+    core::Result<void> copied =
+        copy_to_done(*connection_, {.id = id, .cancelled = true, .at_ms = now_ms});
+    if (!copied) return copied.error();
+  }
+  core::Result<void> removed = remove_from_queue(*connection_, ids, now_ms, "cancelled");
+  if (!removed) return removed.error();
+  return true;
+}
+
+core::Result<void> SqlOutbox::insert(const NewDelivery& delivery, std::int64_t now_ms) {
+  Query query = connection_->query(kInsert);
+  query.bind(std::string_view(delivery.target)).bind(now_ms + to_ms_up(delivery.delay));
+  query.bind(static_cast<std::int64_t>(delivery.line)).bind(std::string_view(delivery.kind));
+  query.bind(std::string_view(delivery.message_id)).bind(to_column(delivery.site));
+  query.bind(now_ms).bind(now_ms).bind(std::string_view(delivery.body));
+  if (core::Result<void> done = query.run(); !done) return done;
+  if (delivery.events.empty()) return {};
+  const core::Result<std::int64_t> id = connection_->last_insert_id();
+  if (!id) return id.error();
+  for (const core::EventId event : std::set(delivery.events.begin(), delivery.events.end())) {
+    Query telling = connection_->query(kInsertTelling);
+    telling.bind(*id).bind(to_column(event)).bind(std::string_view(delivery.target));
+    telling.bind(std::string_view(delivery.kind)).bind(now_ms);
+    if (core::Result<void> done = telling.run(); !done) return done;
+  }
+  return {};
+}
+
+core::Result<void> SqlOutbox::insert(const NewWake& wake, std::int64_t now_ms) {
+  Query query = connection_->query(kInsertWake);
+  query.bind(now_ms + to_ms_up(wake.delay)).bind(to_column(wake.site)).bind(to_column(wake.event));
+  return query.bind(std::string_view(wake.memo)).run();
+}
+
+core::Result<sideeffects::Outbox::Level> SqlOutbox::level() {
+  const core::Result<std::int64_t> now = connection_->now_ms();
+  if (!now) return now.error();
+  Level level;
+  for (const Sql& sql : {kLevel, kWakesDue}) {
+    Query query = connection_->query(sql);
+    if (sql.sqlite == kWakesDue.sqlite) query.bind(*now);
+    const core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row || query.is_null(1)) continue;
+    level.waiting += static_cast<std::uint64_t>(query.integer(0));
+    level.oldest =
+        std::max<core::Duration>(level.oldest, std::chrono::milliseconds(*now - query.integer(1)));
+  }
+  return level;
+}
+
+std::vector<Sql> outbox_queries() {
+  return {kPage,   kWakes,         kTellings,   kRemoveNotices, kRemoveWakes, kUntouched,
+          kInsert, kInsertTelling, kInsertWake, kLevel,         kWakesDue};
+}
+
+}  // namespace watchwheel::db
