@@ -427,6 +427,9 @@ core::Result<void> EngineImpl::build_shards() {
         std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_,
                                                    i == 0 ? vantage_recorder_.get() : nullptr);
   }
+  road_->on_set_aside([this](core::SiteId site) {
+    for (ShardParts& shard : shards_) shard.thread->doubt(site);
+  });
   return {};
 }
 

@@ -293,6 +293,10 @@ void Lane::take_notes() {
   budget_.begin();
   for (auto* ring : ports_.notes) {
     for (std::size_t i = 0; i < kMessagesPerTurn && !budget_.spent() && ring->take(note); ++i) {
+      if (note.doubted) {
+        tell_anew(note.site);
+        continue;
+      }
       if (!attention_.contains(note.site)) {
         hear_of_unknown_trouble(note);
         continue;
@@ -324,6 +328,17 @@ void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
     sites_.row(slot).troubled = true;
   } else if (note.event_state) {
     post(note.site, attention_.facts(note.site));  // The answer tells which event it is.
+  }
+}
+
+// What the store has open though nothing fails comes back as an unknown event, and ends with the next success.
+void Lane::tell_anew(core::SiteId site) {
+  if (attention_.contains(site)) {
+    post(site, attention_.facts(site));
+  } else if (paused_.contains(site)) {
+    post(site, attention_.paused(site, wall_));
+  } else if (sites_.find(site) != core::kNoSlot) {
+    post(site, attention_.facts(site));
   }
 }
 

@@ -159,6 +159,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void take_notes();
   void hear_of_unknown_trouble(const core::SiteNote& note);
   void ask_of_left();
+  void tell_anew(core::SiteId site);
   void start_due();
   [[nodiscard]] bool start(core::SiteSlot slot);
   void pass_over(core::SiteSlot slot, core::Cause cause, std::string_view why);

@@ -34,12 +34,14 @@ class Teller final : public sideeffects::OutageWatch {
     const std::lock_guard lock(mutex_);
     aside_.insert(aside_.begin(), {.site = site, .at = clock_.wall(), .reason = reason});
     if (aside_.size() > StoreRoad::kSetAsideShown) aside_.pop_back();
+    if (told_ && site.value != 0) told_(site);
   }
   void on_journal_refuses(const core::Error& why) override {
     log_.error(fmt::format("journal_refuses action=keep_in_memory error=\"{}\"", why.message));
   }
   void on_journal_takes_again() override { log_.info("journal_takes_again"); }
 
+  void on_set_aside(std::function<void(core::SiteId)> told) { told_ = std::move(told); }
   void set(std::vector<sideeffects::SetAside> aside) { aside_ = std::move(aside); }
   [[nodiscard]] std::vector<sideeffects::SetAside> aside() const {
     const std::lock_guard lock(mutex_);
@@ -49,6 +51,7 @@ class Teller final : public sideeffects::OutageWatch {
  private:
   const core::Clock& clock_;
   Log& log_;
+  std::function<void(core::SiteId)> told_;
   mutable std::mutex mutex_;
   std::vector<sideeffects::SetAside> aside_;  // Guarded by mutex_. The newest first.
 };
@@ -160,6 +163,10 @@ core::Result<void> StoreRoad::replay_left(const std::function<void()>& meanwhile
 
 sideeffects::Detour* StoreRoad::detour() {
   return parts_->detour.get();
+}
+
+void StoreRoad::on_set_aside(std::function<void(core::SiteId)> told) {
+  parts_->teller.on_set_aside(std::move(told));
 }
 
 void StoreRoad::start() {

@@ -74,6 +74,8 @@ class StoreRoad : core::Pinned {
   // Null: everything goes straight.
   [[nodiscard]] sideeffects::Detour* detour();
 
+  // Told of each site of which a write was set aside. Before start(); from the replayer's thread.
+  void on_set_aside(std::function<void(core::SiteId)> told);
   void start();
   // After the writers have stopped. What the store does not take until then stays in the journal.
   void stop(core::SteadyTime deadline);

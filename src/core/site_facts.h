@@ -117,6 +117,9 @@ struct SiteNote {
   // of `seq` was committed: the lane takes the failures since then as an outage of their own and
   // posts again.
   bool event_gone = false;
+  // About no facts: what was committed of the site may not be in the store after all. The lane that has the site tells what it knows,
+  // be it that nothing is failing.
+  bool doubted = false;
 };
 
 // lane -> projector: how fresh what we tell about a site is.

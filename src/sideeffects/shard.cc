@@ -88,6 +88,16 @@ bool Shard::idle() const {
   return parts_.empty() && undelivered_.empty() && mailbox_.depth() == 0 && read;
 }
 
+// Its facts wait for the store until the journal is empty: what is read then is what all of it became.
+void Shard::doubt(SiteId site) {
+  open_events_.erase(site);
+  forget(site);
+  core::SiteNote note;
+  note.site = site;
+  note.doubted = true;
+  undelivered_.push_back(std::move(note));
+}
+
 void Shard::close_notes() {
   notes_closed_ = true;
 }

@@ -101,6 +101,8 @@ class Shard : core::Pinned {
 
   // For batches taken from now on.
   void set_policy(core::ConfirmPolicy policy) { policy_ = policy; }
+  // What was committed of it was not brought into the store: what is remembered is dropped, and its lane asked.
+  void doubt(core::SiteId site);
   // The lanes have stopped: a note that is refused is dropped instead of holding up what is left to
   // commit.
   void close_notes();
@@ -164,7 +166,7 @@ class Shard : core::Pinned {
   std::unordered_map<core::FactsKey, core::SiteFacts> awaiting_;
   std::unordered_map<core::SiteId, Remembered> open_events_;  // Only of sites that have one.
   bool forgot_some_ = false;  // There was no room for one: what is not remembered may be open.
-  // Their event was dropped because the store refused a write of it. At most open_events_max.
+  // Their event was dropped: a write of it was refused, or did not come into the store. At most open_events_max.
   std::unordered_set<core::SiteId> forgotten_;
   // Facts that cannot be judged until the store can be read. The newest of a seat tells all that the older ones told.
   std::unordered_map<core::FactsKey, core::SiteFacts> unread_;

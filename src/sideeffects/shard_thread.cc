@@ -48,6 +48,14 @@ void ShardThread::set_policy(core::ConfirmPolicy policy) {
   policy_ = policy;
 }
 
+void ShardThread::doubt(core::SiteId site) {
+  {
+    const std::lock_guard lock(mutex_);
+    doubted_.push_back(site);
+  }
+  wake();
+}
+
 std::vector<Poisoned> ShardThread::poisoned() const {
   const std::lock_guard lock(mutex_);
   return poisoned_;
@@ -72,6 +80,7 @@ bool ShardThread::finished(SteadyTime now) {
       false);  // Before the turn looks into the mailbox: what is posted after that sets it again.
   std::unique_lock lock(mutex_);
   if (const auto policy = std::exchange(policy_, std::nullopt)) shard_.set_policy(*policy);
+  for (const core::SiteId site : std::exchange(doubted_, {})) shard_.doubt(site);
   if (!stop_by_) return false;
   const SteadyTime stop_by = *stop_by_;
   lock.unlock();

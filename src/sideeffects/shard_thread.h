@@ -3,8 +3,8 @@
 //
 // Owns     the thread. The shard given outlives it and is touched by nobody else between start()
 //          and stop().
-// Thread   start(), stop(): the one who made it. wake(), set_policy(), poisoned(), stats of the
-//          shard: any.
+// Thread   start(), stop(): the one who made it. wake(), set_policy(), doubt(), poisoned(), stats of
+//          the shard: any.
 // Time     the clock is read once a turn. Waits are on a condition, woken by wake() or by the
 //          shard's next turn.
 // Fails    the body is noexcept: what the store throws at us stops the process.
@@ -44,6 +44,8 @@ class ShardThread : core::Pinned {
   bool stop(core::SteadyTime deadline);
 
   void set_policy(core::ConfirmPolicy policy);
+  // Shard::doubt(), before its next turn.
+  void doubt(core::SiteId site);
   [[nodiscard]] std::vector<Poisoned> poisoned() const;
 
  private:
@@ -64,6 +66,7 @@ class ShardThread : core::Pinned {
   std::condition_variable condition_;
   std::optional<core::SteadyTime> stop_by_;    // Guarded by mutex_.
   std::optional<core::ConfirmPolicy> policy_;  // Guarded by mutex_. Set and not yet taken.
+  std::vector<core::SiteId> doubted_;          // Guarded by mutex_. Not yet taken; the mending of a store, so few.
   std::vector<Poisoned> poisoned_;             // Guarded by mutex_. As of the last turn.
 };
 

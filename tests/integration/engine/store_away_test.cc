@@ -213,5 +213,31 @@ TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
   }
 }
 
+// Goal: a site that recovered during an outage does not stay down for good because the server refuses its end when it is replayed.
+// Method: a trigger refuses the ends of before the replay; what is told after it is taken.
+TEST(StoreAwayThenRefuses, TheEndOfAnEventIsToldAnew) {
+  Installation it;
+  DaemonUnderTest& daemon = *it.daemon;
+  it.fleet->fault("status_500", 0, 1);
+  ASSERT_TRUE(eventually([&] { return it.down() == std::set<std::uint32_t>{0, 1}; }, 60s));
+  cut(it);
+  it.fleet->clear(0, 0);
+  ASSERT_TRUE(eventually(
+      [&] { return it.lanes_see_down(1) && daemon.metric("watchwheel_journal_entries") >= 1; }, 60s))
+      << daemon.process().err();
+  const std::int64_t now = it.tables.number("SELECT FLOOR(UNIX_TIMESTAMP(NOW(3)) * 1000)");
+  it.tables.execute(
+      "CREATE TRIGGER refuse BEFORE INSERT ON event_transitions FOR EACH ROW SET NEW.reason ="
+      " IF(NEW.reason = 'recovered' AND NEW.at <= " +
+      std::to_string(now) + ", NULL, NEW.reason)");
+  mend(it);
+  EXPECT_TRUE(eventually([&] { return it.down() == std::set<std::uint32_t>{1}; }, 60s))
+      << daemon.process().err();
+  EXPECT_EQ(daemon.metric("watchwheel_journal_set_aside"), 1);
+  EXPECT_EQ(it.tables.broken_laws(), "");
+  EXPECT_EQ(it.tables.number("SELECT count(*) FROM events"), 2);
+  EXPECT_EQ(it.tables.number("SELECT count(*) FROM event_transitions WHERE reason = 'recovered'"), 1);
+}
+
 }  // namespace
 }  // namespace watchwheel::testing

@@ -544,6 +544,34 @@ TEST(DetouredShard, GuessesNothingOnceItForgotWhatTheStoreRefused) {
   EXPECT_EQ(road.store.events_of(SiteId{1}).front().row.transitions_total, 2U);
 }
 
+// Goal: a site that recovered while the store was away does not stay down in the store for good because its end was set aside. Method: as
+// the engine does, the shard is told, and what a lane then posts that knows of no trouble is answered with the open event.
+TEST(DetouredShard, AsksAnewOfASiteWhoseWriteWasSetAside) {
+  ShardOnTheRoad road;
+  road.post(1, 3);
+  EXPECT_EQ(road.turn_after(0s), 1U);
+  road.store.set_away(true);
+  road.post(1, 3, false, true);
+  EXPECT_EQ(road.turn_after(1s), 1U);
+  EXPECT_EQ(road.notes.sent.back().event_state, std::nullopt) << "the lane forgets it";
+  road.store.set_away(false);
+  road.store.set_poison(SiteId{1}, true);
+  road.replay();
+  road.store.set_poison(SiteId{1}, false);
+  EXPECT_EQ(road.replayer.stats().set_aside.value(), 1U);
+
+  road.shard.doubt(SiteId{1});
+  road.turn_after(1s);
+  EXPECT_TRUE(road.notes.sent.back().doubted);
+  EXPECT_EQ(road.notes.sent.back().site, SiteId{1});
+  core::SiteFacts nothing{.site = SiteId{1}, .seq = 9, .at = kT + 2h, .outages = {}};
+  const core::FactsKey seat = core::key_of(nothing);
+  road.mailbox.post(seat, std::move(nothing));
+  road.turn_after(1s);
+  ASSERT_TRUE(road.notes.sent.back().unknown_event);
+  EXPECT_EQ(road.notes.sent.back().unknown_event->state, SiteState::Down);
+}
+
 TEST(DetouredShard, StopsOfASiteWaitForTheStore) {
   ShardOnTheRoad road;
   ASSERT_TRUE(road.store.commit(std::vector{step(1, 1)}));
