@@ -12,6 +12,11 @@ constexpr std::size_t kFirstPage = 8;
 // Nothing can be read, and yet something is said to be there: it has just come, or the count is wrong.
 constexpr core::Duration kLookAgain = std::chrono::milliseconds{50};
 
+// Or may be: a row that the store cannot read is another one's trouble no more than a refusal is.
+bool is_of_the_entry(const core::Error& error) {
+  return refuses(error) || error.kind == core::ErrorKind::Corrupt;
+}
+
 bool is_event(const JournalEntry& entry) {
   return entry.problem.empty() && std::holds_alternative<EventWrite>(entry.write);
 }
@@ -77,7 +82,7 @@ Replayer::Step Replayer::replay_run(Entries run) {
     done_through(run);
     return Step::Done;
   }
-  if (!refuses(stored.error())) return away(stored.error());
+  if (!is_of_the_entry(stored.error())) return away(run, stored.error());
   if (run.size() == 1) return isolate(run.front(), stored.error());
   const std::size_t half = run.size() / 2;
   if (replay_run(run.first(half)) == Step::Later) return Step::Later;
@@ -92,8 +97,28 @@ Replayer::Step Replayer::isolate(const JournalEntry& entry, const core::Error& r
     done_through({&entry, 1});
     return Step::Done;
   }
-  if (!refuses(again.error())) return away(again.error());
-  return set_aside(entry, refused.message);
+  if (!is_of_the_entry(again.error())) return away({&entry, 1}, again.error());
+  return refuse(entry, refused);
+}
+
+// A row that cannot be read holds up nobody else; a store in which one after the other cannot be is broken.
+Replayer::Step Replayer::refuse(const JournalEntry& entry, const core::Error& refused) {
+  const core::SiteId site = site_of(entry);
+  const std::size_t most = refused.kind == core::ErrorKind::Corrupt
+                               ? 1
+                               : std::max<std::size_t>(1, limits_.refused_sites);
+  if (refused_.size() < most || refused_.contains(site)) {
+    const Step step = set_aside(entry, refused.message);
+    if (step == Step::Done) refused_.insert(site);
+    return step;
+  }
+  const std::size_t sites = refused_.size();
+  refused_.clear();
+  const Step step = away({&entry, 1}, {core::ErrorKind::Unavailable,
+                                       "it refused " + std::to_string(sites + 1) +
+                                           " sites in a row and took nothing: " + refused.message});
+  retry_at_ = now_ + limits_.refused_pause;
+  return step;
 }
 
 // Its site is another node's now, which sees for itself: to keep it for a person would be to keep it for nobody.
@@ -128,14 +153,19 @@ void Replayer::done_through(Entries run) {
   journal_.remove(run.back().seq);
   stats_.replayed.add(run.size());
   page_ = std::min(limits_.page, page_ * 2);
+  refused_.clear();
   attempts_failed_ = 0;
   answered_ = true;
   trouble_.reset();
 }
 
 // The detour may have been taken for what was left, and nobody been told.
-Replayer::Step Replayer::away(const core::Error& why) {
+Replayer::Step Replayer::away(Entries run, core::Error why) {
   detour_.take(why);
+  // One that is locked, say, holds up all others: a person should know which.
+  if (run.size() == 1 && site_of(run.front()).value != 0)
+    why.message =
+        "at a write of site " + std::to_string(site_of(run.front()).value) + ": " + why.message;
   return put_off(why);
 }
 
@@ -155,7 +185,7 @@ void Replayer::leave() {
   if (!answered_) {
     const auto asked = events_.open_event(core::SiteId{1});
     if (!asked && !refuses(asked.error())) {
-      (void)away(asked.error());
+      (void)away({}, asked.error());
       return;
     }
     answered_ = true;

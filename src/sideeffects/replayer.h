@@ -5,7 +5,8 @@
 // hangs holds up this thread alone. A page that was committed and not removed (we died, or the answer was lost) comes again,
 // and the store absorbs it. A page that the store refuses is halved until the bad entry is alone; that one is tried once more and
 // then set aside, where a person finds it with the reason. What follows of the same event is refused in its turn, for it would
-// leave a gap, and is set aside beside it.
+// leave a gap, and is set aside beside it. When the store refuses one site after the other and takes nothing, that is no trouble of the
+// sites: it is treated as away for a while, and no more is set aside meanwhile.
 //
 // Owns     nothing that lasts. Its stores are sessions of their own.
 // Thread   one, for every call except stats().
@@ -18,6 +19,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "core/clock.h"
@@ -30,6 +33,8 @@ namespace watchwheel::sideeffects {
 
 struct ReplayerLimits {
   std::size_t page = 500;
+  std::size_t refused_sites = 20;  // In a row: then the store is left alone for refused_pause.
+  core::Duration refused_pause = std::chrono::minutes{1};
   BackoffLimits backoff{};
 };
 
@@ -63,11 +68,12 @@ class Replayer : core::Pinned {
   [[nodiscard]] Step replay(Entries page);
   [[nodiscard]] Step replay_run(Entries run);
   [[nodiscard]] Step isolate(const JournalEntry& entry, const core::Error& refused);
+  [[nodiscard]] Step refuse(const JournalEntry& entry, const core::Error& refused);
   [[nodiscard]] Step drop(const JournalEntry& entry);
   [[nodiscard]] core::Result<void> store(Entries run);
   [[nodiscard]] Step set_aside(const JournalEntry& entry, const std::string& reason);
   void done_through(Entries run);
-  [[nodiscard]] Step away(const core::Error& why);
+  [[nodiscard]] Step away(Entries run, core::Error why);
   [[nodiscard]] Step put_off(const core::Error& why);
   void leave();
 
@@ -88,6 +94,7 @@ class Replayer : core::Pinned {
   bool under_way_ = false;             // This detour had a turn.
   std::uint64_t replayed_before_ = 0;  // stats_.replayed at the first.
   std::optional<core::Error> trouble_;
+  std::unordered_set<core::SiteId> refused_;  // Set aside since the store took something.
   std::vector<EventWrite> writes_;  // A member for its memory.
   ReplayerStats stats_;
 };

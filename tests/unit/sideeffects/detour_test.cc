@@ -208,6 +208,66 @@ TEST(Detour, SetsAsideTheOneThatTheStoreRefusesAndWhatFollowsOfItsEvent) {
   EXPECT_EQ(road.replayer.stats().replayed.value(), 20U);
 }
 
+// Goal: what is wrong with the whole store is not taken for what is wrong with each site.
+TEST(Detour, LeavesAStoreAloneForAWhileThatRefusesOneSiteAfterTheOther) {
+  Road road;
+  road.store.set_away(true);
+  for (std::uint64_t site = 1; site <= 30; ++site) {
+    ASSERT_TRUE(road.commit({step(site, 1)}));
+    road.store.set_poison(SiteId{site}, true);
+  }
+  road.store.set_away(false);
+  road.replay(9);  // Each is six seconds.
+  EXPECT_EQ(road.replayer.stats().set_aside.value(), 20U);
+  ASSERT_TRUE(road.replayer.trouble());
+  EXPECT_NE(road.replayer.trouble()->message.find("21 sites in a row"), std::string::npos);
+  for (std::uint64_t site = 1; site <= 30; ++site) road.store.set_poison(SiteId{site}, false);
+  road.replay();
+  EXPECT_FALSE(road.detour.taken());
+  EXPECT_EQ(road.store.events().size(), 10U);
+  EXPECT_EQ(road.replayer.stats().set_aside.value(), 20U);
+}
+
+class CorruptStore final : public EventStore {
+ public:
+  core::Result<void> commit(std::span<const EventWrite> writes) override {
+    for (const EventWrite& write : writes) {
+      if (corrupt_all || write.site == SiteId{3})
+        return core::Error{ErrorKind::Corrupt, "the row makes no sense"};
+    }
+    taken += writes.size();
+    return {};
+  }
+  core::Result<std::optional<StoredEvent>> open_event(SiteId) override {
+    return std::optional<StoredEvent>{};
+  }
+  bool corrupt_all = false;
+  std::size_t taken = 0;
+};
+
+// Goal: a row that cannot be read is neither a store that is away nor in the way of the others; a store that reads nothing is waited for.
+TEST(Detour, SetsAsideOneRowThatTheStoreCannotReadAndNotAll) {
+  for (const bool all : {false, true}) {
+    Road road;
+    road.store.set_away(true);
+    for (std::uint64_t site = 1; site <= 6; ++site) ASSERT_TRUE(road.commit({step(site, 1)}));
+    CorruptStore corrupt;
+    corrupt.corrupt_all = all;
+    Replayer replayer{
+        {}, road.detour, road.journal, corrupt, road.vantage_store, road.clock, road.watch, 5};
+    for (int i = 0; i < 9; ++i) {
+      road.clock.advance(6s);
+      replayer.turn(road.clock.steady());
+    }
+    EXPECT_EQ(replayer.stats().set_aside.value(), 1U);
+    EXPECT_EQ(road.detour.taken(), all);
+    EXPECT_EQ(corrupt.taken, all ? 0U : 5U);
+    if (!all) continue;
+    EXPECT_EQ(replayer.trouble()->message.rfind("at a write of site 2: ", 0), 0U)
+        << replayer.trouble()->message;
+  }
+}
+
 TEST(Detour, SetsAsideWhatCannotBeRead) {
   Road road;
   road.store.set_away(true);
