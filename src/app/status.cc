@@ -146,6 +146,7 @@ ordered_json recording_json(const Engine& engine, const Totals& totals) {
   ordered_json journal = {{"used", road.has_journal},
                           {"trouble", road.journal_trouble},
                           {"of_another_store", road.foreign},
+                          {"replaying", road.replaying},
                           {"entries", road.journal.entries},
                           {"oldest_at", time_or_null(road.journal.oldest)},
                           {"bytes", road.journal.bytes},

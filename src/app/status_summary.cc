@@ -103,6 +103,12 @@ std::optional<Summary> journal_trouble(const Json& json) {
                                         counted(count, "write", "writes") + " of the journal"};
   if (const std::string why = text(json, "/recording/journal/trouble"); !why.empty())
     return Summary{Standing::Fault, "there is no journal, should the store go away: " + why};
+  const Json* replaying = find(json, "/recording/journal/replaying");
+  if (replaying != nullptr && replaying->is_boolean() && replaying->get<bool>())
+    return Summary{Standing::Fault,
+                   "the store is back: checks go on, " +
+                       counted(number_or_0(json, "/recording/journal/entries"), "write", "writes") +
+                       " of the journal are being replayed"};
   if (const std::string since = text(json, "/recording/store_away_since"); !since.empty())
     return Summary{Standing::Fault,
                    "the store is away since " + since + ": checks go on, " +

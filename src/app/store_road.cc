@@ -192,6 +192,7 @@ StoreRoadReading StoreRoad::reading() const {
     reading.detoured = true;
     reading.since = core::from_unix_ms(std::llround(since * 1000));
   }
+  reading.replaying = reading.detoured && replayer.answering.value() != 0;
   reading.refusing = detour.refusing.value() != 0;
   reading.journal = parts_->journal->reading();
   reading.detours = detour.taken.value();
@@ -201,7 +202,7 @@ StoreRoadReading StoreRoad::reading() const {
   reading.replay_errors = replayer.errors.value();
   reading.set_aside = replayer.set_aside.value();
   reading.fenced = replayer.fenced.value();
-  reading.shown_aside = parts_->teller.aside();
+  if (reading.journal.set_aside > 0) reading.shown_aside = parts_->teller.aside();
   return reading;
 }
 
@@ -214,9 +215,13 @@ std::string degraded(const StoreRoadReading& road) {
     add("without a journal, should the store go away: " + road.journal_trouble);
   if (!road.foreign.empty())
     add("the journal held writes of another store, they are kept in " + road.foreign);
-  if (road.detoured)
+  if (road.replaying) {
+    add(fmt::format("the store is back; {} writes of the journal are being replayed",
+                    road.journal.entries));
+  } else if (road.detoured) {
     add(fmt::format("store away since {}; {} writes in the journal", core::to_iso8601(road.since),
                     road.journal.entries));
+  }
   if (road.refusing) add("the journal takes no more, what is judged waits in memory");
   return words;
 }

@@ -32,6 +32,7 @@ struct StoreRoadReading {
   std::string journal_trouble;               // Why there is none though there should be.
   std::string foreign;                       // Where a journal went that was written for another store.
   bool detoured = false;                     // Writes go to the journal.
+  bool replaying = false;                    // The store is back, and takes what is there.
   core::WallTime since = core::kNoWallTime;  // Of that.
   bool refusing = false;  // The journal takes nothing: what is judged waits in memory.
   sideeffects::JournalReading journal;

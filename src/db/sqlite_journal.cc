@@ -389,6 +389,11 @@ void SqliteJournal::shrink() {
   (void)connection_->execute("VACUUM");
 }
 
+void SqliteJournal::look_again() {
+  const std::lock_guard lock(mutex_);
+  if (connection_ != nullptr) tell();
+}
+
 sideeffects::JournalReading SqliteJournal::reading() const {
   const std::lock_guard lock(reading_mutex_);
   return reading_;

@@ -51,6 +51,7 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
   [[nodiscard]] core::Result<std::vector<sideeffects::SetAside>> list_set_aside(
       std::size_t limit) override;
   [[nodiscard]] sideeffects::JournalReading reading() const override;
+  void look_again() override;
 
   // Whose writes it keeps from now on: `store` tells one database from another, and is noted with the first entry. A file that holds
   // entries of another one, or some set aside, is moved aside and a new one begun: here they would tell of sites that are not theirs.

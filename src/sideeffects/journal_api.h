@@ -72,8 +72,10 @@ class Journal {
                                                      core::WallTime at) = 0;
   // The newest first.
   [[nodiscard]] virtual core::Result<std::vector<SetAside>> list_set_aside(std::size_t limit) = 0;
-  // Never waits for the disk.
+  // Never waits for the disk. `set_aside` as of the newest call of another function.
   [[nodiscard]] virtual JournalReading reading() const = 0;
+  // A person may have removed some that were set aside.
+  virtual void look_again() = 0;
 };
 
 }  // namespace watchwheel::sideeffects

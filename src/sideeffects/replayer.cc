@@ -43,7 +43,13 @@ Replayer::Replayer(const ReplayerLimits& limits, Detour& detour, Journal& journa
 
 void Replayer::turn(core::SteadyTime now) {
   now_ = now;
-  if (!detour_.taken() || now < retry_at_) return;
+  if (!detour_.taken()) {
+    if (now < look_at_ || journal_.reading().set_aside == 0) return;
+    look_at_ = now + limits_.look_again;
+    journal_.look_again();
+    return;
+  }
+  if (now < retry_at_) return;
   if (!std::exchange(under_way_, true)) {
     answered_ = false;
     replayed_before_ = stats_.replayed.value();
@@ -59,7 +65,10 @@ void Replayer::turn(core::SteadyTime now) {
 }
 
 std::optional<core::SteadyTime> Replayer::next_turn() const {
-  if (!detour_.taken()) return std::nullopt;
+  if (!detour_.taken()) {
+    if (journal_.reading().set_aside == 0) return std::nullopt;
+    return std::max(now_, look_at_);
+  }
   return std::max(now_, retry_at_);
 }
 
@@ -154,6 +163,7 @@ void Replayer::done_through(Entries run) {
   stats_.replayed.add(run.size());
   page_ = std::min(limits_.page, page_ * 2);
   refused_.clear();
+  stats_.answering.set(1);
   attempts_failed_ = 0;
   answered_ = true;
   trouble_.reset();
@@ -171,6 +181,7 @@ Replayer::Step Replayer::away(Entries run, core::Error why) {
 
 Replayer::Step Replayer::put_off(const core::Error& why) {
   stats_.errors.add();
+  stats_.answering.set(0);
   answered_ = false;
   page_ = std::max<std::size_t>(1, page_ / 2);
   trouble_ = why;
@@ -195,6 +206,7 @@ void Replayer::leave() {
     return;
   }
   trouble_.reset();
+  stats_.answering.set(0);
   attempts_failed_ = 0;
   under_way_ = false;
 }

@@ -35,6 +35,7 @@ struct ReplayerLimits {
   std::size_t page = 500;
   std::size_t refused_sites = 20;  // In a row: then the store is left alone for refused_pause.
   core::Duration refused_pause = std::chrono::minutes{1};
+  core::Duration look_again = std::chrono::minutes{1};
   BackoffLimits backoff{};
 };
 
@@ -43,6 +44,7 @@ struct ReplayerStats {
   core::Counter replayed;  // Entries that are in the store.
   core::Counter set_aside;
   core::Counter fenced;  // Dropped: their site had become another node's.
+  core::Gauge answering;  // 1: the store took the newest attempt of a detour that is still taken.
   core::Counter errors;  // Attempts that failed: store or journal away.
 };
 
@@ -52,10 +54,12 @@ class Replayer : core::Pinned {
            VantageStore& vantage, const core::Clock& clock, OutageWatch& watch,
            std::uint64_t jitter_seed);
 
-  // A page, or the return to the straight way. Does nothing while that is open.
+  // A page, or the return to the straight way. While that is open, now and then a look at what was set aside.
   void turn(core::SteadyTime now);
   // When turn() has something to do; nothing: once the detour is taken.
   [[nodiscard]] std::optional<core::SteadyTime> next_turn() const;
+  // Nothing waits in the journal.
+  [[nodiscard]] bool idle() const { return !detour_.taken(); }
   // Of the last turn that had something to do: what stood in the way.
   [[nodiscard]] const std::optional<core::Error>& trouble() const { return trouble_; }
 
@@ -88,6 +92,7 @@ class Replayer : core::Pinned {
 
   core::SteadyTime now_ = core::kNoSteadyTime;
   core::SteadyTime retry_at_ = core::kNoSteadyTime;
+  core::SteadyTime look_at_ = core::kNoSteadyTime;
   std::uint32_t attempts_failed_ = 0;
   std::size_t page_;                   // At most limits_.page.
   bool answered_ = false;              // The store took something since it was last away.

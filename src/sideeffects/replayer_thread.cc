@@ -62,7 +62,7 @@ void ReplayerThread::run() noexcept {
 bool ReplayerThread::finished(SteadyTime now) {
   const std::lock_guard lock(mutex_);
   if (!stop_by_) return false;
-  return now >= *stop_by_ || !replayer_.next_turn() || replayer_.trouble().has_value();
+  return now >= *stop_by_ || replayer_.idle() || replayer_.trouble().has_value();
 }
 
 }  // namespace watchwheel::sideeffects

@@ -65,6 +65,11 @@ class FakeJournal final : public sideeffects::Journal {
             .set_aside = aside_.size()};
   }
 
+  void look_again() override { ++looks_; }
+
+  // A person does.
+  void forget_set_aside() { aside_.clear(); }
+  [[nodiscard]] std::size_t looks() const { return looks_; }
   void fail_next_append(core::Error error) { fail_next_ = std::move(error); }
   void set_full(bool full) { full_ = full; }
   void set_unreadable(bool unreadable) { unreadable_ = unreadable; }
@@ -81,6 +86,7 @@ class FakeJournal final : public sideeffects::Journal {
   std::vector<sideeffects::SetAside> aside_;
   std::uint64_t seq_ = 0;
   std::size_t appends_ = 0;
+  std::size_t looks_ = 0;
   std::optional<core::Error> fail_next_;
   bool full_ = false;
   bool unreadable_ = false;

@@ -61,6 +61,18 @@ TEST(Summary, TheWorstComesFirstAndTheRestAfterIt) {
       summarize(status).text.ends_with("; memory is short: hardly any new checks; the last reload was refused"));
 }
 
+TEST(Summary, AStoreThatIsBackIsNotToldAsAway) {
+  Json status = healthy();
+  status["recording"]["store_away_since"] = "2026-11-21T10:00:00Z";
+  status["recording"]["journal"] = {{"entries", 12}, {"replaying", false}};
+  EXPECT_TRUE(summarize(status).text.starts_with("the store is away since 2026-11-21T10:00:00Z"));
+  status["recording"]["journal"]["replaying"] = true;
+  EXPECT_TRUE(summarize(status).text.starts_with(
+      "the store is back: checks go on, 12 writes of the journal are being replayed"))
+      << summarize(status).text;
+  EXPECT_EQ(summarize(status).standing, Standing::Fault) << "the tables are behind";
+}
+
 TEST(Summary, NoSitesAreNoTrouble) {
   EXPECT_EQ(summarize(Json::parse(R"({"ready":true,"sites":{"total":0,"paused":0}})")).text,
             "nothing to do: there are no sites yet");

@@ -233,6 +233,16 @@ TEST_F(JournalFile, SetsAsideOnADiskThatTakesNothing) {
   EXPECT_EQ(journal->list_set_aside(9).value().at(0).reason, "refused");
 }
 
+TEST_F(JournalFile, SeesThatAPersonRemovedWhatWasSetAside) {
+  const auto journal = open();
+  ASSERT_TRUE(journal->append(writes(1, 1), kAt));
+  ASSERT_TRUE(journal->set_aside(journal->read(1).value().front().seq, "refused", kAt));
+  execute("DELETE FROM set_aside");
+  EXPECT_EQ(journal->reading().set_aside, 1U) << "reading does not go to the disk";
+  journal->look_again();
+  EXPECT_EQ(journal->reading().set_aside, 0U);
+}
+
 // Goal: an outage finds a journal though its file is damaged while we run, and an old page removes nothing of the new file.
 TEST_F(JournalFile, BeginsAnewWhenItIsDamagedWhileInUse) {
   std::vector<std::string> kept;

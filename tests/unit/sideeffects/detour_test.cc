@@ -268,6 +268,27 @@ TEST(Detour, SetsAsideOneRowThatTheStoreCannotReadAndNotAll) {
   }
 }
 
+// Goal: what a person removed from what was set aside is not shown as trouble until the next outage.
+TEST(Detour, LooksNowAndThenWhetherWhatWasSetAsideIsStillThere) {
+  Road road;
+  road.store.set_away(true);
+  ASSERT_TRUE(road.commit({step(1, 1)}));
+  road.store.set_away(false);
+  road.store.set_poison(SiteId{1}, true);
+  road.replay();
+  EXPECT_TRUE(road.replayer.idle());
+  for (std::size_t minutes = 1; minutes <= 3; ++minutes) {
+    ASSERT_TRUE(road.replayer.next_turn());
+    road.replayer.turn(road.clock.steady());
+    road.replayer.turn(road.clock.steady());
+    EXPECT_EQ(road.journal.looks(), minutes);
+    road.clock.advance(60s);
+  }
+  road.journal.forget_set_aside();
+  road.replayer.turn(road.clock.steady());
+  EXPECT_EQ(road.replayer.next_turn(), std::nullopt);
+}
+
 TEST(Detour, SetsAsideWhatCannotBeRead) {
   Road road;
   road.store.set_away(true);
