@@ -85,7 +85,7 @@ class EngineImpl final : public Engine {
                 {.resident = &resident_bytes, .trim = [] { ::malloc_trim(0); }}, log),
         started_at_(clock.wall()) {}
 
-  core::Result<void> build();
+  core::Result<void> build(const StoreRoad::Meanwhile& meanwhile);
   core::Result<void> start() override;
   void drain_and_stop() override;
   void reload(const Config& config) override;
@@ -261,7 +261,7 @@ class NotesToLanes final : public sideeffects::NoteSink {
 
 // ---- Building ----
 
-core::Result<void> EngineImpl::build() {
+core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile) {
   db::StoreAccess access = store_access(config_.store);
   access.clock = &clock_;
   access.notice = [this](const std::string& what) {
@@ -284,10 +284,11 @@ core::Result<void> EngineImpl::build() {
   if (!road) return road.error();
   road_ = *std::move(road);
   // Before the site list is read: it comes with the open events.
-  const auto keep_leases = [this] {
+  const auto between = [&](std::uint64_t entries) {
     if (member_) member_->keep_alive();
+    return !meanwhile || meanwhile(entries);
   };
-  if (auto replayed = road_->replay_left(keep_leases); !replayed) return replayed;
+  if (auto replayed = road_->replay_left(between); !replayed) return replayed;
   build_mailboxes();
   build_lanes();
   if (auto built = build_vantage_recorder(); !built) return built;
@@ -619,9 +620,10 @@ std::vector<QueueReading> EngineImpl::queues() const {
 }  // namespace
 
 core::Result<std::unique_ptr<Engine>> Engine::make(const Config& config, const core::Clock& clock,
-                                                   Log& log) {
+                                                   Log& log,
+                                                   const StoreRoad::Meanwhile& meanwhile) {
   auto engine = std::make_unique<EngineImpl>(config, clock, log);
-  if (auto built = engine->build(); !built) return built.error();
+  if (auto built = engine->build(meanwhile); !built) return built.error();
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

@@ -102,6 +102,8 @@ class Daemon final : public http::EngineView {
  private:
   core::Result<void> start();
   core::Result<void> start_engine();
+  bool still_replaying(std::uint64_t left);
+  void tell_waiting();
   core::Result<void> await_store(const core::Error& why);
   Waiting waiting();
   void beat_waiting();
@@ -142,12 +144,12 @@ class Daemon final : public http::EngineView {
 };
 
 int Daemon::run() {
+  on_signal();
   if (auto started = start(); !started) {
     log_.error(fmt::format("start_failed error=\"{}\"", started.error().message));
     return kExitOwnTrouble;
   }
-  on_signal();
-  beat();
+  if (!io_.stopped()) beat();
   io_.run();
   stop();
   return exit_;
@@ -169,7 +171,7 @@ core::Result<void> Daemon::start() {
   // The port that was bound, which differs from the one asked for when that was 0.
   facts_.http_listen = running_.http.listen.substr(0, running_.http.listen.rfind(':') + 1) +
                        std::to_string(server_->local_port());
-  if (auto started = start_engine(); !started) {
+  if (auto started = start_engine(); !started && !io_.stopped()) {
     if (auto waits = await_store(started.error()); !waits) return waits;
   }
   server_->start();
@@ -183,13 +185,37 @@ core::Result<void> Daemon::start_engine() {
     const std::lock_guard lock(mutex_);
     config = running_;
   }
-  auto engine = Engine::make(config, clock_, log_);
+  auto engine = Engine::make(config, clock_, log_,
+                             [this](std::uint64_t left) { return still_replaying(left); });
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.replaying = false;
+  }
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
   if (auto started = engine_->start(); !started) return started;
   live_.store(engine_.get());
   log_.info(fmt::format("started lanes={}", engine_->lanes().size()));
   return {};
+}
+
+// What an earlier process left may be much. False: we were told to end.
+bool Daemon::still_replaying(std::uint64_t left) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.replaying = true;
+    waiting_.journal_entries = left;
+  }
+  tell_waiting();
+  io_.poll();
+  return !io_.stopped();
+}
+
+void Daemon::tell_waiting() {
+  const core::SteadyTime now = clock_.steady();
+  if (now - last_waiting_ < ServiceNotify::kWaitingEvery) return;
+  last_waiting_ = now;
+  service_.waiting(to_text(waiting()));
 }
 
 // Succeeds when waiting can help.
@@ -225,13 +251,10 @@ Waiting Daemon::waiting() {
 
 // Blocks for as long as the server lets us wait for an answer: there is nothing else to do.
 void Daemon::beat_waiting() {
-  const core::SteadyTime now = clock_.steady();
-  if (now - last_waiting_ >= ServiceNotify::kWaitingEvery) {
-    last_waiting_ = now;
-    service_.waiting(to_text(waiting()));
-  }
-  if (now < store_again_) return;
+  tell_waiting();
+  if (clock_.steady() < store_again_) return;
   const auto started = start_engine();
+  if (io_.stopped()) return;
   if (started) {
     log_.info(fmt::format("store_back away_s={:.1f}",
                           core::to_seconds(clock_.wall() - waiting().since)));
@@ -260,6 +283,11 @@ void Daemon::on_signal() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
     if (signal == SIGHUP) {
+      // Nothing to reload, and not in service: systemd is not to be told that it is.
+      if (live_.load() == nullptr) {
+        on_signal();
+        return;
+      }
       service_.reloading();
       (void)reload();  // Its outcome is logged and shown in status; there is nobody here to tell.
       service_.ready("");

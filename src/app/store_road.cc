@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <mutex>
@@ -15,6 +16,9 @@
 
 namespace watchwheel::app {
 namespace {
+
+// Between two looks at what else is to be done while a replay pauses.
+constexpr core::Duration kStep = std::chrono::milliseconds{100};
 
 // One line at each change, and what was set aside for whoever looks.
 class Teller final : public sideeffects::OutageWatch {
@@ -143,17 +147,30 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
   return road;
 }
 
-core::Result<void> StoreRoad::replay_left(const std::function<void()>& meanwhile) {
+core::Result<void> StoreRoad::replay_left(const Meanwhile& meanwhile) {
   if (parts_->journal == nullptr || !parts_->detour->taken()) return {};
   const sideeffects::JournalReading left = parts_->journal->reading();
   parts_->log.info(fmt::format("journal_left entries={} oldest={}", left.entries,
                                core::to_iso8601(left.oldest)));
+  sideeffects::Replayer& replayer = *parts_->replayer;
+  std::uint64_t replayed = 0;  // When it was last in trouble.
+  std::uint64_t errors = 0;
   while (parts_->detour->taken()) {
-    meanwhile();
-    parts_->replayer->turn(parts_->clock.steady());
-    // Whatever kind it is, it was met after the store had been opened: to wait and ask again is right, to give up is not.
-    if (const auto& why = parts_->replayer->trouble())
-      return core::Error{core::ErrorKind::Unavailable, why->message};
+    if (!meanwhile(parts_->journal->reading().entries))
+      return core::Error{core::ErrorKind::Unavailable, "the replay of the journal was ended"};
+    replayer.turn(parts_->clock.steady());
+    // A server that is slow takes half as much the next time. Whatever kind the trouble is, it was met after the store had been opened:
+    // to wait and ask again is right, to give up is not.
+    if (const std::uint64_t failed = replayer.stats().errors.value(); failed != errors) {
+      errors = failed;
+      const std::uint64_t done = replayer.stats().replayed.value();
+      if (done == replayed)
+        return core::Error{core::ErrorKind::Unavailable, replayer.trouble()->message};
+      replayed = done;
+    }
+    const core::SteadyTime now = parts_->clock.steady();
+    if (const auto next = replayer.next_turn(); next && *next > now)
+      parts_->clock.sleep_for(std::min<core::Duration>(*next - now, kStep));
   }
   parts_->log.info(fmt::format("journal_replayed entries={} set_aside={}",
                                parts_->replayer->stats().replayed.value(),

@@ -70,8 +70,9 @@ class StoreRoad : core::Pinned {
   ~StoreRoad();
 
   // Brings what an earlier process left into the store, before anything is read from there; `meanwhile` is called between its
-  // steps. Unavailable: the store went away.
-  [[nodiscard]] core::Result<void> replay_left(const std::function<void()>& meanwhile);
+  // steps with what is left, and ends it by false. Unavailable: the store went away and took nothing more when it was asked again.
+  using Meanwhile = std::function<bool(std::uint64_t entries)>;
+  [[nodiscard]] core::Result<void> replay_left(const Meanwhile& meanwhile);
   // Null: everything goes straight.
   [[nodiscard]] sideeffects::Detour* detour();
 

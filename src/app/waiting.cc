@@ -15,6 +15,10 @@ std::string to_text(const Waiting& waiting) {
       waiting.journal_error.empty()
           ? fmt::format("{} writes in the journal", waiting.journal_entries)
           : "what is in the journal cannot be read: " + waiting.journal_error;
+  if (waiting.replaying)
+    return fmt::format(
+        "{} writes of the journal are being replayed and the site list comes after them: no site is checked",
+        waiting.journal_entries);
   return fmt::format(
       "the store is away since {} and the site list cannot be read: no site is checked; {} ({})",
       core::to_iso8601(waiting.since), journal, waiting.error);
@@ -28,10 +32,14 @@ std::string waiting_json(const Waiting& waiting, const std::string& store_url,
   json["now"] = core::to_iso8601(now);
   json["store"] = store_url;
   json["http"] = listen;
-  json["recording"] = {{"store_away_since", core::to_iso8601(waiting.since)},
+  const auto since = waiting.since == core::kNoWallTime
+                         ? nlohmann::ordered_json()
+                         : nlohmann::ordered_json(core::to_iso8601(waiting.since));
+  json["recording"] = {{"store_away_since", since},
                        {"store_error", waiting.error},
                        {"journal", {{"used", true},
                                     {"entries", waiting.journal_entries},
+                                    {"replaying", waiting.replaying},
                                     {"trouble", waiting.journal_error}}}};
   json["summary"] = {{"standing", to_string(Standing::Fault)}, {"text", to_text(waiting)}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/waiting.h - what a daemon tells that waits for its database server and has no engine yet.
+// app/waiting.h - what a daemon tells that waits for its database server, or replays what is left, and has no engine yet.
 //
 // Thread   any. Pure.
 #pragma once
@@ -15,6 +15,7 @@ struct Waiting {
   core::WallTime since = core::kNoWallTime;
   std::string error;                  // Of the newest attempt.
   std::uint64_t journal_entries = 0;  // Left by an earlier process; they come first.
+  bool replaying = false;             // The store is back, and takes them.
   std::string journal_error;          // Not empty: how many there are cannot be read.
 };
 
