@@ -455,10 +455,10 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   return out;
 }
 
-std::vector<prometheus::MetricFamily> waiting_families() {
+std::vector<prometheus::MetricFamily> waiting_families(bool store_away) {
   Families out;
   add_build(out);
-  add_store_away(out, true);
+  add_store_away(out, store_away);
   return out;
 }
 

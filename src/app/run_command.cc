@@ -87,7 +87,7 @@ class Daemon final : public http::EngineView {
   std::vector<prometheus::MetricFamily> collect() override {
     const Engine* engine = live_.load();
     return engine != nullptr ? metric_families(*engine, facts(), server_->stats())
-                             : waiting_families();
+                             : waiting_families(store_away(waiting()));
   }
   bool healthy(std::string& why) override;
   bool ready(std::string& why) override;
@@ -231,16 +231,20 @@ core::Result<void> Daemon::await_store(const core::Error& why) {
   const core::Result<std::uint64_t> left =
       look ? StoreRoad::left_behind(running_.store) : known.journal_entries;
   const std::string unread = left ? "" : left.error().message;
-  if (first)
+  const bool in_use = StoreRoad::journal_in_use(running_.store);
+  if (in_use && !known.journal_in_use)
+    log_.error(fmt::format("journal_in_use action=wait error=\"{}\"", why.message));
+  if (first && !in_use)
     log_.error(fmt::format("store_away_at_start action=wait journal_entries={} error=\"{}\"",
                            left ? std::to_string(*left) : "unknown", why.message));
-  if (!unread.empty() && unread != known.journal_error)
+  if (!unread.empty() && !in_use && unread != known.journal_error)
     log_.error(fmt::format("journal_unreadable action=leave error=\"{}\"", unread));
   const std::lock_guard lock(mutex_);
   if (first) waiting_.since = clock_.wall();
   waiting_.error = why.message;
   waiting_.journal_entries = left ? *left : 0;
   waiting_.journal_error = unread;
+  waiting_.journal_in_use = in_use;
   return {};
 }
 
@@ -256,7 +260,8 @@ void Daemon::beat_waiting() {
   const auto started = start_engine();
   if (io_.stopped()) return;
   if (started) {
-    log_.info(fmt::format("store_back away_s={:.1f}",
+    log_.info(fmt::format("{}={:.1f}",
+                          waiting().journal_in_use ? "journal_free waited_s" : "store_back away_s",
                           core::to_seconds(clock_.wall() - waiting().since)));
     return;
   }

@@ -49,7 +49,7 @@ struct DaemonFacts {
                                                                     const http::Stats& http_stats);
 
 // Of a daemon that waits for its store and has no engine yet: enough for an alert.
-[[nodiscard]] std::vector<prometheus::MetricFamily> waiting_families();
+[[nodiscard]] std::vector<prometheus::MetricFamily> waiting_families(bool store_away);
 
 // What the lanes counted until `now`, for the RecentWindow.
 [[nodiscard]] CountsAt counts_at(const Engine& engine, core::SteadyTime now);

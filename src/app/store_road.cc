@@ -91,6 +91,10 @@ core::Result<std::uint64_t> StoreRoad::left_behind(const StoreConfig& config) {
   return (*journal)->reading().entries;
 }
 
+bool StoreRoad::journal_in_use(const StoreConfig& config) {
+  return db::is_server_url(config.url) && db::SqliteJournal::in_use(config.state_dir);
+}
+
 core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& config,
                                                          db::Store& store, const core::Clock& clock,
                                                          Log& log, std::uint64_t seed,
@@ -114,6 +118,7 @@ core::Result<std::unique_ptr<StoreRoad>> StoreRoad::make(const StoreConfig& conf
        .on_damaged = [&log](const std::string& kept) {
          log.error(fmt::format("journal_damaged action=begun_anew kept=\"{}\"", kept));
        }});
+  if (!journal && journal_in_use(config)) return journal.error();
   if (!journal) {
     parts.trouble = journal.error().message;
     log.error(fmt::format("journal_unusable action=keep_in_memory error=\"{}\"", parts.trouble));

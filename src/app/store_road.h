@@ -7,7 +7,8 @@
 // Thread   make(), replay_left(), start(), stop(): the engine's. reading(): any; locks held to copy.
 // Bounded  the journal by store.journal_max; kSetAsideShown entries set aside are shown.
 // Fails    a journal that cannot be used is told (log, status, /-/ready) and done without: to watch is worth more. Then facts
-//          wait in memory while the store is away, as they do when the journal is full.
+//          wait in memory while the store is away, as they do when the journal is full. One that another process has is waited for
+//          (Unavailable): that process watches, and what it leaves must be in the store before ours.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +57,9 @@ class StoreRoad : core::Pinned {
   // How many writes an earlier process left in the journal; why it cannot be read. Changes nothing: what is damaged stays for make() to
   // tell. For a daemon that waits for its store.
   [[nodiscard]] static core::Result<std::uint64_t> left_behind(const StoreConfig& config);
+
+  // Another process has the journal: an earlier one that has not ended, or a second daemon with our state directory.
+  [[nodiscard]] static bool journal_in_use(const StoreConfig& config);
 
   // Put around the store that the replayer writes to.
   using Wrap = std::function<std::unique_ptr<sideeffects::EventStore>(

@@ -19,6 +19,10 @@ std::string to_text(const Waiting& waiting) {
     return fmt::format(
         "{} writes of the journal are being replayed and the site list comes after them: no site is checked",
         waiting.journal_entries);
+  if (waiting.journal_in_use)
+    return fmt::format(
+        "another process has the journal, and what it leaves comes before the site list: no site is checked since {} ({})",
+        core::to_iso8601(waiting.since), waiting.error);
   return fmt::format(
       "the store is away since {} and the site list cannot be read: no site is checked; {} ({})",
       core::to_iso8601(waiting.since), journal, waiting.error);
@@ -32,7 +36,7 @@ std::string waiting_json(const Waiting& waiting, const std::string& store_url,
   json["now"] = core::to_iso8601(now);
   json["store"] = store_url;
   json["http"] = listen;
-  const auto since = waiting.since == core::kNoWallTime
+  const auto since = waiting.since == core::kNoWallTime || !store_away(waiting)
                          ? nlohmann::ordered_json()
                          : nlohmann::ordered_json(core::to_iso8601(waiting.since));
   json["recording"] = {{"store_away_since", since},

@@ -15,10 +15,15 @@ struct Waiting {
   core::WallTime since = core::kNoWallTime;
   std::string error;                  // Of the newest attempt.
   std::uint64_t journal_entries = 0;  // Left by an earlier process; they come first.
+  bool journal_in_use = false;        // By another process. The store may be there.
   bool replaying = false;             // The store is back, and takes them.
   std::string journal_error;          // Not empty: how many there are cannot be read.
 };
 
+// Not when it is something else that is waited for.
+[[nodiscard]] inline bool store_away(const Waiting& waiting) {
+  return !waiting.replaying && !waiting.journal_in_use;
+}
 // For /-/ready, for systemd, for a person.
 [[nodiscard]] std::string to_text(const Waiting& waiting);
 // Instead of status_json(): those of its keys that can be told.

@@ -115,6 +115,15 @@ core::Result<void> SqliteJournal::take_lock() {
   return {};
 }
 
+bool SqliteJournal::in_use(const std::string& directory) {
+  const int lock = ::open((directory + "/journal.lock").c_str(), O_RDWR | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool free = ::flock(lock, LOCK_EX | LOCK_NB) == 0;
+  const bool taken = !free && errno == EWOULDBLOCK;
+  ::close(lock);
+  return taken;
+}
+
 core::Result<std::string> SqliteJournal::move_aside(const std::string& why) {
   connection_.reset();
   std::error_code failed;

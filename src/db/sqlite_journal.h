@@ -40,6 +40,8 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
   [[nodiscard]] static core::Result<std::unique_ptr<SqliteJournal>> open(
       const JournalOptions& options);
   ~SqliteJournal() override;
+  // Another process has it now: that passes when it ends, other reasons do not.
+  [[nodiscard]] static bool in_use(const std::string& directory);
 
   [[nodiscard]] core::Result<void> append(std::span<const sideeffects::JournalWrite> writes,
                                           core::WallTime at) override;

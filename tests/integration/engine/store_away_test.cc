@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon.h"
+#include "db/sqlite_journal.h"
 #include "event_tables.h"
 #include "support/mariadb.h"
 #include "support/tcp_proxy.h"
@@ -211,6 +212,24 @@ TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
     EXPECT_EQ(count_of(ended.err, "store_back "), 1U) << ended.err;
     EXPECT_LE(count_of(ended.err, "site_feed_failed"), 2U) << ended.err;
   }
+}
+
+// Goal: what an earlier process left, and may yet leave, is in the store before a site is read. Method: somebody holds the journal.
+TEST(JournalInUse, IsWaitedForAndSaidSo) {
+  Installation it;
+  DaemonUnderTest& daemon = *it.daemon;
+  EXPECT_EQ(daemon.stop().status, 0);
+  auto held = db::SqliteJournal::open({.directory = daemon.state_dir()});
+  ASSERT_TRUE(held);
+  daemon.start();
+  ASSERT_TRUE(eventually([&] { return daemon.get("/-/healthy").has_value(); }, 60s));
+  EXPECT_EQ(daemon.get("/-/ready"), std::nullopt);
+  const std::string text = daemon.status().at("summary").at("text");
+  EXPECT_TRUE(text.starts_with("another process has the journal")) << text;
+  EXPECT_EQ(daemon.metric("watchwheel_store_away"), 0);
+  held->reset();
+  EXPECT_TRUE(eventually([&] { return daemon.get("/-/ready") == "ready\n"; }, 60s))
+      << daemon.process().err();
 }
 
 // Goal: a site that recovered during an outage does not stay down for good because the server refuses its end when it is replayed.

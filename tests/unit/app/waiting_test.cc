@@ -17,17 +17,26 @@ nlohmann::json recording(const Waiting& waiting) {
 
 // Goal: what is not known is not told as a number, and a server that is back not as away.
 TEST(Waiting, SaysWhatItWaitsForAndWhatIsKnownOfTheJournal) {
-  Waiting waiting{.since = kSince, .error = "refused", .journal_entries = 12};
+  Waiting waiting;
+  waiting.since = kSince;
+  waiting.error = "refused";
+  waiting.journal_entries = 12;
   EXPECT_EQ(to_text(waiting),
-            "the store is away since 2023-11-14T22:13:20.000Z and the site list cannot be read: no "
-            "site is"
-            " checked; 12 writes in the journal (refused)");
+            "the store is away since 2023-11-14T22:13:20.000Z and the site list cannot be read: "
+            "no site is checked; 12 writes in the journal (refused)");
   waiting.journal_error = "it is locked";
   EXPECT_EQ(to_text(waiting).find("12"), std::string::npos);
   EXPECT_NE(to_text(waiting).find("cannot be read: it is locked (refused)"), std::string::npos);
   EXPECT_EQ(recording(waiting).at("journal").at("trouble"), "it is locked");
 
-  Waiting replaying{.journal_entries = 12, .replaying = true};
+  waiting.journal_in_use = true;
+  EXPECT_EQ(to_text(waiting).find("away"), std::string::npos);
+  EXPECT_TRUE(to_text(waiting).starts_with("another process has the journal"));
+  EXPECT_EQ(recording(waiting).at("store_away_since"), nullptr);
+
+  Waiting replaying;
+  replaying.journal_entries = 12;
+  replaying.replaying = true;
   EXPECT_EQ(to_text(replaying).find("away"), std::string::npos);
   EXPECT_TRUE(to_text(replaying).starts_with("12 writes of the journal are being replayed"));
   EXPECT_EQ(recording(replaying).at("store_away_since"), nullptr);
