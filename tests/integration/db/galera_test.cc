@@ -12,6 +12,7 @@
 #include "contract.h"
 #include "core/clock.h"
 #include "db/mysql.h"
+#include "db/unread_trigger.h"
 #include "support/eventually.h"
 
 namespace watchwheel::db {
@@ -215,6 +216,25 @@ TEST_F(GaleraStore, WritersAtDifferentNodesAreToldAndTryAgain) {
   EXPECT_EQ(number("SELECT count(*) FROM event_transitions"), all * kRounds * 3);
   EXPECT_EQ(number("SELECT newest_seq FROM site_changes"), all * (1 + kRounds));
   EXPECT_EQ(number("SELECT count(DISTINCT change_seq) FROM sites"), all);
+}
+
+// Goal: a node is made to read its triggers anew without the whole cluster standing still for it.
+TEST_F(GaleraStore, TriggersAreReadAnewAtOneNodeAlone) {
+  const auto db = connect(cluster().url_of(0, "w"));
+  const auto committed = [] {
+    return number(
+        "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status WHERE "
+        "variable_name = 'WSREP_LAST_COMMITTED'",
+        0);
+  };
+  const std::int64_t before = committed();
+  for (const char* way : kReadTriggersAnew) {
+    const auto done = db->execute(way);
+    EXPECT_TRUE(done) << way << ": " << done.error().message;
+  }
+  EXPECT_EQ(committed(), before);
+  ASSERT_TRUE(db->execute("FLUSH TABLES sites"));  // As everybody else writes it.
+  EXPECT_GT(committed(), before) << "nothing was tested";
 }
 
 // Goal: a node that lost its majority takes nothing and is away, not broken; the store goes on when the majority is back.
