@@ -14,6 +14,7 @@
 
 #include "app/commands_check.h"
 #include "app/commands_config.h"
+#include "app/commands_deliveries.h"
 #include "app/commands_import.h"
 #include "app/commands_incidents.h"
 #include "app/commands_legacy.h"
@@ -156,6 +157,7 @@ class CommandLine {
     check();
     sites();
     incidents();
+    deliveries();
     legacy();
     nodes();
     migrate();
@@ -405,6 +407,35 @@ class CommandLine {
     app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
     app.add_flag("--json", args->json, "one JSON document");
     add_config(app, args->config);
+  }
+
+  void deliveries() {
+    auto args = std::make_shared<DeliveriesArgs>();
+    CLI::App& app = add(app_, "deliveries", "what is still to be told, and what was given up", args,
+                        show_deliveries);
+    app.require_subcommand(0, 1);
+    app.add_option("--id", args->id, "only this one, with its attempts and what it says")
+        ->check(CLI::PositiveNumber);
+    app.add_flag("--dead", args->dead, "those that were given up");
+    app.add_option("--target", args->target, "only those to this target");
+    app.add_option("--reason", args->reason,
+                   "with --dead: only those that were given up for it (max_attempts, permanent, gone, "
+                   "poison, no_target, operator)");
+    app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
+    app.add_flag("--json", args->json, "one JSON document");
+    add_config(app, args->config);
+
+    auto again = std::make_shared<RequeueArgs>();
+    CLI::App& requeued = add(app_, "requeue", "try dead letters again", again, requeue);
+    requeued.add_option("ID", again->id, "of one dead letter")->check(CLI::PositiveNumber);
+    requeued.add_flag("--all", again->all, "all of them, or those of --target and --reason");
+    requeued.add_option("--target", again->target, "with --all: only those to this target");
+    requeued.add_option("--reason", again->reason, "with --all: only those given up for it");
+    requeued
+        .add_option("--per-minute", again->per_minute,
+                    "with --all: so many fall due each minute (default: 600)")
+        ->check(CLI::Range(1, 60000));
+    add_config(requeued, again->config);
   }
 
   void legacy() {
