@@ -120,7 +120,7 @@ TEST_F(Deliveries, ThatAreDeadTellWhyAndAreRequeued) {
   again.all = true;
   again.per_minute = 60;
   EXPECT_EQ(run(requeue, again), kExitOk);
-  EXPECT_EQ(out_.str(), "requeued 2, the last of them in 1 s\n");
+  EXPECT_EQ(out_.str(), "requeued 2, the last of them in 1s\n");
 }
 
 TEST_F(Deliveries, WhatMakesNoSenseIsRefused) {
