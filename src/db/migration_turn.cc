@@ -21,8 +21,7 @@ constexpr Sql kInherit =
     "= ?";
 constexpr Sql kCountUp = "UPDATE schema_turn SET beat = beat + 1 WHERE only_row = 1 AND holder = ?";
 constexpr Sql kGiveBack = "DELETE FROM schema_turn WHERE only_row = 1 AND holder = ?";
-// The server waits for us: this room has no clock of its own.
-constexpr const char* kPause = "DO SLEEP(0.2)";
+constexpr std::chrono::milliseconds kPoll{200};
 
 // Nobody else's, and tells an administrator where to look.
 std::string own_name() {
@@ -41,31 +40,50 @@ MigrationTurn::MigrationTurn(std::unique_ptr<Connection> session, Pace pace, std
 core::Result<std::unique_ptr<MigrationTurn>> MigrationTurn::take(
     std::unique_ptr<Connection> session, Pace pace) {
   std::unique_ptr<MigrationTurn> turn(new MigrationTurn(std::move(session), pace, own_name()));
-  if (auto made = turn->session_->apply_schema(kTable); !made) return made.error();
   if (auto waited = turn->wait_for_it(); !waited) return waited.error();
   turn->start();
   return turn;
 }
 
 core::Result<void> MigrationTurn::wait_for_it() {
-  Seen last;
-  int silent = 0;
+  Watch watch;
+  int unheard = 0;
   while (true) {
-    core::Result<bool> taken = insert();
-    if (!taken) return taken.error();
-    if (*taken) return {};
-    core::Result<Seen> seen = look();
-    if (!seen) return seen.error();
-    if (seen->holder == name_) return {};  // The answer to our own insert was lost.
-    silent = *seen == last ? silent + 1 : 0;
-    last = *seen;
-    if (silent >= pace_.silent_polls && last.beat >= 0) {
-      taken = inherit(last);
-      if (!taken) return taken.error();
-      if (*taken) return {};
-    }
-    if (auto paused = session_->execute(kPause); !paused) return paused;
+    const core::Result<bool> taken = poll(watch);
+    if (taken && *taken) return {};
+    if (!taken && taken.error().kind != core::ErrorKind::Unavailable &&
+        taken.error().kind != core::ErrorKind::Unknown)
+      return taken.error();
+    unheard = taken ? 0 : unheard + 1;
+    if (!taken && unheard >= pace_.unheard_polls) return taken.error();
+    // A server that answers and will not make the table refuses us.
+    if (!taken && !watch.has_table && session_->number("SELECT 1")) return taken.error();
+    if (!taken) watch.silent = 0;
+    pause();
   }
+}
+
+// True: it is ours.
+core::Result<bool> MigrationTurn::poll(Watch& watch) {
+  if (!watch.has_table) {
+    if (auto made = session_->apply_schema(kTable); !made) return made.error();
+    watch.has_table = true;
+  }
+  const core::Result<bool> taken = insert();
+  if (!taken || *taken) return taken;
+  const core::Result<Seen> seen = look();
+  if (!seen) return seen.error();
+  if (seen->holder == name_) return true;  // The answer to our own insert was lost.
+  watch.silent = *seen == watch.last ? watch.silent + 1 : 0;
+  watch.last = *seen;
+  if (watch.silent < pace_.silent_polls || watch.last.beat < 0) return false;
+  return inherit(watch.last);
+}
+
+// Here and not at the server, which may not answer.
+void MigrationTurn::pause() {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, kPoll, [this] { return stopping_; });
 }
 
 core::Result<MigrationTurn::Seen> MigrationTurn::look() {

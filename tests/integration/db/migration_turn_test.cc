@@ -18,7 +18,7 @@ namespace {
 using contract::take;
 using namespace std::chrono_literals;
 
-constexpr MigrationTurn::Pace kLively{.beat = 50ms, .silent_polls = 10};
+constexpr MigrationTurn::Pace kLively{.beat = 50ms, .silent_polls = 10, .unheard_polls = 5};
 
 class MigrationTurns : public ::testing::Test {
  protected:
@@ -79,6 +79,35 @@ TEST_F(MigrationTurns, ASilentHolderLosesItAndNotices) {
   EXPECT_TRUE(testing::eventually([&] { return !holder->held(); }));
   holder.reset();  // Gives nothing back that is another's.
   EXPECT_EQ(*take(session()->number("SELECT count(*) FROM schema_turn")), 1);
+}
+
+// Goal: who waits while the server is silent, as a Galera node is through a long change of the schema, goes on waiting; of one that
+// stays away it tells. Method: the server dies between two looks and comes back; then it does not.
+TEST_F(MigrationTurns, ASilentServerIsWaitedForWithinABound) {
+  auto holder = take(turn(kLively));
+  std::atomic<bool> given_back{false};
+  std::thread waiter([&, waiting = session()]() mutable {
+    const auto mine = take(MigrationTurn::take(
+        std::move(waiting), {.beat = 50ms, .silent_polls = 50, .unheard_polls = 1000}));
+    EXPECT_TRUE(given_back);
+    EXPECT_TRUE(mine->held());
+  });
+  core::SystemClock().sleep_for(500ms);
+  server().kill();
+  core::SystemClock().sleep_for(1s);
+  server().start_again();
+  core::SystemClock().sleep_for(500ms);
+  given_back = true;
+  holder.reset();
+  waiter.join();
+
+  auto mine = session();
+  server().kill();
+  const auto refused =
+      MigrationTurn::take(std::move(mine), {.beat = 50ms, .silent_polls = 10, .unheard_polls = 3});
+  server().start_again();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, core::ErrorKind::Unavailable);
 }
 
 // Goal: a server that dies in the middle of a migration is migrated to the end afterwards. Method: it is killed a little later each
