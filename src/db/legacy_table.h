@@ -68,6 +68,7 @@ struct LegacyWrites {
 class LegacySource {
  public:
   virtual ~LegacySource() = default;
+  // Without status and times, which a sweep has no use for.
   [[nodiscard]] virtual core::Result<LegacyPage> page(const LegacyCursor& from,
                                                       std::size_t limit) = 0;
   // Those of `ids` (at most kLegacyWriteMax, rising) that have a row in the mapping's buckets, active or not.
@@ -82,9 +83,11 @@ class LegacyTable : public LegacySource, core::Pinned {
   [[nodiscard]] virtual core::Result<std::vector<std::string>> check() = 0;
   // From now on only rows of these buckets are read; empty: all.
   virtual void set_buckets(std::vector<BucketRange> buckets) = 0;
-  // All rows of the mapping's buckets in the order of ids, whether active or not.
+  // All rows of the mapping's buckets in the order of ids, whether active or not; with everything.
   [[nodiscard]] virtual core::Result<LegacyPage> page_by_key(core::SiteId after,
                                                              std::size_t limit) = 0;
+  // "database.table", as SiteCatalog::origin() tells it.
+  [[nodiscard]] virtual std::string place() const = 0;
   // How many rows the server believes it has.
   [[nodiscard]] virtual core::Result<std::uint64_t> rows_estimated() = 0;
   [[nodiscard]] virtual bool by_buckets() const = 0;

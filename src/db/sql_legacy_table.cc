@@ -2,22 +2,14 @@
 #include "db/sql_legacy_table.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <span>
 #include <utility>
 
 #include "core/ensure.h"
-#include "core/hex.h"
 #include "db/rows.h"
-#include "db/sql_site_catalog.h"
 
 namespace watchwheel::db {
 namespace {
-
-constexpr std::string_view kIntegers = " tinyint smallint mediumint int bigint ";
-constexpr std::string_view kTexts =
-    " char varchar tinytext text mediumtext longtext enum binary varbinary ";
 
 constexpr Sql kColumns =
     "SELECT lower(column_name), lower(data_type), coalesce(datetime_precision, 0), is_nullable = "
@@ -40,6 +32,7 @@ constexpr Sql kSetOrigin =
     "INSERT INTO site_origin (only_row, place, since) VALUES (1, ?1, ?2) ON DUPLICATE KEY UPDATE "
     "only_row = only_row";
 constexpr Sql kNoOrigin = "DELETE FROM site_origin WHERE only_row = 1";
+constexpr Sql kAnswers = "SELECT 1";
 constexpr Sql kAnySite = "SELECT min(id) FROM sites WHERE deleted_at IS NULL";
 
 core::Error invalid(std::string message) {
@@ -50,43 +43,7 @@ std::string quoted(const std::string& name) {
   return "`" + name + "`";
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
-
-bool one_of(std::string_view list, const std::string& type) {
-  return list.find(" " + type + " ") != std::string_view::npos;
-}
-
-std::optional<std::int64_t> number(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::string times(std::size_t n, const std::string& text, const std::string& between) {
-  std::string all;
-  for (std::size_t i = 0; i < n; ++i) all += (i == 0 ? "" : between) + text;
-  return all;
-}
-
-// So many rows a statement, the largest that fits first.
-constexpr std::array<std::size_t, 3> kBatches{kLegacyWriteMax, 10, 1};
-
-constexpr int kIdColumn = 0, kBucketColumn = 1, kActiveColumn = 2, kUrlColumn = 3,
-              kIntervalColumn = 4, kNameColumn = 5, kStatusColumn = 6, kChangedColumn = 7,
-              kCheckedColumn = 8;
-
 }  // namespace
-
-// The texts of the queries, as the mapping makes them. A text is known by its address, so they stay where they are.
-struct SqlLegacyTable::Texts {
-  std::string by_key, by_bucket, next_bucket, find, lock, truth, lowest, highest;
-  std::array<std::string, kBatches.size()> fresh, status;
-};
 
 SqlLegacyTable::SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMapping mapping)
     : connection_(std::move(connection)), mapping_(std::move(mapping)) {
@@ -98,11 +55,6 @@ SqlLegacyTable::SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMap
 SqlLegacyTable::~SqlLegacyTable() = default;
 
 // ---- Does the mapping fit? ----
-
-const SqlLegacyTable::Column* SqlLegacyTable::column(const std::string& name) const {
-  const auto found = columns_.find(lower(name));
-  return found == columns_.end() ? nullptr : &found->second;
-}
 
 core::Result<void> SqlLegacyTable::read_columns() {
   if (schema_.empty()) {
@@ -119,20 +71,16 @@ core::Result<void> SqlLegacyTable::read_columns() {
     core::Result<bool> row = asked.step();
     if (!row) return row.error();
     if (!*row) return {};
-    columns_[std::string(asked.text(0))] = {.type = std::string(asked.text(1)),
-                                            .digits = asked.integer(2),
-                                            .nullable = asked.integer(3) != 0,
-                                            .on_update = asked.integer(4) != 0};
+    columns_.add(std::string(asked.text(0)), {.type = std::string(asked.text(1)),
+                                              .digits = asked.integer(2),
+                                              .nullable = asked.integer(3) != 0,
+                                              .on_update = asked.integer(4) != 0});
   }
 }
 
-// What is wrong with the indexes, if anything is; the one to read buckets by goes to index_.
+// What is wrong with the indexes, if anything is.
 core::Result<std::optional<std::string>> SqlLegacyTable::read_indexes() {
-  bool keyed = false;
-  index_.clear();
-  const std::string id = lower(mapping_.id);
-  const std::string bucket = lower(mapping_.bucket);
-  const std::string both = mapping_.active.empty() ? bucket : bucket + "," + lower(mapping_.active);
+  std::vector<LegacyIndex> indexes;
   {
     Query asked = connection_->query(kIndexes);
     asked.bind(std::string_view(schema_)).bind(std::string_view(table_));
@@ -140,118 +88,23 @@ core::Result<std::optional<std::string>> SqlLegacyTable::read_indexes() {
       core::Result<bool> row = asked.step();
       if (!row) return row.error();
       if (!*row) break;
-      const std::string columns(asked.text(2));
-      const Column* key = column(mapping_.id);
-      if (columns == id && asked.integer(1) == 0 && key != nullptr && !key->nullable) keyed = true;
-      // The rest of the index may be the key, which the server appends anyway.
-      if (columns == both || columns == both + "," + id) index_ = asked.text(0);
+      indexes.push_back({.name = std::string(asked.text(0)),
+                         .unique = asked.integer(1) == 0,
+                         .columns = std::string(asked.text(2))});
     }
   }
-  if (!keyed) {
-    return std::optional("legacy.id: the column " + mapping_.id + " of " + mapping_.table +
-                         " is neither its primary key nor unique and NOT NULL, so no row could be "
-                         "named by it; name the column that is, or ALTER TABLE " +
-                         mapping_.table + " ADD PRIMARY KEY (" + mapping_.id + ")");
-  }
+  LegacyIndexes judged = judge_indexes(mapping_, columns_, indexes);
   by_buckets_ = !mapping_.bucket.empty();
-  if (by_buckets_ && index_.empty()) {
-    const std::string columns =
-        mapping_.active.empty() ? mapping_.bucket : mapping_.bucket + ", " + mapping_.active;
-    return std::optional("legacy.bucket: " + mapping_.table + " has no index over (" + columns +
-                         "), so every page of a bucket would read the whole table; ALTER TABLE " +
-                         mapping_.table + " ADD INDEX (" + columns +
-                         "), or leave legacy.bucket away");
-  }
-  return std::optional<std::string>{};
-}
-
-void SqlLegacyTable::judge_types(std::vector<std::string>& problems) const {
-  struct Wanted {
-    const char* key;
-    const std::string* name;
-    std::string types;
-    const char* words;
-  };
-  const std::string integers(kIntegers);
-  const std::string texts(kTexts);
-  const std::string codes = integers + texts + " bit boolean ";
-  const std::array<Wanted, 7> plain{
-      {{"id", &mapping_.id, integers, "a whole number"},
-       {"url", &mapping_.url, texts, "a text"},
-       {"active", &mapping_.active, integers + texts, "a whole number or a text"},
-       {"interval", &mapping_.interval, integers, "a whole number"},
-       {"bucket", &mapping_.bucket, integers, "a whole number"},
-       {"name", &mapping_.name, integers + texts, "a text or a whole number"},
-       {"status", &mapping_.status, integers + texts, "a whole number or a text"}}};
-  const auto missing = [&](const char* key, const std::string& name) {
-    problems.push_back("legacy." + std::string(key) + ": " + mapping_.table + " has no column " +
-                       name + "; name one that it has");
-  };
-  for (const Wanted& wanted : plain) {
-    if (wanted.name->empty()) continue;
-    const Column* found = column(*wanted.name);
-    if (found == nullptr) {
-      missing(wanted.key, *wanted.name);
-    } else if (!one_of(wanted.types, found->type)) {
-      problems.push_back("legacy." + std::string(wanted.key) + ": the column " + *wanted.name +
-                         " of " + mapping_.table + " is " + found->type + "; " + wanted.words +
-                         " is needed");
-    }
-  }
-  struct Moment {
-    const char* key;
-    const std::string* name;
-    LegacyTime kind;
-  };
-  for (const Moment& moment :
-       {Moment{"status_changed_at", &mapping_.status_changed_at, mapping_.status_changed_kind},
-        Moment{"checked_at", &mapping_.checked_at, mapping_.checked_kind},
-        Moment{"next_check_at", &mapping_.next_check_at, mapping_.next_check_kind}}) {
-    if (moment.name->empty()) continue;
-    const Column* found = column(*moment.name);
-    if (found == nullptr) {
-      missing(moment.key, *moment.name);
-      continue;
-    }
-    const bool datetime = found->type == "datetime" || found->type == "timestamp";
-    const bool integer = found->type == "bigint" ||
-                         (found->type == "int" && moment.kind != LegacyTime::Milliseconds);
-    const bool fits = moment.kind == LegacyTime::Auto       ? datetime || integer
-                      : moment.kind == LegacyTime::Datetime ? datetime
-                                                            : integer;
-    if (fits) continue;
-    problems.push_back("legacy." + std::string(moment.key) + ": the column " + *moment.name +
-                       " of " + mapping_.table + " is " + found->type + "; " +
-                       (moment.kind == LegacyTime::Datetime ? "DATETIME or TIMESTAMP is needed"
-                        : moment.kind == LegacyTime::Milliseconds
-                            ? "BIGINT is needed for milliseconds"
-                        : moment.kind == LegacyTime::Seconds
-                            ? "INT or BIGINT is needed for seconds"
-                            : "DATETIME, TIMESTAMP, or INT or BIGINT for unix seconds is needed"));
-  }
-}
-
-// What a number's column is compared with must be a number.
-void SqlLegacyTable::judge_codes(std::vector<std::string>& problems) const {
-  const auto judge = [&](const char* key, const std::string& name, const std::string& code) {
-    const Column* found = name.empty() ? nullptr : column(name);
-    if (found == nullptr || code.empty() || !one_of(kIntegers, found->type) || number(code)) return;
-    problems.push_back("legacy." + std::string(key) + ": '" + code +
-                       "' is no number, and the column " + name + " of " + mapping_.table + " is " +
-                       found->type + "; write the number that stands there");
-  };
-  judge("active_when", mapping_.active, mapping_.active_when);
-  judge("status_up", mapping_.status, mapping_.status_up);
-  judge("status_seems_down", mapping_.status, mapping_.status_seems_down);
-  judge("status_down", mapping_.status, mapping_.status_down);
+  index_ = std::move(judged.by_bucket);
+  return std::move(judged.problem);
 }
 
 core::Result<void> SqlLegacyTable::judge_ids(std::vector<std::string>& problems) {
   const std::string range = "1 to " + std::to_string(kLegacyIdMax);
   for (const auto& [text, words] :
-       {std::pair(&texts_->lowest, "below"), std::pair(&texts_->highest, "above")}) {
+       {std::pair(&queries_->lowest, "below"), std::pair(&queries_->highest, "above")}) {
     const auto found = connection_->number(text->c_str());
-    if (!found) return found.error();
+    if (!found) return told_as_problem(found.error(), "read", problems);
     if (!*found) continue;
     problems.push_back("legacy.id: a row of " + mapping_.table + " has a key " + words +
                        " what an id can be (" + range +
@@ -260,8 +113,38 @@ core::Result<void> SqlLegacyTable::judge_ids(std::vector<std::string>& problems)
   return {};
 }
 
+// By trying: rights come from users, roles, and tables and columns apart. What is tried names no row, and so changes none.
+core::Result<void> SqlLegacyTable::judge_rights(std::vector<std::string>& problems) {
+  if (!problems.empty()) return {};
+  const auto tried = [&](const std::string& text, std::size_t parameters) -> core::Result<void> {
+    if (text.empty()) return {};
+    Query query = connection_->query(text.c_str());
+    for (std::size_t i = 0; i < parameters; ++i) query.bind(nullptr);
+    if (auto done = query.step(); !done) return done.error();
+    return {};
+  };
+  if (auto may = tried(queries_->find, kLegacyWriteMax); !may)
+    return told_as_problem(may.error(), "read", problems);
+  if (!mapping_.target) return {};
+  auto may = tried(queries_->lock, kLegacyWriteMax);
+  if (may) may = tried(queries_->fresh.back(), 3);
+  if (may) may = tried(queries_->status.back(), 5);
+  return may ? may : told_as_problem(may.error(), "write to", problems);
+}
+
+// A server that answers refuses us; one that does not is away.
+core::Result<void> SqlLegacyTable::told_as_problem(const core::Error& why, const char* what,
+                                                   std::vector<std::string>& problems) {
+  if (const auto answers = connection_->number(kAnswers); !answers) return answers.error();
+  problems.push_back("legacy.table: the store's user may not " + std::string(what) + " " +
+                     mapping_.table + " (" + why.message + "); GRANT SELECT" +
+                     (mapping_.target ? ", UPDATE" : "") + " ON " + schema_ + "." + table_ +
+                     " to the user");
+  return {};
+}
+
 core::Result<std::vector<std::string>> SqlLegacyTable::check() {
-  ENSURE(texts_ == nullptr,
+  ENSURE(queries_ == nullptr,
          "a legacy table is checked once: its queries are known by where they stand");
   std::vector<std::string> problems;
   if (auto read = read_columns(); !read) return read.error();
@@ -273,8 +156,7 @@ core::Result<std::vector<std::string>> SqlLegacyTable::check() {
         schema_ + "." + table_ + " to the user");
     return problems;
   }
-  judge_types(problems);
-  judge_codes(problems);
+  problems = judge_columns(mapping_, columns_);
   if (!problems.empty()) return problems;
   auto index = read_indexes();
   if (!index) return index.error();
@@ -296,130 +178,11 @@ core::Result<std::vector<std::string>> SqlLegacyTable::check() {
       return problems;
     }
   }
-  make_texts();
+  queries_ =
+      std::make_unique<LegacyQueries>(make_legacy_queries(mapping_, columns_, quoted_, index_));
   if (auto judged = judge_ids(problems); !judged) return judged.error();
+  if (auto judged = judge_rights(problems); !judged) return judged.error();
   return problems;
-}
-
-LegacyTime SqlLegacyTable::kind_of(const std::string& name, LegacyTime wanted) const {
-  if (wanted != LegacyTime::Auto || name.empty()) return wanted;
-  const Column* found = column(name);
-  ENSURE(found != nullptr, "a column is used before it was checked");
-  return one_of(kIntegers, found->type) ? LegacyTime::Seconds : LegacyTime::Datetime;
-}
-
-// Neither quotes nor question marks: those mean something in a query's text.
-std::string SqlLegacyTable::literal(const std::string& name, const std::string& value) const {
-  const Column* found = column(name);
-  ENSURE(found != nullptr, "a column is used before it was checked");
-  if (one_of(kIntegers, found->type)) return value;
-  return "_utf8mb4 x'" +
-         core::to_hex(
-             std::span(reinterpret_cast<const std::uint8_t*>(value.data()), value.size())) +
-         "'";
-}
-
-std::string SqlLegacyTable::as_ms(const std::string& name, LegacyTime kind) const {
-  if (name.empty()) return "NULL";
-  const std::string column = "t." + quoted(name);
-  switch (kind_of(name, kind)) {
-    case LegacyTime::Seconds:
-      return "nullif(" + column + ", 0) * 1000";
-    case LegacyTime::Milliseconds:
-      return "nullif(" + column + ", 0)";
-    default:
-      return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', " + column + ") DIV 1000";
-  }
-}
-
-void SqlLegacyTable::make_texts() {
-  texts_ = std::make_unique<Texts>();
-  const auto name = [](const std::string& column) {
-    return column.empty() ? std::string("NULL") : "t." + quoted(column);
-  };
-  const std::string id = name(mapping_.id);
-  const std::string active = mapping_.active.empty()
-                                 ? "1"
-                                 : "(" + name(mapping_.active) + " <=> " +
-                                       literal(mapping_.active, mapping_.active_when) + ")";
-  const std::string columns =
-      "SELECT " + id + ", coalesce(" + name(mapping_.bucket) + ", 0), " + active + ", IF(" +
-      active + ", " + name(mapping_.url) + ", NULL), " + name(mapping_.interval) + ", " +
-      name(mapping_.name) + ", " + name(mapping_.status) + ", " +
-      as_ms(mapping_.status_changed_at, mapping_.status_changed_kind) + ", " +
-      as_ms(mapping_.checked_at, mapping_.checked_kind) + " FROM " + quoted_ + " t ";
-  const std::string id_max = std::to_string(kLegacyIdMax);
-  texts_->by_key =
-      columns + "WHERE " + id + " > ? AND " + id + " <= " + id_max + " ORDER BY " + id + " LIMIT ?";
-  if (by_buckets_) {
-    const std::string bucket = name(mapping_.bucket);
-    const std::string is_active = mapping_.active.empty()
-                                      ? ""
-                                      : " AND " + name(mapping_.active) + " = " +
-                                            literal(mapping_.active, mapping_.active_when);
-    texts_->by_bucket = columns + "FORCE INDEX (" + quoted(index_) + ") WHERE " + bucket + " = ?" +
-                        is_active + " AND " + id + " > ? AND " + id + " <= " + id_max +
-                        " ORDER BY " + id + " LIMIT ?";
-    texts_->next_bucket = "SELECT min(" + bucket + ") FROM " + quoted_ + " t WHERE " + bucket +
-                          " >= ? AND " + bucket + " <= ?";
-  }
-  const std::string these = times(kLegacyWriteMax, "?", ", ");
-  texts_->find = columns + "WHERE " + id + " IN (" + these + ") ORDER BY " + id;
-  texts_->lock = columns + "WHERE " + id + " IN (" + these + ") AND " + active + " ORDER BY " + id +
-                 " FOR UPDATE SKIP LOCKED";
-  // An open event alone says nothing: it may be about the URL that the site had before, or we may be blind.
-  texts_->truth =
-      "SELECT s.id, s.url, s.active, IF(t.measured = 1, t.state, NULL), t.state_since, "
-      "t.checked_at,"
-      " t.next_due_at FROM sites s JOIN site_state t ON t.site_id = s.id WHERE s.id IN (" +
-      these + ") AND s.deleted_at IS NULL ORDER BY s.id";
-  texts_->lowest = "SELECT min(" + id + ") FROM " + quoted_ + " t WHERE " + id + " < 1";
-  texts_->highest = "SELECT 1 FROM " + quoted_ + " t WHERE " + id + " > " + id_max + " LIMIT 1";
-  // The derived rows come first and in their order, so locks are taken in the order of the key.
-  const auto update = [&](std::size_t rows, const std::string& first, const std::string& next,
-                          const std::string& set) {
-    std::string all = "SELECT " + first;
-    for (std::size_t i = 1; i < rows; ++i) all += " UNION ALL SELECT " + next;
-    return "UPDATE (" + all + ") v STRAIGHT_JOIN " + quoted_ + " t ON " + id + " = v.c1 SET " + set;
-  };
-  const auto set_fresh = [&] {
-    std::string set;
-    if (!mapping_.checked_at.empty())
-      set += name(mapping_.checked_at) + " = coalesce(v.c2, " + name(mapping_.checked_at) + ")";
-    if (!mapping_.next_check_at.empty())
-      set += (set.empty() ? "" : ", ") + name(mapping_.next_check_at) + " = coalesce(v.c3, " +
-             name(mapping_.next_check_at) + ")";
-    return set;
-  }();
-  std::string set_status = set_fresh;
-  if (!mapping_.status.empty()) {
-    set_status += (set_status.empty() ? "" : ", ") + name(mapping_.status) + " = v.c4";
-    if (!mapping_.status_changed_at.empty())
-      set_status += ", " + name(mapping_.status_changed_at) + " = coalesce(v.c5, " +
-                    name(mapping_.status_changed_at) + ")";
-  }
-  // A time that the server sets when a row changes is the other program's: what is not named keeps what it holds.
-  const auto keep = [&](std::initializer_list<const std::string*> written, std::string& set) {
-    for (const auto& [column, facts] : columns_) {
-      const bool is_written =
-          std::any_of(written.begin(), written.end(),
-                      [&](const std::string* one) { return lower(*one) == column; });
-      if (!facts.on_update || is_written || column.find_first_of("`?") != column.npos) continue;
-      set += ", " + name(column) + " = " + name(column);
-    }
-  };
-  std::string keep_fresh, keep_status;
-  keep({&mapping_.checked_at, &mapping_.next_check_at}, keep_fresh);
-  keep({&mapping_.checked_at, &mapping_.next_check_at, &mapping_.status,
-        &mapping_.status_changed_at},
-       keep_status);
-  for (std::size_t i = 0; i < kBatches.size(); ++i) {
-    if (!set_fresh.empty())
-      texts_->fresh[i] = update(kBatches[i], "? c1, ? c2, ? c3", "?, ?, ?", set_fresh + keep_fresh);
-    if (!mapping_.status.empty())
-      texts_->status[i] = update(kBatches[i], "? c1, ? c2, ? c3, ? c4, ? c5", "?, ?, ?, ?, ?",
-                                 set_status + keep_status);
-  }
 }
 
 core::Result<std::uint64_t> SqlLegacyTable::rows_estimated() {
@@ -433,7 +196,7 @@ core::Result<std::uint64_t> SqlLegacyTable::rows_estimated() {
 // ---- Whose list it is ----
 
 core::Result<void> SqlLegacyTable::claim(bool replace) {
-  const std::string place = schema_ + "." + table_;
+  const std::string place = this->place();
   {
     Query asked = connection_->query(kOrigin);
     core::Result<bool> row = asked.step();
@@ -468,15 +231,17 @@ core::Result<void> SqlLegacyTable::claim(bool replace) {
 
 LegacyRow SqlLegacyTable::row_from(const Query& row) const {
   LegacyRow out;
-  out.id = id_from<core::SiteId>(row, kIdColumn);
-  out.bucket = row.integer(kBucketColumn);
-  out.active = row.integer(kActiveColumn) != 0;
-  if (!row.is_null(kUrlColumn)) out.url = row.text(kUrlColumn);
-  if (!row.is_null(kIntervalColumn)) out.interval = row.integer(kIntervalColumn);
-  out.name = row.text(kNameColumn);
-  if (!row.is_null(kStatusColumn)) out.status = row.text(kStatusColumn);
-  out.status_changed_at = row.time(kChangedColumn);
-  out.checked_at = row.time(kCheckedColumn);
+  out.id = id_from<core::SiteId>(row, kLegacyId);
+  out.bucket = !row.is_null(kLegacyBucket) ? row.integer(kLegacyBucket)
+               : by_buckets_               ? kNoBucket
+                                           : 0;
+  out.active = row.integer(kLegacyActive) != 0;
+  if (!row.is_null(kLegacyUrl)) out.url = row.text(kLegacyUrl);
+  if (!row.is_null(kLegacyInterval)) out.interval = row.integer(kLegacyInterval);
+  out.name = row.text(kLegacyName);
+  if (!row.is_null(kLegacyStatus)) out.status = row.text(kLegacyStatus);
+  out.status_changed_at = row.time(kLegacyChanged);
+  out.checked_at = row.time(kLegacyChecked);
   return out;
 }
 
@@ -488,10 +253,15 @@ bool SqlLegacyTable::wanted(std::int64_t bucket) const {
 }
 
 core::Result<std::optional<std::int64_t>> SqlLegacyTable::next_bucket(std::int64_t from) {
-  static const std::vector<BucketRange> kAll{{INT64_MIN, INT64_MAX}};
+  static const std::vector<BucketRange> kAll{{kNoBucket + 1, INT64_MAX}};
+  if (from == kNoBucket && mapping_.buckets.empty() && !queries_->any_without_bucket.empty()) {
+    const auto any = connection_->number(queries_->any_without_bucket.c_str());
+    if (!any) return any.error();
+    if (*any) return std::optional(kNoBucket);
+  }
   for (const BucketRange& range : mapping_.buckets.empty() ? kAll : mapping_.buckets) {
     if (range.high < from) continue;
-    Query asked = connection_->query(texts_->next_bucket.c_str());
+    Query asked = connection_->query(queries_->next_bucket.c_str());
     asked.bind(std::max(from, range.low)).bind(range.high);
     core::Result<bool> row = asked.step();
     if (!row) return row.error();
@@ -500,9 +270,10 @@ core::Result<std::optional<std::int64_t>> SqlLegacyTable::next_bucket(std::int64
   return std::optional<std::int64_t>{};
 }
 
-core::Result<LegacyPage> SqlLegacyTable::key_page(core::SiteId after, std::size_t limit) {
+core::Result<LegacyPage> SqlLegacyTable::key_page(const std::string& text, core::SiteId after,
+                                                  std::size_t limit) {
   LegacyPage page;
-  Query asked = connection_->query(texts_->by_key.c_str());
+  Query asked = connection_->query(text.c_str());
   asked.bind(to_column(after)).bind(static_cast<std::int64_t>(limit));
   core::SiteId until = after;
   while (true) {
@@ -520,8 +291,8 @@ core::Result<LegacyPage> SqlLegacyTable::key_page(core::SiteId after, std::size_
 }
 
 core::Result<LegacyPage> SqlLegacyTable::page_by_key(core::SiteId after, std::size_t limit) {
-  ENSURE(texts_ != nullptr && limit > 0, "a legacy table is checked before it is read");
-  return key_page(after, limit);
+  ENSURE(queries_ != nullptr && limit > 0, "a legacy table is checked before it is read");
+  return key_page(queries_->by_key_whole, after, limit);
 }
 
 // What is left of one bucket; of a full page a part of it.
@@ -536,8 +307,11 @@ core::Result<LegacyPage> SqlLegacyTable::bucket_page(const LegacyCursor& from, s
     return page;
   }
   const core::SiteId after = **bucket == from.bucket ? from.after : core::SiteId{0};
-  Query asked = connection_->query(texts_->by_bucket.c_str());
-  asked.bind(**bucket).bind(to_column(after)).bind(static_cast<std::int64_t>(limit));
+  const bool named = **bucket != kNoBucket;
+  Query asked =
+      connection_->query((named ? queries_->by_bucket : queries_->without_bucket).c_str());
+  if (named) asked.bind(**bucket);
+  asked.bind(to_column(after)).bind(static_cast<std::int64_t>(limit));
   while (true) {
     core::Result<bool> row = asked.step();
     if (!row) return row.error();
@@ -558,15 +332,15 @@ core::Result<LegacyPage> SqlLegacyTable::bucket_page(const LegacyCursor& from, s
 }
 
 core::Result<LegacyPage> SqlLegacyTable::page(const LegacyCursor& from, std::size_t limit) {
-  ENSURE(texts_ != nullptr && limit > 0, "a legacy table is checked before it is read");
-  return by_buckets_ ? bucket_page(from, limit) : key_page(from.after, limit);
+  ENSURE(queries_ != nullptr && limit > 0, "a legacy table is checked before it is read");
+  return by_buckets_ ? bucket_page(from, limit) : key_page(queries_->by_key, from.after, limit);
 }
 
 core::Result<std::vector<LegacyRow>> SqlLegacyTable::find(std::span<const core::SiteId> ids) {
-  ENSURE(texts_ != nullptr && ids.size() <= kLegacyWriteMax, "a legacy table is asked in parts");
+  ENSURE(queries_ != nullptr && ids.size() <= kLegacyWriteMax, "a legacy table is asked in parts");
   std::vector<LegacyRow> rows;
   if (ids.empty()) return rows;
-  Query asked = connection_->query(texts_->find.c_str());
+  Query asked = connection_->query(queries_->find.c_str());
   for (std::size_t i = 0; i < kLegacyWriteMax; ++i)
     asked.bind(to_column(ids[std::min(i, ids.size() - 1)]));
   while (true) {
@@ -585,7 +359,7 @@ core::Result<std::vector<LegacyRow>> SqlLegacyTable::find(std::span<const core::
 core::Result<std::map<core::SiteId, LegacyWord>> SqlLegacyTable::lock_rows(
     std::span<const core::SiteId> sites) {
   std::map<core::SiteId, LegacyWord> words;
-  Query asked = connection_->query(texts_->lock.c_str());
+  Query asked = connection_->query(queries_->lock.c_str());
   for (std::size_t i = 0; i < kLegacyWriteMax; ++i)
     asked.bind(to_column(sites[std::min(i, sites.size() - 1)]));
   while (true) {
@@ -619,7 +393,7 @@ void SqlLegacyTable::bind_time(Query& query, core::WallTime time, const std::str
     return;
   }
   const std::int64_t ms = core::to_unix_ms(time);
-  switch (kind_of(name, kind)) {
+  switch (columns_.time_kind(name, kind)) {
     case LegacyTime::Seconds:
       query.bind(ms / 1000);
       return;
@@ -630,7 +404,7 @@ void SqlLegacyTable::bind_time(Query& query, core::WallTime time, const std::str
       break;
   }
   // "2026-05-13T07:08:09.123Z"; MySQL would round what its column has no room for, and say a moment that has not been yet.
-  std::string text = core::to_iso8601(time).substr(0, column(name)->digits == 0 ? 19 : 23);
+  std::string text = core::to_iso8601(time).substr(0, columns_.find(name)->digits == 0 ? 19 : 23);
   if (text.size() > 10) text[10] = ' ';
   kept.push_back(std::move(text));
   query.bind(std::string_view(kept.back()));
@@ -639,13 +413,13 @@ void SqlLegacyTable::bind_time(Query& query, core::WallTime time, const std::str
 core::Result<void> SqlLegacyTable::write(std::span<const Write> writes, bool status) {
   while (!writes.empty()) {
     const auto size =
-        static_cast<std::size_t>(std::find_if(kBatches.begin(), kBatches.end(),
+        static_cast<std::size_t>(std::find_if(kLegacyBatches.begin(), kLegacyBatches.end(),
                                               [&](std::size_t n) { return n <= writes.size(); }) -
-                                 kBatches.begin());
-    const std::size_t rows = kBatches[size];
+                                 kLegacyBatches.begin());
+    const std::size_t rows = kLegacyBatches[size];
     std::vector<std::string> kept;  // Texts outlive the query's use.
     kept.reserve(rows * 3);
-    Query query = connection_->query((status ? texts_->status : texts_->fresh)[size].c_str());
+    Query query = connection_->query((status ? queries_->status : queries_->fresh)[size].c_str());
     for (const Write& one : writes.first(rows)) {
       const bool fresh = one.change.fresh;
       query.bind(to_column(one.id));
@@ -665,7 +439,7 @@ core::Result<void> SqlLegacyTable::write(std::span<const Write> writes, bool sta
 }
 
 core::Result<LegacyWrites> SqlLegacyTable::project(std::span<const core::SiteId> sites) {
-  ENSURE(texts_ != nullptr && sites.size() <= kLegacyWriteMax,
+  ENSURE(queries_ != nullptr && sites.size() <= kLegacyWriteMax,
          "a legacy table is written in parts");
   for (std::size_t i = 1; i < sites.size(); ++i)
     ENSURE(sites[i] > sites[i - 1], "sites to project rise, one each");
@@ -686,7 +460,7 @@ core::Result<LegacyWrites> SqlLegacyTable::project(std::span<const core::SiteId>
     std::vector<Write> fresh;
     std::vector<Write> status;
     {
-      Query asked = connection_->query(texts_->truth.c_str());
+      Query asked = connection_->query(queries_->truth.c_str());
       for (std::size_t i = 0; i < kLegacyWriteMax; ++i)
         asked.bind(to_column(sites[std::min(i, sites.size() - 1)]));
       while (true) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "db/legacy_columns.h"
+#include "db/legacy_queries.h"
 #include "db/legacy_table.h"
 #include "db/sql.h"
 
@@ -25,6 +27,7 @@ class SqlLegacyTable final : public LegacyTable {
   void set_buckets(std::vector<BucketRange> buckets) override {
     mapping_.buckets = std::move(buckets);
   }
+  [[nodiscard]] std::string place() const override { return schema_ + "." + table_; }
   [[nodiscard]] core::Result<std::uint64_t> rows_estimated() override;
   [[nodiscard]] bool by_buckets() const override { return by_buckets_; }
   [[nodiscard]] core::Result<void> claim(bool replace) override;
@@ -36,13 +39,6 @@ class SqlLegacyTable final : public LegacyTable {
   [[nodiscard]] core::Result<LegacyWrites> project(std::span<const core::SiteId> sites) override;
 
  private:
-  struct Column {
-    std::string type;         // "tinyint"
-    std::int64_t digits = 0;  // Of a second's fraction.
-    bool nullable = false;
-    bool on_update = false;  // Set by the server when anything else of the row changes.
-  };
-  struct Texts;
   struct Write {
     core::SiteId id;
     LegacyChange change;
@@ -51,21 +47,18 @@ class SqlLegacyTable final : public LegacyTable {
 
   [[nodiscard]] core::Result<void> read_columns();
   [[nodiscard]] core::Result<std::optional<std::string>> read_indexes();
-  void judge_types(std::vector<std::string>& problems) const;
-  void judge_codes(std::vector<std::string>& problems) const;
   [[nodiscard]] core::Result<void> judge_ids(std::vector<std::string>& problems);
-  void make_texts();
-  [[nodiscard]] const Column* column(const std::string& name) const;
-  [[nodiscard]] LegacyTime kind_of(const std::string& name, LegacyTime wanted) const;
-  [[nodiscard]] std::string literal(const std::string& name, const std::string& value) const;
-  [[nodiscard]] std::string as_ms(const std::string& name, LegacyTime kind) const;
+  [[nodiscard]] core::Result<void> judge_rights(std::vector<std::string>& problems);
+  [[nodiscard]] core::Result<void> told_as_problem(const core::Error& why, const char* what,
+                                                   std::vector<std::string>& problems);
   void bind_time(Query& query, core::WallTime time, const std::string& name, LegacyTime kind,
                  std::vector<std::string>& kept) const;
   [[nodiscard]] LegacyRow row_from(const Query& row) const;
   [[nodiscard]] bool wanted(std::int64_t bucket) const;
   // The lowest bucket from `from` on that has rows.
   [[nodiscard]] core::Result<std::optional<std::int64_t>> next_bucket(std::int64_t from);
-  [[nodiscard]] core::Result<LegacyPage> key_page(core::SiteId after, std::size_t limit);
+  [[nodiscard]] core::Result<LegacyPage> key_page(const std::string& text, core::SiteId after,
+                                                  std::size_t limit);
   [[nodiscard]] core::Result<LegacyPage> bucket_page(const LegacyCursor& from, std::size_t limit);
   [[nodiscard]] core::Result<std::map<core::SiteId, LegacyWord>> lock_rows(
       std::span<const core::SiteId> sites);
@@ -77,10 +70,11 @@ class SqlLegacyTable final : public LegacyTable {
   const std::unique_ptr<Connection> connection_;
   LegacyMapping mapping_;
   std::string schema_, table_, quoted_;
-  std::map<std::string, Column> columns_;  // By name in lower case, as the server compares them.
+  LegacyColumns columns_;
   bool by_buckets_ = false;
   std::string index_;  // Over bucket and active flag.
-  std::unique_ptr<Texts> texts_;
+  std::unique_ptr<LegacyQueries>
+      queries_;  // A text is known by its address, so they stay where they are.
 };
 
 }  // namespace watchwheel::db

@@ -227,8 +227,9 @@ TEST_F(LegacyTableTest, OfBucketsOnlyTheActiveRowsAreReadInOrder) {
     EXPECT_EQ(rows[0].url, "example-3.org");
     EXPECT_EQ(rows[0].interval, 5);
     EXPECT_EQ(rows[0].name, "1");
-    EXPECT_EQ(rows[0].status, "1");
+    EXPECT_FALSE(rows[0].status) << "a sweep has no use for it";
   }
+  EXPECT_EQ(take(legacy->page_by_key(SiteId{0}, 5)).rows[0].status, "1");
   legacy->set_buckets({{5, 15}, {21, 90}});
   const auto some = read_all(*legacy, 5);
   EXPECT_EQ(some.size(), 16U);
@@ -267,7 +268,8 @@ TEST_F(LegacyTableTest, ByKeyRowsThatAreNotActiveShowOnlyThat) {
   const auto rows = read_all(*legacy, 2);
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[0].url, "https://ü.example/");
-  EXPECT_EQ(core::to_unix_ms(rows[0].status_changed_at), 1'700'000'000'123);
+  const LegacyPage whole = take(legacy->page_by_key(SiteId{0}, 5));
+  EXPECT_EQ(core::to_unix_ms(whole.rows.at(0).status_changed_at), 1'700'000'000'123);
   EXPECT_FALSE(rows[1].active);
   EXPECT_FALSE(rows[1].url);
   EXPECT_TRUE(rows[2].active);
@@ -353,6 +355,105 @@ TEST_F(LegacyTableTest, AnEventOfAnotherUrlOrOfATimeWeAreBlindIsNotTold) {
   EXPECT_EQ(text("SELECT group_concat(site_status ORDER BY jetpack_monitor_site_id) FROM "
                  "jetpack_monitor_sites"),
             "1,2");
+}
+
+// Goal: a row that belongs to no bucket is a site like the others, unless only some buckets are ours.
+TEST_F(LegacyTableTest, RowsWithoutABucketAreRead) {
+  run(kJetpack);
+  run("ALTER TABLE jetpack_monitor_sites MODIFY bucket_no SMALLINT UNSIGNED;\n"
+      "INSERT INTO jetpack_monitor_sites (jetpack_monitor_site_id, blog_id, bucket_no, "
+      "monitor_url, "
+      "monitor_active) VALUES (1, 1, 3, 'a', 1), (2, 1, NULL, 'b', 1), (3, 1, 0, 'c', 1), (4, 1, "
+      "NULL, 'd', 0), (5, 1, NULL, 'e', 1), (6, 1, NULL, 'f', 1);\n");
+  for (const std::size_t limit : {1U, 2U, 100U}) {
+    const auto all = table(jetpack_mapping());
+    EXPECT_THAT(ids(read_all(*all, limit)), ElementsAre(2, 5, 6, 3, 1)) << limit;
+    EXPECT_EQ(take(all->find(std::vector{SiteId{2}, SiteId{4}})).size(), 2U);
+  }
+  LegacyMapping some = jetpack_mapping();
+  some.buckets = {{0, 3}};
+  const auto ours = table(some);
+  EXPECT_THAT(ids(read_all(*ours, 2)), ElementsAre(3, 1));
+  EXPECT_THAT(take(ours->find(std::vector{SiteId{2}})), IsEmpty());
+}
+
+// Goal: a number or a time that nobody can mean stops neither the page it is on nor what is written to its row.
+TEST_F(LegacyTableTest, AbsurdNumbersAreNone) {
+  run("CREATE TABLE odd (id BIGINT UNSIGNED PRIMARY KEY, url TEXT, every BIGINT UNSIGNED, health "
+      "INT, since BIGINT UNSIGNED, seen DATETIME(6), next_one BIGINT) ENGINE=InnoDB;\n"
+      "INSERT INTO odd VALUES (1, 'http://a.example/', 18446744073709551615, 0, "
+      "18446744073709551615, '9999-12-31 23:59:59.999999', 9223372036854775807),"
+      " (2, 'http://b.example/', 60, 0, 0, '0001-01-01', -1),"
+      " (3, 'http://c.example/', NULL, 0, 1234, '2020-01-01 00:00:00.5', NULL);\n");
+  LegacyMapping mapping;
+  mapping.table = "odd";
+  mapping.id = "id";
+  mapping.url = "url";
+  mapping.interval = "every";
+  mapping.status = "health";
+  mapping.status_up = "1";
+  mapping.status_down = "2";
+  mapping.status_changed_at = "since";
+  mapping.checked_at = "seen";
+  mapping.next_check_at = "next_one";
+  const auto legacy = table(mapping);
+  const auto rows = read_all(*legacy, 2);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0].interval, INT64_MAX);
+  EXPECT_EQ(rows[1].interval, 60);
+  EXPECT_EQ(rows[2].interval, std::nullopt);
+  const LegacyPage whole = take(legacy->page_by_key(SiteId{0}, 10));
+  ASSERT_EQ(whole.rows.size(), 3U);
+  for (const std::size_t i : {0U, 1U}) {
+    EXPECT_EQ(whole.rows[i].status_changed_at, core::kNoWallTime);
+    EXPECT_EQ(whole.rows[i].checked_at, core::kNoWallTime);
+  }
+  EXPECT_EQ(whole.rows[2].status_changed_at, core::from_unix_ms(1'234'000));
+  EXPECT_EQ(whole.rows[2].checked_at, core::from_unix_ms(1'577'836'800'500));
+  for (const std::uint64_t id : {1U, 2U}) {
+    add_site(id, id == 1 ? "http://a.example/" : "http://b.example/");
+    measured(id, 100'000'000'000);
+  }
+  EXPECT_EQ(take(legacy->project(std::vector{SiteId{1}, SiteId{2}})).status, 2U);
+  EXPECT_EQ(text("SELECT group_concat(concat(health, ' ', seen, ' ', next_one) ORDER BY id) FROM "
+                 "odd WHERE id < 3"),
+            "1 2027-01-15 08:00:00.000000 1800000300,1 2027-01-15 08:00:00.000000 1800000300");
+}
+
+// Goal: a user who may not do what the mapping asks for is told so before the start, not by a projection that fails for ever.
+TEST_F(LegacyTableTest, MissingRightsAreTold) {
+  run(kPlain);
+  run("CREATE USER " + database_ + "@'127.0.0.1';\nGRANT ALL ON " + database_ + ".sites TO " +
+      database_ + "@'127.0.0.1';\nGRANT SELECT (nr) ON " + database_ + ".watched TO " + database_ +
+      "@'127.0.0.1';\nGRANT ALL ON " + database_ + ".schema_version TO " + database_ +
+      "@'127.0.0.1';\n");
+  std::string url = server().url(database_);
+  url.replace(url.find("root"), 4, database_);
+  const auto problems_of = [&](const LegacyMapping& mapping) {
+    const auto store = take(open_store(url));
+    return take(take(store->make_legacy_table(mapping))->check());
+  };
+  const auto grant = [&](const std::string& rights) {
+    run("GRANT " + rights + " ON " + database_ + ".watched TO " + database_ + "@'127.0.0.1';\n");
+  };
+  LegacyMapping reading = plain_mapping();
+  reading.target = false;
+  grant("SELECT");
+  EXPECT_THAT(problems_of(reading), IsEmpty());
+  const auto told = problems_of(plain_mapping());
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_THAT(told[0], HasSubstr("the store's user may not write to watched"));
+  EXPECT_THAT(told[0], HasSubstr("GRANT SELECT, UPDATE ON " + database_ + ".watched"));
+  grant("UPDATE (health, since, seen, next_one)");
+  EXPECT_EQ(problems_of(plain_mapping()).size(), 1U) << "touched is kept by writing it";
+  grant("UPDATE (touched)");
+  EXPECT_THAT(problems_of(plain_mapping()), IsEmpty());
+  grant("UPDATE");
+  run("REVOKE SELECT ON " + database_ + ".watched FROM " + database_ + "@'127.0.0.1';\n");
+  const auto unread = problems_of(reading);
+  ASSERT_EQ(unread.size(), 1U);
+  EXPECT_THAT(unread[0], HasSubstr("may not read watched"));
+  run("DROP USER " + database_ + "@'127.0.0.1';\n");
 }
 
 // Goal: what a trigger of theirs, or a foreign key, says no to is the row's fault, not the store's absence: it is not tried for ever.

@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "legacy_fakes.h"
 #include "support/eventually.h"
 
 namespace watchwheel::app {
@@ -19,12 +20,6 @@ using core::SiteId;
 using ::testing::ElementsAre;
 using testing::eventually;
 using namespace std::chrono_literals;
-
-class NoLog final : public Log {
- public:
-  void write(LogLevel /*level*/, std::string_view /*line*/) noexcept override {}
-  [[nodiscard]] bool enabled(LogLevel /*level*/) const noexcept override { return false; }
-};
 
 // What a table was told, and how it takes it. Told from the writer's thread, read from the test's.
 struct Told {
@@ -45,7 +40,7 @@ struct Told {
   }
 };
 
-class FakeTable final : public db::LegacyTable {
+class FakeTable final : public EmptyTable {
  public:
   explicit FakeTable(Told& told) : told_(told) {}
   core::Result<db::LegacyWrites> project(std::span<const SiteId> sites) override {
@@ -66,21 +61,6 @@ class FakeTable final : public db::LegacyTable {
     }
     writes.checked = sites.size() - writes.locked.size();
     return writes;
-  }
-  core::Result<std::vector<std::string>> check() override { return std::vector<std::string>{}; }
-  void set_buckets(std::vector<db::BucketRange> /*buckets*/) override {}
-  core::Result<db::LegacyPage> page_by_key(SiteId /*after*/, std::size_t /*limit*/) override {
-    return db::LegacyPage{};
-  }
-  core::Result<std::uint64_t> rows_estimated() override { return std::uint64_t{0}; }
-  bool by_buckets() const override { return false; }
-  core::Result<void> claim(bool /*replace*/) override { return {}; }
-  core::Result<db::LegacyPage> page(const db::LegacyCursor& /*from*/,
-                                    std::size_t /*limit*/) override {
-    return db::LegacyPage{};
-  }
-  core::Result<std::vector<db::LegacyRow>> find(std::span<const SiteId> /*ids*/) override {
-    return std::vector<db::LegacyRow>{};
   }
 
  private:
