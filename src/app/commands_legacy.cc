@@ -143,7 +143,7 @@ int legacy_adopt(const LegacyListArgs& args, Io& io) {
                 "\"both\" or \"source\"");
   if (auto claimed = open->table->claim(true); !claimed) return fail(io, claimed.error());
   io.out << "the site list comes from " << printable(open->mapping.table)
-         << "; the daemon removes sites without a row in it after its next start\n";
+         << "; the daemon, when it has read it, removes sites without a row in it\n";
   return kExitOk;
 }
 
@@ -162,7 +162,11 @@ int legacy_release(const LegacyListArgs& args, Io& io) {
   }
   if (auto released = (*list)->release_origin(); !released) return fail(io, released.error());
   io.out << "the site list is the store's own, as it stands; it came from " << printable(*origin)
-         << "\n";
+         << ", which a daemon that runs follows no longer\n";
+  const auto mapping = legacy_mapping(config->legacy);
+  if (mapping && *mapping && (*mapping)->source)
+    io.err << "the configuration still takes the list from there, so the daemon's next start would "
+              "be refused: set legacy.role to \"target\", or remove [legacy]\n";
   return kExitOk;
 }
 

@@ -43,7 +43,9 @@ struct LegacyReader::Parts {
   Log& log;
   LegacySweep sweep;
   LegacyPace pace;
-  bool known = false;  // The list was recalled.
+  bool known = false;                      // The list was recalled.
+  std::optional<core::WallTime> followed;  // Since when the list is the table's.
+  bool told = false;                       // It was looked at.
   core::Duration backoff = kBackoffMin;
   core::SteadyTime stored_at;  // Since when changes may wait.
   LegacySweep::Step sum;       // Of the sweep under way.
@@ -61,6 +63,8 @@ struct LegacyReader::Parts {
   [[nodiscard]] core::SteadyTime failed(const core::Error& error, core::SteadyTime now);
   void count(const LegacySweep::Step& step);
   void end_sweep();
+  void forget();
+  [[nodiscard]] bool follows(std::optional<core::WallTime> since);
 };
 
 core::SteadyTime LegacyReader::Parts::failed(const core::Error& error, core::SteadyTime now) {
@@ -121,14 +125,39 @@ void LegacyReader::Parts::end_sweep() {
   problems = sweep.problems();
 }
 
+// Others may change the list meanwhile.
+void LegacyReader::Parts::forget() {
+  if (known) sweep.forget();
+  known = false;
+  sum = {};
+}
+
+// Whether the list is still the table's: somebody may release it while we run, change it, and have it follow the table again.
+bool LegacyReader::Parts::follows(std::optional<core::WallTime> since) {
+  if (told && since == followed) return since.has_value();
+  forget();
+  if (!since) {
+    log.warn(
+        fmt::format("legacy_released table={} hint=\"the site list does not follow the table "
+                    "any more; set legacy.role to target, or remove [legacy]\"",
+                    settings.mapping.table));
+  } else if (told) {
+    log.info(fmt::format("legacy_followed table={}", settings.mapping.table));
+  }
+  told = true;
+  followed = since;
+  return since.has_value();
+}
+
 // Does one page's work; says when the next is due.
 core::SteadyTime LegacyReader::Parts::turn(core::SteadyTime now) {
   if (settings.allowed && !settings.allowed()) {
-    if (known) sweep.forget();
-    known = false;
-    sum = {};
+    forget();
     return now + kNotAllowedPoll;
   }
+  const auto since = table->claimed_since();
+  if (!since) return failed(since.error(), now);
+  if (!follows(*since)) return now + kNotAllowedPoll;
   if (!known) {
     const auto all = sweep.recall(kRecallPage);
     if (!all) return failed(all.error(), now);

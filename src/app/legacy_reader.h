@@ -4,7 +4,8 @@
 // Owns     the thread, the table's session, the list's session, the sweep.
 // Thread   start(), stop(), set_defaults(): the engine's. stats(), problems(): any.
 // Time     one page of the table at a time, paced (legacy_pace.h).
-// Fails    a store that is away: the same page again, with backoff up to 30 s, for ever; counted.
+// Fails    a store that is away: the same page again, with backoff up to 30 s, for ever; counted. A list that is released, or
+//          comes from another table: nothing is read until it is this one's again.
 #pragma once
 
 #include <functional>

@@ -17,14 +17,16 @@ core::Error invalid(std::string message) {
   return {core::ErrorKind::Invalid, std::move(message)};
 }
 
-// All of a record that the table has a say in.
-std::uint64_t hash_of(const core::SiteRecord& record) {
+// All of a record that the table has a say in: what it has no column for is the list's own.
+std::uint64_t hash_of(const db::LegacyMapping& mapping, const core::SiteRecord& record) {
   std::uint64_t hash = core::stable_hash(record.url);
   const std::int64_t interval_ms =
-      record.interval ? core::duration_cast<std::chrono::milliseconds>(*record.interval).count()
-                      : 0;
+      record.interval && !mapping.interval.empty()
+          ? core::duration_cast<std::chrono::milliseconds>(*record.interval).count()
+          : 0;
   hash = core::stable_hash(hash ^ static_cast<std::uint64_t>(interval_ms));
-  return core::stable_hash(hash ^ core::stable_hash(record.name));
+  return core::stable_hash(
+      hash ^ core::stable_hash(mapping.name.empty() ? std::string_view() : record.name));
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ core::Result<bool> LegacySweep::recall(std::size_t limit) {
     list_was_empty_ = false;
     recalled_until_ = site.record.id;
     if (site.record.active) {
-      elsewhere_.emplace(site.record.id, hash_of(site.record));
+      elsewhere_.emplace(site.record.id, hash_of(mapping_, site.record));
     } else {
       paused_.insert(site.record.id);
     }
@@ -103,7 +105,7 @@ void LegacySweep::judge(const db::LegacyRow& row, std::optional<std::uint64_t> k
     if (known) work.paused.push_back(row.id);
     return;
   }
-  const std::uint64_t hash = hash_of(*site);
+  const std::uint64_t hash = hash_of(mapping_, *site);
   work.seen.push_back({.bucket = row.bucket, .id = row.id, .hash = hash});
   if (known != hash) work.stored.push_back(*std::move(site));
 }
@@ -141,7 +143,7 @@ core::Result<void> LegacySweep::judge_missing(Pending& pending) {
         work.paused.push_back(id);
         continue;
       }
-      const std::uint64_t hash = hash_of(*site);
+      const std::uint64_t hash = hash_of(mapping_, *site);
       work.moved.emplace_back(id, hash);
       if (hash != known) work.stored.push_back(*std::move(site));
     }
@@ -203,7 +205,7 @@ std::uint64_t LegacySweep::settle_gone(const Work& work) {
   return 0;
 }
 
-// What the table has no column for (tags, options of a check) is the list's own and stays.
+// What the table has no column for (tags, options of a check, perhaps names and intervals) is the list's own and stays.
 core::Result<void> LegacySweep::keep_options(std::vector<core::SiteRecord>& records) {
   if (list_was_empty_ && whole_sweeps_ == 0) return {};
   for (core::SiteRecord& record : records) {
@@ -212,6 +214,8 @@ core::Result<void> LegacySweep::keep_options(std::vector<core::SiteRecord>& reco
     if (!known) return known.error();
     record.tags = std::move(known->record.tags);
     record.options = std::move(known->record.options);
+    if (mapping_.interval.empty()) record.interval = known->record.interval;
+    if (mapping_.name.empty()) record.name = std::move(known->record.name);
   }
   return {};
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // app/legacy_sweep.h - the store's site list kept as another program's table has it: page by page, round and round.
 //
-// Owns     what it last saw of each active row: a key and a hash, in the order of the table. About 32 bytes a site.
+// Owns     what it last saw of each active row: a key and a hash, in the order of the table, 24 bytes a site. About 50 for one that
+//          was recalled and that the first sweep has not come upon yet, and for one that is paused.
 // Thread   one. Each step is one page of the table, or a part of what it left to look for, and at most three short transactions
 //          of the list.
 // Bounded  a page; kProblemsKept problems a sweep.

@@ -86,8 +86,6 @@ class LegacyTable : public LegacySource, core::Pinned {
   // All rows of the mapping's buckets in the order of ids, whether active or not; with everything.
   [[nodiscard]] virtual core::Result<LegacyPage> page_by_key(core::SiteId after,
                                                              std::size_t limit) = 0;
-  // "database.table", as SiteCatalog::origin() tells it.
-  [[nodiscard]] virtual std::string place() const = 0;
   // How many rows the server believes it has.
   [[nodiscard]] virtual core::Result<std::uint64_t> rows_estimated() = 0;
   [[nodiscard]] virtual bool by_buckets() const = 0;
@@ -95,6 +93,8 @@ class LegacyTable : public LegacySource, core::Pinned {
   // The site list of the store comes from this table from now on. Invalid when it has sites of its own (unless `replace`: then
   // those without a row here are removed as the table is read), or comes from another table.
   [[nodiscard]] virtual core::Result<void> claim(bool replace) = 0;
+  // Since when the list comes from this table, without a break; nothing when it does not.
+  [[nodiscard]] virtual core::Result<std::optional<core::WallTime>> claimed_since() = 0;
 
   // Reads what the store knows of each site, now, and writes it to the rows that do not say so yet: one short transaction. `sites`
   // rise; those without a row or without anything measured are passed over. A row that another program holds in this moment is left

@@ -27,7 +27,7 @@ constexpr Sql kEngine =
     "SELECT coalesce(engine, '') FROM information_schema.tables WHERE table_schema = ?1 AND "
     "table_name = ?2";
 constexpr Sql kDatabase = "SELECT database()";
-constexpr Sql kOrigin = "SELECT place FROM site_origin WHERE only_row = 1";
+constexpr Sql kOrigin = "SELECT place, since FROM site_origin WHERE only_row = 1";
 constexpr Sql kSetOrigin =
     "INSERT INTO site_origin (only_row, place, since) VALUES (1, ?1, ?2) ON DUPLICATE KEY UPDATE "
     "only_row = only_row";
@@ -196,7 +196,7 @@ core::Result<std::uint64_t> SqlLegacyTable::rows_estimated() {
 // ---- Whose list it is ----
 
 core::Result<void> SqlLegacyTable::claim(bool replace) {
-  const std::string place = this->place();
+  const std::string place = schema_ + "." + table_;
   {
     Query asked = connection_->query(kOrigin);
     core::Result<bool> row = asked.step();
@@ -225,6 +225,14 @@ core::Result<void> SqlLegacyTable::claim(bool replace) {
   if (!now) return now.error();
   if (auto gone = connection_->query(kNoOrigin).run(); !gone) return gone;
   return connection_->query(kSetOrigin).bind(std::string_view(place)).bind(*now).run();
+}
+
+core::Result<std::optional<core::WallTime>> SqlLegacyTable::claimed_since() {
+  Query asked = connection_->query(kOrigin);
+  core::Result<bool> row = asked.step();
+  if (!row) return row.error();
+  if (!*row || asked.text(0) != schema_ + "." + table_) return std::optional<core::WallTime>{};
+  return std::optional(asked.time(1));
 }
 
 // ---- Reading ----

@@ -27,10 +27,10 @@ class SqlLegacyTable final : public LegacyTable {
   void set_buckets(std::vector<BucketRange> buckets) override {
     mapping_.buckets = std::move(buckets);
   }
-  [[nodiscard]] std::string place() const override { return schema_ + "." + table_; }
   [[nodiscard]] core::Result<std::uint64_t> rows_estimated() override;
   [[nodiscard]] bool by_buckets() const override { return by_buckets_; }
   [[nodiscard]] core::Result<void> claim(bool replace) override;
+  [[nodiscard]] core::Result<std::optional<core::WallTime>> claimed_since() override;
   [[nodiscard]] core::Result<LegacyPage> page_by_key(core::SiteId after,
                                                      std::size_t limit) override;
   [[nodiscard]] core::Result<LegacyPage> page(const LegacyCursor& from, std::size_t limit) override;

@@ -563,16 +563,22 @@ TEST_F(LegacyTableTest, AListWithSitesOfItsOwnIsNotTakenOver) {
   EXPECT_TRUE(is_error(refused.error(), ErrorKind::Invalid,
                        "the store has sites of its own (id 5 is the first)"));
   EXPECT_EQ(take(catalog_->origin()), "");
+  EXPECT_EQ(take(legacy->claimed_since()), std::nullopt);
   ASSERT_TRUE(legacy->claim(true));
   EXPECT_EQ(take(catalog_->origin()), database_ + ".jetpack_monitor_sites");
+  const auto since = take(legacy->claimed_since());
+  ASSERT_TRUE(since);
   ASSERT_TRUE(legacy->claim(false));  // It is this one's already.
+  EXPECT_EQ(take(legacy->claimed_since()), since);
   run(kPlain);
   const auto other = table(plain_mapping());
   const auto second = other->claim(false);
   ASSERT_FALSE(second);
   EXPECT_TRUE(is_error(second.error(), ErrorKind::Invalid, "watchwheel legacy adopt"));
+  EXPECT_EQ(take(other->claimed_since()), std::nullopt);
   ASSERT_TRUE(catalog_->release_origin());
   EXPECT_EQ(take(catalog_->origin()), "");
+  EXPECT_EQ(take(legacy->claimed_since()), std::nullopt);
 }
 
 TEST_F(LegacyTableTest, AFileHasNoLegacyTable) {

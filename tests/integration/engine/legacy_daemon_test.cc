@@ -203,8 +203,18 @@ TEST(LegacyDaemon, WatchesTheTablesRowsAndTellsItWhatItKnows) {
       },
       60s))
       << other.statuses();
-  EXPECT_EQ(daemon.stop().status, 0);
+  const auto paused = [&] { return daemon.status().at("sites").at("paused").get<int>(); };
+  ASSERT_TRUE(eventually([&] { return paused() == 1; }, 60s)) << daemon.status().dump(1);
+  // Released while it runs, the list is followed no longer; taken back, it is as the table has it.
+  const Finished released = daemon.command({"legacy", "release"});
+  EXPECT_EQ(released.status, 0);
+  EXPECT_THAT(released.err, HasSubstr("set legacy.role to \"target\""));
+  EXPECT_EQ(daemon.command({"sites", "pause", "1005"}).status, 0);
+  ASSERT_TRUE(eventually([&] { return paused() == 2; }, 60s)) << daemon.status().dump(1);
+  EXPECT_EQ(daemon.command({"legacy", "adopt"}).status, 0);
+  ASSERT_TRUE(eventually([&] { return paused() == 1; }, 60s)) << daemon.status().dump(1);
   EXPECT_EQ(daemon.command({"legacy", "release"}).status, 0);
+  EXPECT_EQ(daemon.stop().status, 0);
   EXPECT_EQ(daemon.command({"sites", "pause", "1005"}).status, 0);
 }
 

@@ -31,10 +31,12 @@ class EmptyTable : public db::LegacyTable {
   }
   core::Result<std::vector<std::string>> check() override { return std::vector<std::string>{}; }
   void set_buckets(std::vector<db::BucketRange> /*buckets*/) override {}
-  std::string place() const override { return "other.sites"; }
   core::Result<std::uint64_t> rows_estimated() override { return std::uint64_t{0}; }
   bool by_buckets() const override { return false; }
   core::Result<void> claim(bool /*replace*/) override { return {}; }
+  core::Result<std::optional<core::WallTime>> claimed_since() override {
+    return std::optional(core::WallTime{});
+  }
   core::Result<db::LegacyWrites> project(std::span<const core::SiteId> /*sites*/) override {
     return db::LegacyWrites{};
   }

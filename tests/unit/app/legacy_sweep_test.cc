@@ -370,6 +370,39 @@ TEST_P(LegacySweepTest, OptionsOfOurOwnStay) {
   EXPECT_EQ(list_.sites[SiteId{1}].tags.size(), 1U);
 }
 
+// Goal: a list that becomes the table's keeps what the table has no column for. Method: a mapping without name and interval; one
+// row says the same URL, the other another one.
+TEST_P(LegacySweepTest, WhatTheTableHasNoColumnForStays) {
+  db::LegacyMapping bare = mapping();
+  bare.name = bare.interval = "";
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    core::SiteRecord& own = list_.sites[SiteId{id}];
+    own.id = SiteId{id};
+    own.url = "http://s.example";
+    own.name = "the shop";
+    own.interval = 30s;
+    table_.put(id, id == 1 ? "s.example" : "other.example");
+    table_.rows[SiteId{id}].name = "";
+    table_.rows[SiteId{id}].interval.reset();
+  }
+  LegacySweep adopting{bare, {}, table_, list_};
+  while (!*adopting.recall(2)) {
+  }
+  std::uint64_t changed = 0;
+  for (bool whole = false; !whole;) {
+    const auto step = adopting.step(10);
+    ASSERT_TRUE(step);
+    changed += step->changed;
+    whole = step->whole;
+  }
+  EXPECT_EQ(changed, 1U);
+  EXPECT_EQ(list_.sites[SiteId{2}].url, "http://other.example");
+  for (const auto& [id, site] : list_.sites) {
+    EXPECT_EQ(site.name, "the shop");
+    EXPECT_EQ(site.interval, 30s);
+  }
+}
+
 // Goal: whatever another client does between and during sweeps, one whole sweep after it stopped the list is the table's.
 TEST_P(LegacySweepTest, AfterRandomEditsOneSweepIsEnough) {
   for (std::uint32_t seed = 1; seed <= 30; ++seed) {
