@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -52,7 +53,7 @@ struct LegacyWriter::Parts {
   Sites round;
   std::size_t at = 0;
   core::SteadyTime round_since = core::kNoSteadyTime;
-  Sites urgent;
+  std::set<core::SiteId> urgent;  // A mass outage is many at once, and each batch takes the first.
   core::SteadyTime urgent_since = core::kNoSteadyTime;
   Noted locked;  // Held by another program a moment ago.
   core::Duration backoff = kBackoffMin;
@@ -81,9 +82,7 @@ void LegacyWriter::Parts::take(core::SteadyTime now) {
   }
   if (!waiting_urgent.sites.empty()) {
     if (urgent.empty()) urgent_since = waiting_urgent.since;
-    urgent.insert(urgent.end(), waiting_urgent.sites.begin(), waiting_urgent.sites.end());
-    std::sort(urgent.begin(), urgent.end());
-    urgent.erase(std::unique(urgent.begin(), urgent.end()), urgent.end());
+    urgent.insert(waiting_urgent.sites.begin(), waiting_urgent.sites.end());
     waiting_urgent.sites.clear();
   }
   if (at < round.size() || waiting.sites.empty()) return;
@@ -134,9 +133,10 @@ core::Result<void> LegacyWriter::Parts::write(std::span<const core::SiteId> site
 
 core::Result<void> LegacyWriter::Parts::write_some() {
   if (!urgent.empty()) {
-    const std::size_t size = std::min(urgent.size(), db::kLegacyWriteMax);
-    if (auto done = write(std::span(urgent).first(size)); !done) return done;
-    urgent.erase(urgent.begin(), urgent.begin() + static_cast<std::ptrdiff_t>(size));
+    const auto size = static_cast<std::ptrdiff_t>(std::min(urgent.size(), db::kLegacyWriteMax));
+    const auto end = std::next(urgent.begin(), size);
+    if (auto done = write(Sites(urgent.begin(), end)); !done) return done;
+    urgent.erase(urgent.begin(), end);
     return {};
   }
   const std::size_t size = std::min(round.size() - at, db::kLegacyWriteMax);
