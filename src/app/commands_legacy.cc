@@ -120,6 +120,11 @@ int legacy_diff(const LegacyDiffArgs& args, Io& io) {
                                       .defaults = open->config.checks,
                                       .projection = open->config.projection.interval,
                                       .now = clock.wall(),
+                                      .wait =
+                                          [&clock] {
+                                            clock.sleep_for(kLegacyOnItsWay);
+                                            return clock.wall();
+                                          },
                                       .listed_max = args.limit == 0 ? SIZE_MAX : args.limit},
                                      *open->table, *open->list, [&](std::uint64_t rows) {
                                        bar.update(rows, share_of(std::min(rows, all), all));

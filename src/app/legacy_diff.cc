@@ -2,6 +2,7 @@
 #include "app/legacy_diff.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "app/legacy_sweep.h"
@@ -11,8 +12,6 @@ namespace watchwheel::app {
 namespace {
 
 constexpr std::size_t kPage = 1000;
-// A state that has just changed is on its way to the table.
-constexpr core::Duration kOnItsWay = 10s;
 // Beside the projection's interval: a check's own time, a batch, clocks that differ.
 constexpr core::Duration kProjectionSlack = 1min;
 
@@ -47,7 +46,7 @@ std::string shown(core::WallTime time) {
 
 class Comparer {
  public:
-  explicit Comparer(const LegacyDiffSettings& settings) : settings_(settings) {}
+  explicit Comparer(const LegacyDiffSettings& settings) : settings_(settings), now_(settings.now) {}
 
   void rejected(const db::LegacyRow& row, const std::string& why) {
     ++result.rejected;
@@ -78,6 +77,26 @@ class Comparer {
     compare_checked(row, site);
   }
 
+  // Those whose status may be on its way, once more; whatever else of them differs was told.
+  core::Result<void> look_again(db::LegacyTable& table, db::SiteCatalog& list) {
+    if (unsettled_.empty()) return {};
+    now_ = settings_.wait();
+    const std::vector<core::SiteId> ids = std::exchange(unsettled_, {});
+    for (std::size_t begin = 0; begin < ids.size(); begin += db::kLegacyWriteMax) {
+      const auto rows = table.find(
+          std::span(ids).subspan(begin, std::min(db::kLegacyWriteMax, ids.size() - begin)));
+      if (!rows) return rows.error();
+      for (const db::LegacyRow& row : *rows) {
+        const auto site = list.get(row.id);
+        if (!site && site.error().kind == core::ErrorKind::NotFound) continue;
+        if (!site) return site.error();
+        const auto wanted = legacy_site(settings_.mapping, settings_.defaults, row);
+        if (row.active && wanted && wanted->url == site->record.url) compare_status(row, *site);
+      }
+    }
+    return {};
+  }
+
   LegacyComparison result;
 
  private:
@@ -85,7 +104,12 @@ class Comparer {
     const auto code = db::status_for(settings_.mapping, site.state);
     if (!code || code == row.status) return;
     const core::WallTime since = std::max(site.state_since, core::kNoWallTime);
-    if (settings_.now - since < kOnItsWay) return;
+    if (now_ - since < kLegacyOnItsWay) return;
+    const bool just_checked = now_ - site.checked_at < kLegacyOnItsWay;
+    if (since == core::kNoWallTime && just_checked && now_ == settings_.now) {
+      unsettled_.push_back(row.id);
+      return;
+    }
     std::string in_table = row.status ? *row.status : "NULL";
     if (row.status_changed_at != core::kNoWallTime)
       in_table += " since " + shown(row.status_changed_at);
@@ -99,11 +123,13 @@ class Comparer {
     const core::Duration every =
         std::max(settings_.projection, site.record.interval.value_or(settings_.defaults.interval));
     if (site.checked_at < row.checked_at + 1s) return;
-    if (settings_.now - row.checked_at <= every + kProjectionSlack) return;
+    if (now_ - row.checked_at <= every + kProjectionSlack) return;
     difference(LegacyDifference::CheckedAt, row.id, shown(row.checked_at), shown(site.checked_at));
   }
 
   const LegacyDiffSettings& settings_;
+  core::WallTime now_;
+  std::vector<core::SiteId> unsettled_;  // Rising.
   std::size_t listed_ = 0, rejected_listed_ = 0;
 };
 
@@ -175,6 +201,7 @@ core::Result<LegacyComparison> compare_legacy(const LegacyDiffSettings& settings
       sites.pop();
     }
   }
+  if (auto done = comparer.look_again(table, list); !done) return done.error();
   return std::move(result);
 }
 

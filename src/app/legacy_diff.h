@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // app/legacy_diff.h - where the legacy table and what Watchwheel knows do not say the same.
 //
-// Both are read once, in the order of ids.
+// Both are read once, in the order of ids. Of a site that was never down nobody knows since when it is up: whose check has only just
+// ended, and whose row does not say so yet, is looked at again when what is under way must have arrived.
 //
-// Thread   one. Bounded  a page of each, and `listed_max` of each kind of finding.
+// Thread   one. Bounded  a page of each, `listed_max` of each kind of finding, and the ids of those that are looked at again.
 // Fails    core::Error of the table or of the list.
 #pragma once
 
@@ -55,11 +56,16 @@ struct LegacyComparison {
   }
 };
 
+// A state that has just changed is on its way to the table.
+inline constexpr core::Duration kLegacyOnItsWay = std::chrono::seconds{10};
+
 struct LegacyDiffSettings {
   db::LegacyMapping mapping;
   ChecksConfig defaults;
   core::Duration projection{};  // How often a site's freshness is projected.
   core::WallTime now;
+  // Waits for kLegacyOnItsWay; what time it is then.
+  std::function<core::WallTime()> wait;
   std::size_t listed_max = 20;
 };
 
