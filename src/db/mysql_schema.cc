@@ -325,6 +325,14 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// What is open of one URL says nothing of another one: until that is checked, nobody knows. The new trigger is there before the old one
+// goes, so that no edit falls between them; where both are, the second finds the work done.
+constexpr const char* kOtherUrl = R"sql(
+CREATE TRIGGER sites_edited BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.change_seq = OLD.change_seq THEN UPDATE site_changes SET newest_seq = greatest(newest_seq, coalesce((SELECT max(change_seq) FROM sites), 0)) + 1; SET NEW.change_seq = (SELECT newest_seq FROM site_changes); IF NEW.url <> OLD.url THEN UPDATE site_state SET measured = IF(event_state IS NULL, NULL, 0), checked_at = NULL, cause = NULL, http_status = NULL, total_ms = NULL, next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE site_id = NEW.id; END IF; END IF; END;
+
+DROP TRIGGER IF EXISTS sites_changed;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -336,6 +344,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {5, "groups of outages are found by their end", kGroupEnds},
       {6, "many hosts: nodes, and leases of buckets of sites", kManyHosts},
       {7, "what has to be told: notices, deliveries, dead letters", kDeliveries},
+      {8, "a site with another URL is unknown, whatever is open", kOtherUrl},
   };
   return steps;
 }

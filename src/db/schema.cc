@@ -265,6 +265,21 @@ CREATE INDEX dead_letters_target ON dead_letters (target, id);
 CREATE INDEX dead_letters_died ON dead_letters (died_at);
 )sql";
 
+// What is open of one URL says nothing of another one: until that is checked, nobody knows.
+constexpr const char* kOtherUrl = R"sql(
+DROP TRIGGER sites_url_changed_elsewhere;
+CREATE TRIGGER sites_url_changed_elsewhere
+AFTER UPDATE OF url ON sites
+WHEN NEW.change_seq = OLD.change_seq AND NEW.url <> OLD.url
+BEGIN
+  UPDATE site_state
+  SET measured = CASE WHEN event_state IS NOT NULL THEN 0 END, checked_at = NULL, cause = NULL,
+      http_status = NULL, total_ms = NULL, next_due_at = NULL, cert_not_after = NULL,
+      cert_sha256 = NULL, cert_changed_at = NULL
+  WHERE site_id = NEW.id;
+END;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -273,6 +288,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {4, "faults of the vantage, and outages that are one", kVantage},
       {5, "groups of outages are found by their end", kGroupEnds},
       {6, "what has to be told: notices, deliveries, dead letters", kDeliveries},
+      {7, "a site with another URL is unknown, whatever is open", kOtherUrl},
   };
   return steps;
 }

@@ -49,8 +49,10 @@ constexpr Sql kSetActive =
 constexpr Sql kRemove =
     "UPDATE sites SET deleted_at = ?1, updated_at = ?1, change_seq = ?3 WHERE id = ?2 AND "
     "deleted_at IS NULL";
+// What is open of one URL says nothing of another one: until that is checked, nobody knows.
 constexpr Sql kForgetFreshness =
-    "UPDATE site_state SET measured = NULL, checked_at = NULL, cause = NULL, http_status = NULL, "
+    "UPDATE site_state SET measured = CASE WHEN event_state IS NOT NULL THEN 0 END, checked_at = "
+    "NULL, cause = NULL, http_status = NULL, "
     "total_ms = NULL,"
     " next_due_at = NULL, cert_not_after = NULL, cert_sha256 = NULL, cert_changed_at = NULL WHERE "
     "site_id = ?";
@@ -65,14 +67,13 @@ constexpr Sql kOrigin = "SELECT place FROM site_origin WHERE only_row = 1";
 constexpr Sql kNoOrigin = "DELETE FROM site_origin WHERE only_row = 1";
 constexpr Sql kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
 
-#define WATCHWHEEL_VIEW                                                                  \
-  "SELECT s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options, t.state, "    \
+#define WATCHWHEEL_VIEW                                                               \
+  "SELECT s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options, t.state, " \
   "t.state_since, t.checked_at, t.cause, e.id FROM sites s"
 #define WATCHWHEEL_ITS_STATE " LEFT JOIN site_state t ON t.site_id = s.id"
 #define WATCHWHEEL_AND_EVENT \
   WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL "
-#define WATCHWHEEL_AND_EVENT_MYSQL \
-  WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.open_site = s.id "
+#define WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.open_site = s.id "
 #define WATCHWHEEL_ONE "WHERE s.id = ? AND s.deleted_at IS NULL"
 constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT WATCHWHEEL_ONE,
                    WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_ONE);
@@ -86,8 +87,9 @@ constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT WATCHWHEEL_ONE,
 // In the order of ids by the table itself: see the feed's kUrls.
 constexpr Sql kList(WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT WATCHWHEEL_FILTERED(
                         "EXISTS (SELECT 1 FROM json_each(s.tags) WHERE value = ?3)"),
-                    WATCHWHEEL_VIEW " FORCE INDEX (PRIMARY)" WATCHWHEEL_AND_EVENT_MYSQL
-                        WATCHWHEEL_FILTERED("json_contains(s.tags, json_quote(?3))"));
+                    WATCHWHEEL_VIEW
+                    " FORCE INDEX (PRIMARY)" WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_FILTERED(
+                        "json_contains(s.tags, json_quote(?3))"));
 
 // A site is found by its URL through 32 bits of a hash, and then by the URL itself. An index of the
 // URLs is four times as large, and writes 1.7 times as much when a list comes in no order; of long

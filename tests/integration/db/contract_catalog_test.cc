@@ -164,6 +164,25 @@ TEST_P(StoreContract, WhatWasMeasuredOfAnotherUrlIsForgotten) {
   EXPECT_TRUE(take(catalog->find_url("https://site-1.example/")).empty());
 }
 
+// Goal: nobody is told that a URL is down that was never asked, because the one before it was; whoever edited it.
+TEST_P(StoreContract, WhatIsOpenOfAnotherUrlSaysNothingOfThisOne) {
+  const auto ids = add_sites(1);
+  commit(opened(ids[0], 1000));
+  ASSERT_TRUE(freshness->write(std::vector{measured(ids[0], 1000)}));
+  ASSERT_EQ(view(ids[0]).state, core::SiteState::SeemsDown);
+  core::SiteRecord moved = view(ids[0]).record;
+  moved.url = "https://elsewhere.example/";
+  (void)take(catalog->upsert(std::span(&moved, 1)));
+  EXPECT_EQ(view(ids[0]).state, core::SiteState::Unknown);
+  ASSERT_TRUE(freshness->write(std::vector{measured(ids[0], 2000)}));
+  EXPECT_EQ(view(ids[0]).state, core::SiteState::SeemsDown);
+  under_test->execute("UPDATE sites SET url = 'https://third.example/' WHERE id = " +
+                      std::to_string(ids[0].value));
+  EXPECT_EQ(view(ids[0]).state, core::SiteState::Unknown);
+  EXPECT_EQ(view(ids[0]).checked_at, core::kNoWallTime);
+  EXPECT_EQ(take(feed->changes({}, 10)).size(), 1U) << "the edit is seen";
+}
+
 TEST_P(StoreContract, TheListIsPagedById) {
   const auto ids = add_sites(7);
   std::vector<SiteId> seen;
