@@ -98,6 +98,11 @@ ErrorKind kind_of(int code) {
   }
 }
 
+// Who asks is not let in, or not to this database: nothing that waiting changes.
+bool refuses_us(int code) {
+  return code == kAccessDenied || code == kDatabaseDenied || code == kUnknownDatabase;
+}
+
 // The session is of no use any more.
 bool loses_session(int code) {
   return code == kServerGone || code == kServerLost || code == kOutOfSync || code == kNotPrepared ||
@@ -381,7 +386,9 @@ core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
     }
   } catch (const sql::SQLException& why) {
     session.reset();
-    return error(why.getErrorCode(), why.what(), where);
+    core::Error told = error(why.getErrorCode(), why.what(), where);
+    if (refuses_us(why.getErrorCode())) told.kind = ErrorKind::Invalid;
+    return told;
   }
   return {};
 }
@@ -403,7 +410,8 @@ core::Result<void> MysqlConnection::Parts::connect() {
     lost = !done;
     return done;
   }
-  core::Error first;
+  // Each host has its own reason. As long as one of them is only away, waiting may help.
+  core::Error all{ErrorKind::Invalid, ""};
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     const std::size_t tried = (current + i) % hosts.size();
     auto done = connect_to(&hosts[tried], password);
@@ -412,10 +420,11 @@ core::Result<void> MysqlConnection::Parts::connect() {
       lost = false;
       return done;
     }
-    if (i == 0) first = done.error();
+    if (done.error().kind != ErrorKind::Invalid) all.kind = done.error().kind;
+    all.message += (i == 0 ? "" : "; ") + done.error().message;
   }
   lost = true;
-  return first;
+  return all;
 }
 
 // A session for what begins now. In the middle of a transaction a lost one stays lost: the rest must not

@@ -51,8 +51,9 @@ struct MysqlAccess {
 
 class MysqlConnection final : public Connection {
  public:
-  // Invalid, saying what to change, when the server is too old or is set up in a way that breaks a promise of ours. Later such a
-  // host is not taken either, and without another one the store is away.
+  // Invalid, saying what to change, when the server is too old, is set up in a way that breaks a promise of ours, or does not let us
+  // in; of several hosts, when each is unfit. Later such a host is not taken either, and without another one the store is away. What
+  // is wrong is told of every host.
   [[nodiscard]] static core::Result<std::unique_ptr<MysqlConnection>> open(
       const MysqlAccess& access);
   ~MysqlConnection() override;

@@ -291,6 +291,25 @@ TEST(Mysql, AHostThatBreaksOurPromisesIsLeftForTheNextOne) {
   EXPECT_EQ(*take(alone->number("SELECT 1")), 1);
 }
 
+// Goal: who is not let in is told so at once, and does not wait for it; of a list each host's reason is told, and one that is only
+// away may come back.
+TEST(Mysql, WhoIsNotLetInIsToldSo) {
+  const auto refused = [](const std::string& user, const std::string& hosts,
+                          const std::string& database) {
+    const auto store = open_store("mysql://" + user + "@" + hosts + "/" + database);
+    return store ? core::Error{ErrorKind::NotFound, "let in"} : store.error();
+  };
+  const std::string here = "127.0.0.1:" + std::to_string(server().port());
+  const std::string nobody = "127.0.0.1:" + std::to_string(testing::free_port());
+  EXPECT_TRUE(is_error(refused("stranger", here, "mysql"), ErrorKind::Invalid,
+                       "check the user in store.url"));
+  EXPECT_TRUE(is_error(refused("root", here, "nowhere"), ErrorKind::Invalid, "create it"));
+  EXPECT_TRUE(is_error(refused("root", nobody, "mysql"), ErrorKind::Unavailable, nobody));
+  const core::Error both = refused("stranger", here + "," + nobody, "mysql");
+  EXPECT_TRUE(is_error(both, ErrorKind::Unavailable, "check the user in store.url"));
+  EXPECT_TRUE(is_error(both, ErrorKind::Unavailable, nobody));
+}
+
 // Goal: what is open now costs what is open now, whatever the history. Method: the rows that the server itself counts as read.
 TEST(Mysql, WhatIsOpenIsReadWithoutItsHistory) {
   must(open()->execute("DROP DATABASE IF EXISTS x;\nCREATE DATABASE x;\n"));
