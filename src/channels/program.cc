@@ -170,7 +170,7 @@ bool Program::has_ended() const {
 int Program::end_group() {
   // Before it is reaped: until then nobody else can have its number.
   ::kill(-pid_, SIGKILL);
-  int status = 0;
+  int status = 255 << 8;  // Should somebody else have reaped it: an exit status that is no success.
   while (::waitpid(pid_, &status, 0) == -1 && errno == EINTR) {
   }
   pid_ = -1;

@@ -95,30 +95,31 @@ struct Job {
     if (ends_attempt(one.outcome)) stopped = true;
     if (!result || weight(one.outcome) > weight(result->outcome)) result = std::move(one);
   }
+  [[nodiscard]] std::string key() const { return attempt.target->name + "\n" + attempt.message_id; }
   [[nodiscard]] bool is_done() const {
     return legs.empty() && !program && (stopped || next >= requests.size());
   }
 };
 
-// Which requests of a message were taken already, so that a message to a slow receiver ends some time.
+// Which requests of a message were taken already, by its id and target, so that a message to a slow receiver ends some time.
 class Progress {
  public:
-  [[nodiscard]] bool has(const std::string& id, std::size_t index) const {
-    const auto found = done_.find(id);
+  [[nodiscard]] bool has(const std::string& key, std::size_t index) const {
+    const auto found = done_.find(key);
     return found != done_.end() && found->second.contains(index);
   }
-  void add(const std::string& id, std::size_t index) {
-    if (!done_.contains(id)) {
+  void add(const std::string& key, std::size_t index) {
+    if (!done_.contains(key)) {
       if (order_.size() >= Sender::kRemembered) {
         done_.erase(order_.front());
         order_.pop_front();
       }
-      order_.push_back(id);
+      order_.push_back(key);
     }
-    done_[id].insert(index);
+    done_[key].insert(index);
   }
-  void forget(const std::string& id) {
-    if (done_.erase(id) != 0) order_.erase(std::find(order_.begin(), order_.end(), id));
+  void forget(const std::string& key) {
+    if (done_.erase(key) != 0) order_.erase(std::find(order_.begin(), order_.end(), key));
   }
 
  private:
@@ -301,7 +302,7 @@ void Sender::Parts::begin(Given given) {
 void Sender::Parts::begin_requests(Job& job) {
   while (!job.stopped && job.legs.size() < kRequestsAtOnce && job.next < job.requests.size()) {
     const std::size_t index = job.next++;
-    if (job.requests.size() > 1 && progress.has(job.attempt.message_id, index)) {
+    if (job.requests.size() > 1 && progress.has(job.key(), index)) {
       job.take({.outcome = SendOutcome::Delivered, .detail = "taken at an earlier attempt"});
       continue;
     }
@@ -344,7 +345,7 @@ void Sender::Parts::end_leg(CURL* easy, CURLcode code) {
   const bool mail = job.attempt.target->type == sideeffects::ChannelType::Email;
   SendResult result = mail ? judge_mail(end) : judge_http(end, clock.wall());
   if (job.requests.size() > 1 && result.outcome == SendOutcome::Delivered)
-    progress.add(job.attempt.message_id, index);
+    progress.add(job.key(), index);
   job.take(std::move(result));
   begin_requests(job);
 }
@@ -368,7 +369,7 @@ void Sender::Parts::finish_jobs() {
     }
     ENSURE(job->result.has_value(), "an attempt ended without a result");
     if (job->requests.size() > 1 && !ends_attempt(job->result->outcome))
-      progress.forget(job->attempt.message_id);
+      progress.forget(job->key());
     const Done done = std::move(job->done);
     SendResult result = *std::move(job->result);
     job = jobs.erase(job);

@@ -382,6 +382,15 @@ TEST(PagerDuty, GetsAnEventForEachSiteAndNoneTwiceAcrossAttempts) {
   }
   EXPECT_EQ(taken.size(), 40U);
   for (const auto& [site, times] : taken) EXPECT_EQ(times, site == "site-no-23" ? 2 : 1) << site;
+
+  // What one target took another one has not.
+  target.url = server.url("/v2/enqueue");
+  EXPECT_EQ(sending.send(target, message, "msg_two", 1).outcome, SendOutcome::Retry);
+  target.name = "others";
+  target.url = server.url("/v2/again");
+  const std::size_t before = server.requests().size();
+  EXPECT_EQ(sending.send(target, message, "msg_two", 1).outcome, SendOutcome::Delivered);
+  EXPECT_EQ(server.requests().size(), before + 40);
 }
 
 }  // namespace
