@@ -44,6 +44,19 @@ constexpr Sql kKnownTransition =
 constexpr Sql kInsertTransition =
     "INSERT INTO event_transitions (event_id, seq, reason, before_state, after_state, at, failures,"
     " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+// A narrow row for each transition that is new, many a statement: who is told what is decided later (delivery_queue_api.h).
+#define WATCHWHEEL_OUTBOX "INSERT INTO outbox (site_id, event_id, seq, queued_at) VALUES "
+#define WATCHWHEEL_FIVE(row) row ", " row ", " row ", " row ", " row
+#define WATCHWHEEL_TWENTY(row) \
+  WATCHWHEEL_FIVE(row) ", " WATCHWHEEL_FIVE(row) ", " WATCHWHEEL_FIVE(row) ", " WATCHWHEEL_FIVE(row)
+#define WATCHWHEEL_NOTICE_SQLITE \
+  "(?, ?, ?, CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER))"
+#define WATCHWHEEL_NOTICE_MYSQL "(?, ?, ?, CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED))"
+constexpr Sql kOneNotice(WATCHWHEEL_OUTBOX WATCHWHEEL_NOTICE_SQLITE,
+                         WATCHWHEEL_OUTBOX WATCHWHEEL_NOTICE_MYSQL);
+constexpr Sql kManyNotices(WATCHWHEEL_OUTBOX WATCHWHEEL_TWENTY(WATCHWHEEL_NOTICE_SQLITE),
+                           WATCHWHEEL_OUTBOX WATCHWHEEL_TWENTY(WATCHWHEEL_NOTICE_MYSQL));
+constexpr std::size_t kManyNoticesRows = 20;
 #define WATCHWHEEL_PROJECT_OPEN                                          \
   "INSERT INTO site_state (site_id, event_id, event_state, state_since)" \
   " SELECT id, ?2, ?3, ?4 FROM sites WHERE id = ?1"
@@ -141,9 +154,11 @@ core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
     if (!transaction) return transaction.error();
     if (core::Result<void> passed = fence_.pass(*connection_, *fence); !passed) return passed;
     group_.reset();  // A group that was taken back with its transaction is not there.
+    notices_.clear();
     for (const EventWrite* write : in_order) {
       if (core::Result<void> applied = apply(*write); !applied) return applied;
     }
+    if (core::Result<void> told = add_notices(); !told) return told;
     return transaction->commit();
   });
 }
@@ -305,6 +320,21 @@ core::Result<void> SqlEventStore::append(const EventWrite& write, core::EventId 
     query.bind(static_cast<std::int64_t>(transition.failures));
     bind_evidence(query, evidence);
     if (core::Result<void> done = query.run(); !done) return done;
+    notices_.push_back({.site = to_column(write.site), .event = to_column(event), .seq = transition.seq});
+  }
+  return {};
+}
+
+// In the transaction that stored their transitions: what is stored is told, and nothing else is.
+core::Result<void> SqlEventStore::add_notices() {
+  for (std::span<const NewNotice> left = notices_; !left.empty();) {
+    const bool many = left.size() >= kManyNoticesRows;
+    Query query = connection_->query(many ? kManyNotices : kOneNotice);
+    const std::size_t rows = many ? kManyNoticesRows : 1;
+    for (const NewNotice& notice : left.first(rows))
+      query.bind(notice.site).bind(notice.event).bind(notice.seq);
+    if (core::Result<void> done = query.run(); !done) return done;
+    left = left.subspan(rows);
   }
   return {};
 }

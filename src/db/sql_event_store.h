@@ -48,10 +48,18 @@ class SqlEventStore final : public sideeffects::EventStore {
 
   [[nodiscard]] core::Result<void> check_ours(
       const std::vector<const sideeffects::EventWrite*>& writes) const;
+  [[nodiscard]] core::Result<void> add_notices();
+
+  struct NewNotice {
+    std::int64_t site = 0;
+    std::int64_t event = 0;
+    std::int64_t seq = 0;
+  };
 
   std::unique_ptr<Connection> connection_;
   const Fence fence_;
   std::optional<std::pair<core::WallTime, std::int64_t>> group_;  // Of the transaction: start, id.
+  std::vector<NewNotice> notices_;                                // Of the transaction.
 };
 
 }  // namespace watchwheel::db

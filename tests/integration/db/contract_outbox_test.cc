@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// Notices: what is committed comes out once, in order, with what deciding needs; what is settled stays settled.
+#include "contract.h"
+
+namespace watchwheel::db::contract {
+namespace {
+
+using core::SiteId;
+using sideeffects::NewDelivery;
+using sideeffects::NewWake;
+using sideeffects::Notice;
+using sideeffects::NoticeId;
+using sideeffects::Outbox;
+using sideeffects::Settling;
+using sideeffects::Telling;
+
+// A store's outbox, and what lies behind it.
+struct Box {
+  explicit Box(StoreUnderTest& place, Store& store)
+      : under_test(place), outbox(contract::take(store.make_outbox())) {}
+
+  std::vector<Notice> take_all() const {
+    return contract::take(outbox->take(1000, [](SiteId) { return true; }));
+  }
+  Settling settle(const Notice& notice, const std::vector<NewDelivery>& deliveries = {},
+                  const std::vector<NewWake>& wakes = {}) const {
+    return contract::take(outbox->settle(std::vector{notice.id}, deliveries, wakes));
+  }
+  std::int64_t rows(const std::string& table) const {
+    return under_test.number("SELECT count(*) FROM " + table);
+  }
+
+  StoreUnderTest& under_test;
+  std::unique_ptr<Outbox> outbox;
+};
+
+NewDelivery tell(const Notice& notice, const std::string& target, const std::string& kind) {
+  return {.target = target,
+          .kind = kind,
+          .message_id = "msg_" + std::to_string(notice.id.value),
+          .line = notice.site.value,
+          .site = notice.site,
+          .body = R"({"text":"ü"})",
+          .events = {notice.event}};
+}
+
+TEST_P(DeliveryContract, ATransitionComesOutWithAllThatDecidingNeeds) {
+  const Box box(*under_test, *store);
+  core::SiteRecord record = site("https://shop.example/");
+  record.name = "Shop";
+  record.tags = {"prod", "eu"};
+  std::vector<SiteId> ids;
+  (void)contract::take(catalog->upsert(std::vector{record}, &ids));
+  sideeffects::EventWrite write = opened(ids.at(0), 1000);
+  write.group = at(900);
+  commit(write);
+  const auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 1U);
+  const Notice& notice = notices[0];
+  EXPECT_EQ(notice.problem, "");
+  EXPECT_FALSE(notice.wake);
+  EXPECT_TRUE(notice.event_known);
+  EXPECT_EQ(notice.site, ids.at(0));
+  EXPECT_EQ(notice.state, write.state);
+  EXPECT_EQ(notice.started_at, write.started_at);
+  EXPECT_EQ(notice.ended_at, core::kNoWallTime);
+  EXPECT_EQ(notice.failures, write.failures);
+  EXPECT_EQ(notice.evidence, write.evidence);
+  EXPECT_NE(notice.group, 0U);
+  EXPECT_EQ(notice.group_started_at, at(900));
+  EXPECT_EQ(notice.transition, write.transitions.at(0));
+  EXPECT_EQ(notice.url, "https://shop.example/");
+  EXPECT_EQ(notice.name, "Shop");
+  EXPECT_EQ(notice.tags, (std::vector<std::string>{"prod", "eu"}));
+  EXPECT_TRUE(notice.tellings.empty());
+  EXPECT_NE(notice.at, core::kNoWallTime);
+}
+
+TEST_P(DeliveryContract, WhatIsSaidTwiceIsOneNotice) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  for (int i = 0; i < 3; ++i) commit(opened(id, 0));
+  commit(confirmed(id, 0));
+  commit(whole_story(id, 0));
+  commit(whole_story(id, 0));
+  EXPECT_EQ(box.rows("outbox"), 3) << "opened, confirmed, recovered";
+}
+
+TEST_P(DeliveryContract, ACommitThatIsRefusedLeavesNone) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  commit(opened(ids[0], 0));
+  auto second = opened(ids[0], 99'000);
+  EXPECT_FALSE(events->commit(std::vector{opened(ids[1], 0), second}));
+  EXPECT_EQ(box.rows("outbox"), 1);
+}
+
+// The tellings that come with a notice are all that were decided for its event, so its later ones wait.
+TEST_P(DeliveryContract, AnEventsNoticesComeOneByOneInTheirOrder) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(3);
+  for (const SiteId id : ids) commit(whole_story(id, 0));
+  std::vector<std::uint32_t> seqs;
+  while (true) {
+    const auto notices = box.take_all();
+    if (notices.empty()) break;
+    ASSERT_EQ(notices.size(), 3U);
+    std::vector<NoticeId> all;
+    for (const Notice& notice : notices) {
+      EXPECT_EQ(notice.transition.seq, notices[0].transition.seq);
+      all.push_back(notice.id);
+    }
+    seqs.push_back(notices[0].transition.seq);
+    ASSERT_EQ(contract::take(box.outbox->settle(all, {}, {})), Settling::Done);
+  }
+  EXPECT_EQ(seqs, (std::vector<std::uint32_t>{1, 2, 3}));
+  EXPECT_EQ(box.rows("outbox"), 0);
+}
+
+TEST_P(DeliveryContract, ALimitTakesTheOldest) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(5);
+  for (const SiteId id : ids) commit(opened(id, 0));
+  const auto notices = contract::take(box.outbox->take(2, [](SiteId) { return true; }));
+  ASSERT_EQ(notices.size(), 2U);
+  EXPECT_EQ(notices[0].site, ids[0]);
+  EXPECT_EQ(notices[1].site, ids[1]);
+}
+
+// Goal: a heap of another process's rows does not hide ours. Method: more of them than a page has.
+TEST_P(DeliveryContract, WhatAnotherProcessLooksAfterIsPassedOver) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(450);
+  std::vector<sideeffects::EventWrite> writes;
+  for (const SiteId id : ids) writes.push_back(opened(id, 0));
+  ASSERT_TRUE(events->commit(writes));
+  EXPECT_EQ(box.rows("outbox"), 450);
+  const auto notices =
+      contract::take(box.outbox->take(10, [&](SiteId id) { return id == ids.back(); }));
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_EQ(notices[0].site, ids.back());
+}
+
+TEST_P(DeliveryContract, SettlingInsertsDeliveriesAndTellings) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(opened(id, 0));
+  commit(confirmed(id, 0));
+  auto notices = box.take_all();
+  ASSERT_EQ(box.settle(notices.at(0), {tell(notices[0], "ops", "seems_down"),
+                                       tell(notices[0], "ü", "seems_down")}),
+            Settling::Done);
+  notices = box.take_all();
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_EQ(notices[0].transition.reason, core::TransitionReason::Confirmed);
+  ASSERT_EQ(notices[0].tellings.size(), 2U);
+  const Telling& first = notices[0].tellings[0];
+  EXPECT_EQ(first.target, "ops");
+  EXPECT_EQ(first.kind, "seems_down");
+  EXPECT_EQ(first.state, Telling::State::Queued);
+  EXPECT_FALSE(first.attempted);
+  EXPECT_EQ(notices[0].tellings[1].target, "ü");
+  EXPECT_LT(first.delivery, notices[0].tellings[1].delivery);
+}
+
+// A commit whose answer was lost is made again; another process may have been faster.
+TEST_P(StoreContract, WhatIsSettledTwiceIsToldOnce) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  commit(opened(ids[0], 0));
+  commit(opened(ids[1], 0));
+  const auto notices = box.take_all();
+  ASSERT_EQ(box.settle(notices.at(0), {tell(notices[0], "ops", "down")}), Settling::Done);
+  EXPECT_EQ(box.settle(notices[0], {tell(notices[0], "ops", "down")}), Settling::Stale);
+  // One of two is stale: nothing is done of the other either.
+  EXPECT_EQ(contract::take(box.outbox->settle(std::vector{notices[0].id, notices.at(1).id},
+                                              std::vector{tell(notices[1], "ops", "down")}, {})),
+            Settling::Stale);
+  EXPECT_EQ(box.rows("deliveries"), 1);
+  EXPECT_EQ(box.rows("outbox"), 1);
+}
+
+TEST_P(DeliveryContract, WhatCanNeverBeStoredIsRefusedWhole) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(opened(id, 0));
+  const auto notices = box.take_all();
+  NewDelivery long_target = tell(notices.at(0), std::string(65, 'x'), "down");
+  const auto refused = box.outbox->settle(
+      std::vector{notices[0].id}, std::vector{tell(notices[0], "ops", "down"), long_target}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(is_error(refused.error(), core::ErrorKind::Invalid, "target"));
+  const auto memo = box.outbox->settle(
+      std::vector{notices[0].id}, {},
+      std::vector{NewWake{.site = id, .event = notices[0].event, .memo = std::string(256, 'x')}});
+  ASSERT_FALSE(memo);
+  EXPECT_EQ(box.rows("deliveries"), 0);
+  EXPECT_EQ(box.rows("outbox"), 1);
+}
+
+TEST_P(DeliveryContract, AWakeComesBackOnceWhenItIsDue) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(opened(id, 0));
+  const auto first = box.take_all().at(0);
+  ASSERT_EQ(
+      box.settle(
+          first, {},
+          {{.site = id, .event = first.event, .memo = "now"},
+           {.site = id, .event = first.event, .delay = std::chrono::hours{1}, .memo = "later"}}),
+      Settling::Done);
+  auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_TRUE(notices[0].wake);
+  EXPECT_EQ(notices[0].memo, "now");
+  EXPECT_EQ(notices[0].event, first.event);
+  EXPECT_EQ(notices[0].state, core::SiteState::SeemsDown);
+  EXPECT_NE(notices[0].id, first.id);
+  EXPECT_EQ(contract::take(box.outbox->level()).waiting, 1U);
+  ASSERT_EQ(box.settle(notices[0]), Settling::Done);
+  EXPECT_EQ(box.settle(notices[0]), Settling::Stale);
+  EXPECT_TRUE(box.take_all().empty());
+  under_test->execute("UPDATE outbox_wakes SET due_at = due_at - 3600000");
+  EXPECT_EQ(box.take_all().at(0).memo, "later");
+}
+
+// Neither is told, where both have not left; else both are, in order.
+TEST_P(DeliveryContract, ADeliveryMayStandForOthersThatNobodyHasTriedYet) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  for (const SiteId id : ids) commit(whole_story(id, 0));
+  const auto queue = contract::take(store->make_delivery_queue());
+  std::vector<Notice> opening = box.take_all();
+  for (const Notice& notice : opening) (void)box.settle(notice, {tell(notice, "ops", "down")});
+  // The first one's is under way.
+  const auto claimed = contract::take(
+      queue->claim(std::vector<sideeffects::Want>{{"ops", 1}}, std::chrono::minutes{1}, {"n", 1}));
+  ASSERT_EQ(claimed.deliveries.size(), 1U);
+  ASSERT_EQ(claimed.deliveries[0].site, ids[0]);
+  const std::vector<Notice> ends = box.take_all();
+  ASSERT_EQ(ends.size(), 2U);
+  EXPECT_TRUE(ends[0].tellings.at(0).attempted);
+  EXPECT_FALSE(ends[1].tellings.at(0).attempted);
+  for (const Notice& notice : ends) {
+    NewDelivery up = tell(notice, "ops", "up");
+    up.instead_of = {notice.tellings.at(0).delivery};
+    ASSERT_EQ(box.settle(notice, {up}), Settling::Done);
+  }
+  EXPECT_EQ(box.rows("deliveries"), 2) << "down and up of the first site";
+  const std::vector<Notice> later = box.take_all();
+  ASSERT_EQ(later.size(), 2U);
+  EXPECT_EQ(later[0].tellings.size(), 2U);
+  ASSERT_EQ(later[1].tellings.size(), 1U);
+  EXPECT_EQ(later[1].tellings[0].state, Telling::State::Cancelled);
+}
+
+TEST_P(DeliveryContract, TellingsSayWhatBecameOfThem) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(whole_story(id, 0));
+  const auto queue = contract::take(store->make_delivery_queue());
+  const Notice first = box.take_all().at(0);
+  (void)box.settle(first,
+                   {tell(first, "a", "down"), tell(first, "b", "down"), tell(first, "c", "down")});
+  for (const auto& delivery :
+       contract::take(queue->claim(std::vector<sideeffects::Want>{{"a", 9}, {"b", 9}},
+                                   std::chrono::minutes{1}, {"n", 1}))
+           .deliveries) {
+    sideeffects::Finish finish{
+        .id = delivery.id, .token = delivery.token, .verdict = sideeffects::Delivered{}};
+    if (delivery.target == "b") finish.verdict = sideeffects::Bury{sideeffects::DeathReason::Gone};
+    EXPECT_TRUE(contract::take(queue->finish(std::vector{finish})).empty());
+  }
+  const auto tellings = box.take_all().at(0).tellings;
+  ASSERT_EQ(tellings.size(), 3U);
+  EXPECT_EQ(tellings[0].state, Telling::State::Told);
+  EXPECT_EQ(tellings[1].state, Telling::State::Dead);
+  EXPECT_EQ(tellings[2].state, Telling::State::Queued);
+}
+
+TEST_P(DeliveryContract, ASiteOrAnEventThatIsGoneHoldsNobodyUp) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(3);
+  for (const SiteId id : ids) commit(opened(id, 0));
+  under_test->execute("UPDATE sites SET deleted_at = 1 WHERE id = " + std::to_string(ids[0].value));
+  under_test->execute("DELETE FROM site_state");
+  under_test->execute("DELETE FROM sites WHERE deleted_at = 1");
+  under_test->execute(
+      "DELETE FROM event_transitions WHERE event_id IN (SELECT id FROM events WHERE"
+      " site_id = " +
+      std::to_string(ids[1].value) + ")");
+  under_test->execute("DELETE FROM events WHERE site_id = " + std::to_string(ids[1].value));
+  const auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 3U);
+  EXPECT_TRUE(notices[0].event_known);
+  EXPECT_EQ(notices[0].url, "");
+  EXPECT_FALSE(notices[1].event_known);
+  EXPECT_EQ(notices[1].problem, "");
+  EXPECT_EQ(notices[2].problem, "");
+}
+
+TEST_P(DeliveryContract, WhatCannotBeReadSaysSoAndHoldsNobodyUp) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  for (const SiteId id : ids) commit(opened(id, 0));
+  under_test->execute("UPDATE events SET cause = 'moonlight' WHERE site_id = " +
+                      std::to_string(ids[0].value));
+  const auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 2U);
+  EXPECT_NE(notices[0].problem.find("moonlight"), std::string::npos) << notices[0].problem;
+  EXPECT_EQ(notices[1].problem, "");
+}
+
+}  // namespace
+
+}  // namespace watchwheel::db::contract
