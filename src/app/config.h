@@ -21,6 +21,7 @@
 #include "core/check_options.h"
 #include "core/clock.h"
 #include "core/site_facts.h"
+#include "sideeffects/notify_target.h"
 
 namespace watchwheel::app {
 
@@ -113,15 +114,7 @@ struct VerifierConfig {
   friend bool operator==(const VerifierConfig&, const VerifierConfig&) = default;
 };
 
-struct NotifyConfig {
-  std::string name;
-  std::string type = "webhook";
-  std::string url, secret_file;
-  std::vector<std::string> tags;
-  std::vector<std::string> states{"down", "up"};
-  core::Duration remind{};  // 0: never.
-  friend bool operator==(const NotifyConfig&, const NotifyConfig&) = default;
-};
+using NotifyConfig = sideeffects::NotifyTarget;
 
 struct HttpConfig {
   std::string listen = "127.0.0.1:9464";  // "IP:PORT" or "[IP]:PORT".

@@ -208,17 +208,6 @@ Result<void> site_urls(const Value& value) {
   return {};
 }
 
-Result<void> site_states(const Value& value) {
-  for (const std::string& state : value.texts) {
-    if (!core::parse_site_state(state)) {
-      return invalid("'" + printable(state) +
-                     "' is no site state; write some of \"up\", \"seems_down\", \"down\", "
-                     "\"unknown\", \"maintenance\", \"paused\"");
-    }
-  }
-  return {};
-}
-
 std::vector<Key<Config>> store_keys() {
   Key<Config> journal = count(
       "store", "journal_max", kMiB, kNoLimit,
@@ -536,27 +525,6 @@ const std::vector<Key<VerifierConfig>>& verifier_keys() {
           "verifier", "token_file", [](auto& v) -> auto& { return v.token_file; }, absolute_path),
       text<VerifierConfig>(
           "verifier", "region", [](auto& v) -> auto& { return v.region; }),
-  };
-  return keys;
-}
-
-const std::vector<Key<NotifyConfig>>& notify_keys() {
-  static const std::vector<Key<NotifyConfig>> keys{
-      text<NotifyConfig>(
-          "notify", "name", [](auto& n) -> auto& { return n.name; }),
-      text<NotifyConfig>(
-          "notify", "type", [](auto& n) -> auto& { return n.type; }),
-      text<NotifyConfig>(
-          "notify", "url", [](auto& n) -> auto& { return n.url; }, plain_url),
-      text<NotifyConfig>(
-          "notify", "secret_file", [](auto& n) -> auto& { return n.secret_file; }, absolute_path),
-      texts<NotifyConfig>(
-          "notify", "tags", [](auto& n) -> auto& { return n.tags; }),
-      texts<NotifyConfig>(
-          "notify", "states", [](auto& n) -> auto& { return n.states; }, site_states),
-      duration<NotifyConfig>(
-          "notify", "remind", 0s, std::chrono::hours{24 * 30},
-          [](auto& n) -> auto& { return n.remind; }),
   };
   return keys;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "app/config_notify.h"
 #include "app/legacy_config.h"
 #include "app/vantage.h"
 #include "checker/address.h"
@@ -190,24 +191,35 @@ class Judge {
     for (std::size_t i = 0; i < list.size(); ++i) {
       const std::string prefix = section + "." + std::to_string(i);
       const std::string name_key = prefix + ".name";
-      if (list[i].name.empty()) {
+      const std::string& name = name_of(list[i]);
+      if (name.empty()) {
         report(Severity::Error, {name_key, prefix},
                "a [[" + section +
                    "]] needs a name, by which logs and metrics can call it; add name = \"…\"");
-      } else if (!names.insert(list[i].name).second) {
+      } else if (!names.insert(name).second) {
         report(Severity::Error, {name_key, prefix},
-               "two [[" + section + "]] are named '" + printable(list[i].name) + "'; rename one");
-      }
-      if (list[i].url.empty()) {
-        report(Severity::Error, {prefix + ".url", prefix},
-               "a [[" + section + "]] needs a url; add url = \"https://…\"");
+               "two [[" + section + "]] are named '" + printable(name) + "'; rename one");
       }
     }
   }
+  static const std::string& name_of(const VerifierConfig& verifier) { return verifier.name; }
+  static const std::string& name_of(const NotifyConfig& target) { return target.name(); }
 
   void sections() {
     entries("verifier", config_.verifiers);
+    for (std::size_t i = 0; i < config_.verifiers.size(); ++i) {
+      const std::string prefix = "verifier." + std::to_string(i);
+      if (config_.verifiers[i].url.empty()) {
+        report(Severity::Error, {prefix + ".url", prefix},
+               "a [[verifier]] needs a url; add url = \"https://…\"");
+      }
+    }
     entries("notify", config_.notify);
+    judge_notify(config_.notify, [this](Severity severity, std::size_t entry, std::string_view key,
+                                        std::string message) {
+      const std::string prefix = "notify." + std::to_string(entry);
+      report(severity, {prefix + "." + std::string(key), prefix}, std::move(message));
+    });
   }
 
   const Config& config_;

@@ -379,15 +379,13 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
 TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
   const std::vector<std::string> lines = problems(
       "[history]\nsamples = \"all\"\nrollups = false\n"
-      "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n"
-      "[[notify]]\nname = \"a\"\nurl = \"https://a.example\"\n");
+      "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n");
   EXPECT_THAT(
       lines,
       ElementsAre(
           "w.toml:2:1: warning: history.samples: accepted, but this version does not act on it yet",
           "w.toml:3:1: warning: history.rollups: accepted, but this version does not act on it yet",
-          "w.toml:4:1: warning: [[verifier]]: accepted, but this version does not act on it yet",
-          "w.toml:7:1: warning: [[notify]]: accepted, but this version does not act on it yet"));
+          "w.toml:4:1: warning: [[verifier]]: accepted, but this version does not act on it yet"));
 }
 
 TEST(Config, AMappingThatCannotWorkIsRefusedAtItsKey) {
