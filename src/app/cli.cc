@@ -19,6 +19,7 @@
 #include "app/commands_incidents.h"
 #include "app/commands_legacy.h"
 #include "app/commands_nodes.h"
+#include "app/commands_notify.h"
 #include "app/commands_sites.h"
 #include "app/commands_status.h"
 #include "app/run_command.h"
@@ -424,6 +425,14 @@ class CommandLine {
     app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
     app.add_flag("--json", args->json, "one JSON document");
     add_config(app, args->config);
+
+    auto tried = std::make_shared<TestTargetArgs>();
+    CLI::App& test = add(app, "test",
+                         "send one message to one target now: exit 0 taken, 1 not, 3 not sent",
+                         tried, test_target);
+    test.add_option("TARGET", tried->target, "the name of a [[notify]]")->required();
+    test.add_flag("--json", tried->json, "one JSON document");
+    add_config(test, tried->config);
 
     auto again = std::make_shared<RequeueArgs>();
     CLI::App& requeued = add(app_, "requeue", "try dead letters again", again, requeue);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/config_keys.h"
+#include "channels/target_rules.h"
 #include "checker/address.h"
 #include "core/units.h"
 
@@ -312,10 +313,12 @@ class EntryJudge {
     program();
     patience();
     wishes();
+    if (!failed_) channel();
   }
 
  private:
   void error(std::string_view key, std::string message) const {
+    failed_ = true;
     report_(Severity::Error, index_, key, std::move(message));
   }
   void warning(std::string_view key, std::string message) const {
@@ -355,7 +358,7 @@ class EntryJudge {
     };
     switch (to_.type) {
       case ChannelType::Webhook:
-        return most(8, "more than 8; old secrets need not sign for ever");
+        return most(5, "more than 5; old secrets need not sign for ever");
       case ChannelType::Alertmanager:
       case ChannelType::Slack:
         return most(1, "one bearer token is sent; remove the others");
@@ -427,6 +430,12 @@ class EntryJudge {
               "notify.schedule has no effect while notify.retry is not \"schedule\"; remove it");
   }
 
+  // What only the channel itself knows: addresses of mail, templates.
+  void channel() const {
+    for (const channels::TargetProblem& problem : channels::target_problems(to_))
+      error(problem.key, "notify." + problem.key + ": " + problem.what);
+  }
+
   void wishes() const {
     const bool begins =
         entry_.wants(core::SiteState::Down) || entry_.wants(core::SiteState::SeemsDown);
@@ -454,6 +463,7 @@ class EntryJudge {
   const sideeffects::ChannelTarget& to_;
   const std::size_t index_;
   const NotifyReport& report_;
+  mutable bool failed_ = false;
 };
 
 }  // namespace

@@ -10,6 +10,8 @@
 //   while a database server is away: shard ─► journal ─► replayer ─► store (store_road.h)
 //   store ◄─ cluster ─► buckets (which sites are ours: lanes, shards, projector and feeder look)      where hosts share a store
 //
+//   committed transitions ─► router ─► store (deliveries) ─► deliveries ─► channels ─► receivers (notifier.h)
+//
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
 // Every queue is declared here, with its two ends, its size and what happens when it is full.
@@ -109,6 +111,7 @@ class EngineImpl final : public Engine {
   const VantageStats& vantage_stats() const override { return vantage_->stats(); }
   LegacyReading legacy() const override;
   core::WallTime started_at() const override { return started_at_; }
+  NotifierReading notifier() const override { return notifier_->reading(); }
   std::optional<ClusterReading> cluster() const override {
     if (!member_) return std::nullopt;
     return member_->reading();
@@ -177,11 +180,13 @@ class EngineImpl final : public Engine {
     if (!member_) return {};
     return {.table = buckets_.get(), .node = node_, .writer = std::string(writer)};
   }
+  core::Result<void> build_notifier();
   void build_mailboxes();
   void build_lanes();
   core::Result<void> build_legacy();
   std::unique_ptr<sideeffects::EventStore> noted(
       std::unique_ptr<sideeffects::EventStore> store) const {
+    store = std::make_unique<ToldEvents>(std::move(store), *notifier_);
     if (!legacy_writer_) return store;
     return std::make_unique<NotedEvents>(std::move(store), *legacy_writer_);
   }
@@ -217,6 +222,7 @@ class EngineImpl final : public Engine {
   std::string node_;  // Of the cluster; "" without one.
 
   std::unique_ptr<db::Store> store_;
+  std::unique_ptr<Notifier> notifier_;  // Outlives those that commit: shards, replayer.
   std::unique_ptr<StoreRoad> road_;
   std::unique_ptr<db::StoreLock> store_lock_;  // Of a store for one process.
   // Of a store for several; else null.
@@ -276,6 +282,7 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile) {
     log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
   }
   if (auto built = build_cluster(); !built) return built;
+  if (auto built = build_notifier(); !built) return built;
   if (auto built = build_legacy(); !built) return built;
   // The legacy table is told of what is in the store: of a detour when it is replayed.
   auto road = StoreRoad::make(config_.store, *store_, clock_, log_, seed(1),
@@ -325,6 +332,23 @@ core::Result<void> EngineImpl::build_cluster() {
   cluster_ = std::make_unique<ClusterThread>(*member_, clock_);
   buckets_->on_fenced([this] { cluster_->wake(); });
   return member_->join();
+}
+
+// Of several nodes each tells of its own sites; a delivery is claimed by whoever comes first.
+core::Result<void> EngineImpl::build_notifier() {
+  NotifierSettings settings{.targets = config_.notify,
+                            .node = node_.empty() ? "local" : node_,
+                            .run = seed(2),
+                            .user_agent = user_agent()};
+  if (buckets_) {
+    settings.mine = [buckets = buckets_.get()](core::SiteId site) {
+      return buckets->standing(site) == core::Standing::Ours;
+    };
+  }
+  auto made = Notifier::make(std::move(settings), *store_, clock_, log_);
+  if (!made) return made.error();
+  notifier_ = *std::move(made);
+  return {};
 }
 
 void EngineImpl::build_mailboxes() {
@@ -503,6 +527,7 @@ core::Result<void> EngineImpl::start() {
 }
 
 core::Result<void> EngineImpl::start_threads() try {
+  notifier_->start();
   road_->start();
   if (legacy_writer_) legacy_writer_->start();
   if (member_) member_->turn();  // What nobody has is ours before the first site is read.
@@ -532,6 +557,7 @@ void EngineImpl::drain_and_stop() {
   const core::SteadyTime checks_until = begin + config_.engine.drain_timeout * 4 / 5;
   const core::SteadyTime last_call =
       begin + std::max<core::Duration>(config_.engine.drain_timeout, 1s);
+  notifier_->drain();
   if (legacy_reader_) legacy_reader_->stop();
   if (cluster_) cluster_->begin_leaving(kTellOthers);
   feeder_->stop();
@@ -554,6 +580,8 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
   if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
   if (legacy_writer_ && !legacy_writer_->stop(last_call)) log_.warn("legacy_writer_not_drained");
   if (cluster_) cluster_->stop();
+  // Last: a receiver that hangs may take what is left of the time, and the sites are others' by then.
+  notifier_->stop(last_call);
 }
 
 void EngineImpl::reload(const Config& config) {
@@ -565,6 +593,8 @@ void EngineImpl::reload(const Config& config) {
   for (ShardParts& shard : shards_) shard.thread->set_policy(config_.confirm.policy);
   vantage_->set(vantage_settings(config_));
   if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
+  config_.notify = config.notify;
+  notifier_->reload(config_.notify);
   feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_)));
 }
 

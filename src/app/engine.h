@@ -22,6 +22,7 @@
 #include "app/log.h"
 #include "app/machine.h"
 #include "app/memory_watch.h"
+#include "app/notifier.h"
 #include "app/store_road.h"
 #include "app/vantage.h"
 #include "checker/stats.h"
@@ -104,6 +105,7 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual const VantageStats& vantage_stats() const = 0;
   [[nodiscard]] virtual LegacyReading legacy() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
+  [[nodiscard]] virtual NotifierReading notifier() const = 0;
   // Where several hosts share the store; else nothing.
   [[nodiscard]] virtual std::optional<ClusterReading> cluster() const = 0;
   [[nodiscard]] virtual const ClusterStats* cluster_stats() const = 0;

@@ -13,6 +13,7 @@
 #include "app/lane.h"
 #include "app/legacy_reader.h"
 #include "app/legacy_writer.h"
+#include "app/notifier.h"
 #include "app/status.h"
 #include "app/totals.h"
 #include "app/version.h"
@@ -356,6 +357,53 @@ void add_legacy(Families& out, const LegacyReading& reading) {
 }
 
 // Zero, all of them, where one process has the store alone.
+void add_notify(Families& out, const NotifierReading& reading) {
+  using http::counter, http::gauge, sideeffects::ChannelType, sideeffects::SendOutcome;
+  const sideeffects::DeliveryStats& sent = reading.deliveries;
+  const sideeffects::RouterStats& routed = reading.router;
+  std::vector<http::Sample> attempts;
+  for (std::size_t type = 0; type < sideeffects::kChannelTypes; ++type) {
+    for (std::size_t result = 0; result < sideeffects::kSendOutcomes; ++result) {
+      attempts.push_back({{{"channel", std::string(to_string(static_cast<ChannelType>(type)))},
+                           {"result", std::string(to_string(static_cast<SendOutcome>(result)))}},
+                          number(sent.attempts.at(type).at(result).value())});
+    }
+  }
+  out.push_back(counter("watchwheel_deliveries_total",
+                        "Attempts to tell somebody, by channel and by what became of them.",
+                        attempts));
+  out.push_back(gauge("watchwheel_deliveries_waiting",
+                      "Messages that are queued or under way, of all targets.",
+                      sent.waiting.value()));
+  out.push_back(gauge("watchwheel_deliveries_in_flight", "Attempts that are under way.",
+                      sent.under_way.value()));
+  out.push_back(gauge("watchwheel_delivery_oldest_age_seconds",
+                      "How long the oldest queued message has waited.", sent.oldest_s.value()));
+  out.push_back(
+      gauge("watchwheel_dead_letters", "Messages that were given up.", sent.dead_letters.value()));
+  out.push_back(counter("watchwheel_deliveries_stale_total",
+                        "Attempts that ended after somebody else had taken the message over.",
+                        number(sent.stale.value())));
+  double not_closed = 0;
+  double gone = 0;
+  for (const sideeffects::TargetReading& target : reading.targets) {
+    not_closed += target.circuit == sideeffects::CircuitState::Closed ? 0 : 1;
+    gone += target.gone ? 1 : 0;
+  }
+  out.push_back(gauge("watchwheel_notify_targets_failing",
+                      "Targets that are left alone for now because they do not work.", not_closed));
+  out.push_back(
+      gauge("watchwheel_notify_targets_gone", "Targets that want no more messages (410).", gone));
+  out.push_back(gauge("watchwheel_notices_waiting",
+                      "Committed transitions of which nobody was told yet.",
+                      routed.waiting.value()));
+  out.push_back(counter("watchwheel_notices_total", "Committed transitions that were looked at.",
+                        number(routed.notices.value())));
+  out.push_back(counter("watchwheel_notices_unstorable_total",
+                        "Transitions of which nobody could be told because the store refused it.",
+                        number(routed.unstorable.value())));
+}
+
 void add_cluster(Families& out, const Engine& engine) {
   using http::by, http::counter, http::gauge;
   static const ClusterStats none;
@@ -446,6 +494,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_recording(out, engine, totals);
   add_store_road(out, engine.store_road(), facts.now);
   add_vantage(out, engine, totals);
+  add_notify(out, engine.notifier());
   add_cluster(out, engine);
   add_dns(out, totals);
   add_exchanges(out, totals);

@@ -404,6 +404,7 @@ core::Result<std::string> Daemon::reload() {
   running_.confirm = report.config.confirm;
   running_.projection = report.config.projection;
   running_.vantage = report.config.vantage;
+  running_.notify = report.config.notify;
   running_.engine.drain_timeout = report.config.engine.drain_timeout;
   running_.log.level = report.config.log.level;
   engine_->reload(running_);

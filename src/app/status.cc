@@ -7,6 +7,7 @@
 #include "app/feeder.h"
 #include "app/lane.h"
 #include "app/legacy_status.h"
+#include "app/notify_status.h"
 #include "app/result_words.h"
 #include "app/status_summary.h"
 #include "app/thread_times.h"
@@ -269,6 +270,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
   json["incidents"] = {{"seems_down", totals.incidents_seem_down}, {"down", totals.incidents_down}};
   json["vantage"] = vantage_json(engine, totals);
   json["recording"] = recording_json(engine, totals);
+  json["notify"] = notify_json(engine.notifier());
   json["cluster"] = cluster_json(engine);
   json["feed"] = {{"loaded", engine.feeder().sites_loaded.value()},
                   {"changes", engine.feeder().changes.value()},

@@ -112,6 +112,7 @@ class Page {
     queues();
     recording();
     legacy();
+    notify();
     cluster();
     memory();
     limits();
@@ -397,6 +398,31 @@ class Page {
                          shown(json_, "/legacy/write/overruled") + ", lag " +
                          seconds(json_, "/legacy/write/lag_s") + ", errors " +
                          shown(json_, "/legacy/write/errors"));
+  }
+
+  void notify() {
+    const Json* targets = find(json_, "/notify/targets");
+    if (targets == nullptr || !targets->is_array() || targets->empty()) return;
+    page_.heading("Notices");
+    const bool dead = shown(json_, "/notify/dead_letters") != "0";
+    row("queue", shown(json_, "/notify/waiting") + " waiting, " +
+                     shown(json_, "/notify/under_way") + " under way, oldest " +
+                     seconds(json_, "/notify/oldest_s"));
+    if (dead)
+      row("DEAD", shown(json_, "/notify/dead_letters") +
+                      " given up: `watchwheel deliveries --dead` lists them", Ink::Bad);
+    for (const Json& target : *targets) {
+      const std::string circuit = shown(target, "/circuit");
+      const bool gone = shown(target, "/gone") == "true";
+      std::string line = shown(target, "/delivered") + " delivered, " +
+                         shown(target, "/failed") + " failed, " + shown(target, "/waiting") +
+                         " waiting";
+      if (gone) line += "; GONE: wants no more (410), reload to try again";
+      if (!gone && circuit != "closed") line += "; left alone for now";
+      const Json* failure = find(target, "/last_failure");
+      if (failure != nullptr && failure->is_string()) line += ": " + shown(*failure);
+      row(shown(target, "/name"), line, gone || circuit != "closed" ? Ink::Bad : Ink::Plain);
+    }
   }
 
   void cluster() {

@@ -42,6 +42,13 @@ void NoticeRouter::turn(core::SteadyTime now) {
   const auto notices = outbox_.take(limit, settings_.mine);
   if (!notices) return failed(notices.error(), now);
 
+  for (const Notice& notice : *notices) {
+    if (notice.problem.empty()) continue;
+    stats_.unstorable.add();
+    settings_.warn("notice_unreadable site=" + std::to_string(notice.site.value) +
+                   " event=" + std::to_string(notice.event.value) + " why=\"" + notice.problem +
+                   "\"");
+  }
   const RouteContext context{.now = clock_.wall(),
                              .digest_wait =
                                  [this, now](std::uint64_t group, bool ends) {

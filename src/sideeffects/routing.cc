@@ -154,7 +154,7 @@ class Decider {
       : targets_(targets), context_(context) {}
 
   void one(const Notice& notice) {
-    if (!notice.event_known || targets_.empty()) return settle(notice);
+    if (!notice.event_known || !notice.problem.empty() || targets_.empty()) return settle(notice);
     if (notice.wake && notice.memo.starts_with(kRemindMemo)) return remind(notice);
     const core::SiteState state = told_state(notice);
     if (state == core::SiteState::Up) return over(notice);
@@ -371,6 +371,12 @@ class Decider {
       delivery.events.push_back(site.event);
       message.sites.push_back(std::move(site));
     }
+    // What is over was as bad as the worst of it.
+    const auto only_seemed = [](const MessageSite& site) {
+      return site.before == core::SiteState::SeemsDown;
+    };
+    if (ends(together.kind) && std::all_of(message.sites.begin(), message.sites.end(), only_seemed))
+      message.severity = Severity::Warning;
     message.id = message_id(parts);
     delivery.message_id = message.id;
     if (count == 1) delivery.site = message.sites.front().site;

@@ -131,6 +131,9 @@ TEST(ConfigNotify, WhatCannotWorkIsRefusedAtItsKey) {
       {kOps + "schedule = [\"5\"]", "w.toml:4:12: error: notify.schedule: "},
       {kOps + "schedule = [\"8d\"]", "out of range"},
       {kOps + "retry_base = \"1h\"\nretry_max = \"1m\"", "w.toml:4:1: error: notify.retry_base"},
+      {kOps + "subject = \"{{nme}}\"", "w.toml:4:1: error: notify.subject: "},
+      {name + "type = \"email\"\nurl = \"smtps://a\"\nfrom = \"b\"\nto = [\"c@d\"]",
+       "w.toml:5:1: error: notify.from: "},
       {kOps + "attempts = 0", "w.toml:4:12: error: notify.attempts: 0 is out of range"},
       {kOps + "in_flight_max = 65", "out of range; write 1 to 64"},
   };

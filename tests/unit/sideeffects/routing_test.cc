@@ -246,6 +246,18 @@ TEST(Routing, EndNamesTheLastFailureAndWhenItWas) {
   EXPECT_EQ(message.sites.front().reason, TransitionReason::Recovered);
 }
 
+TEST(Routing, EndIsAsBadAsWhatIsOver) {
+  NotifyTarget target = ops();
+  target.states = {SiteState::SeemsDown, SiteState::Down, SiteState::Up};
+  Notice alarm = false_alarm(1);
+  alarm.tellings = {told("seems_down")};
+  EXPECT_EQ(message_in(one(alarm, {target})).severity, Severity::Warning);
+  EXPECT_EQ(message_in(one(alarm, {target})).sites.at(0).reason, TransitionReason::FalseAlarm);
+  Notice end = recovered(1);
+  end.tellings = {told("seems_down"), told("down")};
+  EXPECT_EQ(message_in(one(end, {target})).severity, Severity::Critical);
+}
+
 TEST(Routing, MessageIdIsTheSameForTheSameNoticeAndOtherwiseAnother) {
   std::set<std::string> ids;
   for (const NotifyTarget& target : {ops(), ops("dev")}) {

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/notifier.h - from a committed transition to whoever is to be told: the router, the worker and the channels, joined.
+//
+//   store (outbox) ─► router ─► store (deliveries) ─► deliveries ─► channels ─► receivers
+//
+// Owns     the three threads "router", "deliveries" and "channels", two sessions with the store.
+// Thread   make(), start(), stop(): the engine's maker. note_commit(), reading(): any. reload(): one at a time.
+// Bounded  what is under way (channels' attempts_max); all else is in the store.
+// Fails    make(): the store, or no memory for libcurl. Then nothing throws; without a store they wait for it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/log.h"
+#include "core/clock.h"
+#include "core/pinned.h"
+#include "core/result.h"
+#include "db/store.h"
+#include "sideeffects/delivery_worker.h"
+#include "sideeffects/event_store_api.h"
+#include "sideeffects/notice_router.h"
+
+namespace watchwheel::app {
+
+struct NotifierSettings {
+  sideeffects::NotifyTargets targets;
+  std::string node;       // Who claims deliveries; the same after a restart.
+  std::uint64_t run = 0;  // Another one after a restart.
+  std::string user_agent;
+  std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
+};
+
+struct NotifierReading {
+  const sideeffects::RouterStats& router;
+  const sideeffects::DeliveryStats& deliveries;
+  std::vector<sideeffects::TargetReading> targets;
+};
+
+class Notifier : core::Pinned {
+ public:
+  [[nodiscard]] static core::Result<std::unique_ptr<Notifier>> make(NotifierSettings settings,
+                                                                    db::Store& store,
+                                                                    const core::Clock& clock,
+                                                                    Log& log);
+  virtual ~Notifier() = default;
+
+  virtual void start() = 0;
+  // Nothing new is sent; what is committed from now on waits in the store for the next start.
+  virtual void drain() = 0;
+  // drain(), lets what is under way end until `deadline` and gives back the rest with its attempts. Joins.
+  virtual void stop(core::SteadyTime deadline) = 0;
+  // A transition was committed.
+  virtual void note_commit() = 0;
+  virtual void reload(const sideeffects::NotifyTargets& targets) = 0;
+  [[nodiscard]] virtual NotifierReading reading() const = 0;
+};
+
+// The store as the shards and the replayer see it: what it commits is told.
+class ToldEvents final : public sideeffects::EventStore {
+ public:
+  ToldEvents(std::unique_ptr<sideeffects::EventStore> store, Notifier& notifier)
+      : store_(std::move(store)), notifier_(notifier) {}
+  core::Result<void> commit(std::span<const sideeffects::EventWrite> writes) override {
+    auto done = store_->commit(writes);
+    // Unknown may have been stored: looking costs little.
+    if (done || done.error().kind == core::ErrorKind::Unknown) notifier_.note_commit();
+    return done;
+  }
+  core::Result<std::optional<sideeffects::StoredEvent>> open_event(core::SiteId site) override {
+    return store_->open_event(site);
+  }
+
+ private:
+  const std::unique_ptr<sideeffects::EventStore> store_;
+  Notifier& notifier_;
+};
+
+}  // namespace watchwheel::app

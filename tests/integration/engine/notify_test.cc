@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// A running daemon tells a real receiver of what happens to sites: once, in order, signed; killed or not.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "channels/signature.h"
+#include "daemon.h"
+#include "event_tables.h"
+#include "support/eventually.h"
+#include "support/fault_server.h"
+#include "support/mariadb.h"
+#include "support/paths.h"
+#include "support/temp_dir.h"
+
+namespace watchwheel::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+const std::string kKeyText = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+// One request as it came.
+struct Hook {
+  std::string id;
+  std::string timestamp;
+  std::string signature;
+  std::string body;
+  json data;
+
+  [[nodiscard]] std::string kind() const { return data.at("kind"); }
+  [[nodiscard]] std::size_t sites() const { return data.at("sites").size(); }
+};
+
+std::string header(const std::string& request, const std::string& name) {
+  const std::string start = "\r\n" + name + ": ";
+  const std::size_t at = request.find(start);
+  if (at == std::string::npos) return "";
+  const std::size_t from = at + start.size();
+  return request.substr(from, request.find("\r\n", from) - from);
+}
+
+class Receiver {
+ public:
+  void answer(int code) { server_.on("/hook", code == 200 ? ok("") : status(code, "No")); }
+  [[nodiscard]] std::string url() const { return server_.url("/hook"); }
+  [[nodiscard]] std::vector<Hook> hooks() const {
+    std::vector<Hook> all;
+    for (const std::string& request : server_.requests()) {
+      const std::size_t end = request.find("\r\n\r\n");
+      if (end == std::string::npos || !request.starts_with("POST /hook")) continue;
+      Hook hook{.id = header(request, "webhook-id"),
+                .timestamp = header(request, "webhook-timestamp"),
+                .signature = header(request, "webhook-signature"),
+                .body = request.substr(end + 4),
+                .data = {}};
+      const json document = json::parse(hook.body, nullptr, false);
+      hook.data = document.contains("data") ? document.at("data") : document;
+      all.push_back(std::move(hook));
+    }
+    return all;
+  }
+  [[nodiscard]] std::string kinds() const {
+    std::string words;
+    for (const Hook& hook : hooks()) words += hook.kind() + " ";
+    return words;
+  }
+
+ private:
+  FaultServer server_;
+};
+
+class Notify : public ::testing::Test {
+ protected:
+  Notify() {
+    fleet::Config config;
+    config.sites = 4;
+    config.https = 0;
+    config.interval = 2s;
+    config.cert_dir = dir_.file("certs");
+    fleet_ = std::make_unique<FleetThread>(config);
+    receiver_.answer(200);
+    write_file(dir_.file("key"), kKeyText + "\n");
+  }
+
+  void start(const std::string& keys, const std::string& store_url = "") {
+    daemon_ = std::make_unique<DaemonUnderTest>(*fleet_, 2s, keys, store_url);
+    daemon_->import_sites(4);
+    daemon_->start();
+    daemon_->wait_ready();
+  }
+  std::string target(const std::string& name, const std::string& more = "") const {
+    return "[[notify]]\nname = \"" + name + "\"\nurl = \"" + receiver_.url() +
+           "\"\nsecret_file = \"" + dir_.file("key") +
+           "\"\nallow = [\"127.0.0.0/8\"]\nretry = \"fixed\"\nretry_base = \"4s\"\n" + more;
+  }
+  bool is_down(std::uint32_t count) const {
+    return daemon_->incidents(true).at("incidents").size() == count;
+  }
+
+  TempDir dir_;
+  std::unique_ptr<FleetThread> fleet_;
+  Receiver receiver_;
+  std::unique_ptr<DaemonUnderTest> daemon_;
+};
+
+void expect_signed(const Hook& hook) {
+  const auto key = channels::webhook_key(kKeyText);
+  ASSERT_TRUE(key);
+  const std::vector<std::string> keys{*key};
+  EXPECT_EQ(
+      hook.signature,
+      channels::webhook_signature(
+          {.id = hook.id, .unix_seconds = std::stoll(hook.timestamp), .body = hook.body}, keys));
+}
+
+TEST_F(Notify, SiteThatGoesDownAndComesBackIsToldOnceEachInOrderAndSigned) {
+  start(target("ops"));
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; })) << daemon_->process().err();
+  fleet_->clear(1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down up "; }))
+      << receiver_.kinds() << daemon_->process().err();
+  // All that was committed was looked at, and nothing waits: there is no third message to come.
+  ASSERT_TRUE(eventually([&] {
+    const json notify = daemon_->status().at("notify");
+    return notify.at("notices_routed") == 3 && notify.at("under_way") == 0 &&
+           daemon_->metric(
+               "watchwheel_deliveries_total{channel=\"webhook\",result=\"delivered\"}") == 2;
+  })) << daemon_->status().at("notify");
+  const std::vector<Hook> hooks = receiver_.hooks();
+  ASSERT_EQ(hooks.size(), 2U);
+  EXPECT_NE(hooks[0].id, hooks[1].id);
+  for (const Hook& hook : hooks) {
+    expect_signed(hook);
+    ASSERT_EQ(hook.sites(), 1U);
+    EXPECT_EQ(hook.data.at("sites").at(0).at("url"), fleet_->url(1));
+  }
+  EXPECT_EQ(hooks[0].data.at("sites").at(0).at("cause"), "http_status");
+  EXPECT_EQ(hooks[0].data.at("sites").at(0).at("incident"),
+            hooks[1].data.at("sites").at(0).at("incident"));
+  EXPECT_EQ(hooks[1].data.at("sites").at(0).at("reason"), "recovered");
+  const json targets = daemon_->status().at("notify").at("targets");
+  ASSERT_EQ(targets.size(), 1U);
+  EXPECT_EQ(targets.at(0).at("delivered"), 2);
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+TEST_F(Notify, DatabaseServerKeepsWhatIsToBeToldToo) {
+  MariaDb server;
+  EventTables(server.port(), "").execute("CREATE DATABASE watchwheel");
+  start(target("ops"), server.url("watchwheel"));
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; })) << daemon_->process().err();
+  fleet_->clear(1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down up "; }))
+      << receiver_.kinds() << daemon_->process().err();
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+// Killed while a message waits, and again after the site has come back: told once each, in order, with the id of the first attempt.
+TEST_F(Notify, KillLosesNothing) {
+  start(target("ops"));
+  receiver_.answer(503);
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return !receiver_.hooks().empty(); })) << daemon_->process().err();
+  daemon_->kill();
+  const std::vector<Hook> refused = receiver_.hooks();
+  ASSERT_EQ(refused.front().kind(), "down");
+
+  daemon_->start();
+  daemon_->wait_ready();
+  fleet_->clear(1, 1);
+  ASSERT_TRUE(eventually([&] { return is_down(0); }));
+  daemon_->kill();
+  const std::size_t before = receiver_.hooks().size();
+  receiver_.answer(200);
+  daemon_->start();
+  ASSERT_TRUE(eventually([&] { return receiver_.hooks().size() >= before + 2; }, 60s))
+      << receiver_.kinds() << daemon_->process().err();
+  daemon_->wait_ready();
+  ASSERT_TRUE(eventually([&] {
+    const json notify = daemon_->status().at("notify");
+    return notify.at("targets").at(0).at("delivered") == 2 && notify.at("under_way") == 0;
+  }));
+  const std::vector<Hook> hooks = receiver_.hooks();
+  ASSERT_EQ(hooks.size(), before + 2);
+  EXPECT_EQ(hooks[before].kind(), "down");
+  EXPECT_EQ(hooks[before].id, refused.front().id);
+  EXPECT_EQ(hooks[before + 1].kind(), "up");
+  for (std::size_t i = 0; i < before; ++i) EXPECT_EQ(hooks[i].kind(), "down") << i;
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+TEST_F(Notify, ReloadTakesOverATargetAndTestSendsOneMessage) {
+  start("");
+  std::string text = daemon_->config_text() + target("later");
+  write_file(daemon_->config_file(), text);
+  EXPECT_EQ(daemon_->command({"deliveries", "test", "later"}).status, 0);
+  EXPECT_EQ(receiver_.kinds(), "test ");
+  EXPECT_EQ(daemon_->command({"deliveries", "test", "nobody"}).status, 2);
+  receiver_.answer(500);
+  const Finished refused = daemon_->command({"deliveries", "test", "later", "--json"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_EQ(json::parse(refused.out).at("result"), "retry");
+  receiver_.answer(200);
+  ASSERT_TRUE(daemon_->post("/-/reload"));
+  ASSERT_TRUE(eventually([&] { return daemon_->status().at("notify").at("targets").size() == 1; }));
+  fleet_->fault("status_500", 2, 2);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "test test down "; }))
+      << receiver_.kinds() << daemon_->process().err();
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+}  // namespace
+}  // namespace watchwheel::testing
