@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <latch>
 #include <thread>
+#include <utility>
 
 #include "contract.h"
 #include "db/mysql_store.h"
@@ -157,13 +160,16 @@ TEST(Mysql, ACommitWithoutAnAnswerIsUnknown) {
   EXPECT_EQ(table.sum(), 0);
 }
 
-// Goal: two writers that wait for each other both succeed. Method: each changes the two rows in the opposite order, again and again.
+// Goal: two writers that wait for each other both succeed. Method: each changes the two rows in the opposite order, again and
+// again; the first time each has its first row before either wants its second, so one of them must give way.
 TEST(Mysql, WritersThatWaitForEachOtherBothSucceed) {
   Table table;
   constexpr int kRounds = 50;
   std::atomic<int> conflicts{0};
+  std::latch both_have_one(2);
   const auto write = [&](std::int64_t first, std::int64_t second) {
     const auto db = open();
+    bool met = false;
     for (int round = 0; round < kRounds; ++round) {
       const auto done = retried(*db, [&]() -> core::Result<void> {
         auto transaction = Transaction::write(*db);
@@ -174,6 +180,7 @@ TEST(Mysql, WritersThatWaitForEachOtherBothSucceed) {
             conflicts += db->conflicted() ? 1 : 0;
             return added;
           }
+          if (!std::exchange(met, true)) both_have_one.arrive_and_wait();
         }
         return transaction->commit();
       });
