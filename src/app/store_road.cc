@@ -169,7 +169,9 @@ core::Result<void> StoreRoad::replay_left(const Meanwhile& meanwhile) {
     if (const std::uint64_t failed = replayer.stats().errors.value(); failed != errors) {
       errors = failed;
       const std::uint64_t done = replayer.stats().replayed.value();
-      if (done == replayed)
+      // A row that cannot be read: the replayer ends that by itself, and another would begin to count anew.
+      const bool unreadable = replayer.trouble()->kind == core::ErrorKind::Corrupt;
+      if (done == replayed && !unreadable)
         return core::Error{core::ErrorKind::Unavailable, replayer.trouble()->message};
       replayed = done;
     }

@@ -91,11 +91,20 @@ Replayer::Step Replayer::replay_run(Entries run) {
     done_through(run);
     return Step::Done;
   }
-  if (!is_of_the_entry(stored.error())) return away(run, stored.error());
+  if (may_pass(stored.error()) || !is_of_the_entry(stored.error())) return away(run, stored.error());
   if (run.size() == 1) return isolate(run.front(), stored.error());
   const std::size_t half = run.size() / 2;
   if (replay_run(run.first(half)) == Step::Later) return Step::Later;
   return replay_run(run.subspan(half));
+}
+
+// What cannot be read now may be read soon: a table that is being repaired, a page that a bad disk gives at the next try.
+bool Replayer::may_pass(const core::Error& error) {
+  if (error.kind != core::ErrorKind::Corrupt) {
+    unreadable_ = 0;
+    return false;
+  }
+  return ++unreadable_ < limits_.unreadable_tries;
 }
 
 // Refused alone. It may have met another session in the middle of the same, so it is tried once more.
@@ -119,10 +128,12 @@ Replayer::Step Replayer::refuse(const JournalEntry& entry, const core::Error& re
   if (refused_.size() < most || refused_.contains(site)) {
     const Step step = set_aside(entry, refused.message);
     if (step == Step::Done) refused_.insert(site);
+    unreadable_ = 0;
     return step;
   }
   const std::size_t sites = refused_.size();
   refused_.clear();
+  unreadable_ = 0;
   const Step step = away({&entry, 1}, {core::ErrorKind::Unavailable,
                                        "it refused " + std::to_string(sites + 1) +
                                            " sites in a row and took nothing: " + refused.message});
@@ -163,6 +174,7 @@ void Replayer::done_through(Entries run) {
   stats_.replayed.add(run.size());
   page_ = std::min(limits_.page, page_ * 2);
   refused_.clear();
+  unreadable_ = 0;
   stats_.answering.set(1);
   attempts_failed_ = 0;
   answered_ = true;

@@ -6,7 +6,8 @@
 // and the store absorbs it. A page that the store refuses is halved until the bad entry is alone; that one is tried once more and
 // then set aside, where a person finds it with the reason. What follows of the same event is refused in its turn, for it would
 // leave a gap, and is set aside beside it. When the store refuses one site after the other and takes nothing, that is no trouble of the
-// sites: it is treated as away for a while, and no more is set aside meanwhile.
+// sites: it is treated as away for a while, and no more is set aside meanwhile. A row that it cannot read is an entry's trouble only
+// when it has not been read for some time.
 //
 // Owns     nothing that lasts. Its stores are sessions of their own.
 // Thread   one, for every call except stats().
@@ -35,6 +36,7 @@ struct ReplayerLimits {
   std::size_t page = 500;
   std::size_t refused_sites = 20;  // In a row: then the store is left alone for refused_pause.
   core::Duration refused_pause = std::chrono::minutes{1};
+  std::size_t unreadable_tries = 10;  // In a row, before a row that the store cannot read is taken for one entry's trouble.
   core::Duration look_again = std::chrono::minutes{1};
   BackoffLimits backoff{};
 };
@@ -72,6 +74,7 @@ class Replayer : core::Pinned {
   [[nodiscard]] Step replay(Entries page);
   [[nodiscard]] Step replay_run(Entries run);
   [[nodiscard]] Step isolate(const JournalEntry& entry, const core::Error& refused);
+  [[nodiscard]] bool may_pass(const core::Error& error);
   [[nodiscard]] Step refuse(const JournalEntry& entry, const core::Error& refused);
   [[nodiscard]] Step drop(const JournalEntry& entry);
   [[nodiscard]] core::Result<void> store(Entries run);
@@ -100,6 +103,7 @@ class Replayer : core::Pinned {
   std::uint64_t replayed_before_ = 0;  // stats_.replayed at the first.
   std::optional<core::Error> trouble_;
   std::unordered_set<core::SiteId> refused_;  // Set aside since the store took something.
+  std::size_t unreadable_ = 0;  // Attempts since then at which it could not read a row.
   std::vector<EventWrite> writes_;  // A member for its memory.
   ReplayerStats stats_;
 };
