@@ -52,7 +52,9 @@ TEST(CheckerHealthy, PhasesThatTookPlaceHaveTimesAndSumUpToTheTotal) {
   ASSERT_TRUE(t.dns && t.connect && t.first_byte && t.transfer);
   EXPECT_FALSE(t.tls);
   EXPECT_GE(*t.first_byte, 30ms);
-  EXPECT_GE(*t.transfer, 29ms);
+  // A first byte that we read late takes from the transfer what it adds to the wait.
+  EXPECT_GT(*t.transfer, 0ms);
+  EXPECT_GE(*t.first_byte + *t.transfer, 59ms);
   EXPECT_LE(*t.dns + *t.connect + *t.first_byte + *t.transfer, t.total);
   EXPECT_LT(t.total - (*t.dns + *t.connect + *t.first_byte + *t.transfer), 50ms);
 }

@@ -107,7 +107,7 @@ TEST(RetryPolicy, StaysWithinItsLimitsForAnyNumberOfAttempts) {
       for (Duration& entry : retry.schedule)
         entry = Duration{static_cast<std::int64_t>(upto(0, 24 * kHour))};
     }
-    std::uint32_t attempt = static_cast<std::uint32_t>(random() >> (random() % 33 + 32));
+    std::uint32_t attempt = static_cast<std::uint32_t>(random() >> (random() % 32 + 32));
     if (i % 1000 == 0) attempt = 2'147'483'647;
     if (i % 1000 == 1) attempt = 4'294'967'295;
     if (i % 1000 < 200 && i % 1000 > 1) attempt = static_cast<std::uint32_t>(i % 1000);
