@@ -315,10 +315,10 @@ TEST(Sender, StopWaitsForWhatIsUnderWay) {
 TEST(Sender, AnAnswerMaySendTheNext) {
   FaultServer server;
   server.otherwise(testing::ok("thanks"));
+  testing::Answers answers;  // Outlives the thread that adds to it.
   Sending sending({.attempts_max = 1});
   auto target = std::make_shared<ChannelTarget>(target_at(server.url("/")));
   auto message = std::make_shared<sideeffects::Message>(testing::down());
-  testing::Answers answers;
   sideeffects::Channels& channels = sending.sender();
   channels.send({.message_id = "1", .target = target, .message = message},
                 [&](const SendResult& first) {
