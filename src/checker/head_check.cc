@@ -229,6 +229,9 @@ void HeadCheck::take_length(std::string_view value) {
     }
   });
   if (!any) length_problem_ = "Content-Length is empty";
+  // Its elements may all be lengths where the whole is none: ", 5".
+  if (length_hopeless_ && length_problem_.empty())
+    length_problem_ = "Content-Length is no length: \"" + printable(value, 32) + "\"";
 }
 
 void HeadCheck::take_transfer_coding(std::string_view value) {

@@ -76,6 +76,7 @@ TEST(HeadCheck, JudgesTheFraming) {
       {"Content-Length: 99999999999999999999999\r\n", kNoLength},
       {"Content-Length:\r\n", "empty"},
       {"Content-Length: ,\r\n", "empty"},
+      {"Content-Length: ,5\r\n", kNoLength},
       {"Content-Length : 5\r\n", kSpace},
       {"Content-Length\t: 5\r\n", kSpace},
       {"Content-Length:\r\n 5\r\n", "empty"},
