@@ -25,6 +25,8 @@ constexpr Duration kClockSlack = 100ms;
 constexpr Duration kClockRoundMax = 50ms;
 constexpr int kClockSamples = 5;
 constexpr int kClockOffMax = 3;
+// Within it a daemon of our name that lives renews its lease, if that is not much longer than usual.
+constexpr Duration kNameWait = 6s;
 
 std::int64_t whole_ms(Duration d) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
@@ -80,6 +82,7 @@ void ClusterMember::keep_alive() {
 // A run before ours may have died and left its row; or another host has the same name, by mistake.
 core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
   std::int64_t seen_first = -1;
+  const SteadyTime until = clock_.steady() + kNameWait;
   while (true) {
     const auto view = store_.look(row.name);
     if (!view) return view.error();
@@ -96,6 +99,11 @@ core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
         return core::Error{core::ErrorKind::Invalid,
                            "another daemon runs as node " + row.name + " (" + expected +
                                "); give each its own cluster.node"};
+      }
+      if (!over && clock_.steady() >= until) {
+        return core::Error{core::ErrorKind::Unavailable,
+                           "node " + row.name + " was " + expected +
+                               " and its lease holds yet; it is ours when that ends"};
       }
       if (!over) {
         if (seen_first < 0)
@@ -117,12 +125,13 @@ core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
 void ClusterMember::turn() {
   const SteadyTime now = clock_.steady();
   next_turn_ = now + kTurn;
-  table_.set_reachable(false);
+  table_.note_running();
+  turned_ = clock_.boot();
   if (usurped_ || !renew(now)) {
     publish();
     return;
   }
-  const auto view = look();
+  const auto view = look(now);
   if (!view) {
     publish();
     return;
@@ -137,6 +146,7 @@ void ClusterMember::turn() {
 
 bool ClusterMember::failed(const char* call, const core::Error& error) {
   stats_.errors.add();
+  table_.set_asked(turned_);
   if (std::exchange(reachable_, false))
     log_.warn(fmt::format("cluster_store_failed call={} kind={} error=\"{}\"", call,
                           core::to_string(error.kind), error.message));
@@ -163,7 +173,7 @@ bool ClusterMember::renew(SteadyTime now) {
   return true;
 }
 
-std::optional<db::ClusterView> ClusterMember::look() {
+std::optional<db::ClusterView> ClusterMember::look(SteadyTime turned) {
   auto view = store_.look(row_.name);
   if (!view) {
     (void)failed("look", view.error());
@@ -178,8 +188,9 @@ std::optional<db::ClusterView> ClusterMember::look() {
   }
   if (!std::exchange(reachable_, true)) log_.info("cluster_store_back");
   // The database was away, for others too perhaps: all leases have run out, and whoever is back first would take everything.
+  // How long an answer takes does not count: where the database is slow the dead are followed nevertheless.
   const SteadyTime now = clock_.steady();
-  const Duration silence = now - answered_at_;
+  const Duration silence = turned - answered_at_;
   if (answered_at_ != core::kNoSteadyTime && silence > settings_.lease / kRenewParts)
     patient_until_ = now + settings_.lease / kRenewParts;
   answered_at_ = now;
@@ -215,7 +226,7 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
   }
   table_.set_fence(view.fence);
   table_.set_valid_until(renewed_from_ + settings_.lease - settings_.lease / kMarginParts);
-  table_.set_reachable(true);
+  table_.set_asked(turned_);
 }
 
 void ClusterMember::find_candidates(const db::ClusterView& view) {

@@ -110,8 +110,8 @@ class ClusterMember : core::Pinned {
   ClusterMember(const MemberSettings& settings, db::LeaseStore& store, core::BucketTable& table,
                 ClusterClock& clock, Log& log);
 
-  // Reads the database's clock and writes our row; waits until a lease of our name that may be another's has run out.
-  // Invalid, naming the remedy, when it is kept alive.
+  // Reads the database's clock and writes our row. Where another run's lease holds under our name, waits some seconds
+  // for its end. Unavailable: it holds yet, try again. Invalid, naming the remedy: it is kept alive.
   [[nodiscard]] core::Result<void> join();
 
   // Between join() and the first turn(): renews what we have, when it is time.
@@ -153,7 +153,7 @@ class ClusterMember : core::Pinned {
   };
 
   [[nodiscard]] bool renew(core::SteadyTime now);
-  [[nodiscard]] std::optional<db::ClusterView> look();
+  [[nodiscard]] std::optional<db::ClusterView> look(core::SteadyTime turned);
   void reconcile(const db::ClusterView& view);
   void find_candidates(const db::ClusterView& view);
   [[nodiscard]] bool is_live(const std::string& node) const;
@@ -194,6 +194,7 @@ class ClusterMember : core::Pinned {
   std::vector<std::string> live_;    // Sorted.
   core::SteadyTime renew_at_ = core::kNoSteadyTime;
   core::SteadyTime renewed_from_ = core::kNoSteadyTime;  // By boot(): before the call that renewed last.
+  core::SteadyTime turned_ = core::kNoSteadyTime;        // By boot(): when the turn began.
   core::SteadyTime next_turn_ = core::kNoSteadyTime;
   core::SteadyTime answered_at_ = core::kNoSteadyTime;  // The newest look.
   core::SteadyTime patient_until_ = core::kNoSteadyTime;

@@ -3,7 +3,7 @@
 //
 // Owns     the thread. The member given outlives it and is touched by nobody else between start() and stop().
 // Thread   start(), begin_leaving(), stop(): the engine's. wake(): any.
-// Blocks   in the member's calls of the lease store: a server's answer, at most 10 s each.
+// Blocks   in the member's calls of the lease store: a server's answer, at most 4 s for each statement.
 #pragma once
 
 #include <condition_variable>

@@ -318,7 +318,8 @@ core::Result<void> EngineImpl::build_cluster() {
   auto node = node_name(config_.cluster.node);
   if (!node) return node.error();
   node_ = *std::move(node);
-  buckets_ = std::make_unique<core::BucketTable>(config_.cluster.buckets, clock_);
+  buckets_ = std::make_unique<core::BucketTable>(config_.cluster.buckets, clock_,
+                                                 config_.cluster.lease / 3);
   member_ = std::make_unique<ClusterMember>(
       MemberSettings{.node = node_,
                      .instance = process_instance(),

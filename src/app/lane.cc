@@ -610,6 +610,15 @@ void Lane::sweep_slice() {
     if (sites_.contains(SiteSlot{sweep_.at})) sweep_row(SiteSlot{sweep_.at});
   }
   if (sweep_.at >= end) publish_sweep();
+  if (ports_.buckets != nullptr) forget_paused();
+}
+
+// Paused sites have no row: those whose bucket is another host's by now leave here, some at a time.
+void Lane::forget_paused() {
+  paused_.erase_if(paused_at_, [this](core::SiteId id) {
+    return !ports_.buckets->watched(ports_.buckets->of(id));
+  });
+  paused_at_ = (paused_at_ + 1) % decltype(paused_)::kSegments;
 }
 
 void Lane::sweep_row(SiteSlot slot) {

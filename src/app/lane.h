@@ -155,6 +155,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   void drop_row(core::SiteSlot slot);
   void give_away(core::SiteSlot slot);
   void give_away_when_told(core::SiteSlot slot);
+  void forget_paused();
   [[nodiscard]] bool is_given_away(core::SiteSlot slot) const;
   void take_notes();
   void hear_of_unknown_trouble(const core::SiteNote& note);
@@ -200,6 +201,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   core::SegmentedMap<const core::CheckOptions*, scheduler::PlanIndex> plan_index_;
   std::vector<scheduler::PlanIndex> free_plans_;
   core::SegmentedMap<core::SiteId, std::monostate> paused_;
+  std::size_t paused_at_ = 0;  // The segment that is looked at next for sites that are another host's.
   LeftSites left_;
   TurnBudget budget_;
   LaneVantage vantage_;

@@ -7,8 +7,11 @@
 
 namespace watchwheel::core {
 
-BucketTable::BucketTable(std::uint32_t buckets, const Clock& clock)
-    : buckets_(buckets), clock_(clock), all_(std::make_unique<Bucket[]>(buckets)) {
+BucketTable::BucketTable(std::uint32_t buckets, const Clock& clock, Duration standstill)
+    : buckets_(buckets),
+      clock_(clock),
+      standstill_(standstill),
+      all_(std::make_unique<Bucket[]>(buckets)) {
   ENSURE(buckets > 0 && buckets <= kBucketsMax, "the number of buckets is out of its range");
 }
 
@@ -21,8 +24,19 @@ bool BucketTable::valid() const {
   return clock_.boot().time_since_epoch().count() < valid_until_.load(std::memory_order_acquire);
 }
 
-bool BucketTable::unsure() const {
-  return reachable_.load(std::memory_order_relaxed) && !valid();
+bool BucketTable::unsure() {
+  note_running();
+  return !valid() &&
+         stood_still_.load(std::memory_order_relaxed) > asked_.load(std::memory_order_relaxed);
+}
+
+// What is told last is looked at first: of two threads none misses what the other has noticed.
+void BucketTable::note_running() {
+  const std::int64_t now = clock_.boot().time_since_epoch().count();
+  const std::int64_t before = running_.load(std::memory_order_acquire);
+  if (before != 0 && now - before > standstill_.count())
+    stood_still_.store(now, std::memory_order_relaxed);
+  running_.store(now, std::memory_order_release);
 }
 
 Standing BucketTable::standing(SiteId site) const {

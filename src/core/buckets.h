@@ -62,7 +62,10 @@ enum class Standing : std::uint8_t {
 
 class BucketTable : Pinned {
  public:
-  BucketTable(std::uint32_t buckets, const Clock& clock);
+  // `standstill`: a time without a turn of any lane from which on we may have slept past our lease. Long enough that a machine
+  // that is only busy never has it: a third of the lease, which is renewed as often and believed in for longer than two.
+  BucketTable(std::uint32_t buckets, const Clock& clock,
+              Duration standstill = std::chrono::seconds{5});
 
   [[nodiscard]] std::uint32_t buckets() const { return buckets_; }
   [[nodiscard]] BucketNo of(SiteId site) const { return bucket_of(site, buckets_); }
@@ -78,9 +81,9 @@ class BucketTable : Pinned {
     return due.time_since_epoch().count() <
            at(of(site)).checks_until.load(std::memory_order_relaxed);
   }
-  // Nothing is to be started: we slept past our lease and have not asked since whose the sites are. While the database is being
-  // asked, or cannot be, the checks go on.
-  [[nodiscard]] bool unsure() const;
+  // Nothing is to be started: we stood still past the end of our lease, and have not asked since whose the sites are. That we did
+  // is noticed by this being asked in every turn of a lane. Where the database is slow, or cannot be asked, the checks go on.
+  [[nodiscard]] bool unsure();
 
   // Of the lanes: a site came into one or left it.
   void row_added(SiteId site) { at(of(site)).rows.fetch_add(1, std::memory_order_relaxed); }
@@ -117,8 +120,12 @@ class BucketTable : Pinned {
   void set_valid_until(SteadyTime boot) {
     valid_until_.store(boot.time_since_epoch().count(), std::memory_order_release);
   }
-  // Whether the newest question to the database was answered; false while one is being asked.
-  void set_reachable(bool reachable) { reachable_.store(reachable, std::memory_order_relaxed); }
+  // The database was asked whose the buckets are, from then on (by Clock::boot()): it has answered, or it cannot be asked.
+  void set_asked(SteadyTime from) {
+    asked_.store(from.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  // We run. Whoever calls this after a standstill in which nobody did knows of it.
+  void note_running();
   [[nodiscard]] bool valid() const;
   void on_fenced(std::function<void()> call) { on_fenced_ = std::move(call); }  // Before the threads.
 
@@ -133,10 +140,13 @@ class BucketTable : Pinned {
 
   const std::uint32_t buckets_;
   const Clock& clock_;
+  const Duration standstill_;
   std::unique_ptr<Bucket[]> all_;
   std::atomic<std::int64_t> fence_{-1};
   std::atomic<std::int64_t> valid_until_{0};
-  std::atomic<bool> reachable_{true};
+  std::atomic<std::int64_t> running_{0};  // These three by Clock::boot(). 0: nobody has said so yet.
+  std::atomic<std::int64_t> stood_still_{0};  // Until then.
+  std::atomic<std::int64_t> asked_{0};
   std::atomic<std::uint64_t> fenced_{0};
   std::function<void()> on_fenced_;
 };

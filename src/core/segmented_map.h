@@ -52,6 +52,11 @@ class SegmentedMap {
     size_ -= was_there ? 1 : 0;
     return was_there;
   }
+  // Those of one segment for which `gone(key)` holds.
+  template <typename Gone>
+  void erase_if(std::size_t segment, Gone gone) {
+    size_ -= std::erase_if(segments_[segment], [&](const auto& entry) { return gone(entry.first); });
+  }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
   // The entries that the fullest segment holds: what one call may have to move.

@@ -119,7 +119,6 @@ struct Fencing {
 inline constexpr std::string_view kShardWriter = "shard";
 inline constexpr std::string_view kReplayerWriter = "replayer";
 inline constexpr std::string_view kProjectorWriter = "projector";
-inline constexpr std::string_view kLegacyWriter = "legacy";
 
 [[nodiscard]] bool is_node_name(std::string_view name);
 

@@ -13,7 +13,7 @@ namespace {
 
 using core::BucketNo;
 
-constexpr std::array kWriters{kShardWriter, kReplayerWriter, kProjectorWriter, kLegacyWriter};
+constexpr std::array kWriters{kShardWriter, kReplayerWriter, kProjectorWriter};
 
 constexpr Sql kInstance = "SELECT instance FROM nodes WHERE name = ? FOR UPDATE";
 constexpr Sql kPutNode =

@@ -4,6 +4,7 @@
 //   load      the site list is read as an engine reads it at its start: seconds, memory
 //   project   freshness marks of sites spread over the whole table: rows a second, CPU of ours and of the server's
 //   events    a burst of failures through a real shard: how large do the groups become that are committed together
+//   fence     commits of events with the row that only the owner of a lease can change, and without it, by turns: what it costs
 //   mixed     for --seconds: two engines' loads, events and projection, another client's edits, all at once; nothing may be
 //             lost, and on a single server nobody may meet a deadlock
 //
@@ -26,8 +27,10 @@
 #include <thread>
 #include <vector>
 
+#include "core/buckets.h"
 #include "core/clock.h"
 #include "core/hash.h"
+#include "db/lease_store.h"
 #include "db/mysql.h"
 #include "db/store.h"
 #include "sideeffects/shard.h"
@@ -362,6 +365,66 @@ sideeffects::EventWrite story(core::SiteId site, core::WallTime began, int steps
   return write;
 }
 
+// The same steps of the same number of sites, once under a fence and once without, by turns.
+void fence(const Server& server, std::uint64_t sites) {
+  const auto store = open(server.url(0, "bench"));
+  const auto leases = must(store->make_lease_store());
+  const core::SystemClock clock;
+  core::BucketTable table(1024, clock);
+  must(leases->set_up(table.buckets()));
+  db::NodeRow node;
+  node.name = "bench";
+  node.instance = "1";
+  node.lease_ms = 3'600'000;
+  if (!must(leases->join(node, ""))) std::exit(3);
+  std::vector<core::BucketNo> all;
+  for (std::uint32_t i = 0; i < table.buckets(); ++i) all.push_back(core::BucketNo{i});
+  for (const db::Taken& one : must(leases->take(node, all))) table.set_epoch(one.bucket, one.epoch);
+  table.set_fence(must(leases->look(node.name)).fence);
+  table.set_valid_until(clock.boot() + 1h);
+  const db::Fencing under{.table = &table, .node = node.name, .writer = std::string(db::kShardWriter)};
+  const std::array stores{must(store->make_event_store()), must(store->make_event_store(under))};
+
+  const core::WallTime epoch = clock.wall();
+  for (const std::uint64_t batch : {1U, 16U, 256U}) {
+    struct Sum {
+      double wall = 0, ours = 0, theirs = 0;
+    };
+    std::array<Sum, 2> sums;
+    int commits = 0;
+    const Times whole(server);
+    for (std::int64_t round = 0; whole.seconds() < 30; ++round) {
+      for (int step = 1; step <= 3; ++step) {
+        for (std::size_t turn = 0; turn < 2; ++turn) {
+          const std::size_t which = (turn + static_cast<std::size_t>(round)) % 2;
+          std::vector<sideeffects::EventWrite> writes;
+          for (std::uint64_t i = 0; i < batch; ++i) {
+            // Neighbours, so that both find their rows alike; each its own.
+            const core::SiteId site{1 + (2 * (static_cast<std::uint64_t>(round) * batch + i) + which) % sites};
+            writes.push_back(story(site, epoch + round * 1s, step));
+            if (which == 1) writes.back().epoch = table.epoch(table.of(site));
+          }
+          const Times times(server);
+          must(stores.at(which)->commit(writes));
+          sums.at(which).wall += times.seconds();
+          sums.at(which).ours += times.our_cpu();
+          sums.at(which).theirs += times.their_cpu();
+        }
+        ++commits;
+      }
+    }
+    const auto us = [&](double seconds) { return seconds * 1e6 / commits; };
+    const auto& [without, with] = sums;
+    std::printf("fence   commits of %3llu: %.0f µs without, %.0f µs with (%.3f); CPU ours %.0f and "
+                "%.0f µs, server %.0f and %.0f µs; %d of each\n",
+                static_cast<unsigned long long>(batch), us(without.wall), us(with.wall),
+                with.wall / without.wall, us(without.ours), us(with.ours), us(without.theirs),
+                us(with.theirs), commits);
+    std::fflush(stdout);
+  }
+  must(leases->leave(node));
+}
+
 // One engine's side: its half of the sites, by turns.
 class Engine {
  public:
@@ -581,12 +644,12 @@ int main(int argc, char** argv) {
   std::uint64_t sites = 1'000'000;
   int seconds = 60;
   std::string kind = "mariadb";
-  std::vector<std::string> only{"load", "project", "events", "mixed"};
+  std::vector<std::string> only{"load", "project", "events", "fence", "mixed"};
   options.add_option("--sites", sites, "How many sites")->check(CLI::Range(1'000, 10'000'000));
   options.add_option("--seconds", seconds, "How long `mixed` goes on")->check(CLI::Range(1, 3600));
   options.add_option("--server", kind, "What is started")
       ->check(CLI::IsMember({"mariadb", "galera"}));
-  options.add_option("--only", only, "load, project, events, mixed")->delimiter(',');
+  options.add_option("--only", only, "load, project, events, fence, mixed")->delimiter(',');
   CLI11_PARSE(options, argc, argv);
 
   Server server;
@@ -610,6 +673,7 @@ int main(int argc, char** argv) {
     if (part == "load") load(server, sites);
     if (part == "project") project(server, sites);
     if (part == "events") events(server, sites);
+    if (part == "fence") fence(server, sites);
     if (part == "mixed") mixed(server, sites, seconds);
   }
   return 0;

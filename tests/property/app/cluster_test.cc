@@ -437,6 +437,37 @@ TEST(Cluster, ASecondProcessOfTheSameNameEndsTheFirst) {
   EXPECT_TRUE(second.table->fence());
 }
 
+// It ran on another machine, so nobody here can know that it is gone. The daemon is not to stand still for that.
+TEST(Cluster, ANameWhoseLeaseHoldsIsWaitedForALittleAtATime) {
+  core::ManualClock clock;
+  FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });
+  FakeLeaseStore store(database);
+  NoLog log;
+  db::NodeRow other;
+  other.name = "a";
+  other.instance = "x";
+  other.lease_ms = 60000;
+  ASSERT_TRUE(*store.join(other, ""));
+  core::BucketTable table(kBuckets, clock);
+  ClusterClock shared(clock);
+  MemberSettings settings;
+  settings.node = "a";
+  settings.instance = "y";
+  ClusterMember member(settings, store, table, shared, log);
+  const SteadyTime begin = clock.steady();
+  while (clock.steady() - begin < 50s) {
+    const SteadyTime before = clock.steady();
+    const auto joined = member.join();
+    ASSERT_FALSE(joined);
+    EXPECT_EQ(joined.error().kind, core::ErrorKind::Unavailable);
+    EXPECT_LT(clock.steady() - before, 10s);
+    clock.advance(3s);
+  }
+  clock.advance(10s);
+  EXPECT_TRUE(member.join());
+  EXPECT_TRUE(table.fence());
+}
+
 TEST(Cluster, ANameThatIsKeptAliveByAnotherIsRefused) {
   core::ManualClock clock;
   FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });

@@ -11,6 +11,7 @@
 #include "app/feeder.h"
 #include "app/lane.h"
 #include "checker/plan.h"
+#include "core/buckets.h"
 #include "db/store.h"
 #include "fake_prober.h"
 #include "sideeffects/shard.h"
@@ -219,6 +220,81 @@ TEST(Lanes, AnEventOpenedWhileItsSiteMovedIsEndedInItsNewLane) {
   run_until([&] { return !second.lane->attention().contains(core::SiteId{1}); });
   EXPECT_FALSE(second.lane->attention().contains(core::SiteId{1}));
   EXPECT_EQ(store.events_of(core::SiteId{1}).size(), 1U);
+}
+
+// Goal: a bucket that goes to another host takes all its sites along: none is checked any more, none is shown, and nothing is told
+// of them as if they had ended. Method: one lane, two buckets with an active and a paused site each; one of the buckets goes.
+TEST(Lanes, WhatIsAnotherHostsLeavesWithoutAWord) {
+  const core::ManualClock clock;
+  core::BucketTable table(2, clock);
+  std::map<std::uint32_t, std::vector<core::SiteId>> in_bucket;
+  for (std::uint64_t id = 1; in_bucket[0].size() < 2 || in_bucket[1].size() < 2; ++id)
+    in_bucket[table.of(core::SiteId{id}).value].push_back(core::SiteId{id});
+  OneLane one;
+  std::map<std::string, int> asked;
+  one.prober = std::make_unique<FakeProber>(
+      clock,
+      [&](std::string_view url, core::SteadyTime) {
+        ++asked[std::string(url)];
+        return Answer{};
+      },
+      [](std::string_view, core::Cause, core::SteadyTime) {});
+  app::LaneSettings settings;
+  settings.sites_max = 10;
+  settings.admission.descriptors = 1000;
+  settings.admission.memory_bytes = 1ULL << 30U;
+  one.lane = std::make_unique<app::Lane>(settings,
+                                         app::LanePorts{.inbox = &one.inbox,
+                                                        .notes = {&one.notes},
+                                                        .shards = {{&one.mailbox, [] {}}},
+                                                        .marks = &one.marks,
+                                                        .buckets = &table},
+                                         clock.steady(), clock.wall());
+  one.lane->attach(*one.prober);
+  one.prober->report_to(*one.lane);
+  const auto run_for = [&](core::Duration time) {
+    for (const core::SteadyTime end = clock.steady() + time; clock.steady() < end;) {
+      clock.advance(10ms);
+      core::FreshnessMark mark;
+      while (one.marks.take(mark)) {
+      }
+      one.lane->begin_turn(clock.steady(), clock.wall());
+      one.prober->turn(clock.steady());
+      one.lane->turn(clock.steady(), clock.wall());
+    }
+  };
+  const auto shown = [&](core::SiteState state) {
+    return one.lane->stats().sites[static_cast<std::size_t>(state)].value();
+  };
+  const auto url = [](std::uint32_t bucket) { return "http://b" + std::to_string(bucket) + ".example/"; };
+  for (const std::uint32_t bucket : {0U, 1U}) {
+    table.watch(core::BucketNo{bucket});
+    for (const bool active : {true, false}) {
+      app::LaneMessage message;
+      message.kind = app::LaneMessage::Kind::Put;
+      message.id = in_bucket[bucket][active ? 0 : 1];
+      message.url = url(bucket);
+      message.interval = 10s;
+      message.active = active;
+      message.options = std::make_shared<const core::CheckOptions>();
+      ASSERT_TRUE(one.inbox.offer(std::move(message)));
+    }
+  }
+  run_for(60s);
+  EXPECT_EQ(table.rows(core::BucketNo{0}), 1U);
+  EXPECT_EQ(shown(core::SiteState::Paused), 2);
+  EXPECT_EQ(shown(core::SiteState::Up), 2);
+
+  table.watch_until(core::BucketNo{0}, clock.steady() + 1s);
+  run_for(1s);
+  asked.clear();
+  run_for(60s);
+  EXPECT_EQ(table.rows(core::BucketNo{0}), 0U);
+  EXPECT_EQ(table.rows(core::BucketNo{1}), 1U);
+  EXPECT_EQ(shown(core::SiteState::Paused), 1);
+  EXPECT_EQ(shown(core::SiteState::Up), 1);
+  EXPECT_EQ(asked, (std::map<std::string, int>{{url(1), 6}}));
+  EXPECT_EQ(one.mailbox.depth(), 0U);
 }
 
 // Each plan takes 3 ms to make ready, as one with large expressions does.

@@ -52,6 +52,16 @@ TEST(SegmentedMap, SpreadsIdsThatRiseByOneEvenly) {
   }
 }
 
+TEST(SegmentedMap, LosesWhatIsGoneSegmentBySegment) {
+  SegmentedMap<SiteId, int> map;
+  for (std::uint64_t i = 0; i < 10'000; ++i) map.try_emplace(SiteId{i});
+  for (std::size_t at = 0; at < decltype(map)::kSegments; ++at)
+    map.erase_if(at, [](SiteId id) { return id.value % 4 != 0; });
+  EXPECT_EQ(map.size(), 2'500U);
+  EXPECT_TRUE(map.contains(SiteId{8}));
+  EXPECT_FALSE(map.contains(SiteId{9}));
+}
+
 TEST(SegmentedMap, ValuesStayWhereTheyAre) {
   SegmentedMap<SiteId, int> map;
   int& first = map.try_emplace(SiteId{1}, 42).first;
