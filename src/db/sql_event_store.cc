@@ -146,13 +146,11 @@ core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
   for (const EventWrite& write : writes) in_order.push_back(&write);
   std::stable_sort(in_order.begin(), in_order.end(),
                    [](const EventWrite* a, const EventWrite* b) { return a->site < b->site; });
-  return retried(*connection_, [&]() -> core::Result<void> {
-    const core::Result<std::int64_t> fence = fence_.now();
-    if (!fence) return fence.error();
+  const auto store = [&](std::int64_t fence) -> core::Result<void> {
     if (core::Result<void> ours = check_ours(in_order); !ours) return ours;
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
-    if (core::Result<void> passed = fence_.pass(*connection_, *fence); !passed) return passed;
+    if (core::Result<void> passed = fence_.pass(*connection_, fence); !passed) return passed;
     group_.reset();  // A group that was taken back with its transaction is not there.
     notices_.clear();
     for (const EventWrite* write : in_order) {
@@ -160,7 +158,8 @@ core::Result<void> SqlEventStore::commit(std::span<const EventWrite> writes) {
     }
     if (core::Result<void> told = add_notices(); !told) return told;
     return transaction->commit();
-  });
+  };
+  return retried(*connection_, [&] { return fence_.under(store); });
 }
 
 // What was judged under another epoch may not know what the owner between has written.

@@ -57,7 +57,7 @@ class SqlEventStore final : public sideeffects::EventStore {
   };
 
   std::unique_ptr<Connection> connection_;
-  const Fence fence_;
+  Fence fence_;
   std::optional<std::pair<core::WallTime, std::int64_t>> group_;  // Of the transaction: start, id.
   std::vector<NewNotice> notices_;                                // Of the transaction.
 };

@@ -113,9 +113,7 @@ core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> 
   core::Result<std::int64_t> now = connection_->now_ms();
   if (!now) return now.error();
   const std::int64_t credible_until_ms = *now + kClockSlackMs;
-  return retried(*connection_, [&]() -> core::Result<void> {
-    const core::Result<std::int64_t> fence = fence_.now();
-    if (!fence) return fence.error();
+  const auto store = [&](std::int64_t fence) -> core::Result<void> {
     std::span<const core::FreshnessMark> left = marks;
     if (const core::BucketTable* const table = fence_.table(); table != nullptr) {
       ours_.clear();
@@ -126,14 +124,15 @@ core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> 
     }
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
-    if (core::Result<void> passed = fence_.pass(*connection_, *fence); !passed) return passed;
+    if (core::Result<void> passed = fence_.pass(*connection_, fence); !passed) return passed;
     while (!left.empty()) {
       core::Result<std::size_t> written = write_some(left, credible_until_ms);
       if (!written) return written.error();
       left = left.subspan(*written);
     }
     return transaction->commit();
-  });
+  };
+  return retried(*connection_, [&] { return fence_.under(store); });
 }
 
 core::Result<std::size_t> SqlFreshnessSink::write_some(std::span<const core::FreshnessMark> marks,

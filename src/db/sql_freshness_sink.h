@@ -28,7 +28,7 @@ class SqlFreshnessSink final : public sideeffects::FreshnessSink {
                                                      std::int64_t credible_until_ms);
 
   std::unique_ptr<Connection> connection_;
-  const Fence fence_;
+  Fence fence_;
   std::vector<core::FreshnessMark> ours_;  // Of a batch; kept for its memory.
 };
 
