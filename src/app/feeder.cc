@@ -507,8 +507,10 @@ bool Feeder::Parts::obey(const Order& given) {
   return true;
 }
 
+// All of it or nothing: what is at hand after a page that failed would pass for the whole bucket.
 bool Feeder::Parts::read_bucket(core::BucketNo bucket, AtHand& into) {
   into = AtHand{};
+  AtHand read;
   core::SiteId after{0};
   while (true) {
     auto page = feed->load_bucket(core::hashes_of(bucket, buckets->buckets()), after, pace.page);
@@ -517,9 +519,12 @@ bool Feeder::Parts::read_bucket(core::BucketNo bucket, AtHand& into) {
       return false;
     }
     orders_backoff = kBackoffMin;
-    for (core::KnownSite& site : page->sites) into.sites.push_back(std::move(site));
-    if (page->last || into.sites.empty()) return true;
-    after = into.sites.back().record.id;
+    for (core::KnownSite& site : page->sites) read.sites.push_back(std::move(site));
+    if (page->last || read.sites.empty()) {
+      into = std::move(read);
+      return true;
+    }
+    after = read.sites.back().record.id;
   }
 }
 

@@ -93,6 +93,7 @@ class FakeFeed final : public db::SiteFeed {
     std::function<void()> when_counted;  // Once, when all URLs have been given.
     std::map<std::uint64_t, core::KnownSite> orphans;
     bool away = false;  // Changes cannot be had.
+    bool lose_second_page = false;  // Once: a page of a bucket that is not its first.
 
     void change(std::uint64_t id) {
       std::erase_if(changed, [id](const auto& entry) { return entry.second == id; });
@@ -131,6 +132,15 @@ class FakeFeed final : public db::SiteFeed {
     }
     page.last = page.sites.size() < limit && !list_.endless;
     return page;
+  }
+  core::Result<db::SitePage> load_bucket(core::BucketHashes hashes, core::SiteId after,
+                                         std::size_t limit) override {
+    {
+      const std::lock_guard lock(list_.mutex);
+      if (after.value != 0 && std::exchange(list_.lose_second_page, false))
+        return core::Error{core::ErrorKind::Unavailable, "the session was lost"};
+    }
+    return db::SiteFeed::load_bucket(hashes, after, limit);
   }
   core::Result<std::vector<db::SiteUrl>> urls(core::SiteId after, std::size_t limit) override {
     std::vector<db::SiteUrl> page = counted(after, limit);
@@ -197,7 +207,10 @@ class LinesLog final : public Log {
 // A feeder with lanes that only keep what they are told to watch.
 class FeederRig {
  public:
-  FeederRig(FakeFeed::List& list, std::size_t lanes, FeederPace pace = {1ms, 1ms, 100})
+  // With a table, sites come as buckets are ordered; the first orders are given by `before_start`.
+  FeederRig(FakeFeed::List& list, std::size_t lanes, FeederPace pace = {1ms, 1ms, 100},
+            const core::BucketTable* buckets = nullptr,
+            const std::function<void(Feeder&)>& before_start = nullptr)
       : list_(list), held_(lanes) {
     std::vector<LaneInbox> inboxes;
     for (std::size_t i = 0; i < lanes; ++i) {
@@ -205,7 +218,8 @@ class FeederRig {
       inboxes.push_back({rings_.back().get(), [] {}});
     }
     feeder_ = std::make_unique<Feeder>(FeederSettings{{}, 60s}, std::make_unique<FakeFeed>(list),
-                                       std::move(inboxes), clock_, log_, pace);
+                                       std::move(inboxes), clock_, log_, pace, buckets);
+    if (before_start) before_start(*feeder_);
     feeder_->start();
   }
   ~FeederRig() { feeder_->stop(); }
@@ -490,6 +504,35 @@ TEST(Feeder, AStreamOfChangesDoesNotHoldUpAReRead) {
     for (const auto& [id, message] : rig.lane(i))
       ASSERT_EQ(message.interval, core::Duration{90s}) << id;
   }
+}
+
+// Goal: a bucket is taken whole or not at all, also where the database is lost between two of its pages. Method: several pages, the
+// second of which is refused once.
+TEST(Feeder, ABucketWhosePageFailedIsReadWhole) {
+  FakeFeed::List list;
+  const core::SystemClock clock;
+  core::BucketTable table(8, clock);
+  const core::BucketNo ours{3};
+  std::size_t wanted = 0;
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    list.put(id, "http://s" + std::to_string(id) + ".example/");
+    wanted += table.of(core::SiteId{id}) == ours ? 1 : 0;
+  }
+  FeederRig rig(list, 2, {1ms, 1ms, 20}, &table);
+  ASSERT_TRUE(rig.settle());
+  ASSERT_EQ(rig.lane(0).size() + rig.lane(1).size(), 0U);
+  {
+    const std::lock_guard lock(list.mutex);
+    list.lose_second_page = true;
+  }
+  table.watch(ours);
+  rig.feeder().begin(ours, core::kNoSteadyTime);
+  // What is ordered after it is done after it.
+  rig.feeder().prepare(core::BucketNo{4});
+  ASSERT_TRUE(rig.take_until([&] { return !rig.feeder().take_prepared().empty(); }));
+  ASSERT_TRUE(rig.settle());
+  EXPECT_EQ(rig.feeder().stats().errors.value(), 1U);
+  EXPECT_EQ(rig.lane(0).size() + rig.lane(1).size(), wanted);
 }
 
 }  // namespace
