@@ -468,11 +468,16 @@ bool Feeder::Parts::take_orders() {
 // What is ours from the start. Of most of the list it is quicker to read all of it.
 bool Feeder::Parts::begin_all() {
   take_orders();
-  if (to_do.size() >= buckets->buckets() / 2) {
+  const auto is_begin = [](const Order& one) { return one.kind == Order::Kind::Begin; };
+  const auto begins = std::count_if(to_do.begin(), to_do.end(), is_begin);
+  if (begins >= buckets->buckets() / 2) {
     begin_from.resize(buckets->buckets());
-    for (const Order& one : to_do) begin_from[one.bucket.value] = one.from;
-    to_do.clear();
-    return send_all();
+    for (const Order& one : to_do) {
+      if (is_begin(one) && begin_from[one.bucket.value] == core::kNoSteadyTime)
+        begin_from[one.bucket.value] = one.from;
+    }
+    std::erase_if(to_do, is_begin);
+    if (!send_all()) return false;
   }
   while (!to_do.empty()) {
     if (obey(to_do.front())) to_do.pop_front();

@@ -506,6 +506,29 @@ TEST(Feeder, AStreamOfChangesDoesNotHoldUpAReRead) {
   }
 }
 
+// Goal: whatever waits when a node starts is done, however many it is of however few buckets: a bucket that is never said to be at
+// hand never comes. Method: half of the buckets are to be prepared, and half are ours, before the first page is read.
+TEST(Feeder, WhatIsOrderedBeforeTheStartIsAllDone) {
+  FakeFeed::List list;
+  const core::SystemClock clock;
+  core::BucketTable table(8, clock);
+  std::size_t wanted = 0;
+  for (std::uint64_t id = 1; id <= 1000; ++id) {
+    list.put(id, "http://s" + std::to_string(id) + ".example/");
+    wanted += table.of(core::SiteId{id}).value < 4 ? 1 : 0;
+  }
+  FeederRig rig(list, 2, {1ms, 1ms, 100}, &table, [&](Feeder& feeder) {
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      table.watch(core::BucketNo{i});
+      feeder.begin(core::BucketNo{i}, core::kNoSteadyTime);
+      feeder.prepare(core::BucketNo{i + 4});
+    }
+  });
+  ASSERT_TRUE(rig.settle());
+  EXPECT_EQ(rig.lane(0).size() + rig.lane(1).size(), wanted);
+  EXPECT_EQ(rig.feeder().take_prepared().size(), 4U);
+}
+
 // Goal: a bucket is taken whole or not at all, also where the database is lost between two of its pages. Method: several pages, the
 // second of which is refused once.
 TEST(Feeder, ABucketWhosePageFailedIsReadWhole) {
