@@ -215,9 +215,8 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
     table_.set_epoch(lease.bucket, ours ? lease.epoch : 0);
     // A take whose answer was lost; or what a run before ours held.
     if (ours && at(lease.bucket).hold != Hold::Held && at(lease.bucket).hold != Hold::Leaving) {
-      const bool begun = bucket.hold == Hold::Coming;
       own(lease.bucket, lease.epoch);
-      if (!begun) care_->begin(lease.bucket, core::kNoSteadyTime);
+      care_->begin(lease.bucket, core::kNoSteadyTime);
     }
   }
   if (lost > 0) {
@@ -375,7 +374,8 @@ void ClusterMember::take(const std::vector<BucketNo>& buckets) {
         one.since_ms == 0 ? core::kNoSteadyTime : to_steady(one.since_ms);
     const bool made_up = since != core::kNoSteadyTime && clock_.steady() - since < kMakeUpMax;
     own(one.bucket, one.epoch);
-    if (!begun) care_->begin(one.bucket, made_up ? since : core::kNoSteadyTime);
+    // Also of one that we check already: nobody else can write for it any more, so this is the last word.
+    care_->begin(one.bucket, made_up && !begun ? since : core::kNoSteadyTime);
     (one.expired ? stats_.taken_expired : begun ? stats_.taken_handed : stats_.taken_free).add();
     expired += one.expired ? 1 : 0;
   }

@@ -51,7 +51,8 @@ class BucketCare {
   // They are not needed.
   virtual void forget(core::BucketNo bucket) = 0;
   // Its sites into the lanes, those at hand or read now. Checks due from `from` on are ours, also what has passed of them; none: from
-  // each site's next due time on.
+  // each site's next due time on. Once more when its lease has become ours after that: what its former owner has stored last is read
+  // then, events above all.
   virtual void begin(core::BucketNo bucket, core::SteadyTime from) = 0;
 };
 

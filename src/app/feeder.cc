@@ -164,7 +164,7 @@ struct Feeder::Parts {
   void follow_changes();
   void end_orphans();
   void send_site(const core::KnownSite& site, bool tell_others,
-                 core::SteadyTime from = core::kNoSteadyTime);
+                 core::SteadyTime from = core::kNoSteadyTime, bool taken = false);
   void order(const Order& given);
   bool take_orders();
   bool obey(const Order& given);
@@ -229,9 +229,10 @@ void Feeder::Parts::send(std::size_t lane, LaneMessage&& message) {
 }
 
 void Feeder::Parts::send_site(const core::KnownSite& site, bool tell_others,
-                              core::SteadyTime from) {
+                              core::SteadyTime from, bool taken) {
   LaneMessage message;
   message.from = from;
+  message.taken = taken;
   message.kind = LaneMessage::Kind::Put;
   message.id = site.record.id;
   message.url = site.record.url;
@@ -503,7 +504,7 @@ bool Feeder::Parts::obey(const Order& given) {
   if (buckets->watched(given.bucket)) {  // It may have gone again meanwhile.
     for (const core::KnownSite& site : held.sites) {
       note_new(site);
-      send_site(site, spread.is_late(site.record.url), given.from);
+      send_site(site, spread.is_late(site.record.url), given.from, true);
       stats.sites_loaded.add();
     }
     wake_all();

@@ -232,6 +232,11 @@ void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex 
   scheduler_->set_priority(slot, message.options->priority);
   release_plan(before);  // Also when it is the same one: intern() counted it once more.
   if (asks_differently && row.asking) row.edited = true;
+  // Opened by the host that had the site before, after we had read it. What has ended since turns out with the next result.
+  if (message.taken && message.open_event && !attention_.contains(message.id)) {
+    attention_.restore(message.id, *message.open_event);
+    row.troubled = true;
+  }
   if (sites_.interval(slot) != message.interval) {
     sites_.set_interval(slot, message.interval);
     scheduler_->reschedule(slot, now_);

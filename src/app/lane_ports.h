@@ -45,6 +45,8 @@ struct LaneMessage {
       options;  // Interned by the feeder: one object for each distinct set.
   std::optional<core::OpenEvent> open_event;
   core::WallTime last_checked_at = core::kNoWallTime;
+  // Its bucket has just become ours, and this was read after that: an open event that the lane does not know is another host's.
+  bool taken = false;
   // Until when somebody else looked after it: what is due from then on is ours. kNoSteadyTime: nobody did.
   core::SteadyTime from = core::kNoSteadyTime;
   std::shared_ptr<const LaneTuning> tuning;

@@ -60,8 +60,8 @@ int runs = 0;  // Of any host.
 class Host : public BucketCare {
  public:
   Host(std::string name, std::uint32_t weight, Duration skew, FakeLeases& database,
-       const core::ManualClock& world)
-      : name_(std::move(name)), weight_(weight), world_(world), store(database) {
+       const core::ManualClock& world, const std::set<BucketNo>& events)
+      : name_(std::move(name)), weight_(weight), world_(world), events_(events), store(database) {
     machine_.step_wall(skew);
     machine_.advance(world.steady() - machine_.steady());
   }
@@ -81,6 +81,8 @@ class Host : public BucketCare {
         store, *table, *clock_, log_);
     member->set_care(*this);
     rows.clear();
+    known_events.clear();
+    at_hand_.clear();
     loading_.clear();
     prepared_.clear();
     ASSERT_TRUE(member->join());
@@ -106,8 +108,15 @@ class Host : public BucketCare {
       const Loading one = loading_.front();
       loading_.pop_front();
       if (!one.begin) {
+        at_hand_[one.bucket] = events_.contains(one.bucket);
         prepared_.push_back(one.bucket);
-      } else if (table->watched(one.bucket) && !rows.contains(one.bucket)) {
+        continue;
+      }
+      const auto read = at_hand_.find(one.bucket);
+      if (read == at_hand_.end() ? events_.contains(one.bucket) : read->second)
+        known_events.insert(one.bucket);
+      if (read != at_hand_.end()) at_hand_.erase(read);
+      if (table->watched(one.bucket) && !rows.contains(one.bucket)) {
         rows[one.bucket] = next_due(one.bucket, one.from);
         table->row_added(sites()[one.bucket.value]);
       }
@@ -119,6 +128,7 @@ class Host : public BucketCare {
         continue;
       }
       table->row_dropped(site);
+      known_events.erase(row->first);
       row = rows.erase(row);
     }
   }
@@ -136,12 +146,13 @@ class Host : public BucketCare {
 
   void prepare(BucketNo bucket) override { load(bucket, false, {}); }
   std::vector<BucketNo> take_prepared() override { return std::exchange(prepared_, {}); }
-  void forget(BucketNo) override {}
+  void forget(BucketNo bucket) override { at_hand_.erase(bucket); }
   void begin(BucketNo bucket, SteadyTime from) override { load(bucket, true, from); }
 
   std::unique_ptr<core::BucketTable> table;
   std::unique_ptr<ClusterMember> member;
   std::map<BucketNo, SteadyTime> rows;  // When each is due next.
+  std::set<BucketNo> known_events;     // Of sites here: the store has one open, we have read.
   bool paused = false;
 
  private:
@@ -172,6 +183,8 @@ class Host : public BucketCare {
   core::ManualClock machine_;
   std::unique_ptr<ClusterClock> clock_;
   NoLog log_;
+  const std::set<BucketNo>& events_;
+  std::map<BucketNo, bool> at_hand_;  // And whether there was an event.
   std::deque<Loading> loading_;
   std::vector<BucketNo> prepared_;
 
@@ -184,7 +197,7 @@ class World {
   World() : database(kBuckets, [this] { return core::to_unix_ms(clock.wall()); }) {}
 
   Host& add(const std::string& name, Duration skew = 0s, std::uint32_t weight = 1) {
-    hosts.push_back(std::make_unique<Host>(name, weight, skew, database, clock));
+    hosts.push_back(std::make_unique<Host>(name, weight, skew, database, clock, events));
     hosts.back()->start();
     return *hosts.back();
   }
@@ -243,6 +256,7 @@ class World {
 
   core::ManualClock clock;
   FakeLeases database;
+  std::set<BucketNo> events;  // Buckets whose site has an event open in the store.
   std::vector<std::unique_ptr<Host>> hosts;
   std::map<std::pair<BucketNo, SteadyTime>, int> started;
   std::vector<SteadyTime> newest = std::vector<SteadyTime>(kBuckets);
@@ -287,6 +301,29 @@ TEST(Cluster, ANodeThatJoinsTakesItsShareWithoutAGapAndNothingElseMoves) {
   EXPECT_EQ(world.missed(), 0U);
   EXPECT_EQ(world.doubled(), 0U);
   EXPECT_LE(world.longest_gap, kInterval + 300ms);
+}
+
+// A check that was in flight when its bucket went fails, and its node stores that, as it should. The next owner has read the bucket
+// before, and must come to know: nobody else would ever end the event.
+TEST(Cluster, WhatTheFormerOwnerStoresLastIsKnownToTheNext) {
+  World world;
+  world.add("a");
+  world.run_for(30s);
+  Host& b = world.add("b");
+  for (int i = 0; i < 900; ++i) {
+    world.run_for(100ms);
+    for (const db::LeaseRow& lease : world.database.leases()) {
+      // What the taker has at hand was read before it announced itself, and so before the cut.
+      if (lease.owner == "a" && lease.cut_ms != 0) world.events.insert(lease.bucket);
+    }
+  }
+  std::size_t of_b = 0;
+  for (const BucketNo bucket : world.events) {
+    if (world.database.leases()[bucket.value].owner != "b") continue;
+    ++of_b;
+    EXPECT_TRUE(b.known_events.contains(bucket)) << bucket.value;
+  }
+  EXPECT_GT(of_b, kBuckets / 4);
 }
 
 TEST(Cluster, ADrainedNodeGivesAllAwayWithoutAGap) {

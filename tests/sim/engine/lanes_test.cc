@@ -222,6 +222,70 @@ TEST(Lanes, AnEventOpenedWhileItsSiteMovedIsEndedInItsNewLane) {
   EXPECT_EQ(store.events_of(core::SiteId{1}).size(), 1U);
 }
 
+// Goal: an event that the host before us stored after we had read its bucket is ended by us. Method: the site is watched here and
+// well; then its bucket is read once more, and its event is there; its next check is well again.
+TEST(Lanes, AnEventThatTheFormerOwnerStoredLastIsEnded) {
+  const core::ManualClock clock;
+  OneLane one;
+  one.prober = std::make_unique<FakeProber>(
+      clock, [](std::string_view, core::SteadyTime) { return Answer{}; },
+      [](std::string_view, core::Cause, core::SteadyTime) {});
+  app::LaneSettings settings;
+  settings.sites_max = 10;
+  settings.admission.descriptors = 1000;
+  settings.admission.memory_bytes = 1ULL << 30U;
+  one.lane = std::make_unique<app::Lane>(settings,
+                                         app::LanePorts{.inbox = &one.inbox,
+                                                        .notes = {&one.notes},
+                                                        .shards = {{&one.mailbox, [] {}}},
+                                                        .marks = &one.marks},
+                                         clock.steady(), clock.wall());
+  one.lane->attach(*one.prober);
+  one.prober->report_to(*one.lane);
+  const auto run_for = [&](core::Duration time) {
+    for (const core::SteadyTime end = clock.steady() + time; clock.steady() < end;) {
+      clock.advance(10ms);
+      core::FreshnessMark mark;
+      while (one.marks.take(mark)) {
+      }
+      one.lane->begin_turn(clock.steady(), clock.wall());
+      one.prober->turn(clock.steady());
+      one.lane->turn(clock.steady(), clock.wall());
+    }
+  };
+  const auto send = [&](bool taken, bool event) {
+    app::LaneMessage message;
+    message.kind = app::LaneMessage::Kind::Put;
+    message.id = core::SiteId{1};
+    message.url = "http://s.example/";
+    message.interval = 10s;
+    message.options = std::make_shared<const core::CheckOptions>();
+    message.taken = taken;
+    if (event)
+      message.open_event = core::OpenEvent{.id = core::EventId{7},
+                                           .state = core::SiteState::SeemsDown,
+                                           .started_at = clock.wall() - 5s,
+                                           .failures = 1,
+                                           .cause = core::Cause::TotalTimeout};
+    ASSERT_TRUE(one.inbox.offer(std::move(message)));
+  };
+  send(true, false);
+  run_for(30s);
+  ASSERT_EQ(one.mailbox.depth(), 0U);
+  send(false, true);  // An edit: what it was read with may be older than what the lane knows.
+  run_for(30s);
+  ASSERT_EQ(one.mailbox.depth(), 0U);
+  send(true, true);
+  run_for(30s);
+  EXPECT_EQ(one.mailbox.depth(), 1U);
+  std::vector<core::SiteFacts> facts;
+  (void)one.mailbox.take(facts, 10);
+  ASSERT_EQ(facts.size(), 1U);
+  ASSERT_EQ(facts[0].outages.size(), 1U);
+  EXPECT_TRUE(facts[0].outages[0].restored);
+  EXPECT_NE(facts[0].outages[0].ended_at, core::kNoWallTime);
+}
+
 // Goal: a bucket that goes to another host takes all its sites along: none is checked any more, none is shown, and nothing is told
 // of them as if they had ended. Method: one lane, two buckets with an active and a paused site each; one of the buckets goes.
 TEST(Lanes, WhatIsAnotherHostsLeavesWithoutAWord) {
