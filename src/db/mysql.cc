@@ -231,6 +231,8 @@ struct MysqlConnection::Parts {
   std::vector<std::unique_ptr<Slot>> slots;  // Die before the session: declared after it.
   bool lost = false;
   bool in_cluster = false;  // The server is a Galera node.
+  bool knows_silence = false;  // The server can end a transaction that is silent: MariaDB. MySQL knows only of silent sessions.
+  bool hurried = false;        // It was told so, for this transaction.
   bool in_transaction = false;
   core::SteadyTime began = core::kNoSteadyTime;  // The transaction, where there is a clock.
   bool conflicted = false;
@@ -246,7 +248,7 @@ struct MysqlConnection::Parts {
   [[nodiscard]] core::Result<void> check_serving(sql::Statement& statement,
                                                  const std::string& where);
   [[nodiscard]] core::Result<void> check_fit(sql::Statement& statement,
-                                             const std::string& where) const;
+                                             const std::string& where);
   [[nodiscard]] core::Result<void> connect();
   [[nodiscard]] core::Result<void> connect_to(const MysqlHost* host, const std::string& password);
   [[nodiscard]] core::Result<void> ready();
@@ -254,6 +256,8 @@ struct MysqlConnection::Parts {
   [[nodiscard]] core::Result<void> change_schema(const std::string& statement);
   [[nodiscard]] core::Result<void> begin(const std::string& statement);
   [[nodiscard]] core::Result<void> check_in_transaction();
+  [[nodiscard]] core::Result<void> heed_silence();
+  void forget_silence();
   void mend_triggers();
 };
 
@@ -310,7 +314,7 @@ core::Result<void> MysqlConnection::Parts::check_serving(sql::Statement& stateme
 
 // Every host of a list must keep what we promise, not only the one that was asked at the start.
 core::Result<void> MysqlConnection::Parts::check_fit(sql::Statement& statement,
-                                                     const std::string& where) const {
+                                                     const std::string& where) {
   const auto refused = [&](const std::string& what) {
     return core::Error{ErrorKind::Invalid, "store " + where + ": " + what};
   };
@@ -321,6 +325,7 @@ core::Result<void> MysqlConnection::Parts::check_fit(sql::Statement& statement,
   const std::string version = found->getString(1).asStdString();
   if (is_old(version_of(version)))
     return refused("the server is " + version + "; MariaDB 10.6 or MySQL 8.0 is needed");
+  knows_silence = version_of(version).mariadb;
   const std::int64_t packet = found->getInt64(2);
   if (packet < kPacketBytesMin)
     return refused("its max_allowed_packet is " + std::to_string(packet) + " bytes; at least " +
@@ -376,10 +381,13 @@ core::Result<void> MysqlConnection::Parts::connect_to(const MysqlHost* host,
         "SET SESSION time_zone = '+00:00', sql_mode = "
         "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', "
         "innodb_lock_wait_timeout = " +
-        std::to_string(kLockWait.count()) +
-        ", lock_wait_timeout = " + std::to_string(kLockWait.count()));
+        std::to_string(access.lock_wait.count()) +
+        ", lock_wait_timeout = " + std::to_string(access.lock_wait.count()));
     auto able = check_serving(*statement, where);
     if (able) able = check_fit(*statement, where);
+    if (able && knows_silence && access.silence_in_transaction.count() > 0)
+      statement->execute("SET SESSION idle_write_transaction_timeout = " +
+                         std::to_string(access.silence_in_transaction.count()));
     if (!able) {
       session.reset();
       return able;
@@ -492,6 +500,24 @@ core::Result<void> MysqlConnection::Parts::begin(const std::string& statement) {
   in_transaction = begun.has_value();
   if (access.clock != nullptr) began = access.clock->steady();
   return begun;
+}
+
+// Where the server knows of silent sessions alone, ours counts as one for as long as a transaction writes. Outside of it a session
+// may be silent for hours, and is not to be lost for that.
+core::Result<void> MysqlConnection::Parts::heed_silence() {
+  if (!session || knows_silence || access.silence_in_transaction.count() == 0) return {};
+  auto set = run("SET SESSION wait_timeout = " + std::to_string(access.silence_in_transaction.count()));
+  if (!set && lost) set = run("SET SESSION wait_timeout = " +
+                              std::to_string(access.silence_in_transaction.count()));
+  hurried = set.has_value();
+  return set;
+}
+
+void MysqlConnection::Parts::forget_silence() {
+  if (!std::exchange(hurried, false) || lost) return;
+  const bool was_conflict = conflicted;
+  (void)run("SET SESSION wait_timeout = DEFAULT");
+  conflicted = was_conflict;  // Asked after this.
 }
 
 // A node of a cluster that ends a transaction in favour of another node's tells it by failing the next command; but not when that
@@ -705,6 +731,7 @@ void MysqlConnection::pause_before_retry(int tries) {
 }
 
 core::Result<void> MysqlConnection::begin_write() {
+  if (auto set = parts_->heed_silence(); !set) return set;
   return parts_->begin("START TRANSACTION");
 }
 
@@ -736,6 +763,7 @@ core::Result<void> MysqlConnection::commit() {
   if (done) {
     parts_->in_transaction = false;
     parts_->mends = 0;
+    parts_->forget_silence();
     return done;
   }
   roll_back();
@@ -748,6 +776,7 @@ void MysqlConnection::roll_back() {
   if (parts_->lost) return;  // The server has done it, or will.
   const bool conflicted = parts_->conflicted;
   (void)parts_->run("ROLLBACK");
+  parts_->forget_silence();
   parts_->conflicted = conflicted;  // Asked after this.
 }
 

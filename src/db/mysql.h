@@ -7,7 +7,8 @@
 //          fell silent, is read only or out of its cluster; then on the others in their order.
 // Thread   one at a time.
 // Bounded  connecting: kConnectWait a host. Any one call: MysqlAccess::answer_wait. A transaction, with a clock:
-//          kTransactionWait and one call. Waiting for a lock: kLockWait.
+//          kTransactionWait and one call. Waiting for a lock: MysqlAccess::lock_wait.
+//          A transaction that we have fallen silent in: silence_in_transaction, by the server.
 // Fails    a session that is lost, a server that is away, full, read only, not part of its cluster's majority or without our
 //          tables, a lock that does not come: Unavailable. A session lost while it committed: Unknown. Duplicate, too long:
 //          Invalid. A damaged table: Corrupt. A trigger of `sites` that the server could not read (unread_trigger.h) is a conflict,
@@ -35,6 +36,11 @@ inline constexpr std::chrono::seconds kLeaseAnswerWait{4};
 // A step of the schema may copy a large table.
 inline constexpr std::chrono::seconds kMigrationWait{3600};
 inline constexpr std::chrono::seconds kLockWait{5};
+// Of a session that must have an answer within kLeaseAnswerWait, or it is lost along with the answer.
+inline constexpr std::chrono::seconds kLeaseLockWait{2};
+// A process that is stopped, and a host that has lost its power or its network, end no session, and the server would keep it with all
+// its locks for hours: nobody could take the sites of such a node. A transaction of ours that asks for nothing for so long is ended.
+inline constexpr std::chrono::seconds kSilenceInTransaction{5};
 // A whole transaction of the daemon, where each answer comes in time and all together do not.
 inline constexpr std::chrono::seconds kTransactionWait{20};
 
@@ -43,6 +49,9 @@ struct MysqlAccess {
   // Asked whenever a session is opened, so that a changed password is taken up. Null: no password.
   std::function<core::Result<std::string>()> password;
   std::chrono::seconds answer_wait = kAnswerWait;
+  std::chrono::seconds lock_wait = kLockWait;
+  // Zero: what the server is set to. Else it ends a session that is in a writing transaction and silent for longer.
+  std::chrono::seconds silence_in_transaction = kSilenceInTransaction;
   // Null: a transaction may take as long as its answers do.
   const core::Clock* clock = nullptr;
   // Told what was done to the server; by any thread that has a connection.

@@ -27,6 +27,7 @@ core::Result<MigrationReport> MysqlStore::migrate(bool dry_run, const MigrationW
   MysqlAccess patient = access_;
   patient.answer_wait = kMigrationWait;
   patient.clock = nullptr;
+  patient.silence_in_transaction = std::chrono::seconds{0};
   auto connection = MysqlConnection::open(patient);
   if (!connection) return connection.error();
   const auto& steps = schema_steps(Dialect::Mysql);
@@ -94,6 +95,7 @@ core::Result<std::unique_ptr<LeaseStore>> MysqlStore::make_lease_store() {
   // A server that stands still must not cost the lease: the next host is asked in time.
   MysqlAccess impatient = access_;
   impatient.answer_wait = kLeaseAnswerWait;
+  impatient.lock_wait = kLeaseLockWait;
   auto connection = MysqlConnection::open(impatient);
   if (!connection) return connection.error();
   if (auto fits = db::check_schema(**connection); !fits) return fits.error();

@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "contract.h"
+#include "db/fence.h"
+#include "db/mysql.h"
 
 namespace watchwheel::db::contract {
 namespace {
@@ -273,6 +275,35 @@ TEST_P(LeaseContract, AWriteAndATakeoverAtTheSameMomentAreOneAfterTheOther) {
                                  std::to_string(core::to_unix_ms(at(round * 100'000)))),
               stored ? 1 : 0);
   }
+}
+
+// A node that is stopped in the middle of a transaction, or whose host has lost its power: its session lives, and has locked the row
+// that whoever takes over must change. The server is not to keep it for hours. How long it does is the server's to say: some seconds.
+TEST_P(LeaseContract, WhoFellSilentInTheMiddleHoldsNobodyUp) {
+  const core::SiteId site = add_sites(1).front();
+  const NodeRow a = joined("a");
+  const NodeRow b = joined("b");
+  (void)take(leases->take(a, all()));
+  auto table = table_of("a");
+  const auto silent = take(MysqlConnection::open({take(parse_mysql_url(under_test->url())), nullptr}));
+  core::Result<Transaction> under_way = Transaction::write(*silent);
+  ASSERT_TRUE(under_way);
+  Fence fence({table.get(), "a", std::string(kShardWriter)});
+  ASSERT_TRUE(fence.pass(*silent, take(table->fence())));
+  let_leases_end();
+  const core::SystemClock real;
+  const core::SteadyTime until = real.steady() + std::chrono::seconds{60};
+  std::size_t taken = 0;
+  while (taken == 0 && real.steady() < until) {
+    const auto tried = leases->take(b, all());  // Waits for the lock, for a while.
+    taken = tried ? tried->size() : 0;
+  }
+  EXPECT_EQ(taken, 8U);
+  EXPECT_FALSE(under_way->commit());
+  sideeffects::EventWrite write = opened(site, 0);
+  write.epoch = 1;
+  const auto events_of_a = take(store->make_event_store({table.get(), "a", std::string(kShardWriter)}));
+  EXPECT_FALSE(events_of_a->commit(std::span(&write, 1)));
 }
 
 TEST_P(LeaseContract, ALeaseInDoubtIsNotWrittenUnder) {
