@@ -16,9 +16,11 @@ using core::Duration;
 using core::SteadyTime;
 using namespace std::chrono_literals;
 
-// Of the lease: how often it is renewed, and what we end it earlier than the database does.
+// Of the lease: how often it is renewed, what we end it earlier than the database does, and how long we wait for the others where all
+// may have lost it.
 constexpr int kRenewParts = 3;
 constexpr int kMarginParts = 5;
+constexpr int kPatienceParts = 2;
 // Nearer than this the clocks agree; a phase may be off by it.
 constexpr Duration kClockSlack = 100ms;
 // A reading that took longer says too little.
@@ -131,7 +133,7 @@ void ClusterMember::turn() {
     publish();
     return;
   }
-  const auto view = look(now);
+  const auto view = look();
   if (!view) {
     publish();
     return;
@@ -173,7 +175,7 @@ bool ClusterMember::renew(SteadyTime now) {
   return true;
 }
 
-std::optional<db::ClusterView> ClusterMember::look(SteadyTime turned) {
+std::optional<db::ClusterView> ClusterMember::look() {
   auto view = store_.look(row_.name);
   if (!view) {
     (void)failed("look", view.error());
@@ -187,14 +189,26 @@ std::optional<db::ClusterView> ClusterMember::look(SteadyTime turned) {
     return std::nullopt;
   }
   if (!std::exchange(reachable_, true)) log_.info("cluster_store_back");
-  // The database was away, for others too perhaps: all leases have run out, and whoever is back first would take everything.
-  // How long an answer takes does not count: where the database is slow the dead are followed nevertheless.
-  const SteadyTime now = clock_.steady();
-  const Duration silence = turned - answered_at_;
-  if (answered_at_ != core::kNoSteadyTime && silence > settings_.lease / kRenewParts)
-    patient_until_ = now + settings_.lease / kRenewParts;
-  answered_at_ = now;
+  be_patient();
   return *std::move(view);
+}
+
+// The database was away, for others too perhaps: all leases have run out, and whoever is back first would take everything. So is it
+// for one that has just started. No lease of theirs can end in a silence that is shorter than what is left of it when it is due to be
+// renewed. Where the database is slow and answers now and then, one silence after another, the dead are followed nevertheless.
+void ClusterMember::be_patient() {
+  const SteadyTime now = clock_.steady();
+  const bool first = answered_at_ == core::kNoSteadyTime;
+  const Duration silence = now - std::exchange(answered_at_, now);
+  if (!first && silence <= settings_.lease / kRenewParts) {
+    if (now - silent_at_ > settings_.lease) was_patient_ = false;
+    return;
+  }
+  silent_at_ = now;
+  if (!first && silence <= settings_.lease / kPatienceParts) return;
+  if (!first && was_patient_ && silence <= settings_.lease) return;
+  was_patient_ = true;
+  patient_until_ = now + settings_.lease / kPatienceParts;
 }
 
 // What the database says of ours goes before what we believe. What is lost first, then the fence under which that is known, then

@@ -154,7 +154,8 @@ class ClusterMember : core::Pinned {
   };
 
   [[nodiscard]] bool renew(core::SteadyTime now);
-  [[nodiscard]] std::optional<db::ClusterView> look(core::SteadyTime turned);
+  [[nodiscard]] std::optional<db::ClusterView> look();
+  void be_patient();
   void reconcile(const db::ClusterView& view);
   void find_candidates(const db::ClusterView& view);
   [[nodiscard]] bool is_live(const std::string& node) const;
@@ -198,7 +199,9 @@ class ClusterMember : core::Pinned {
   core::SteadyTime turned_ = core::kNoSteadyTime;        // By boot(): when the turn began.
   core::SteadyTime next_turn_ = core::kNoSteadyTime;
   core::SteadyTime answered_at_ = core::kNoSteadyTime;  // The newest look.
-  core::SteadyTime patient_until_ = core::kNoSteadyTime;
+  core::SteadyTime patient_until_ = core::kNoSteadyTime;  // Leases that have run out are left to their owners.
+  core::SteadyTime silent_at_ = core::kNoSteadyTime;      // The end of the newest silence.
+  bool was_patient_ = false;  // Since the database last answered for a whole lease, one turn after the other.
   bool leaving_ = false;
   std::atomic<bool> usurped_{false};
   bool reachable_ = true;

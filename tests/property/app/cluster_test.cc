@@ -463,6 +463,48 @@ TEST(Cluster, WhoHasTheDatabaseBackFirstDoesNotTakeWhatIsTheOthers) {
   EXPECT_EQ(world.doubled(), 0U);
 }
 
+// It was down for longer than all, and is the first that the database answers. Whatever the others have found out meanwhile waits in
+// their journals, and would be refused if their buckets went.
+TEST(Cluster, WhoStartsWhenTheDatabaseIsBackDoesNotTakeWhatIsTheOthers) {
+  World world;
+  Host& a = world.add("a");
+  Host& b = world.add("b");
+  world.run_for(90s);
+  for (auto& host : world.hosts) host->store.set_away(true);
+  world.run_for(1min);
+  world.begin_watch();
+  Host& c = world.add("c");
+  world.run_for(2s);
+  a.store.set_away(false);
+  world.run_for(2s);
+  b.store.set_away(false);
+  world.run_for(60s);
+  EXPECT_EQ(a.member->stats().lost.value(), 0U);
+  EXPECT_EQ(b.member->stats().lost.value(), 0U);
+  EXPECT_EQ(c.member->stats().taken_expired.value(), 0U);
+  EXPECT_GT(world.owned()["c"], 0);  // It comes by its share.
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_EQ(world.doubled(), 0U);
+}
+
+// Waits for locks, sessions that are lost: between two answers is a while, again and again. The dead are followed nevertheless.
+TEST(Cluster, WhereTheDatabaseAnswersNowAndThenTheDeadAreFollowed) {
+  for (const Duration silence : {6s, 9s, 12s}) {
+    World world;
+    Host& a = world.add("a");
+    world.add("b");
+    world.run_for(90s);
+    world.hosts[1]->crash();
+    for (int i = 0; i < 6; ++i) {
+      a.store.set_away(true);
+      world.run_for(silence);
+      a.store.set_away(false);
+      world.run_for(1s);
+    }
+    EXPECT_EQ(world.owned()["a"], static_cast<int>(kBuckets)) << core::to_seconds(silence);
+  }
+}
+
 TEST(Cluster, ASecondProcessOfTheSameNameEndsTheFirst) {
   World world;
   Host& first = world.add("a");
