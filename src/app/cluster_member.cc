@@ -463,26 +463,33 @@ void ClusterMember::own(BucketNo bucket, std::uint64_t epoch) {
 
 // ---- Leaving ----
 
-void ClusterMember::begin_leaving() {
+// What is told is the very moment that we keep to ourselves, however long the telling takes.
+SteadyTime ClusterMember::begin_leaving(SteadyTime moment) {
   leaving_ = true;
   row_.state = db::NodeState::Draining;
   std::vector<BucketNo> ours;
   const SteadyTime now = clock_.steady();
+  moment = std::min(moment, now);
+  const std::int64_t moment_ms = core::to_unix_ms(clock_.wall() - (now - moment));
+  SteadyTime last = moment;
   for (std::uint32_t i = 0; i < buckets_.size(); ++i) {
     const BucketNo bucket{i};
-    if (at(bucket).hold != Hold::Held && at(bucket).hold != Hold::Leaving) continue;
-    if (at(bucket).hold == Hold::Held) ours.push_back(bucket);
+    if (at(bucket).hold == Hold::Leaving) last = std::max(last, at(bucket).cut);
+    if (at(bucket).hold != Hold::Held) continue;
+    ours.push_back(bucket);
     at(bucket).hold = Hold::Leaving;
-    table_.watch_until(bucket, now);
+    at(bucket).cut = moment;
+    table_.watch_until(bucket, moment);
   }
-  if (usurped_) return;
+  if (usurped_) return last;
   const auto renewed = store_.renew(row_);
   if (!renewed) {
     (void)failed("renew", renewed.error());
-    return;
+    return last;
   }
-  if (auto cut = store_.set_cut(row_.name, ours, core::to_unix_ms(clock_.wall())); !cut)
+  if (auto cut = store_.set_cut(row_.name, ours, moment_ms); !cut)
     (void)failed("set_cut", cut.error());
+  return last;
 }
 
 void ClusterMember::leave() {

@@ -124,8 +124,9 @@ class ClusterMember : core::Pinned {
   void turn();
   [[nodiscard]] core::SteadyTime next_turn() const { return next_turn_; }
 
-  // We are stopping: nothing is taken any more, and from now on our checks are the others'.
-  void begin_leaving();
+  // We are stopping: nothing is taken any more, and from now on, or from `moment` if that has passed, our checks are the others'; but
+  // for those on their way to another node already, whose moments stand. Returns the last of these moments.
+  core::SteadyTime begin_leaving(core::SteadyTime moment);
   // Gives up everything. What fails is left to the leases' end.
   void leave();
 

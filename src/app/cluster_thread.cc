@@ -19,12 +19,15 @@ void ClusterThread::wake() {
   condition_.notify_all();
 }
 
-void ClusterThread::begin_leaving(core::Duration patience) {
-  if (!thread_.joinable()) return;
+core::SteadyTime ClusterThread::begin_leaving(core::Duration patience) {
+  const core::SteadyTime latest = clock_.steady() + patience;
+  if (!thread_.joinable()) return core::kNoSteadyTime;
   std::unique_lock lock(mutex_);
   leaving_ = true;
+  leaving_at_ = ours_until_ = latest;
   condition_.notify_all();
   condition_.wait_for(lock, patience, [this] { return told_; });
+  return ours_until_;
 }
 
 void ClusterThread::stop() {
@@ -47,14 +50,17 @@ void ClusterThread::run() noexcept {
     woken_ = false;
     if (stopping_) break;
     const bool leave = leaving_ && !told_;
+    const core::SteadyTime leaving_at = leaving_at_;
     lock.unlock();
+    core::SteadyTime ours_until = core::kNoSteadyTime;
     if (leave) {
-      member_.begin_leaving();
+      ours_until = member_.begin_leaving(leaving_at);
     } else {
       member_.turn();
     }
     lock.lock();
     if (leave) {
+      ours_until_ = ours_until;
       told_ = true;
       condition_.notify_all();
     }

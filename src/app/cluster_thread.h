@@ -22,8 +22,9 @@ class ClusterThread : core::Pinned {
   void start();
   // There is something to be seen in the database.
   void wake();
-  // Our checks are the others' from now on. Returns when they have been told, or after `patience`.
-  void begin_leaving(core::Duration patience);
+  // Our checks are the others' from now on, at the latest after `patience`, when this returns whether they have been told or not. Returns
+  // until when some are ours nevertheless (ClusterMember::begin_leaving).
+  core::SteadyTime begin_leaving(core::Duration patience);
   // Gives up all leases and joins.
   void stop();
 
@@ -38,6 +39,8 @@ class ClusterThread : core::Pinned {
   bool woken_ = false;     // The rest: guarded by mutex_.
   bool leaving_ = false;   // Asked for.
   bool told_ = false;      // Done.
+  core::SteadyTime leaving_at_ = core::kNoSteadyTime;  // At the latest.
+  core::SteadyTime ours_until_ = core::kNoSteadyTime;
   bool stopping_ = false;
 };
 

@@ -560,7 +560,11 @@ void EngineImpl::drain_and_stop() {
       begin + std::max<core::Duration>(config_.engine.drain_timeout, 1s);
   notifier_->drain();
   if (legacy_reader_) legacy_reader_->stop();
-  if (cluster_) cluster_->begin_leaving(kTellOthers);
+  if (cluster_) {
+    const core::SteadyTime until = std::min(cluster_->begin_leaving(kTellOthers), begin + kTellOthers +
+                                                                            ClusterMember::kCutAhead);
+    clock_.sleep_for(std::max(until - clock_.steady(), core::Duration::zero()));
+  }
   feeder_->stop();
   for (auto& lane : lanes_) lane->thread.close_admission();
   while (in_flight() > 0 && clock_.steady() < checks_until) clock_.sleep_for(kDrainPoll);

@@ -31,16 +31,19 @@ core::Error FakeLeaseStore::gone() {
 }
 
 core::Result<void> FakeLeaseStore::set_up(std::uint32_t) {
+  const Way there_and_back = way();
   if (away_) return gone();
   return {};
 }
 
 core::Result<std::int64_t> FakeLeaseStore::now_ms() {
+  const Way there_and_back = way();
   if (away_) return gone();
   return at_.now_ms();
 }
 
 core::Result<bool> FakeLeaseStore::join(const db::NodeRow& node, std::string_view expected) {
+  const Way there_and_back = way();
   if (away_) return gone();
   const auto found = at_.nodes_.find(node.name);
   if ((found == at_.nodes_.end() ? "" : found->second.instance) != expected) return false;
@@ -56,6 +59,7 @@ core::Result<bool> FakeLeaseStore::join(const db::NodeRow& node, std::string_vie
 }
 
 core::Result<db::ClusterView> FakeLeaseStore::look(const std::string& node) {
+  const Way there_and_back = way();
   if (away_) return gone();
   db::ClusterView view;
   view.now_ms = at_.now_ms();
@@ -67,6 +71,7 @@ core::Result<db::ClusterView> FakeLeaseStore::look(const std::string& node) {
 }
 
 core::Result<bool> FakeLeaseStore::renew(const db::NodeRow& node) {
+  const Way there_and_back = way();
   if (away_) return gone();
   db::NodeRow& row = at_.nodes_[node.name];
   if (row.instance != node.instance) return false;
@@ -82,6 +87,7 @@ core::Result<bool> FakeLeaseStore::renew(const db::NodeRow& node) {
 
 core::Result<std::vector<db::Taken>> FakeLeaseStore::take(const db::NodeRow& node,
                                                           const std::vector<BucketNo>& buckets) {
+  const Way there_and_back = way();
   if (away_) return gone();
   std::vector<db::Taken> taken;
   std::set<std::string> former;
@@ -109,6 +115,7 @@ core::Result<std::vector<db::Taken>> FakeLeaseStore::take(const db::NodeRow& nod
 
 core::Result<void> FakeLeaseStore::announce(const std::string& node,
                                             const std::vector<BucketNo>& buckets) {
+  const Way there_and_back = way();
   if (away_) return gone();
   for (const BucketNo bucket : buckets) {
     if (at_.leases_[bucket.value].cut_ms == 0) at_.leases_[bucket.value].taker = node;
@@ -120,6 +127,7 @@ core::Result<void> FakeLeaseStore::announce(const std::string& node,
 core::Result<void> FakeLeaseStore::set_cut(const std::string& node,
                                            const std::vector<BucketNo>& buckets,
                                            std::int64_t cut_ms) {
+  const Way there_and_back = way();
   if (away_) return gone();
   for (const BucketNo bucket : buckets) {
     db::LeaseRow& lease = at_.leases_[bucket.value];
@@ -133,6 +141,7 @@ core::Result<void> FakeLeaseStore::set_cut(const std::string& node,
 
 core::Result<std::int64_t> FakeLeaseStore::release(const std::string& node,
                                                    const std::vector<BucketNo>& buckets) {
+  const Way there_and_back = way();
   if (away_) return gone();
   for (const BucketNo bucket : buckets) {
     db::LeaseRow& lease = at_.leases_[bucket.value];
@@ -147,6 +156,7 @@ core::Result<std::int64_t> FakeLeaseStore::release(const std::string& node,
 }
 
 core::Result<void> FakeLeaseStore::leave(const db::NodeRow& node) {
+  const Way there_and_back = way();
   if (away_) return gone();
   db::NodeRow& row = at_.nodes_[node.name];
   if (row.instance != node.instance) return {};
@@ -161,6 +171,7 @@ core::Result<void> FakeLeaseStore::leave(const db::NodeRow& node) {
 }
 
 core::Result<void> FakeLeaseStore::ask_to_drain(const std::string& node, bool wanted) {
+  const Way there_and_back = way();
   if (away_) return gone();
   const auto found = at_.nodes_.find(node);
   if (found == at_.nodes_.end()) return core::Error{core::ErrorKind::NotFound, "no such node"};

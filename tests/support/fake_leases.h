@@ -46,6 +46,8 @@ class FakeLeaseStore final : public db::LeaseStore {
   explicit FakeLeaseStore(FakeLeases& at) : at_(at) {}
 
   void set_away(bool away) { away_ = away; }
+  // Called on the way there and on the way back of each call, which takes time.
+  void on_the_way(std::function<void()> pass) { pass_ = std::move(pass); }
   // The next call is done and its answer lost.
   void lose_next_answer() { lose_ = true; }
 
@@ -68,8 +70,19 @@ class FakeLeaseStore final : public db::LeaseStore {
  private:
   [[nodiscard]] static core::Error gone();
   [[nodiscard]] bool lost() { return std::exchange(lose_, false); }
+  struct Way {
+    explicit Way(const std::function<void()>& given) : pass(given) {
+      if (pass) pass();
+    }
+    ~Way() {
+      if (pass) pass();
+    }
+    const std::function<void()>& pass;
+  };
+  [[nodiscard]] Way way() const { return Way(pass_); }
 
   FakeLeases& at_;
+  std::function<void()> pass_;
   bool away_ = false;
   bool lose_ = false;
 };

@@ -89,10 +89,18 @@ class Host : public BucketCare {
     member->turn();
   }
   void crash() { member.reset(); }
+  void begin_stop() { (void)member->begin_leaving(machine_.steady()); }
   void stop() {
-    member->begin_leaving();
+    begin_stop();
     member->leave();
     member.reset();
+  }
+  // Each call of the database takes so long; the world does not stand still meanwhile.
+  void set_latency(Duration latency) {
+    store.on_the_way([this, latency] {
+      world_.advance(latency / 2);
+      machine_.advance(world_.steady() - machine_.steady());
+    });
   }
 
   [[nodiscard]] bool is_running() const { return member != nullptr && !paused; }
@@ -369,6 +377,24 @@ TEST(Cluster, ANodeThatStopsIsFollowedAtOnce) {
   EXPECT_EQ(world.missed(), 0U);
   EXPECT_EQ(world.doubled(), 0U);
   EXPECT_LE(world.longest_gap, kInterval + 2s);
+}
+
+// What falls due while it tells the others is somebody's.
+TEST(Cluster, ANodeThatStopsLeavesNoCheckOutHoweverSlowTheDatabaseIs) {
+  for (const Duration latency : {20ms, 200ms, 600ms}) {
+    World world;
+    world.add("a");
+    world.add("b");
+    world.run_for(90s);
+    world.hosts[0]->set_latency(latency);
+    world.run_for(10s);
+    world.begin_watch();
+    world.run_for(10s);
+    world.hosts[0]->stop();
+    world.run_for(30s);
+    EXPECT_EQ(world.owned()["b"], static_cast<int>(kBuckets));
+    EXPECT_EQ(world.missed(), 0U) << core::to_seconds(latency);
+  }
 }
 
 TEST(Cluster, ANodeThatDiesIsFollowedWithinTheLease) {
