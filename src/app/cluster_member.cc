@@ -244,6 +244,7 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
 
 void ClusterMember::find_candidates(const db::ClusterView& view) {
   std::vector<Candidate> candidates;
+  std::vector<Candidate> drained;
   live_.clear();
   bool drain = leaving_;
   for (const db::NodeRow& node : view.nodes) {
@@ -253,7 +254,12 @@ void ClusterMember::find_candidates(const db::ClusterView& view) {
     if (node.state == db::NodeState::Active && !node.drain_wanted &&
         (node.name != row_.name || !leaving_))
       candidates.push_back({node.name, std::max(1U, node.weight)});
+    if (node.drain_wanted && (node.name != row_.name || !leaving_))
+      drained.push_back({node.name, std::max(1U, node.weight)});
   }
+  // Those that were to be relieved take what nobody else is there for; they hand nothing to each other.
+  last_resort_ = candidates.empty();
+  if (last_resort_) candidates = std::move(drained);
   std::sort(live_.begin(), live_.end());
   const db::NodeState state = drain ? db::NodeState::Draining : db::NodeState::Active;
   if (std::exchange(row_.state, state) != state) {
@@ -325,7 +331,8 @@ void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& 
     return;
   }
   if (bucket.hold != Hold::Held || leaving_ || lease.taker.empty()) return;
-  const bool its_turn = should_own(lease.bucket, lease.taker) && is_live(lease.taker);
+  const bool its_turn =
+      !last_resort_ && should_own(lease.bucket, lease.taker) && is_live(lease.taker);
   if (its_turn && !writes_wait() && count(Hold::Leaving) + plan.cut.size() < kLeavingMax)
     plan.cut.push_back(lease.bucket);
 }
@@ -333,9 +340,10 @@ void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& 
 // Somebody's who lives.
 void ClusterMember::decide_others(const db::LeaseRow& lease, Plan& plan) {
   Bucket& bucket = at(lease.bucket);
-  const bool wanted = !leaving_ && should_own(lease.bucket, row_.name);
+  const bool should = !leaving_ && should_own(lease.bucket, row_.name);
+  const bool wanted = should && !last_resort_;
   const bool ours_from_cut =
-      lease.cut_ms != 0 && (lease.taker == row_.name || (lease.taker.empty() && wanted));
+      lease.cut_ms != 0 && (lease.taker == row_.name || (lease.taker.empty() && should));
   switch (bucket.hold) {
     case Hold::Coming:
       if (!ours_from_cut) let_go(lease.bucket);

@@ -193,6 +193,7 @@ class ClusterMember : core::Pinned {
   db::NodeRow row_;
   std::vector<Bucket> buckets_;
   std::vector<Candidate> candidates_;
+  bool last_resort_ = false;         // They are drained: nobody else lives.
   std::vector<std::size_t> wanted_;  // Of each bucket, an index into candidates_.
   std::vector<std::string> live_;    // Sorted.
   core::SteadyTime renew_at_ = core::kNoSteadyTime;

@@ -365,6 +365,21 @@ TEST(Cluster, TheLastNodeKeepsItsBucketsWhenItIsDrained) {
   EXPECT_EQ(world.missed(), 0U);
 }
 
+TEST(Cluster, WhoIsDrainedTakesWhatNobodyElseIsThereFor) {
+  World world;
+  Host& a = world.add("a");
+  world.add("b");
+  world.run_for(90s);
+  ASSERT_TRUE(a.store.ask_to_drain("a", true));
+  world.run_for(90s);
+  ASSERT_EQ(world.owned()["a"], 0);
+  world.begin_watch();
+  world.hosts[1]->crash();
+  world.run_for(60s);
+  EXPECT_EQ(world.owned()["a"], static_cast<int>(kBuckets));
+  EXPECT_LE(world.longest_gap, kInterval + kLease + 2s);
+}
+
 TEST(Cluster, ANodeThatStopsIsFollowedAtOnce) {
   World world;
   world.add("a");
