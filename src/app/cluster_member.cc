@@ -246,11 +246,14 @@ void ClusterMember::find_candidates(const db::ClusterView& view) {
   std::vector<Candidate> candidates;
   std::vector<Candidate> drained;
   live_.clear();
+  taking_.clear();
   bool drain = leaving_;
   for (const db::NodeRow& node : view.nodes) {
     if (node.name == row_.name) drain = drain || node.drain_wanted;
     if (node.state == db::NodeState::Gone || node.seen_ms + node.lease_ms < view.now_ms) continue;
     live_.push_back(node.name);
+    const bool stops = node.state == db::NodeState::Draining && !node.drain_wanted;
+    if (!stops && (node.name != row_.name || !leaving_)) taking_.push_back(node.name);
     if (node.state == db::NodeState::Active && !node.drain_wanted &&
         (node.name != row_.name || !leaving_))
       candidates.push_back({node.name, std::max(1U, node.weight)});
@@ -260,7 +263,7 @@ void ClusterMember::find_candidates(const db::ClusterView& view) {
   // Those that were to be relieved take what nobody else is there for; they hand nothing to each other.
   last_resort_ = candidates.empty();
   if (last_resort_) candidates = std::move(drained);
-  std::sort(live_.begin(), live_.end());
+  std::sort(taking_.begin(), taking_.end());
   const db::NodeState state = drain ? db::NodeState::Draining : db::NodeState::Active;
   if (std::exchange(row_.state, state) != state) {
     renew_at_ = core::kNoSteadyTime;  // Said at once.
@@ -273,8 +276,8 @@ void ClusterMember::find_candidates(const db::ClusterView& view) {
   log_.info(fmt::format("cluster_nodes live={} taking={}", live_.size(), candidates_.size()));
 }
 
-bool ClusterMember::is_live(const std::string& node) const {
-  return std::binary_search(live_.begin(), live_.end(), node);
+bool ClusterMember::takes(const std::string& node) const {
+  return std::binary_search(taking_.begin(), taking_.end(), node);
 }
 
 bool ClusterMember::should_own(BucketNo bucket, const std::string& node) const {
@@ -305,7 +308,7 @@ void ClusterMember::decide_free(const db::LeaseRow& lease, const db::ClusterView
                                 SteadyTime now, Plan& plan) const {
   if (leaving_) return;
   if (!lease.owner.empty() && now < patient_until_) return;
-  const bool promised = lease.cut_ms != 0 && !lease.taker.empty() && is_live(lease.taker) &&
+  const bool promised = lease.cut_ms != 0 && !lease.taker.empty() && takes(lease.taker) &&
                         view.now_ms - std::max(lease.moved_ms, lease.expires_ms) < row_.lease_ms;
   const bool mine = promised ? lease.taker == row_.name : should_own(lease.bucket, row_.name);
   if (mine) plan.take.push_back(lease.bucket);
@@ -320,7 +323,7 @@ void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& 
   }
   if (bucket.hold == Hold::Leaving) {
     if (leaving_) return;  // All at once, when everything has ended.
-    if (!lease.taker.empty() && !is_live(lease.taker)) {
+    if (!lease.taker.empty() && !takes(lease.taker)) {
       plan.take_back.push_back(lease.bucket);
       return;
     }
@@ -332,7 +335,7 @@ void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& 
   }
   if (bucket.hold != Hold::Held || leaving_ || lease.taker.empty()) return;
   const bool its_turn =
-      !last_resort_ && should_own(lease.bucket, lease.taker) && is_live(lease.taker);
+      !last_resort_ && should_own(lease.bucket, lease.taker) && takes(lease.taker);
   if (its_turn && !writes_wait() && count(Hold::Leaving) + plan.cut.size() < kLeavingMax)
     plan.cut.push_back(lease.bucket);
 }
@@ -342,8 +345,8 @@ void ClusterMember::decide_others(const db::LeaseRow& lease, Plan& plan) {
   Bucket& bucket = at(lease.bucket);
   const bool should = !leaving_ && should_own(lease.bucket, row_.name);
   const bool wanted = should && !last_resort_;
-  const bool ours_from_cut =
-      lease.cut_ms != 0 && (lease.taker == row_.name || (lease.taker.empty() && should));
+  const bool ours_from_cut = !leaving_ && lease.cut_ms != 0 &&
+                             (lease.taker == row_.name || (lease.taker.empty() && should));
   switch (bucket.hold) {
     case Hold::Coming:
       if (!ours_from_cut) let_go(lease.bucket);
@@ -483,6 +486,9 @@ SteadyTime ClusterMember::begin_leaving(SteadyTime moment) {
   for (std::uint32_t i = 0; i < buckets_.size(); ++i) {
     const BucketNo bucket{i};
     if (at(bucket).hold == Hold::Leaving) last = std::max(last, at(bucket).cut);
+    // What is on its way to us stays with its owner, which looks after it again as soon as it sees that we stop.
+    if (at(bucket).hold == Hold::Preparing || at(bucket).hold == Hold::AtHand) care_->forget(bucket);
+    if (at(bucket).hold != Hold::Held && at(bucket).hold != Hold::Leaving) let_go(bucket);
     if (at(bucket).hold != Hold::Held) continue;
     ours.push_back(bucket);
     at(bucket).hold = Hold::Leaving;

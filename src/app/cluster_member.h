@@ -159,7 +159,7 @@ class ClusterMember : core::Pinned {
   void be_patient();
   void reconcile(const db::ClusterView& view);
   void find_candidates(const db::ClusterView& view);
-  [[nodiscard]] bool is_live(const std::string& node) const;
+  [[nodiscard]] bool takes(const std::string& node) const;
   [[nodiscard]] bool should_own(core::BucketNo bucket, const std::string& node) const;
   [[nodiscard]] Plan decide(const db::ClusterView& view, core::SteadyTime now);
   void decide_free(const db::LeaseRow& lease, const db::ClusterView& view, core::SteadyTime now,
@@ -195,7 +195,8 @@ class ClusterMember : core::Pinned {
   std::vector<Candidate> candidates_;
   bool last_resort_ = false;         // They are drained: nobody else lives.
   std::vector<std::size_t> wanted_;  // Of each bucket, an index into candidates_.
-  std::vector<std::string> live_;    // Sorted.
+  std::vector<std::string> live_;
+  std::vector<std::string> taking_;  // Of them those that do not stop, so that what is promised to them is theirs. Sorted.
   core::SteadyTime renew_at_ = core::kNoSteadyTime;
   core::SteadyTime renewed_from_ = core::kNoSteadyTime;  // By boot(): before the call that renewed last.
   core::SteadyTime turned_ = core::kNoSteadyTime;        // By boot(): when the turn began.

@@ -144,7 +144,7 @@ class Host : public BucketCare {
   // Those that start now, with the due time.
   template <typename Started>
   void start_due(Started started) {
-    if (!is_running() || table->unsure()) return;
+    if (!is_running() || starts_nothing || table->unsure()) return;
     for (auto& [bucket, due] : rows) {
       if (due > machine_.steady() || !table->starts(sites()[bucket.value], due)) continue;
       started(bucket, due);
@@ -162,6 +162,7 @@ class Host : public BucketCare {
   std::map<BucketNo, SteadyTime> rows;  // When each is due next.
   std::set<BucketNo> known_events;     // Of sites here: the store has one open, we have read.
   bool paused = false;
+  bool starts_nothing = false;
 
  private:
   struct Loading {
@@ -410,6 +411,26 @@ TEST(Cluster, ANodeThatStopsLeavesNoCheckOutHoweverSlowTheDatabaseIs) {
     EXPECT_EQ(world.owned()["b"], static_cast<int>(kBuckets));
     EXPECT_EQ(world.missed(), 0U) << core::to_seconds(latency);
   }
+}
+
+// Buckets were promised to it, and it is told to stop: while it ends what it has in flight, its sites are looked after.
+TEST(Cluster, WhatWasPromisedToANodeThatStopsStaysWhereItIs) {
+  World world;
+  world.add("a");
+  world.run_for(30s);
+  Host& b = world.add("b");
+  for (int i = 0; i < 200 && b.member->reading().coming == 0; ++i) world.run_for(100ms);
+  ASSERT_GT(b.member->reading().coming, 0U);
+  world.begin_watch();
+  b.begin_stop();
+  b.rows.clear();  // Its admission is closed.
+  b.starts_nothing = true;
+  world.run_for(30s);
+  b.member->leave();
+  b.crash();
+  world.run_for(30s);
+  EXPECT_EQ(world.owned()["a"], static_cast<int>(kBuckets));
+  EXPECT_LE(world.longest_gap, kInterval + 4s);
 }
 
 TEST(Cluster, ANodeThatDiesIsFollowedWithinTheLease) {
