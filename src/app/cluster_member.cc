@@ -93,6 +93,7 @@ core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
     std::string expected;
     if (found != view->nodes.end()) {
       expected = found->instance;
+      former_seen_ms_ = found->seen_ms;
       const bool over = expected == row.instance ||  // This process, which tried before.
                         found->state == db::NodeState::Gone ||
                         found->seen_ms + found->lease_ms < view->now_ms ||
@@ -229,10 +230,12 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
     table_.set_epoch(lease.bucket, ours ? lease.epoch : 0);
     // A take whose answer was lost; or what a run before ours held.
     if (ours && at(lease.bucket).hold != Hold::Held && at(lease.bucket).hold != Hold::Leaving) {
+      const bool begun = bucket.hold == Hold::Coming;
       own(lease.bucket, lease.epoch);
-      care_->begin(lease.bucket, core::kNoSteadyTime);
+      care_->begin(lease.bucket, begun ? core::kNoSteadyTime : made_up_since(former_seen_ms_));
     }
   }
+  former_seen_ms_ = 0;
   if (lost > 0) {
     stats_.lost.add(lost);
     log_.warn(fmt::format("leases_lost count={} to={} owned={}", lost, taker, count(Hold::Held)));
@@ -395,18 +398,22 @@ void ClusterMember::take(const std::vector<BucketNo>& buckets) {
   std::size_t expired = 0;
   for (const db::Taken& one : *taken) {
     const bool begun = at(one.bucket).hold == Hold::Coming;
-    const SteadyTime since =
-        one.since_ms == 0 ? core::kNoSteadyTime : to_steady(one.since_ms);
-    const bool made_up = since != core::kNoSteadyTime && clock_.steady() - since < kMakeUpMax;
     own(one.bucket, one.epoch);
     // Also of one that we check already: nobody else can write for it any more, so this is the last word.
-    care_->begin(one.bucket, made_up && !begun ? since : core::kNoSteadyTime);
+    care_->begin(one.bucket, begun ? core::kNoSteadyTime : made_up_since(one.since_ms));
     (one.expired ? stats_.taken_expired : begun ? stats_.taken_handed : stats_.taken_free).add();
     expired += one.expired ? 1 : 0;
   }
   if (!taken->empty())
     log_.info(fmt::format("buckets_taken count={} expired={} owned={}", taken->size(), expired,
                           count(Hold::Held)));
+}
+
+// From when on what fell due is checked now, for a bucket that nobody looked after since `db_ms`.
+SteadyTime ClusterMember::made_up_since(std::int64_t db_ms) const {
+  if (db_ms == 0) return core::kNoSteadyTime;
+  const SteadyTime since = to_steady(db_ms);
+  return clock_.steady() - since < kMakeUpMax ? since : core::kNoSteadyTime;
 }
 
 void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {

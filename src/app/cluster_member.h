@@ -168,6 +168,7 @@ class ClusterMember : core::Pinned {
   void decide_others(const db::LeaseRow& lease, Plan& plan);
   void carry_out(const Plan& plan);
   void take(const std::vector<core::BucketNo>& buckets);
+  [[nodiscard]] core::SteadyTime made_up_since(std::int64_t db_ms) const;
   void set_cut(const std::vector<core::BucketNo>& buckets);
   void take_back(const std::vector<core::BucketNo>& buckets);
   void release(const std::vector<core::BucketNo>& buckets);
@@ -205,6 +206,7 @@ class ClusterMember : core::Pinned {
   core::SteadyTime patient_until_ = core::kNoSteadyTime;  // Leases that have run out are left to their owners.
   core::SteadyTime silent_at_ = core::kNoSteadyTime;      // The end of the newest silence.
   bool was_patient_ = false;  // Since the database last answered for a whole lease, one turn after the other.
+  std::int64_t former_seen_ms_ = 0;  // Until the first look: when the run before ours last said that it lives.
   bool leaving_ = false;
   std::atomic<bool> usurped_{false};
   bool reachable_ = true;

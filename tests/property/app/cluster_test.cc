@@ -449,6 +449,21 @@ TEST(Cluster, ANodeThatDiesIsFollowedWithinTheLease) {
   EXPECT_LE(world.doubled(), kBuckets / 2);
 }
 
+// It crashes and is started again within its lease: what fell due meanwhile is checked as it would be by another node.
+TEST(Cluster, ANodeThatIsStartedAgainMakesUpForWhatItMissed) {
+  World world;
+  Host& a = world.add("a");
+  world.run_for(60s);
+  world.begin_watch();
+  world.run_for(15s);
+  a.crash();
+  world.run_for(6s);
+  a.start();
+  world.run_for(30s);
+  EXPECT_EQ(world.missed(), 0U);
+  EXPECT_LE(world.longest_gap, kInterval + 7s);
+}
+
 TEST(Cluster, ANodeThatWasPausedWritesNothingAndGivesAway) {
   World world;
   Host& a = world.add("a");
