@@ -413,7 +413,9 @@ void ClusterMember::take(const std::vector<BucketNo>& buckets) {
 SteadyTime ClusterMember::made_up_since(std::int64_t db_ms) const {
   if (db_ms == 0) return core::kNoSteadyTime;
   const SteadyTime since = to_steady(db_ms);
-  return clock_.steady() - since < kMakeUpMax ? since : core::kNoSteadyTime;
+  // A lease that has run out tells of nothing newer than a whole lease.
+  const Duration most = std::max<Duration>(kMakeUpMax, settings_.lease * 2);
+  return clock_.steady() - since < most ? since : core::kNoSteadyTime;
 }
 
 void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {

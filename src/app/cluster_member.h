@@ -105,7 +105,7 @@ class ClusterMember : core::Pinned {
   static constexpr core::Duration kTurnWhileMoving = std::chrono::milliseconds{200};
   // Ahead of the moment from which the checks are another's: it is told by the database, and asked for once in a turn.
   static constexpr core::Duration kCutAhead = std::chrono::milliseconds{1500};
-  // What was missed longer ago is not made up for: it would be the whole fleet at once.
+  // What was missed longer ago (or than two leases) is not made up for: it would be the whole fleet at once.
   static constexpr core::Duration kMakeUpMax = std::chrono::minutes{1};
 
   ClusterMember(const MemberSettings& settings, db::LeaseStore& store, core::BucketTable& table,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 #include <set>
 
 #include "core/ensure.h"
@@ -32,6 +33,7 @@ constexpr Sql kFence = "SELECT max(fence) FROM node_writers WHERE node = ?";
 constexpr Sql kNodes =
     "SELECT name, instance, state, weight, version, started_at, seen_at, lease_ms, drain_wanted"
     " FROM nodes ORDER BY name";
+constexpr Sql kNodeLeases = "SELECT name, lease_ms FROM nodes";
 constexpr Sql kLeases =
     "SELECT bucket, owner, epoch, expires_at, taker, cut_at, moved_at FROM bucket_leases"
     " ORDER BY bucket";
@@ -276,6 +278,17 @@ core::Result<std::vector<Taken>> SqlLeaseStore::take(const NodeRow& node,
     taken.clear();
     std::set<std::string> former;
     std::vector<BucketNo> ours;
+    // Each lease runs for as long as its owner has set: while that is changed, host by host, they differ.
+    std::map<std::string, std::int64_t> lease_ms;
+    {
+      Query query = connection_->query(kNodeLeases);
+      while (true) {
+        const core::Result<bool> row = query.step();
+        if (!row) return row.error();
+        if (!*row) break;
+        lease_ms.emplace(query.text(0), query.integer(1));
+      }
+    }
     {
       Query query = connection_->query(kFree);
       query.bind(now);
@@ -288,9 +301,11 @@ core::Result<std::vector<Taken>> SqlLeaseStore::take(const NodeRow& node,
         const std::string owner(query.text(1));
         const bool expired = !owner.empty();
         if (expired) former.insert(owner);
+        const auto known = lease_ms.find(owner);
+        const std::int64_t of_owner = known == lease_ms.end() ? node.lease_ms : known->second;
         taken.push_back({.bucket = bucket,
                          .epoch = static_cast<std::uint64_t>(query.integer(2)) + 1,
-                         .since_ms = expired ? query.integer(3) - node.lease_ms : query.integer(4),
+                         .since_ms = expired ? query.integer(3) - of_owner : query.integer(4),
                          .expired = expired});
         if (expired && query.integer(4) != 0)
           taken.back().since_ms = std::min(taken.back().since_ms, query.integer(4));

@@ -96,7 +96,8 @@ core::Result<std::vector<db::Taken>> FakeLeaseStore::take(const db::NodeRow& nod
     const bool expired = !lease.owner.empty();
     if (expired && lease.expires_ms >= at_.now_ms()) continue;
     if (expired) former.insert(lease.owner);
-    std::int64_t since = expired ? lease.expires_ms - node.lease_ms : lease.cut_ms;
+    std::int64_t since =
+        expired ? lease.expires_ms - at_.nodes_[lease.owner].lease_ms : lease.cut_ms;
     if (expired && lease.cut_ms != 0) since = std::min(since, lease.cut_ms);
     lease = {.bucket = bucket,
              .owner = node.name,

@@ -97,6 +97,15 @@ TEST_P(LeaseContract, WhatIsHeldIsNotTakenUntilItEnds) {
   EXPECT_EQ(take(leases->look("a")).leases[2].epoch, 1U);
 }
 
+// Its owner's lease is longer than ours: while the setting is changed host by host.
+TEST_P(LeaseContract, SinceWhenNobodyLookedIsToldByTheOwnersLease) {
+  (void)take(leases->take(joined("a", 60'000), all()));
+  let_leases_end();
+  const auto taken = take(leases->take(joined("b", 15'000), all()));
+  ASSERT_EQ(taken.size(), 8U);
+  EXPECT_EQ(taken[0].since_ms, 1 - 60'000);
+}
+
 TEST_P(LeaseContract, AHandOverNamesTheMomentAndKeepsIt) {
   const NodeRow a = joined("a");
   const NodeRow b = joined("b");

@@ -74,7 +74,7 @@ class Host : public BucketCare {
                        .instance = name_ + "#" + std::to_string(++runs),
                        .version = "test",
                        .weight = weight_,
-                       .lease = kLease,
+                       .lease = lease,
                        .surely_dead = [](const std::string&) { return true; },
                        .writes_wait = nullptr,
                        .leave_within = 15s},
@@ -163,6 +163,7 @@ class Host : public BucketCare {
   std::set<BucketNo> known_events;     // Of sites here: the store has one open, we have read.
   bool paused = false;
   bool starts_nothing = false;
+  Duration lease = kLease;
 
  private:
   struct Loading {
@@ -447,6 +448,32 @@ TEST(Cluster, ANodeThatDiesIsFollowedWithinTheLease) {
   EXPECT_LE(world.longest_gap, kInterval + kLease + 2s);
   // What was due between its last renewal and its death may have been made, and is made again.
   EXPECT_LE(world.doubled(), kBuckets / 2);
+}
+
+// With a lease of minutes too, though what was missed is long past when it ends.
+TEST(Cluster, ALongLeaseIsMadeUpForAsWell) {
+  World world;
+  Host& a = world.add("a");
+  Host& b = world.add("b");
+  for (Host* host : {&a, &b}) {
+    host->crash();
+    host->lease = 2min;
+    host->start();
+  }
+  world.run_for(6min);
+  a.crash();
+  world.run_for(60s);
+  std::set<BucketNo> of_a;
+  for (const db::LeaseRow& lease : world.database.leases()) {
+    if (lease.owner == "a") of_a.insert(lease.bucket);
+  }
+  ASSERT_FALSE(of_a.empty());
+  world.begin_watch();
+  while (world.owned()["a"] > 0 && world.clock.steady() - world.watch_from < 3min) world.run_for(100ms);
+  const SteadyTime taken = world.clock.steady();
+  world.run_for(2s);
+  ASSERT_EQ(world.owned()["a"], 0);
+  for (const BucketNo bucket : of_a) EXPECT_GE(world.newest[bucket.value], taken - 1s);
 }
 
 // It crashes and is started again within its lease: what fell due meanwhile is checked as it would be by another node.
