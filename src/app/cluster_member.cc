@@ -330,6 +330,12 @@ void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& 
       plan.take_back.push_back(lease.bucket);
       return;
     }
+    // What we judged cannot be stored, and until it is the taker may not write: a site that it finds down is told by nobody. It is
+    // rather we who look after them.
+    if (!lease.taker.empty() && now >= bucket.cut + settings_.leave_within && writes_wait()) {
+      plan.take_back.push_back(lease.bucket);
+      return;
+    }
     const bool quiet = table_.rows(lease.bucket) == 0;
     if (now >= bucket.cut && !writes_wait() &&
         (quiet || now >= bucket.cut + settings_.leave_within))
@@ -432,7 +438,7 @@ void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {
   }
 }
 
-// The one it was for is gone: its checks since then are ours again.
+// The one it was for is gone, or we cannot part with it: its checks since then are ours again.
 void ClusterMember::take_back(const std::vector<BucketNo>& buckets) {
   if (auto done = store_.set_cut(row_.name, buckets, 0); !done) {
     (void)failed("take_back", done.error());
@@ -443,7 +449,8 @@ void ClusterMember::take_back(const std::vector<BucketNo>& buckets) {
     table_.watch(bucket);
     care_->begin(bucket, at(bucket).cut);
   }
-  log_.info(fmt::format("buckets_kept count={} reason=taker_gone", buckets.size()));
+  log_.info(fmt::format("buckets_kept count={} reason={}", buckets.size(),
+                        writes_wait() ? "journal" : "taker_gone"));
 }
 
 // We stop believing in them first: what is still on its way to the database is refused there.

@@ -76,7 +76,7 @@ class Host : public BucketCare {
                        .weight = weight_,
                        .lease = lease,
                        .surely_dead = [](const std::string&) { return true; },
-                       .writes_wait = nullptr,
+                       .writes_wait = [this] { return writes_wait; },
                        .leave_within = 15s},
         store, *table, *clock_, log_);
     member->set_care(*this);
@@ -163,6 +163,7 @@ class Host : public BucketCare {
   std::set<BucketNo> known_events;     // Of sites here: the store has one open, we have read.
   bool paused = false;
   bool starts_nothing = false;
+  bool writes_wait = false;
   Duration lease = kLease;
 
  private:
@@ -448,6 +449,26 @@ TEST(Cluster, ANodeThatDiesIsFollowedWithinTheLease) {
   EXPECT_LE(world.longest_gap, kInterval + kLease + 2s);
   // What was due between its last renewal and its death may have been made, and is made again.
   EXPECT_LE(world.doubled(), kBuckets / 2);
+}
+
+// A write that the database will not take keeps the bucket where it is: its taker could check and not tell.
+TEST(Cluster, WhatCannotBeStoredKeepsItsBucketWithItsOwner) {
+  World world;
+  Host& a = world.add("a");
+  world.run_for(30s);
+  Host& b = world.add("b");
+  for (int i = 0; i < 200 && b.member->reading().coming == 0; ++i) world.run_for(100ms);
+  const std::uint32_t coming = b.member->reading().coming;
+  ASSERT_GT(coming, 0U);
+  a.writes_wait = true;
+  world.begin_watch();
+  world.run_for(40s);
+  EXPECT_EQ(b.member->reading().coming, 0U);
+  EXPECT_EQ(a.member->reading().leaving, 0U);
+  a.writes_wait = false;
+  world.run_for(90s);
+  EXPECT_GT(world.owned()["b"], static_cast<int>(kBuckets) / 4);
+  EXPECT_LE(world.longest_gap, kInterval + 4s);
 }
 
 // With a lease of minutes too, though what was missed is long past when it ends.
