@@ -177,10 +177,18 @@ bool ClusterMember::renew(SteadyTime now) {
 }
 
 std::optional<db::ClusterView> ClusterMember::look() {
+  const core::WallTime asked = clock_.wall();
   auto view = store_.look(row_.name);
   if (!view) {
     (void)failed("look", view.error());
     return std::nullopt;
+  }
+  // Their clock was read between the question and the answer. If that cannot be by ours, ours was set: at once, or the next moment we
+  // name, or wait for, is wrong by as much.
+  const core::WallTime theirs = core::from_unix_ms(view->now_ms);
+  if (theirs < asked - kClockSlack || theirs > clock_.wall() + kClockSlack) {
+    if (!measure_clock(kClockSamples)) return std::nullopt;
+    log_.warn(fmt::format("cluster_clock_moved offset_s={:.3f}", core::to_seconds(clock_.offset())));
   }
   if (view->leases.size() != buckets_.size()) {
     (void)failed("look", core::Error{core::ErrorKind::Invalid,

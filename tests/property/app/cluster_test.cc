@@ -95,6 +95,7 @@ class Host : public BucketCare {
     member->leave();
     member.reset();
   }
+  void step_clock(Duration by) { machine_.step_wall(by); }
   // Each call of the database takes so long; the world does not stand still meanwhile.
   void set_latency(Duration latency) {
     store.on_the_way([this, latency] {
@@ -335,6 +336,28 @@ TEST(Cluster, WhatTheFormerOwnerStoresLastIsKnownToTheNext) {
     EXPECT_TRUE(b.known_events.contains(bucket)) << bucket.value;
   }
   EXPECT_GT(of_b, kBuckets / 4);
+}
+
+// Somebody sets a host's clock while buckets are handed over; the database is far away, too.
+TEST(Cluster, AClockThatIsSetDuringAHandOverDoesNotMatter) {
+  for (const Duration step : {60s, -60s}) {
+    for (const bool of_taker : {false, true}) {
+      World world;
+      Host& a = world.add("a", 1min);
+      a.set_latency(60ms);
+      world.run_for(30s);
+      Host& b = world.add("b", -1min);
+      b.set_latency(60ms);
+      world.begin_watch();
+      for (int i = 0; i < 50 && b.member->reading().coming == 0; ++i) world.run_for(100ms);
+      ASSERT_GT(b.member->reading().coming, 0U);  // And the next ones follow.
+      (of_taker ? b : a).step_clock(step);
+      world.run_for(60s);
+      EXPECT_GT(world.owned()["b"], static_cast<int>(kBuckets) / 4);
+      EXPECT_EQ(world.missed(), 0U) << core::to_seconds(step) << of_taker;
+      EXPECT_LE(world.longest_gap, kInterval + 2s) << core::to_seconds(step) << of_taker;
+    }
+  }
 }
 
 TEST(Cluster, ADrainedNodeGivesAllAwayWithoutAGap) {
