@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/node_identity.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
 #include <fstream>
 #include <string_view>
 
@@ -72,7 +75,14 @@ bool is_surely_dead(const std::string& instance) {
   if (slash == std::string::npos) return false;
   const std::string pid = rest.substr(0, slash);
   if (pid.empty() || pid.find_first_not_of("0123456789") != std::string::npos) return false;
-  return start_of(pid) != rest.substr(slash + 1);
+  // What we may not look at (another user's, under ProtectProc or hidepid) is there nevertheless.
+  const std::string start = start_of(pid);
+  if (start.empty()) {
+    pid_t number = 0;
+    const auto [end, failed] = std::from_chars(pid.data(), pid.data() + pid.size(), number);
+    return failed == std::errc{} && ::kill(number, 0) != 0 && errno == ESRCH;
+  }
+  return start != rest.substr(slash + 1);
 }
 
 }  // namespace watchwheel::app
