@@ -29,6 +29,7 @@ constexpr Sql kRenewNode =
     "UPDATE nodes SET seen_at = ?1, state = ?2, weight = ?3, lease_ms = ?4 WHERE name = ?5";
 constexpr Sql kRenewLeases = "UPDATE bucket_leases SET expires_at = ? WHERE owner = ?";
 constexpr Sql kMoveFence = "UPDATE node_writers SET fence = fence + 1 WHERE node = ?";
+constexpr Sql kMoveAllFences = "UPDATE node_writers SET fence = fence + 1";
 constexpr Sql kFence = "SELECT max(fence) FROM node_writers WHERE node = ?";
 constexpr Sql kNodes =
     "SELECT name, instance, state, weight, version, started_at, seen_at, lease_ms, drain_wanted"
@@ -125,6 +126,9 @@ core::Result<void> SqlLeaseStore::set_up(std::uint32_t buckets) {
     if (auto done = connection_->query(kDropBuckets).bind(std::int64_t{buckets}).run(); !done)
       return done.error();
     if (auto done = connection_->query(kUnmarkBuckets).run(); !done) return done.error();
+    // Whoever stands still in the middle of a write, and is taken for stopped, must not go on with it: the buckets have no former
+    // owner any more by which their next one could stop it.
+    if (auto done = connection_->query(kMoveAllFences).run(); !done) return done.error();
     // An epoch never comes again, whatever the bucket stood for before.
     std::string rows;
     for (std::uint32_t bucket = 0; bucket < buckets; ++bucket)

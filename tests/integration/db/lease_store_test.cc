@@ -177,7 +177,9 @@ TEST_P(LeaseContract, TheNumberOfBucketsChangesOnlyWhenNobodyLivesByIt) {
   (void)take(leases->take(a, all()));
   EXPECT_EQ(leases->set_up(16).error().kind, core::ErrorKind::Invalid);
   ASSERT_TRUE(leases->leave(a));
+  const std::int64_t fence = take(leases->look("a")).fence;
   ASSERT_TRUE(leases->set_up(16));
+  EXPECT_EQ(take(leases->look("a")).fence, fence + 1);  // What it has under way, should it only stand still, is over.
   const ClusterView view = take(leases->look("a"));
   ASSERT_EQ(view.leases.size(), 16U);
   for (const LeaseRow& lease : view.leases) EXPECT_EQ(lease.epoch, 1U);  // Never one that was.
