@@ -216,6 +216,17 @@ std::string_view heading(MessageKind kind) {
   return "";
 }
 
+// That a site is up is said only where somebody saw it up.
+std::string_view heading(const Message& message) {
+  const bool unseen = message.kind == MessageKind::Up &&
+                      std::any_of(message.sites.begin(), message.sites.end(), [](const auto& site) {
+                        return site.after == core::SiteState::Paused ||
+                               site.after == core::SiteState::Unknown ||
+                               site.after == core::SiteState::Maintenance;
+                      });
+  return heading(unseen ? MessageKind::WarningOver : message.kind);
+}
+
 std::string of_one(const Message& message, const MessageSite& site) {
   if (!ends(message.kind)) {
     std::string line = ": " + std::string(core::to_string(site.evidence.cause));
@@ -237,7 +248,7 @@ std::optional<MessageKind> parse_message_kind(std::string_view name) {
 }
 
 std::string headline(const Message& message) {
-  std::string line(heading(message.kind));
+  std::string line(heading(message));
   if (message.sites.empty()) return line + " of " + message.target;
   if (message.sites.size() == 1)
     return line + " " + message.sites.front().shown() + of_one(message, message.sites.front());

@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kGroupSuffix = "_group";
 constexpr std::string_view kRemindMemo = "remind:";
 constexpr std::string_view kDigestMemo = "digest";
+// Of an end, with what the site is after it.
+constexpr std::string_view kDigestEndMemo = "digest:";
 constexpr std::string_view kHoldMemo = "hold:";
 // No site's id has the highest bit.
 constexpr std::uint64_t kGroupLine = std::uint64_t{1} << 63U;
@@ -87,10 +89,31 @@ bool wants_beginning(const NotifyTarget& target, const Notice& notice, MessageKi
   return target.wants(state) && severity_of(kind) >= target.severity && tagged_for(target, notice);
 }
 
+bool is_outage(core::SiteState state) {
+  return state == core::SiteState::SeemsDown || state == core::SiteState::Down;
+}
+
 // The state that the notice is about. Of a transition it is what that changed it to, though the event may have gone on: each change
-// is told. Of a wake it is how the event stands.
+// is told. Of a wake it is how the event stands. Up: it is over, also when nobody saw the site up (it is paused, or was removed).
 core::SiteState told_state(const Notice& notice) {
-  return notice.wake ? notice.state : notice.transition.after;
+  if (notice.wake) return notice.state;
+  const core::SiteState after = notice.transition.after;
+  return !is_outage(after) && notice.state == core::SiteState::Up ? core::SiteState::Up : after;
+}
+
+// What the site is after its event: up only if somebody saw it up.
+core::SiteState state_after(const Notice& notice) {
+  if (!notice.wake) return notice.transition.after;
+  const std::string_view memo = notice.memo;
+  if (!memo.starts_with(kDigestEndMemo)) return core::SiteState::Up;
+  return core::parse_site_state(memo.substr(kDigestEndMemo.size())).value_or(core::SiteState::Up);
+}
+
+core::TransitionReason closing_reason(const Notice& notice, core::SiteState after) {
+  if (after == core::SiteState::Paused) return core::TransitionReason::Operator;
+  if (after == core::SiteState::Unknown) return core::TransitionReason::SiteRemoved;
+  return notice.confirmed_at == core::kNoWallTime ? core::TransitionReason::FalseAlarm
+                                                  : core::TransitionReason::Recovered;
 }
 
 MessageSite site_of(const Notice& notice, MessageKind kind) {
@@ -118,11 +141,10 @@ MessageSite site_of(const Notice& notice, MessageKind kind) {
     site.at = notice.started_at;
   }
   if (ends(kind)) {
-    site.reason = notice.confirmed_at == core::kNoWallTime ? core::TransitionReason::FalseAlarm
-                                                           : core::TransitionReason::Recovered;
+    site.after = state_after(notice);
+    site.reason = closing_reason(notice, site.after);
     site.before = notice.confirmed_at == core::kNoWallTime ? core::SiteState::SeemsDown
                                                            : core::SiteState::Down;
-    site.after = core::SiteState::Up;
     site.ended_at = notice.ended_at;
     site.at = notice.ended_at;
   }
@@ -157,9 +179,9 @@ class Decider {
     if (!notice.event_known || !notice.problem.empty() || targets_.empty()) return settle(notice);
     if (notice.wake && notice.memo.starts_with(kRemindMemo)) return remind(notice);
     const core::SiteState state = told_state(notice);
-    if (state == core::SiteState::Up) return over(notice);
     if (state == core::SiteState::Down) return began(notice, MessageKind::Down);
     if (state == core::SiteState::SeemsDown) return began(notice, MessageKind::SeemsDown);
+    if (state == core::SiteState::Up) return over(notice);
     settle(notice);  // A change of another kind: nobody asked for it.
   }
 
@@ -196,9 +218,10 @@ class Decider {
     const core::Duration wait = context_.digest_wait(notice.group, ends_it);
     if (wait <= core::Duration{}) return false;
     // One that has waited stays where it is until all that waited with it are due, which takes moments.
-    if (notice.wake && notice.memo == kDigestMemo) return wait <= kDigestSlack;
+    if (notice.wake && notice.memo.starts_with(kDigestMemo)) return wait <= kDigestSlack;
     wake(notice, std::max<core::Duration>(wait - kDigestSlack, std::chrono::milliseconds{1}),
-         std::string(kDigestMemo));
+         ends_it ? std::string(kDigestEndMemo) + std::string(core::to_string(state_after(notice)))
+                 : std::string(kDigestMemo));
     settle(notice);
     return true;
   }

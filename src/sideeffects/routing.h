@@ -5,7 +5,8 @@
 //
 //   the notice says                told before, not over   earned
 //   seems down, or down            nothing of that         told, when the target's states, tags and severity let it through
-//   over (recovered, false alarm)  yes                     told that it is over, whatever tags and severity say by now
+//   over (recovered, false alarm,  yes                     told that it is over, whatever tags and severity say by now
+//   paused, removed)
 //   over                           no                      nothing: nobody is told the end of what they never heard of
 //   a reminder is due, still down  -                       told again, unless the last telling still waits
 //

@@ -146,6 +146,9 @@ TEST(Message, HeadlineSaysWhatHappened) {
   EXPECT_EQ(headline(message), "UP https://shop.example/");
   message.sites.front().reason = core::TransitionReason::FalseAlarm;
   EXPECT_EQ(headline(message), "UP https://shop.example/ (false_alarm)");
+  message.sites.front().reason = core::TransitionReason::Operator;
+  message.sites.front().after = core::SiteState::Paused;
+  EXPECT_EQ(headline(message), "OVER https://shop.example/ (operator)") << "nobody saw it up";
   message.kind = MessageKind::Down;
   message.sites.push_back(shop());
   EXPECT_EQ(headline(message),

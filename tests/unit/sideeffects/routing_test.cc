@@ -74,6 +74,13 @@ Notice recovered(std::uint64_t event) {
                        .evidence = {}};
   return notice;
 }
+// The end of an outage that nobody saw the end of.
+Notice ended_as(std::uint64_t event, SiteState after, TransitionReason reason) {
+  Notice notice = recovered(event);
+  notice.transition.after = after;
+  notice.transition.reason = reason;
+  return notice;
+}
 Notice false_alarm(std::uint64_t event) {
   Notice notice = opened(event);
   notice.id = NoticeId{event * 10 + 3};
@@ -171,6 +178,21 @@ TEST(Routing, TellsWhatIsNewToTheTargetAndNothingElse) {
       {"recovered, its end given up", recovered(1), {told("down"), told("up", S::Dead)}, usual, {}},
       {"recovered, ends are not wanted", recovered(1), {told("down")}, only_down, {}},
       {"recovered, only seems down was told", recovered(1), {told("seems_down")}, all, {"ops:up"}},
+      {"paused while it is down",
+       ended_as(1, SiteState::Paused, TransitionReason::Operator),
+       {told("down")},
+       usual,
+       {"ops:up"}},
+      {"paused, never told",
+       ended_as(1, SiteState::Paused, TransitionReason::Operator),
+       {},
+       usual,
+       {}},
+      {"removed while it is down",
+       ended_as(1, SiteState::Unknown, TransitionReason::SiteRemoved),
+       {told("down")},
+       usual,
+       {"ops:up"}},
       {"false alarm, told", false_alarm(1), {told("seems_down")}, all, {"ops:up"}},
       {"false alarm, not told", false_alarm(1), {}, usual, {}},
       {"an old kind of message", recovered(1), {told("smoke")}, usual, {}},
@@ -244,6 +266,29 @@ TEST(Routing, EndNamesTheLastFailureAndWhenItWas) {
   EXPECT_EQ(message.sites.front().ended_at, kStart + 60s);
   EXPECT_EQ(message.sites.front().evidence.detail, "503");
   EXPECT_EQ(message.sites.front().reason, TransitionReason::Recovered);
+}
+
+// Whatever a site is after its event, who was told that it is down is told that this is over; and that it is up only when it is.
+TEST(Routing, EndIsToldWhateverTheSiteIsAfterIt) {
+  for (std::size_t i = 0; i < core::kSiteStateCount; ++i) {
+    const auto after = static_cast<SiteState>(i);
+    if (after == SiteState::SeemsDown || after == SiteState::Down) continue;
+    Notice end = ended_as(1, after, TransitionReason::Operator);
+    end.tellings = {told("down")};
+    const Routing routing = one(end, {ops()});
+    ASSERT_EQ(kinds(routing), Kinds{"ops:up"}) << to_string(after);
+    const Message message = message_in(routing);
+    EXPECT_EQ(message.sites.at(0).after, after);
+    EXPECT_EQ(message.sites.at(0).before, SiteState::Down);
+    EXPECT_EQ(message.sites.at(0).reason, TransitionReason::Operator);
+    EXPECT_EQ(message.sites.at(0).transition, 3U);
+    EXPECT_EQ(message.sites.at(0).ended_at, kStart + 60s);
+    EXPECT_EQ(headline(message).starts_with("UP "), after == SiteState::Up) << headline(message);
+    // Of an event that goes on it is no end.
+    end.state = SiteState::Down;
+    if (after == SiteState::Up) continue;
+    EXPECT_EQ(kinds(one(end, {ops()})), Kinds{}) << to_string(after);
+  }
 }
 
 TEST(Routing, EndIsAsBadAsWhatIsOver) {
@@ -413,6 +458,27 @@ TEST(Routing, OutageThatEndsWhileItsDigestWaitsIsToldWholeAndInOrder) {
   due.tellings = {told("down_group", Telling::State::Queued),
                   told("up_group", Telling::State::Queued)};
   EXPECT_EQ(kinds(one(due, {ops()})), Kinds{});
+}
+
+TEST(Routing, EndThatWaitsForItsDigestKeepsWhatTheSiteIsAfterIt) {
+  const struct {
+    SiteState after;
+    TransitionReason reason;
+  } rows[] = {{SiteState::Up, TransitionReason::Recovered},
+              {SiteState::Paused, TransitionReason::Operator},
+              {SiteState::Unknown, TransitionReason::SiteRemoved}};
+  for (const auto& row : rows) {
+    Notice end = in_group(ended_as(1, row.after, row.reason));
+    end.tellings = {told("down_group")};
+    const Routing waits = one(end, {ops()}, waiting(5s));
+    ASSERT_EQ(waits.wakes.size(), 1U);
+    EXPECT_TRUE(waits.deliveries.empty());
+    const Routing due = one(wake_of(end, waits.wakes[0].memo), {ops()});
+    ASSERT_EQ(kinds(due), Kinds{"ops:up_group"});
+    EXPECT_EQ(message_in(due).sites.at(0).after, row.after);
+    EXPECT_EQ(message_in(due).sites.at(0).reason, row.reason);
+    EXPECT_EQ(one(wake_of(end, waits.wakes[0].memo), {ops()}, waiting(30s)).settled.size(), 1U);
+  }
 }
 
 TEST(Routing, WhatIsTooMuchForOneMessageBecomesSeveralThatNameEachSiteOnce) {
