@@ -284,11 +284,13 @@ class Decider {
     }
   }
 
-  // It began in a mass outage a moment ago and ended before its digest was made.
+  // It began in a mass outage and ended before its digest was made: a moment ago, or a wait for it that is due says so, however
+  // long the store was away.
   [[nodiscard]] bool was_kept_for_digest(const NotifyTarget& target, const Notice& notice) {
     constexpr core::Duration kMomentAgo = std::chrono::minutes{5};
-    if (notice.wake || notice.group == 0 || notice.confirmed_at == core::kNoWallTime) return false;
-    if (notice.transition.at - notice.confirmed_at > kMomentAgo) return false;
+    if (notice.group == 0 || notice.confirmed_at == core::kNoWallTime) return false;
+    if (notice.wake && notice.memo != kDigestMemo) return false;
+    if (!notice.wake && notice.transition.at - notice.confirmed_at > kMomentAgo) return false;
     if (already_over(target, notice) || !wants_beginning(target, notice, MessageKind::Down))
       return false;
     if (std::any_of(notice.tellings.begin(), notice.tellings.end(),

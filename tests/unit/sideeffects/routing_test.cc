@@ -460,6 +460,26 @@ TEST(Routing, OutageThatEndsWhileItsDigestWaitsIsToldWholeAndInOrder) {
   EXPECT_EQ(kinds(one(due, {ops()})), Kinds{});
 }
 
+// Goal: an outage that waited for its digest while the store went away is told, however long that took. Its end comes up first.
+TEST(Routing, OutageWhoseDigestWaitedForLongIsToldWhole) {
+  Notice end = in_group(recovered(1));
+  end.ended_at = end.transition.at = kStart + 10min;
+  EXPECT_EQ(kinds(one(end, {ops()})), Kinds{}) << "nothing says that it was owed";
+  const Notice due = wake_of(end, "digest");
+  const Routing routing = one(due, {ops()}, waiting(30s));
+  EXPECT_EQ(kinds(routing), (Kinds{"ops:down_group", "ops:up_group"}));
+  EXPECT_EQ(routing.settled.size(), 1U);
+
+  for (const char* memo : {"digest:up", "remind:ops", "hold:maintenance"})
+    EXPECT_EQ(kinds(one(wake_of(end, memo), {ops()})), Kinds{}) << memo;
+  for (const Telling::State state :
+       {Telling::State::Told, Telling::State::Dead, Telling::State::Cancelled}) {
+    Notice told_before = due;
+    told_before.tellings = {told("down_group", state), told("up_group", state)};
+    EXPECT_EQ(kinds(one(told_before, {ops()})), Kinds{});
+  }
+}
+
 TEST(Routing, EndThatWaitsForItsDigestKeepsWhatTheSiteIsAfterIt) {
   const struct {
     SiteState after;
