@@ -49,8 +49,28 @@ constexpr Sql kAttempts =
     "SELECT requeues, attempt, at, took_ms, http_status, detail, verdict FROM delivery_attempts"
     " WHERE delivery_id = ? ORDER BY requeues, attempt";
 
-constexpr Sql kLockDead("SELECT requeues FROM dead_letters WHERE id = ?",
-                        "SELECT requeues FROM dead_letters WHERE id = ? FOR UPDATE");
+constexpr Sql kLockDead("SELECT requeues, target FROM dead_letters WHERE id = ?",
+                        "SELECT requeues, target FROM dead_letters WHERE id = ? FOR UPDATE");
+#define WATCHWHEEL_OVERTAKEN(by_id, by_event)                                      \
+  "SELECT 1 FROM delivery_tellings t " by_id " JOIN delivery_tellings n " by_event \
+  " ON n.event_id = t.event_id AND n.delivery_id > t.delivery_id"                  \
+  " WHERE t.delivery_id = ? AND n.target = t.target"                               \
+  " AND n.state IN ('queued', 'told') LIMIT 1"
+constexpr Sql kOvertaken(WATCHWHEEL_OVERTAKEN("", "INDEXED BY delivery_tellings_event"),
+                         WATCHWHEEL_OVERTAKEN("FORCE INDEX (PRIMARY)",
+                                              "FORCE INDEX (delivery_tellings_event)"));
+// Of each of its events that is over.
+#define WATCHWHEEL_STATE_AFTER                                             \
+  "(SELECT x.after_state FROM event_transitions x WHERE x.event_id = e.id" \
+  " ORDER BY x.seq DESC LIMIT 1)"
+#define WATCHWHEEL_WAKE_OF_DEAD(memo)                            \
+  "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo)"   \
+  " SELECT ?, e.site_id, e.id, " memo                            \
+  " FROM delivery_tellings t JOIN events e ON e.id = t.event_id" \
+  " WHERE t.delivery_id = ? AND e.ended_at IS NOT NULL"
+constexpr Sql kWakeEnded(
+    WATCHWHEEL_WAKE_OF_DEAD("? || coalesce(" WATCHWHEEL_STATE_AFTER ", 'unknown') || ':' || ?"),
+    WATCHWHEEL_WAKE_OF_DEAD("CONCAT(?, coalesce(" WATCHWHEEL_STATE_AFTER ", 'unknown'), ':', ?)"));
 constexpr Sql kPutBack =
     "INSERT INTO deliveries (id, target, vt, state, line, requeues, kind, message_id, site_id,"
     " made_at, queued_at, body) SELECT id, target, ?, 0, line, requeues + 1, kind, message_id,"
@@ -136,14 +156,23 @@ core::Result<void> SqlDeliveryLog::add_attempts(DeliveryDetail& detail) {
   }
 }
 
-core::Result<bool> SqlDeliveryLog::put_back(std::int64_t id, std::int64_t due_ms,
-                                            std::int64_t now_ms) {
+core::Result<SqlDeliveryLog::PutBack> SqlDeliveryLog::put_back(std::int64_t id, std::int64_t due_ms,
+                                                               std::int64_t now_ms) {
   std::int64_t requeues = 0;
+  std::string target;
   {
     Query lock = connection_->query(kLockDead);
-    core::Result<bool> row = lock.bind(id).step();
-    if (!row || !*row) return row;
+    const core::Result<bool> row = lock.bind(id).step();
+    if (!row) return row.error();
+    if (!*row) return PutBack::NotThere;
     requeues = lock.integer(0);
+    target = lock.text(1);
+  }
+  {
+    Query overtaken = connection_->query(kOvertaken);
+    const core::Result<bool> row = overtaken.bind(id).step();
+    if (!row) return row.error();
+    if (*row) return PutBack::TooLate;
   }
   Query insert = connection_->query(kPutBack);
   if (auto done = insert.bind(due_ms).bind(now_ms).bind(id).run(); !done) return done.error();
@@ -153,7 +182,10 @@ core::Result<bool> SqlDeliveryLog::put_back(std::int64_t id, std::int64_t due_ms
   if (auto done = tell.bind(id).run(); !done) return done.error();
   Query forget = connection_->query(kForgetRounds);
   if (auto done = forget.bind(id).bind(requeues).run(); !done) return done.error();
-  return true;
+  Query wake = connection_->query(kWakeEnded);
+  wake.bind(now_ms).bind(sideeffects::kRequeuedMemo).bind(std::string_view(target)).bind(id);
+  if (auto done = wake.run(); !done) return done.error();
+  return PutBack::Done;
 }
 
 core::Result<void> SqlDeliveryLog::requeue(DeliveryId id) {
@@ -162,11 +194,15 @@ core::Result<void> SqlDeliveryLog::requeue(DeliveryId id) {
     if (!transaction) return transaction.error();
     const core::Result<std::int64_t> now = connection_->now_ms();
     if (!now) return now.error();
-    const core::Result<bool> done = put_back(to_column(id), *now, *now);
+    const core::Result<PutBack> done = put_back(to_column(id), *now, *now);
     if (!done) return done.error();
-    if (!*done)
+    if (*done == PutBack::NotThere)
       return core::Error{core::ErrorKind::NotFound,
                          "there is no dead letter " + std::to_string(id.value)};
+    if (*done == PutBack::TooLate)
+      return core::Error{core::ErrorKind::Invalid,
+                         "dead letter " + std::to_string(id.value) +
+                             " comes too late: its target was told what happened after it"};
     return transaction->commit();
   });
 }
@@ -191,9 +227,9 @@ core::Result<std::uint64_t> SqlDeliveryLog::requeue_all(const DeliveryFilter& fi
       if (!now) return now.error();
       for (const DeliveryRecord& record : *page) {
         const auto later = static_cast<std::int64_t>(requeued + of_page) * to_ms_up(spacing);
-        const core::Result<bool> back = put_back(to_column(record.id), *now + later, *now);
+        const core::Result<PutBack> back = put_back(to_column(record.id), *now + later, *now);
         if (!back) return back.error();
-        if (*back) ++of_page;
+        if (*back == PutBack::Done) ++of_page;
       }
       return transaction->commit();
     });

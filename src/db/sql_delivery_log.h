@@ -24,9 +24,9 @@ class SqlDeliveryLog final : public DeliveryLog {
                                                         core::Duration spacing) override;
 
  private:
-  // False: it is no dead letter.
-  [[nodiscard]] core::Result<bool> put_back(std::int64_t id, std::int64_t due_ms,
-                                            std::int64_t now_ms);
+  enum class PutBack : std::uint8_t { Done, NotThere, TooLate };
+  [[nodiscard]] core::Result<PutBack> put_back(std::int64_t id, std::int64_t due_ms,
+                                               std::int64_t now_ms);
   [[nodiscard]] core::Result<void> add_attempts(DeliveryDetail& detail);
 
   std::unique_ptr<Connection> connection_;

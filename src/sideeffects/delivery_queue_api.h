@@ -116,6 +116,10 @@ struct NewWake {
   std::string memo{};  // At most 255 bytes.
 };
 
+// The memo of a wake that the store itself makes: a dead letter for TARGET was requeued though its event is over, and whoever is
+// told now that it began has to be told that it ended. "requeued:STATE:TARGET", STATE: what the site was after the event.
+inline constexpr std::string_view kRequeuedMemo = "requeued:";
+
 enum class Settling : std::uint8_t {
   Done,
   Stale,  // One of the notices is settled already (a commit whose answer was lost, another process): nothing was done. take() again.

@@ -34,7 +34,16 @@ struct Known {
   std::vector<DeliveryId> deliveries;
 };
 
+// The target for which a dead letter of the notice's event was requeued; "": that is not what it is about.
+std::string_view requeued_for(const Notice& notice) {
+  const std::string_view memo = notice.memo;
+  if (!notice.wake || !memo.starts_with(kRequeuedMemo)) return {};
+  const std::size_t colon = memo.find(':', kRequeuedMemo.size());
+  return colon == std::string_view::npos ? std::string_view() : memo.substr(colon + 1);
+}
+
 Known known_to(const NotifyTarget& target, const Notice& notice) {
+  const bool again = requeued_for(notice) == target.name();
   Known known;
   for (const Telling& telling : notice.tellings) {
     if (telling.target != target.name() || telling.state == Telling::State::Cancelled) continue;
@@ -43,7 +52,8 @@ Known known_to(const NotifyTarget& target, const Notice& notice) {
     if (group) word.remove_suffix(kGroupSuffix.size());
     const std::optional<MessageKind> kind = parse_message_kind(word);
     if (!kind) continue;
-    if (ends(*kind)) {  // Given up or not: it is not said again.
+    if (ends(*kind)) {  // Given up or not: it is not said again, but behind a beginning that is.
+      if (again && telling.state == Telling::State::Dead) continue;
       known = {};
       continue;
     }
@@ -104,9 +114,16 @@ core::SiteState told_state(const Notice& notice) {
 // What the site is after its event: up only if somebody saw it up.
 core::SiteState state_after(const Notice& notice) {
   if (!notice.wake) return notice.transition.after;
-  const std::string_view memo = notice.memo;
-  if (!memo.starts_with(kDigestEndMemo)) return core::SiteState::Up;
-  return core::parse_site_state(memo.substr(kDigestEndMemo.size())).value_or(core::SiteState::Up);
+  std::string_view memo = notice.memo;
+  if (memo.starts_with(kDigestEndMemo)) {
+    memo.remove_prefix(kDigestEndMemo.size());
+  } else if (memo.starts_with(kRequeuedMemo)) {
+    memo.remove_prefix(kRequeuedMemo.size());
+    memo = memo.substr(0, memo.find(':'));
+  } else {
+    return core::SiteState::Up;
+  }
+  return core::parse_site_state(memo).value_or(core::SiteState::Unknown);
 }
 
 core::TransitionReason closing_reason(const Notice& notice, core::SiteState after) {
@@ -258,7 +275,9 @@ class Decider {
     std::vector<std::pair<const NotifyTarget*, Known>> owed;
     bool in_digest = false;
     bool whole = false;
+    const std::string_view only = requeued_for(notice);
     for (const NotifyTarget& target : targets_) {
+      if (!only.empty() && only != target.name()) continue;
       Known known = known_to(target, notice);
       if (!known.open && was_kept_for_digest(target, notice)) {
         tell(target, notice, MessageKind::Down, true, {});
@@ -275,7 +294,7 @@ class Decider {
       owed.emplace_back(&target, std::move(known));
     }
     // Where one target waits for a digest all do: a notice is settled once.
-    if (in_digest && !whole && waits_for_others(notice, true)) return;
+    if (in_digest && !whole && only.empty() && waits_for_others(notice, true)) return;
     settle(notice);
     for (const auto& [target, known] : owed) {
       std::vector<DeliveryId> instead_of;

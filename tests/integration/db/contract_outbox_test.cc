@@ -278,6 +278,75 @@ TEST_P(DeliveryContract, TellingsSayWhatBecameOfThem) {
   EXPECT_EQ(tellings[2].state, Telling::State::Queued);
 }
 
+// A dead letter that is requeued after its event's end says that it began: the event comes back, so that its end is told too.
+TEST_P(DeliveryContract, WhatIsRequeuedAfterItsEventsEndWakesTheEvent) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  commit(whole_story(ids[0], 0));  // Over.
+  commit(opened(ids[1], 0));       // Goes on.
+  const auto queue = contract::take(store->make_delivery_queue());
+  const auto log = contract::take(store->make_delivery_log());
+  for (const Notice& notice : box.take_all())
+    (void)box.settle(notice, {tell(notice, "a", "down"), tell(notice, "b", "down")});
+  while (true) {
+    const auto left = box.take_all();
+    if (left.empty()) break;
+    for (const Notice& notice : left) (void)box.settle(notice);
+  }
+  std::vector<sideeffects::DeliveryId> dead;
+  for (const auto& delivery : contract::take(queue->claim(std::vector<sideeffects::Want>{{"a", 9}},
+                                                          std::chrono::minutes{1}, {"n", 1}))
+                                  .deliveries) {
+    const sideeffects::Finish finish{
+        .id = delivery.id,
+        .token = delivery.token,
+        .verdict = sideeffects::Bury{sideeffects::DeathReason::Permanent}};
+    EXPECT_TRUE(contract::take(queue->finish(std::vector{finish})).empty());
+    dead.push_back(delivery.id);
+  }
+  ASSERT_EQ(dead.size(), 2U);
+  EXPECT_TRUE(box.take_all().empty());
+  EXPECT_EQ(contract::take(log->requeue_all({.dead = true, .target = {}}, {})), 2U);
+  const auto woken = box.take_all();
+  ASSERT_EQ(woken.size(), 1U) << "the one that is over";
+  EXPECT_EQ(woken[0].site, ids[0]);
+  EXPECT_TRUE(woken[0].wake);
+  EXPECT_EQ(woken[0].memo, std::string(sideeffects::kRequeuedMemo) + "up:a");
+  ASSERT_EQ(woken[0].tellings.size(), 2U);
+  EXPECT_EQ(woken[0].tellings[0].state, Telling::State::Queued);
+}
+
+// What came after it was told, or will be: after "still down" or "up" nobody wants to hear "down".
+TEST_P(DeliveryContract, WhatWasOvertakenIsNotRequeued) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(whole_story(id, 0));
+  const auto queue = contract::take(store->make_delivery_queue());
+  const auto log = contract::take(store->make_delivery_log());
+  (void)box.settle(box.take_all().at(0), {tell(box.take_all().at(0), "a", "down")});
+  const auto finish_first = [&](decltype(sideeffects::Finish::verdict) verdict) {
+    const auto claimed = contract::take(
+        queue->claim(std::vector<sideeffects::Want>{{"a", 1}}, std::chrono::minutes{1}, {"n", 1}));
+    const sideeffects::Finish finish{.id = claimed.deliveries.at(0).id,
+                                     .token = claimed.deliveries.at(0).token,
+                                     .verdict = verdict};
+    EXPECT_TRUE(contract::take(queue->finish(std::vector{finish})).empty());
+    return finish.id;
+  };
+  const auto dead = finish_first(sideeffects::Bury{sideeffects::DeathReason::Permanent});
+  NewDelivery reminder = tell(box.take_all().at(0), "a", "reminder");
+  reminder.message_id += "r";
+  NewDelivery other = tell(box.take_all().at(0), "b", "reminder");
+  (void)box.settle(box.take_all().at(0), {reminder, other});
+  for (const bool sent : {false, true}) {
+    if (sent) (void)finish_first(sideeffects::Delivered{});
+    EXPECT_TRUE(is_error(log->requeue(dead).error(), core::ErrorKind::Invalid, "too late"));
+    EXPECT_EQ(contract::take(log->requeue_all({.dead = true, .target = {}}, {})), 0U);
+  }
+  EXPECT_EQ(box.rows("dead_letters"), 1);
+  EXPECT_EQ(box.rows("outbox_wakes"), 0);
+}
+
 TEST_P(DeliveryContract, ASiteOrAnEventThatIsGoneHoldsNobodyUp) {
   const Box box(*under_test, *store);
   const auto ids = add_sites(3);

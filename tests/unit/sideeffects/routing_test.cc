@@ -126,6 +126,17 @@ Message message_in(const Routing& routing, std::size_t i = 0) {
   return message ? *message : Message{};
 }
 
+Notice in_group(Notice notice) {
+  notice.group = 3;
+  notice.group_started_at = kStart - 1s;
+  return notice;
+}
+RouteContext waiting(core::Duration wait) {
+  RouteContext context;
+  context.digest_wait = [wait](std::uint64_t, bool) { return wait; };
+  return context;
+}
+
 using Kinds = std::vector<std::string>;
 
 // Goal: the whole table of what a target was told before and what happened gives what is told now. Each row stands for a person
@@ -206,6 +217,43 @@ TEST(Routing, TellsWhatIsNewToTheTargetAndNothingElse) {
     EXPECT_EQ(routing.settled, std::vector{row.notice.id}) << row.name;
     EXPECT_TRUE(routing.wakes.empty()) << row.name;
   }
+}
+
+// Goal: whoever is told of an outage by a dead letter that was requeued after its end is told the end too, once, and nobody else is.
+TEST(Routing, EndFollowsABeginningThatWasRequeuedAfterIt) {
+  using S = Telling::State;
+  const struct {
+    const char* name;
+    std::vector<Telling> before;
+    const char* memo;
+    Kinds expected;
+  } rows[] = {
+      {"its end was never made", {told("down", S::Queued)}, "requeued:up:ops", {"ops:up"}},
+      {"sent meanwhile", {told("down")}, "requeued:up:ops", {"ops:up"}},
+      {"its end was given up as well",
+       {told("down", S::Queued), told("up", S::Dead)},
+       "requeued:up:ops",
+       {"ops:up"}},
+      {"its end was requeued too",
+       {told("down", S::Queued), told("up", S::Queued)},
+       "requeued:up:ops",
+       {}},
+      {"an end", {told("down"), told("up", S::Queued)}, "requeued:up:ops", {}},
+      {"of another", {told("down"), told("up", S::Dead)}, "requeued:up:dev", {}},
+      {"in a digest", {told("down_group", S::Queued)}, "requeued:up:ops", {"ops:up_group"}},
+      {"given up again", {told("down", S::Dead)}, "requeued:up:ops", {}},
+  };
+  for (const auto& row : rows) {
+    Notice wake = in_group(wake_of(recovered(1), row.memo));
+    wake.tellings = row.before;
+    const Routing routing = one(wake, {ops(), ops("dev")}, waiting(30s));
+    EXPECT_EQ(kinds(routing), row.expected) << row.name;
+    EXPECT_EQ(routing.settled.size(), 1U) << row.name;
+    EXPECT_TRUE(routing.wakes.empty()) << row.name;
+  }
+  Notice paused = wake_of(recovered(1), "requeued:paused:ops");
+  paused.tellings = {told("down", S::Queued)};
+  EXPECT_EQ(message_in(one(paused, {ops()})).sites.at(0).after, SiteState::Paused);
 }
 
 TEST(Routing, FiltersByTagAndSeverityWhatBeginsAndNeverWhatEnds) {
@@ -373,17 +421,6 @@ TEST(Routing, RemindersOfOneEventHaveDifferentIds) {
 }
 
 // ---- Mass outages.
-
-Notice in_group(Notice notice) {
-  notice.group = 3;
-  notice.group_started_at = kStart - 1s;
-  return notice;
-}
-RouteContext waiting(core::Duration wait) {
-  RouteContext context;
-  context.digest_wait = [wait](std::uint64_t, bool) { return wait; };
-  return context;
-}
 
 TEST(Routing, SitesOfOneOutageAreOneMessageThatNamesThem) {
   std::vector<Notice> notices;
