@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "db/delivery_rows.h"
 
+#include <set>
+
 #include "core/ensure.h"
+#include "sideeffects/delivery_queue_api.h"
 
 namespace watchwheel::db {
 namespace {
@@ -38,6 +41,27 @@ constexpr Sql kCopyToDead =
     " requeues, http_status, detail, made_at, died_at, body) SELECT id, target, line, ?, kind, "
     "message_id,"
     " site_id, attempts, rescues, requeues, ?, ?, made_at, ?, body FROM deliveries WHERE id = ?";
+
+#define WATCHWHEEL_BEHIND_OF(by_id, by_event)                     \
+  "SELECT n.delivery_id, n.kind FROM delivery_tellings t " by_id  \
+  " JOIN delivery_tellings n " by_event                           \
+  " ON n.event_id = t.event_id AND n.delivery_id > t.delivery_id" \
+  " WHERE n.target = t.target AND n.state = 'queued' AND t.delivery_id IN " WATCHWHEEL_IDS
+constexpr Sql kBehindOf(WATCHWHEEL_BEHIND_OF("", "INDEXED BY delivery_tellings_event"),
+                        WATCHWHEEL_BEHIND_OF("FORCE INDEX (PRIMARY)",
+                                             "FORCE INDEX (delivery_tellings_event)"));
+// Whether of an event of this delivery its target was told something before it, or will be.
+#define WATCHWHEEL_TOLD_BEFORE(by_id, by_event)                                    \
+  "SELECT 1 FROM delivery_tellings t " by_id " JOIN delivery_tellings b " by_event \
+  " ON b.event_id = t.event_id AND b.delivery_id < t.delivery_id"                  \
+  " WHERE t.delivery_id = ? AND b.target = t.target"                               \
+  " AND b.state IN ('queued', 'told') LIMIT 1"
+constexpr Sql kToldBefore(WATCHWHEEL_TOLD_BEFORE("", "INDEXED BY delivery_tellings_event"),
+                          WATCHWHEEL_TOLD_BEFORE("FORCE INDEX (PRIMARY)",
+                                                 "FORCE INDEX (delivery_tellings_event)"));
+constexpr Sql kUnleased("SELECT 1 FROM deliveries WHERE id = ? AND state <> 1",
+                        "SELECT 1 FROM deliveries FORCE INDEX (PRIMARY) WHERE id = ? AND state <> 1"
+                        " FOR UPDATE");
 
 std::optional<std::int64_t> status_column(std::uint16_t status) {
   return status == 0 ? std::nullopt : std::optional<std::int64_t>{status};
@@ -100,8 +124,45 @@ core::Result<void> copy_to_dead(Connection& connection, const DeadRow& row) {
   return query.bind(row.at_ms).bind(row.id).run();
 }
 
+core::Result<void> bury_untold_ends(Connection& connection, std::span<const std::int64_t> dead,
+                                    std::string_view reason, std::int64_t now_ms) {
+  std::set<std::int64_t> ends;
+  core::Result<void> found = by_parts(dead, [&](auto part) -> core::Result<void> {
+    Query query = connection.query(kBehindOf);
+    bind_ids(query, part);
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) return {};
+      if (sideeffects::is_end_kind(query.text(1))) ends.insert(query.integer(0));
+    }
+  });
+  if (!found) return found;
+  Ids untold;
+  for (const std::int64_t id : ends) {
+    {
+      Query told = connection.query(kToldBefore);
+      const core::Result<bool> row = told.bind(id).step();
+      if (!row) return row.error();
+      if (*row) continue;
+    }
+    Query unleased = connection.query(kUnleased);
+    const core::Result<bool> row = unleased.bind(id).step();
+    if (!row) return row.error();
+    if (*row) untold.push_back(id);
+  }
+  for (const std::int64_t id : untold) {
+    core::Result<void> copied = copy_to_dead(
+        connection,
+        {.id = id, .reason = reason, .detail = "what it ends was given up", .at_ms = now_ms});
+    if (!copied) return copied;
+  }
+  return remove_from_queue(connection, untold, now_ms, "dead");
+}
+
 std::vector<Sql> delivery_row_queries() {
-  return {kFollowers, kAdvance, kDelete, kTell, kCopyToDone, kCopyToDead};
+  return {kFollowers,  kAdvance,  kDelete,     kTell,    kCopyToDone,
+          kCopyToDead, kBehindOf, kToldBefore, kUnleased};
 }
 
 }  // namespace watchwheel::db

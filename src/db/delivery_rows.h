@@ -78,6 +78,12 @@ struct DeadRow {
 };
 [[nodiscard]] core::Result<void> copy_to_dead(Connection& connection, const DeadRow& row);
 
+// After remove_from_queue() of these with "dead": buries the ends of their events that wait and of which the target was told
+// nothing else (is_end_kind).
+[[nodiscard]] core::Result<void> bury_untold_ends(Connection& connection,
+                                                  std::span<const std::int64_t> dead,
+                                                  std::string_view reason, std::int64_t now_ms);
+
 // For the test that reads their plans.
 [[nodiscard]] std::vector<Sql> delivery_row_queries();
 

@@ -2,6 +2,7 @@
 #include "db/sql_delivery_queue.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/ensure.h"
@@ -191,6 +192,10 @@ core::Result<Claimed> SqlDeliveryQueue::claim(std::span<const Want> wants, core:
     }
     if (auto gone = remove_from_queue(*connection_, claiming.poisoned, *now, "dead"); !gone)
       return gone.error();
+    if (auto ends = bury_untold_ends(*connection_, claiming.poisoned,
+                                     to_string(DeathReason::Poison), *now);
+        !ends)
+      return ends.error();
     if (auto leased = lease(claiming.chosen, lease_for, claimer, claiming); !leased)
       return leased.error();
     core::Result<std::vector<Delivery>> deliveries = read(claiming.chosen, *now);
@@ -368,6 +373,16 @@ core::Result<std::vector<DeliveryId>> SqlDeliveryQueue::finish(std::span<const F
     }
     if (auto done = remove_from_queue(*connection_, told, *now, "told"); !done) return done.error();
     if (auto done = remove_from_queue(*connection_, dead, *now, "dead"); !done) return done.error();
+    std::map<DeathReason, Ids> by_reason;
+    for (const Finish& finish : finished) {
+      const auto* const bury = std::get_if<sideeffects::Bury>(&finish.verdict);
+      const bool buried = std::find(dead.begin(), dead.end(), to_column(finish.id)) != dead.end();
+      if (bury != nullptr && buried) by_reason[bury->reason].push_back(to_column(finish.id));
+    }
+    for (const auto& [reason, buried] : by_reason) {
+      auto done = bury_untold_ends(*connection_, buried, to_string(reason), *now);
+      if (!done) return done.error();
+    }
     if (core::Result<void> done = transaction->commit(); !done) return done.error();
     return lost;
   });
@@ -518,6 +533,8 @@ core::Result<std::uint64_t> SqlDeliveryQueue::bury_waiting(std::string_view targ
       if (!copied) return copied.error();
     }
     if (auto done = remove_from_queue(*connection_, ids, *now, "dead"); !done) return done.error();
+    if (auto done = bury_untold_ends(*connection_, ids, to_string(reason), *now); !done)
+      return done.error();
     if (core::Result<void> done = transaction->commit(); !done) return done.error();
     return ids.size();
   });

@@ -120,6 +120,13 @@ struct NewWake {
 // told now that it began has to be told that it ended. "requeued:STATE:TARGET", STATE: what the site was after the event.
 inline constexpr std::string_view kRequeuedMemo = "requeued:";
 
+// The one thing that the queue knows of kinds: whether a delivery says that something is over. Such a one is buried with what it
+// would have been the end of (DeliveryQueue).
+[[nodiscard]] constexpr bool is_end_kind(std::string_view kind) {
+  return kind == "up" || kind == "up_group" || kind == "warning_over" ||
+         kind == "warning_over_group";
+}
+
 enum class Settling : std::uint8_t {
   Done,
   Stale,  // One of the notices is settled already (a commit whose answer was lost, another process): nothing was done. take() again.
@@ -251,6 +258,8 @@ struct DeliveryRetention {
 inline constexpr std::uint32_t kAttemptsKept = 20;
 inline constexpr std::uint32_t kClaimMax = 200;
 
+// Nobody is told the end of what they were not told: with a delivery that is buried, by whatever call, go those behind it that say
+// its events are over, unless of one of those events the target was told, or will be, what began. Their reason is the same.
 class DeliveryQueue {
  public:
   virtual ~DeliveryQueue() = default;

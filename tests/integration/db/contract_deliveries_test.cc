@@ -130,6 +130,65 @@ TEST_P(DeliveryContract, NoTargetGetsMoreThanItsRoom) {
   EXPECT_TRUE(post.claim({{"ops", 0}, {"c", 0}}).deliveries.empty());
 }
 
+NewDelivery of_kind(const std::string& kind, const std::string& target, std::uint64_t line,
+                    std::vector<std::uint64_t> events) {
+  NewDelivery one = message(target, line, kind + std::to_string(line));
+  one.kind = kind;
+  one.events.clear();
+  for (const std::uint64_t event : events) one.events.push_back(core::EventId{event});
+  return one;
+}
+
+// Goal: nobody hears the end of what they never heard of. Method: an end waits behind a beginning that is given up, by each of the
+// ways there are, with and without something else that was told of the event.
+TEST_P(DeliveryContract, AnEndGoesWithABeginningThatIsBuried) {
+  const Post post(*under_test, *store);
+  const auto first = [&] { return post.claim({{"ops", 1}}).deliveries.at(0); };
+  const auto dead = [&] { return post.number("SELECT count(*) FROM dead_letters"); };
+  const Bury bury{DeathReason::MaxAttempts};
+
+  post.put({of_kind("down", "ops", 1, {1}), of_kind("up", "ops", 1, {1}),
+            of_kind("down", "other", 1, {1}), of_kind("up", "other", 1, {1})});
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  const auto letters = contract::take(post.log->list(kDead, 10));
+  ASSERT_EQ(letters.size(), 2U);
+  EXPECT_EQ(letters[1].kind, "up");
+  EXPECT_EQ(letters[1].reason, "max_attempts");
+  EXPECT_EQ(post.number("SELECT count(*) FROM delivery_tellings WHERE state = 'dead'"), 2);
+  EXPECT_EQ(contract::take(post.queue->bury_waiting("other", DeathReason::Gone, 1)), 1U);
+  EXPECT_EQ(dead(), 4);
+
+  post.put({of_kind("seems_down", "ops", 2, {2}), of_kind("down", "ops", 2, {2}),
+            of_kind("up", "ops", 2, {2})});
+  EXPECT_EQ(post.finish(first(), Delivered{}), 0U);
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  const Delivery end = first();
+  EXPECT_EQ(end.kind, "up") << "that it seems down was told";
+  EXPECT_EQ(post.finish(end, Delivered{}), 0U);
+  EXPECT_EQ(dead(), 5);
+
+  post.put({of_kind("down_group", "ops", 9, {5, 6}), of_kind("up_group", "ops", 9, {6})});
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  EXPECT_EQ(dead(), 7);
+  // Of one of its events the target will be told.
+  post.put({of_kind("down_group", "ops", 10, {7}), of_kind("down_group", "ops", 10, {8}),
+            of_kind("up_group", "ops", 10, {7, 8}), of_kind("down", "ops", 10, {9})});
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  EXPECT_EQ(dead(), 8);
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  EXPECT_EQ(dead(), 10) << "and now of none";
+  EXPECT_EQ(post.finish(first(), Delivered{}), 0U) << "a beginning stays";
+
+  post.put({of_kind("down", "ops", 3, {3}), of_kind("up", "ops", 3, {3})});
+  for (std::uint32_t i = 0; i <= sideeffects::kRescuesMax; ++i) {
+    (void)post.claim();
+    post.pass(kLease);
+  }
+  EXPECT_EQ(dead(), 12);
+  EXPECT_EQ(post.number("SELECT count(*) FROM deliveries"), 0);
+}
+
 // A lease that runs out is due like anything else: repairing is claiming.
 TEST_P(DeliveryContract, EveryLeaseThatRanOutIsClaimedAgain) {
   const Post post(*under_test, *store);
