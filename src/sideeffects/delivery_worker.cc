@@ -118,15 +118,20 @@ void DeliveryWorker::answer(const UnderWay& flight, DeliveryId id, const SendRes
   if (found == targets_.end()) return;  // Cannot be: it is kept while something of it is under way.
   Target& target = found->second;
   --target.reading.under_way;
-  target.circuit.on_result(flight.pass, result.outcome, now);
+  const bool former = flight.channel != target.channel;
+  if (!former) target.circuit.on_result(flight.pass, result.outcome, now);
   stats_.attempts.at(static_cast<std::size_t>(target.reading.type))
       .at(static_cast<std::size_t>(result.outcome))
       .add();
   target.reading.last_at = clock_.wall();
   if (result.outcome == SendOutcome::Delivered) {
     ++target.reading.delivered;
-    target.reading.last_failure.clear();
-    target.failing = false;
+    if (!former) {
+      target.reading.last_failure.clear();
+      target.failing = false;
+    }
+  } else if (former) {
+    ++target.reading.failed;
   } else {
     if (result.outcome != SendOutcome::NotSent) ++target.reading.failed;
     target.reading.last_failure = result.detail;
@@ -135,7 +140,7 @@ void DeliveryWorker::answer(const UnderWay& flight, DeliveryId id, const SendRes
   finishing_.push_back(
       {.id = id,
        .token = flight.token,
-       .verdict = verdict(target, flight, result, now),
+       .verdict = former ? verdict_of_former(result, now) : verdict(target, flight, result, now),
        .http_status = static_cast<std::uint16_t>(std::clamp(result.status, 0, 999)),
        .took = now - flight.begun_at,
        .detail = result.detail});
@@ -183,6 +188,15 @@ std::variant<Delivered, Retry, Snooze, Bury> DeliveryWorker::verdict(Target& tar
   look_again(target.not_before);
   stats_.snoozed.add();
   return Snooze{wait};
+}
+
+// Another place is configured by now: it is asked at once, whatever the former one said.
+std::variant<Delivered, Retry, Snooze, Bury> DeliveryWorker::verdict_of_former(
+    const SendResult& result, core::SteadyTime now) {
+  if (result.outcome == SendOutcome::Delivered) return Delivered{};
+  stats_.snoozed.add();
+  look_again(now);
+  return Snooze{};
 }
 
 bool DeliveryWorker::finish() {
@@ -402,6 +416,7 @@ void DeliveryWorker::begin(Delivery delivery, core::SteadyTime claimed_at, core:
   under_way_[delivery.id] = {.token = delivery.token,
                              .attempt = delivery.attempt,
                              .target = delivery.target,
+                             .channel = target.channel,
                              .pass = *pass,
                              .begun_at = now};
   channels_.send(

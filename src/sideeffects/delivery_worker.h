@@ -11,6 +11,9 @@
 //   Gone        buried, with all that waits for the target; nothing is sent to it until its configuration is read again
 //   NotSent     given back, with its attempt
 //
+// What a place says that a reload has replaced meanwhile says nothing about the new one: unless it took the message, that is sent to
+// the new place at once.
+//
 // Owns     what is under way, and of each target its circuit, its rate and its places.
 // Thread   turn(), next_turn(), idle(): its own; abandon(): whoever has joined it. set_targets(), note_new(), drain(), targets(): any, one mutex,
 //          held to copy. The answers of Channels come on their thread: the same mutex, held to append.
@@ -132,6 +135,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
     std::uint64_t token = 0;
     std::uint32_t attempt = 0;
     std::string target;
+    std::shared_ptr<const ChannelTarget> channel;  // As it was configured when the attempt began.
     CircuitBreaker::Pass pass;
     core::SteadyTime begun_at = core::kNoSteadyTime;
   };
@@ -155,6 +159,8 @@ class DeliveryWorker final : public Chore, core::Pinned {
                                                                      const UnderWay& flight,
                                                                      const SendResult& result,
                                                                      core::SteadyTime now);
+  [[nodiscard]] std::variant<Delivered, Retry, Snooze, Bury> verdict_of_former(
+      const SendResult& result, core::SteadyTime now);
   [[nodiscard]] bool finish();
   [[nodiscard]] bool extend(core::SteadyTime now);
   [[nodiscard]] bool look_at_levels(core::SteadyTime now);

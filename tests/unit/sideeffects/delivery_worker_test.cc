@@ -205,6 +205,35 @@ TEST(DeliveryWorker, GoneTargetIsLeftAloneUntilItsConfigurationIsReadAgain) {
   EXPECT_EQ(world.state_of(id), State::Done);
 }
 
+// Goal: what the old place says after a reload has named a new one is not held against that: not that it is gone, not that the
+// message is refused, not its failures.
+TEST(DeliveryWorker, LateAnswerOfAPlaceThatWasReplacedSaysNothingOfTheNewOne) {
+  for (const SendOutcome late : {SendOutcome::Gone, SendOutcome::Permanent, SendOutcome::Retry,
+                                 SendOutcome::NotSent, SendOutcome::Delivered}) {
+    SCOPED_TRACE(to_string(late));
+    NotifyTarget target = target_of("ops");
+    target.in_flight_max = 8;
+    target.retry.attempts_max = 1;
+    World world({target});
+    world.channels.script("ops", [&](const Attempt& attempt) {
+      const bool old_one = attempt.target->url == "https://ops.example/";
+      return FakeChannels::Answer{.result = result_of(old_one ? late : SendOutcome::Delivered),
+                                  .takes = old_one ? core::Duration{3s} : core::Duration{10ms}};
+    });
+    for (std::uint64_t line = 1; line <= 8; ++line) world.queue_one("ops", line);
+    world.run_for(1s);
+    ASSERT_EQ(world.channels.sent().size(), 8U);
+    target.channel.url = "https://new.example/";
+    world.worker->set_targets(std::make_shared<const NotifyTargets>(NotifyTargets{target}));
+    world.run_for(10s);
+    for (const auto& row : world.queue.rows()) EXPECT_EQ(row.state, State::Done);
+    EXPECT_EQ(world.channels.sent().size(), late == SendOutcome::Delivered ? 8U : 16U);
+    EXPECT_FALSE(world.worker->targets().at(0).gone);
+    EXPECT_EQ(world.worker->targets().at(0).circuit, CircuitState::Closed);
+    EXPECT_EQ(world.worker->stats().dead.value(), 0U);
+  }
+}
+
 // Goal: one dead and one slow receiver among fifty do not delay the others.
 TEST(DeliveryWorker, DeadAndSlowReceiversHoldOnlyTheirOwnPlaces) {
   NotifyTargets targets;
