@@ -56,6 +56,7 @@ void DeliveryWorker::turn(core::SteadyTime now) {
   take_over_targets();
   take_answers(now);
   const bool well = finish() && extend(now) && look_at_levels(now) && look_for_new(now);
+  if (well) purge(now);
   if (well) {
     failures_ = 0;
     plan_next(now);
@@ -270,11 +271,17 @@ bool DeliveryWorker::look_at_levels(core::SteadyTime now) {
   stats_.waiting.set(waiting);
   stats_.dead_letters.set(dead);
   stats_.oldest_s.set(core::to_seconds(oldest));
+  return true;
+}
+
+void DeliveryWorker::purge(core::SteadyTime now) {
+  if (now < purge_at_ || draining_.load()) return;
   const auto purged = queue_.purge(settings_.retention, kPurgeRows);
   if (!purged) stats_.errors.add();
   // There is more of it: soon again, and not at once, for the store has others to serve.
-  if (purged && *purged > 0) level_at_ = now + std::min<core::Duration>(1s, settings_.level_each);
-  return true;
+  const bool more = purged && *purged > 0;
+  purge_at_ = now + (more ? std::min<core::Duration>(1s, settings_.level_each)
+                          : settings_.level_each);
 }
 
 bool DeliveryWorker::bury(const std::string& target, DeathReason reason) {
@@ -473,7 +480,7 @@ void DeliveryWorker::plan_next(core::SteadyTime now) {
   if (again_) claim_at_ = now;
   next_ = claim_at_;
   if (!under_way_.empty()) next_ = std::min(next_, extend_at_);
-  if (!draining_.load()) next_ = std::min(next_, level_at_);
+  if (!draining_.load()) next_ = std::min({next_, level_at_, purge_at_});
   if (draining_.load()) next_ = again_ ? now : now + settings_.poll;
   next_ = std::max(next_, now);
 }

@@ -164,6 +164,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
   [[nodiscard]] bool finish();
   [[nodiscard]] bool extend(core::SteadyTime now);
   [[nodiscard]] bool look_at_levels(core::SteadyTime now);
+  void purge(core::SteadyTime now);
   [[nodiscard]] bool bury(const std::string& target, DeathReason reason);
   [[nodiscard]] bool look_for_new(core::SteadyTime now);
   [[nodiscard]] std::size_t want_from(std::span<const std::string> names, std::vector<Want>& wants,
@@ -201,6 +202,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
   core::SteadyTime claim_at_ = core::SteadyTime::min();
   core::SteadyTime extend_at_ = core::SteadyTime::min();
   core::SteadyTime level_at_ = core::SteadyTime::min();
+  core::SteadyTime purge_at_ = core::SteadyTime::min();
   core::SteadyTime next_ = core::SteadyTime::min();
   std::uint32_t failures_ = 0;
   DeliveryStats stats_;

@@ -64,6 +64,19 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     const std::lock_guard lock(mutex_);
     poison_ = std::move(text);
   }
+  // So many rows are older than they are kept.
+  void set_old_rows(std::uint64_t rows) {
+    const std::lock_guard lock(mutex_);
+    old_rows_ = rows;
+  }
+  [[nodiscard]] std::uint64_t old_rows() const {
+    const std::lock_guard lock(mutex_);
+    return old_rows_;
+  }
+  [[nodiscard]] int levels_read() const {
+    const std::lock_guard lock(mutex_);
+    return levels_read_;
+  }
   // The next settle() is done and its answer lost.
   void lose_answer() {
     const std::lock_guard lock(mutex_);
@@ -264,6 +277,7 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
 
   core::Result<std::vector<se::TargetLevel>> levels() override {
     const std::lock_guard lock(mutex_);
+    ++levels_read_;
     if (away_) return unavailable();
     std::map<std::string, se::TargetLevel> by_target;
     for (const Row& row : rows_) {
@@ -280,10 +294,12 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     return all;
   }
 
-  core::Result<std::uint64_t> purge(const se::DeliveryRetention&, std::size_t) override {
+  core::Result<std::uint64_t> purge(const se::DeliveryRetention&, std::size_t limit) override {
     const std::lock_guard lock(mutex_);
     if (away_) return unavailable();
-    return std::uint64_t{0};
+    const std::uint64_t now = std::min<std::uint64_t>(limit, old_rows_);
+    old_rows_ -= now;
+    return now;
   }
 
  private:
@@ -370,6 +386,8 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
   std::uint64_t tokens_ = 0;
   bool away_ = false;
   bool lose_ = false;
+  std::uint64_t old_rows_ = 0;
+  int levels_read_ = 0;
   std::string poison_;
 };
 

@@ -458,6 +458,19 @@ TEST(DeliveryWorker, TargetThatIsNotConfiguredIsBuriedAfterAWhileAndNotBefore) {
   EXPECT_TRUE(world.channels.sent().empty());
 }
 
+// Goal: taking away what is old costs no look at the whole queue. Method: more of it than goes at once, for a minute.
+TEST(DeliveryWorker, OldRowsGoInSmallStepsAndLevelsAreReadEachHalfMinuteAllTheSame) {
+  World world({target_of("ops")});
+  world.queue.set_old_rows(25'000);
+  world.run_for(20s);
+  EXPECT_LT(world.queue.old_rows(), 17'000U);
+  EXPECT_GT(world.queue.old_rows(), 10'000U) << "the store has others to serve";
+  world.run_for(55s);
+  EXPECT_EQ(world.queue.old_rows(), 0U);
+  EXPECT_LE(world.queue.levels_read(), 3);
+  EXPECT_GE(world.queue.levels_read(), 2);
+}
+
 TEST(DeliveryWorker, BodyThatCannotBeReadIsBuriedAndTheNextGoesOn) {
   World world({target_of("ops")});
   world.queue.insert({.target = "ops",
