@@ -192,8 +192,8 @@ core::Result<Claimed> SqlDeliveryQueue::claim(std::span<const Want> wants, core:
     }
     if (auto gone = remove_from_queue(*connection_, claiming.poisoned, *now, "dead"); !gone)
       return gone.error();
-    if (auto ends = bury_untold_ends(*connection_, claiming.poisoned,
-                                     to_string(DeathReason::Poison), *now);
+    if (auto ends =
+            bury_untold_ends(*connection_, claiming.poisoned, to_string(DeathReason::Poison), *now);
         !ends)
       return ends.error();
     if (auto leased = lease(claiming.chosen, lease_for, claimer, claiming); !leased)
@@ -397,7 +397,7 @@ core::Result<void> SqlDeliveryQueue::apply(const Finish& finish, const Locked& r
     return query.bind(attempts).bind(id).run();
   };
   if (const auto* const snooze = std::get_if<sideeffects::Snooze>(&finish.verdict))
-    return free(snooze->after, std::max<std::int64_t>(row.attempts - 1, 0));
+    return free(snooze->after, std::max<std::int64_t>(row.attempts - 1, snooze->begun ? 1 : 0));
   if (std::holds_alternative<sideeffects::Delivered>(finish.verdict)) {
     told.push_back(id);
     return copy_to_done(*connection_, {.id = id,

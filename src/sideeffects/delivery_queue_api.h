@@ -219,9 +219,11 @@ struct Delivered {};
 struct Retry {
   core::Duration after{};
 };
-struct
-    Snooze {  // Nobody's fault (rate limit, open circuit, our own trouble, shutdown): the attempt is given back, and not logged.
+// Nobody's fault (rate limit, open circuit, our own trouble, shutdown): the attempt is given back, and not logged.
+struct Snooze {
   core::Duration after{};
+  // It was begun, and the receiver may have the message: from then on it counts as attempted, so it cannot be taken back any more.
+  bool begun = false;
 };
 struct Bury {
   DeathReason reason = DeathReason::MaxAttempts;

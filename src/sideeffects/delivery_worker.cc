@@ -280,8 +280,8 @@ void DeliveryWorker::purge(core::SteadyTime now) {
   if (!purged) stats_.errors.add();
   // There is more of it: soon again, and not at once, for the store has others to serve.
   const bool more = purged && *purged > 0;
-  purge_at_ = now + (more ? std::min<core::Duration>(1s, settings_.level_each)
-                          : settings_.level_each);
+  purge_at_ =
+      now + (more ? std::min<core::Duration>(1s, settings_.level_each) : settings_.level_each);
 }
 
 bool DeliveryWorker::bury(const std::string& target, DeathReason reason) {
@@ -458,7 +458,7 @@ void DeliveryWorker::abandon() {
     stats_.snoozed.add();
     finishing_.push_back({.id = id,
                           .token = flight.token,
-                          .verdict = Snooze{},
+                          .verdict = Snooze{.after = {}, .begun = true},
                           .http_status = 0,
                           .took = {},
                           .detail = {}});

@@ -107,7 +107,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
   void drain() { draining_.store(true); }
   // Nothing is under way, and all that ended is stored.
   [[nodiscard]] bool idle() const { return under_way_.empty() && finishing_.empty(); }
-  // Gives back what is still under way, with its attempts. An answer that comes later is not heard.
+  // Gives back what is still under way, with its attempts but the first one: the receiver may have it. An answer that comes later is not heard.
   void abandon();
 
   void turn(core::SteadyTime now) override;

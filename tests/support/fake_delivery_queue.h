@@ -226,7 +226,7 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
       if (const auto* snooze = std::get_if<se::Snooze>(&one.verdict)) {
         row.state = Row::State::Waiting;
         row.visible_at = clock_.steady() + snooze->after;
-        --row.attempts;
+        row.attempts = std::max<std::uint32_t>(row.attempts - 1, snooze->begun ? 1 : 0);
       }
     }
     return lost;

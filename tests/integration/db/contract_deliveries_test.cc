@@ -285,6 +285,22 @@ TEST_P(DeliveryContract, ARetryIsDueThenAndASnoozeGivesTheAttemptBack) {
   EXPECT_EQ(post.claim().deliveries.at(0).attempt, 2U);
 }
 
+// The receiver may have what was begun when we stopped: it costs one attempt, once, and is not taken back any more.
+TEST_P(DeliveryContract, WhatWasBegunStaysAttempted) {
+  const Post post(*under_test, *store);
+  post.put_many(1);
+  for (int stop = 0; stop < 3; ++stop) {
+    const Delivery delivery = post.claim().deliveries.at(0);
+    EXPECT_EQ(delivery.attempt, stop == 0 ? 1U : 2U);
+    EXPECT_EQ(post.finish(delivery, Snooze{.after = 0s, .begun = true}), 0U);
+    NewDelivery up = message("ops", 1, "up" + std::to_string(stop));
+    up.instead_of = {delivery.id};
+    post.put({up});
+    EXPECT_EQ(post.number("SELECT count(*) FROM deliveries"), stop + 2);
+  }
+  EXPECT_EQ(post.number("SELECT count(*) FROM deliveries_done"), 0);
+}
+
 // A receiver that always refuses: so many attempts as allowed, then a dead letter that tells each of them.
 TEST_P(DeliveryContract, ADeadLetterTellsItsAttempts) {
   const Post post(*under_test, *store);
