@@ -15,6 +15,22 @@ constexpr core::Duration kLevelEach = 15s;
 constexpr core::Duration kForgetGroup = 1h;
 // Something was left where it is until others that are due at the same moment are there.
 constexpr core::Duration kPollGathering = 100ms;
+// With many targets there is only so much that one transaction should hold. Sites of one mass outage share a message to each target,
+// and only when they are settled together: they weigh what a site in a message does, and others a message of their own.
+constexpr std::size_t kNamesOfADelivery = 20;
+constexpr std::size_t kNamesMax = NoticeRouter::kDeliveriesMax * kNamesOfADelivery;
+constexpr std::size_t kNoticesMin = 10;
+
+std::span<const Notice> fit(std::span<const Notice> notices, std::size_t targets) {
+  std::size_t names = 0;
+  std::size_t count = 0;
+  for (const Notice& notice : notices) {
+    names += targets * (notice.group == 0 ? kNamesOfADelivery : 1);
+    if (names > kNamesMax && count >= kNoticesMin) break;
+    ++count;
+  }
+  return notices.first(count);
+}
 
 }  // namespace
 
@@ -37,17 +53,14 @@ void NoticeRouter::turn(core::SteadyTime now) {
     const std::lock_guard lock(mutex_);
     return targets_;
   }();
-  const std::size_t limit = std::clamp<std::size_t>(
-      kDeliveriesMax / std::max<std::size_t>(targets->size(), 1), 10, kNoticesMax);
-  const auto notices = outbox_.take(limit, settings_.mine);
-  if (!notices) return failed(notices.error(), now);
+  const auto taken = outbox_.take(kNoticesMax, settings_.mine);
+  if (!taken) return failed(taken.error(), now);
 
-  for (const Notice& notice : *notices) {
+  for (const Notice& notice : *taken) {
     if (notice.problem.empty()) continue;
     stats_.unstorable.add();
-    settings_.warn("notice_unreadable site=" + std::to_string(notice.site.value) +
-                   " event=" + std::to_string(notice.event.value) + " why=\"" + notice.problem +
-                   "\"");
+    settings_.warn("notice_unreadable site=" + std::to_string(notice.site.value) + " event=" +
+                   std::to_string(notice.event.value) + " why=\"" + notice.problem + "\"");
   }
   const RouteContext context{.now = clock_.wall(),
                              .digest_wait =
@@ -55,11 +68,13 @@ void NoticeRouter::turn(core::SteadyTime now) {
                                    return digest_wait({group, ends}, now);
                                  },
                              .hold = settings_.hold};
-  const Routing routing = route(*notices, *targets, context);
-  if (const auto done = settle(routing, *notices, *targets, context); !done)
+  const std::span<const Notice> notices = fit(*taken, targets->size());
+  const Routing routing = route(notices, *targets, context);
+  if (const auto done = settle(routing, notices, *targets, context); !done)
     return failed(done.error(), now);
 
-  const bool more = notices->size() == limit && !routing.settled.empty();
+  const bool all = notices.size() == taken->size() && taken->size() < kNoticesMax;
+  const bool more = !all && !routing.settled.empty();
   note_digests(routing, more, now);
   stats_.held.add(routing.held);
   if (!routing.deliveries.empty()) settings_.delivered();
@@ -68,7 +83,7 @@ void NoticeRouter::turn(core::SteadyTime now) {
   const core::Duration jitter{static_cast<core::Duration::rep>(
       random_ % static_cast<std::uint64_t>(settings_.poll.count() / 10))};
   next_ = !routing.settled.empty() ? now
-          : notices->empty()       ? now + settings_.poll - jitter
+          : taken->empty()         ? now + settings_.poll - jitter
                                    : now + kPollGathering;
   look_at_level(now);
 }

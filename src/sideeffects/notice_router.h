@@ -3,8 +3,8 @@
 //
 // Owns     which mass outages are being gathered into a message.
 // Thread   turn(), next_turn(): the router's own. set_targets(): any; one mutex, held to copy a pointer.
-// Bounded  a turn settles at most kNoticesMax notices, and so many that there are at most about kDeliveriesMax deliveries; at most
-//          kGroupsMax mass outages are remembered.
+// Bounded  a turn settles at most kNoticesMax notices, and so many that there are at most about kDeliveriesMax deliveries, or as
+//          much text in those about mass outages; at most kGroupsMax mass outages are remembered.
 // Fails    store away: later, with backoff, for ever; nothing is lost, for a notice goes away only together with what came of it. A
 //          notice of which nothing can ever be stored is settled without telling anybody, counted and logged.
 #pragma once

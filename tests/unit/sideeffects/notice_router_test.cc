@@ -190,6 +190,33 @@ TEST(NoticeRouter, ThousandsAtOnceAreToldWithoutFurtherWaits) {
   EXPECT_LE(world.messages().size(), 8U);
 }
 
+// Goal: a mass outage is few messages to each, however many are told. Method: so many targets that one site told to each of them
+// would fill a turn with a hundred.
+TEST(NoticeRouter, ManyTargetsAreToldOfAMassOutageInAsFewMessages) {
+  NotifyTargets targets;
+  for (int i = 0; i < 50; ++i) targets.push_back(target_of("t" + std::to_string(i)));
+  World world(targets);
+  for (std::uint64_t site = 1; site <= 600; ++site) world.down(site, 3);
+  world.run_for(7s);
+  const auto of_one = world.queue.rows_of("t7");
+  std::size_t named = 0;
+  for (const auto& row : of_one) named += row.what.events.size();
+  EXPECT_EQ(named, 600U);
+  EXPECT_LE(of_one.size(), 2U);
+}
+
+// And what is told one by one is told in turns that a store can bear.
+TEST(NoticeRouter, ManyTargetsMakeSmallTurnsOfSingleOutages) {
+  NotifyTargets targets;
+  for (int i = 0; i < 200; ++i) targets.push_back(target_of("t" + std::to_string(i)));
+  World world(targets);
+  for (std::uint64_t site = 1; site <= 40; ++site) world.down(site);
+  world.router->turn(world.clock.steady());
+  EXPECT_EQ(world.queue.rows().size(), NoticeRouter::kDeliveriesMax);
+  world.run_for(2s);
+  EXPECT_EQ(world.queue.rows().size(), 8000U);
+}
+
 TEST(NoticeRouter, RestartInTheMiddleOfAMassOutageTellsEachSiteOnce) {
   World world({target_of("ops")});
   for (std::uint64_t site = 1; site <= 50; ++site) {
