@@ -89,9 +89,11 @@ struct Job {
   std::list<Leg> legs;
   std::unique_ptr<Program> program;
   bool stopped = false;  // Nothing more of it begins.
+  bool taken = false;    // Some of it.
   std::optional<SendResult> result;
 
   void take(SendResult one) {
+    if (one.outcome == SendOutcome::Delivered) taken = true;
     if (ends_attempt(one.outcome)) stopped = true;
     if (!result || weight(one.outcome) > weight(result->outcome)) result = std::move(one);
   }
@@ -368,10 +370,14 @@ void Sender::Parts::finish_jobs() {
       continue;
     }
     ENSURE(job->result.has_value(), "an attempt ended without a result");
-    if (job->requests.size() > 1 && !ends_attempt(job->result->outcome))
+    // What is refused is asked again, and only that.
+    const SendOutcome outcome = job->result->outcome;
+    if (job->requests.size() > 1 &&
+        (outcome == SendOutcome::Delivered || outcome == SendOutcome::Gone))
       progress.forget(job->key());
     const Done done = std::move(job->done);
     SendResult result = *std::move(job->result);
+    result.part_taken = job->taken && outcome != SendOutcome::Delivered;
     job = jobs.erase(job);
     answer(done, std::move(result));
   }

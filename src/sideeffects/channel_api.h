@@ -89,6 +89,8 @@ struct SendResult {
   std::optional<core::Duration> retry_after{};  // With Retry: the receiver's wish, at most kRetryAfterMax.
   int status = 0;                             // HTTP's or SMTP's, or the program's exit status; 0: there was none.
   std::string detail{};                         // One line for a person: no secret, at most 200 bytes. Also for Delivered.
+  // Of a message that is several requests: the receiver has taken some of it, at this attempt or an earlier one. Not of Delivered.
+  bool part_taken = false;
   friend bool operator==(const SendResult&, const SendResult&) = default;
 };
 inline constexpr core::Duration kRetryAfterMax = std::chrono::hours{24};

@@ -156,6 +156,12 @@ std::variant<Delivered, Retry, Snooze, Bury> DeliveryWorker::verdict(Target& tar
     const std::uint32_t most =
         permanent ? std::min(kPermanentAttempts, target.settings.retry.attempts_max)
                   : target.settings.retry.attempts_max;
+    if (flight.attempt >= most && result.part_taken) {
+      // As a dead letter it would withhold the end from a receiver that has most of it.
+      settings_.warn("delivery_partly_refused target=" + flight.target + " attempts=" +
+                     std::to_string(flight.attempt) + " why=\"" + result.detail + "\"");
+      return Delivered{};
+    }
     if (flight.attempt >= most) {
       stats_.dead.add();
       settings_.warn("delivery_dead target=" + flight.target + " attempts=" +

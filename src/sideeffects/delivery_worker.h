@@ -8,6 +8,8 @@
 //   Delivered   delivered
 //   Retry       again after what the receiver asks, else after what the retry policy says; the last attempt buries it
 //   Permanent   the same, but buried at the third attempt: some say so by mistake
+//   of both: when the receiver has taken some of a message of several requests, it counts as delivered instead of being buried, and is
+//               logged: whoever was told of some sites has to hear of their end
 //   Gone        buried, with all that waits for the target; nothing is sent to it until its configuration is read again
 //   NotSent     given back, with its attempt
 //

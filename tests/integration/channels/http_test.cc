@@ -383,6 +383,19 @@ TEST(PagerDuty, GetsAnEventForEachSiteAndNoneTwiceAcrossAttempts) {
   EXPECT_EQ(taken.size(), 40U);
   for (const auto& [site, times] : taken) EXPECT_EQ(times, site == "site-no-23" ? 2 : 1) << site;
 
+  // One that is refused for good is no refusal of the others, and they are not told again.
+  server.on("/v2/strict", testing::status(202, "Accepted"));
+  server.on("/v2/strict", "site-no-23", testing::status(400, "Bad"));
+  target.url = server.url("/v2/strict");
+  for (std::uint32_t attempt = 1; attempt <= 2; ++attempt) {
+    const std::size_t before = server.requests().size();
+    const SendResult part = sending.send(target, message, "msg_part", attempt);
+    EXPECT_EQ(part.outcome, SendOutcome::Permanent);
+    EXPECT_EQ(part.status, 400);
+    EXPECT_TRUE(part.part_taken);
+    EXPECT_EQ(server.requests().size(), before + (attempt == 1 ? 40U : 1U));
+  }
+
   // What one target took another one has not.
   target.url = server.url("/v2/enqueue");
   EXPECT_EQ(sending.send(target, message, "msg_two", 1).outcome, SendOutcome::Retry);

@@ -130,6 +130,25 @@ TEST(DeliveryWorker, EachOutcomeHasItsOwnEnd) {
   }
 }
 
+// Goal: whoever has taken some of a message is told the end of that. As a dead letter it would count as never told.
+TEST(DeliveryWorker, WhatWasTakenInPartIsNotBuried) {
+  for (const SendOutcome outcome : {SendOutcome::Permanent, SendOutcome::Retry}) {
+    World world({target_of("ops")});
+    world.channels.script("ops", [&](const Attempt&) {
+      SendResult result = result_of(outcome);
+      result.part_taken = true;
+      return FakeChannels::Answer{.result = result, .takes = 10ms};
+    });
+    world.queue_one("ops", 1);
+    world.run_for(10min, 500ms);
+    EXPECT_EQ(world.channels.sent().size(), outcome == SendOutcome::Permanent ? 3U : 4U);
+    EXPECT_EQ(world.queue.rows()[0].state, State::Done);
+    EXPECT_EQ(world.worker->stats().dead.value(), 0U);
+    ASSERT_EQ(world.warnings.size(), 1U);
+    EXPECT_EQ(world.warnings[0].find("delivery_partly_refused target=ops"), 0U);
+  }
+}
+
 TEST(DeliveryWorker, WaitsAsThePolicySaysAndAsTheReceiverAsks) {
   World world({target_of("ops")});
   int times = 0;
