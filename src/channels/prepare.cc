@@ -150,7 +150,7 @@ core::Result<MailRequest> mail(const Attempt& attempt) {
   if (!url) return url.error();
   core::Result<std::string> password = secret_of(target);
   if (!password) return password.error();
-  const core::Result<Wording> wording = word(message, target.subject, target.text, kTextBytesMax);
+  const core::Result<Wording> wording = word(message, target.subject, target.text, kMailBytesMax);
   if (!wording) return wording.error();
 
   MailRequest request{.url = *std::move(url),

@@ -21,8 +21,10 @@
 
 namespace watchwheel::channels {
 
-// What slack, mail and alerts say in words.
+// What chats and alerts say in words.
 inline constexpr std::size_t kTextBytesMax = 32 * 1024;
+// A mail's: a thousand sites have room.
+inline constexpr std::size_t kMailBytesMax = 1024 * 1024;
 
 struct HttpRequest {
   std::string url;

@@ -17,6 +17,9 @@ constexpr std::string_view kDigestEndMemo = "digest:";
 constexpr std::string_view kHoldMemo = "hold:";
 // No site's id has the highest bit.
 constexpr std::uint64_t kGroupLine = std::uint64_t{1} << 63U;
+// A chat message of more sites than this would be cut, and what no message names nobody hears of: a site is four lines in our words,
+// 150 to 250 bytes, and a chat shows some 32 KiB.
+constexpr std::size_t kChatSitesMax = 100;
 // Of a message as it is stored: half of what a body may have, for texts grow when they are written as JSON.
 constexpr std::size_t kBodyBytesWanted = kDeliveryBodyMax / 2;
 
@@ -368,10 +371,12 @@ class Decider {
 
   // In as many messages as it takes.
   void deliver(Together& together) {
+    const std::size_t most =
+        together.target->channel.type == ChannelType::Slack ? kChatSitesMax : kMessageSitesMax;
     for (std::size_t first = 0; first < together.sites.size();) {
       std::size_t count = 0;
       std::size_t bytes = 0;
-      while (first + count < together.sites.size() && count < kMessageSitesMax) {
+      while (first + count < together.sites.size() && count < most) {
         bytes += bytes_of(together.sites[first + count]);
         if (count > 0 && bytes > kBodyBytesWanted) break;
         ++count;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 namespace watchwheel::sideeffects {
@@ -555,6 +556,23 @@ TEST(Routing, WhatIsTooMuchForOneMessageBecomesSeveralThatNameEachSiteOnce) {
   EXPECT_GE(routing.deliveries.size(), 2U);
   EXPECT_EQ(named.size(), 1500U);
   EXPECT_EQ(sites, 1500U);
+}
+
+// A chat message that names so many would be cut.
+TEST(Routing, ChatMessagesNameNoMoreSitesThanTheyHaveRoomFor) {
+  NotifyTarget chat = ops("chat");
+  chat.channel.type = ChannelType::Slack;
+  std::vector<Notice> notices;
+  for (std::uint64_t event = 1; event <= 250; ++event)
+    notices.push_back(in_group(confirmed(event)));
+  std::map<std::string, std::size_t> messages;
+  std::map<std::string, std::size_t> sites;
+  for (const NewDelivery& delivery : route(notices, {chat, ops()}, {}).deliveries) {
+    ++messages[delivery.target];
+    sites[delivery.target] += delivery.events.size();
+  }
+  EXPECT_EQ(messages, (std::map<std::string, std::size_t>{{"chat", 3}, {"ops", 1}}));
+  EXPECT_EQ(sites, (std::map<std::string, std::size_t>{{"chat", 250}, {"ops", 250}}));
 }
 
 // ---- Holds.
