@@ -73,6 +73,10 @@ constexpr Sql kWakesDue = "SELECT count(*), min(due_at) FROM outbox_wakes WHERE 
 constexpr std::size_t kPageRows = 200;
 // Rows of other processes, and later ones of an event, are read past; so many pages a call.
 constexpr int kPagesMax = 20;
+// When all of that is other processes', the next call goes on behind it: one that stands still stops nobody else. It begins anew at
+// the end, after so many calls, and when so many sites were passed over.
+constexpr int kReadingsMax = 50;
+constexpr std::size_t kForeignMax = 200'000;
 // Wakes have a table, and so ids, of their own.
 constexpr std::uint64_t kWakeBit = std::uint64_t{1} << 62U;
 
@@ -171,24 +175,38 @@ struct SqlOutbox::Page {
   const std::function<bool(core::SiteId)>& mine;
   std::set<core::EventId> seen;  // An event's later notices wait for its first.
   std::vector<Notice> notices;
-  bool full = false;  // There may be more rows behind it.
+  std::vector<core::SiteId> passed;  // Not ours.
+  bool full = false;                 // There may be more rows behind it.
 };
 
 core::Result<std::vector<Notice>> SqlOutbox::take(std::size_t limit,
                                                   const std::function<bool(core::SiteId)>& mine) {
   const core::Result<std::int64_t> now = connection_->now_ms();
   if (!now) return now.error();
-  Page page{.now_ms = *now, .limit = limit, .mine = mine, .seen = {}, .notices = {}};
+  Page page{.now_ms = *now, .limit = limit, .mine = mine, .seen = {}, .notices = {}, .passed = {}};
   for (const bool wakes : {false, true}) {
     page.wakes = wakes;
-    page.after_id = 0;
+    page.after_id = wakes ? 0 : foreign_until_;
     page.full = true;
     for (int pages = 0; page.full && pages < kPagesMax && page.notices.size() < limit; ++pages) {
       if (core::Result<void> read = read_page(page); !read) return read.error();
     }
+    if (!wakes) remember_foreign(page);
   }
   if (core::Result<void> added = add_tellings(page.notices); !added) return added.error();
   return std::move(page.notices);
+}
+
+void SqlOutbox::remember_foreign(const Page& page) {
+  const bool at_end = !page.full && page.notices.empty();
+  if (at_end || ++readings_ > kReadingsMax || foreign_.size() > kForeignMax) {
+    foreign_until_ = 0;
+    foreign_.clear();
+    readings_ = 0;
+  } else if (page.full && page.notices.empty()) {
+    foreign_until_ = page.after_id;
+    foreign_.insert(page.passed.begin(), page.passed.end());
+  }
 }
 
 core::Result<void> SqlOutbox::read_page(Page& page) {
@@ -210,7 +228,11 @@ core::Result<void> SqlOutbox::read_page(Page& page) {
     notice.site = id_from<core::SiteId>(query, 1);
     notice.event = id_from<core::EventId>(query, 2);
     notice.wake = page.wakes;
-    if (page.notices.size() == page.limit || !page.mine(notice.site)) continue;
+    if (page.notices.size() == page.limit) continue;
+    if (foreign_.contains(notice.site) || !page.mine(notice.site)) {
+      if (!page.wakes) page.passed.push_back(notice.site);
+      continue;
+    }
     if (!page.seen.insert(notice.event).second) continue;
     core::Result<void> read = read_event(*connection_, query, notice);
     if (read) read = read_site(query, notice);

@@ -5,8 +5,10 @@
 // nodes, meet at that row.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -31,6 +33,7 @@ class SqlOutbox final : public sideeffects::Outbox {
  private:
   struct Page;
   [[nodiscard]] core::Result<void> read_page(Page& page);
+  void remember_foreign(const Page& page);
   [[nodiscard]] core::Result<void> add_tellings(std::vector<sideeffects::Notice>& notices);
   [[nodiscard]] core::Result<bool> remove_notices(std::span<const sideeffects::NoticeId> notices);
   [[nodiscard]] core::Result<bool> cancel(const sideeffects::NewDelivery& delivery,
@@ -40,6 +43,11 @@ class SqlOutbox final : public sideeffects::Outbox {
   [[nodiscard]] core::Result<void> insert(const sideeffects::NewWake& wake, std::int64_t now_ms);
 
   std::unique_ptr<Connection> connection_;
+  // Where the next reading of notices begins: before it are only other processes' (or were, and these sites are left alone until
+  // reading begins at the first one again, so that an event's notices come in their order).
+  std::int64_t foreign_until_ = 0;
+  std::set<core::SiteId> foreign_;
+  int readings_ = 0;  // Since one began at the first.
 };
 
 // For the test that reads their plans.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Notices: what is committed comes out once, in order, with what deciding needs; what is settled stays settled.
+#include <algorithm>
+
 #include "contract.h"
 
 namespace watchwheel::db::contract {
@@ -139,6 +141,38 @@ TEST_P(DeliveryContract, WhatAnotherProcessLooksAfterIsPassedOver) {
       contract::take(box.outbox->take(10, [&](SiteId id) { return id == ids.back(); }));
   ASSERT_EQ(notices.size(), 1U);
   EXPECT_EQ(notices[0].site, ids.back());
+}
+
+// Goal: a process that stands still stops nobody else, and whoever takes its sites over sees each event's notices in order. Method:
+// more rows of others than one call reads, between two of one site.
+TEST_P(DeliveryContract, ManyNoticesOfOthersHideNobody) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  commit(opened(ids[0], 0));
+  under_test->execute(
+      "INSERT INTO outbox (site_id, event_id, seq, queued_at) VALUES (900000, 900000, 1, 1)");
+  for (int i = 0; i < 13; ++i)
+    under_test->execute(
+        "INSERT INTO outbox (site_id, event_id, seq, queued_at) SELECT 900000, 900000, 1, 1 FROM "
+        "outbox WHERE site_id = 900000");
+  commit(confirmed(ids[0], 0));
+  commit(opened(ids[1], 0));
+  const auto take = [&](const std::vector<SiteId>& mine) {
+    return contract::take(box.outbox->take(
+        10, [&](SiteId site) { return std::find(mine.begin(), mine.end(), site) != mine.end(); }));
+  };
+  std::vector<Notice> found;
+  for (int i = 0; i < 5 && found.empty(); ++i) found = take({ids[1]});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].site, ids[1]);
+  EXPECT_EQ(take({ids[1]}).size(), 1U) << "it is seen until it is settled";
+  ASSERT_EQ(box.settle(found[0]), Settling::Done);
+
+  found.clear();
+  for (int i = 0; i < 5 && found.empty(); ++i) found = take(ids);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].site, ids[0]);
+  EXPECT_EQ(found[0].transition.seq, 1U) << "the first of its event";
 }
 
 TEST_P(DeliveryContract, SettlingInsertsDeliveriesAndTellings) {
