@@ -28,9 +28,10 @@ constexpr Sql kIsDue = "SELECT 1 FROM deliveries WHERE target = ? AND vt <= ? LI
 constexpr Sql kCandidates(
     WATCHWHEEL_CANDIDATES("INDEXED BY deliveries_claim"),
     WATCHWHEEL_CANDIDATES("FORCE INDEX (deliveries_claim)") " FOR UPDATE SKIP LOCKED");
-// Of each, when the first of its line is seen again; NULL: it is the first.
+// Of each, when the first of its line is seen again, -1 when it is being sent; NULL: it is the first.
 #define WATCHWHEEL_BEFORE(line_index, by_id)                                              \
-  "SELECT d.id, (SELECT p.vt FROM deliveries p " line_index                               \
+  "SELECT d.id, (SELECT CASE WHEN p.state = 1 AND p.vt > ? THEN -1 ELSE p.vt END"         \
+  " FROM deliveries p " line_index                                                        \
   " WHERE p.target = d.target AND p.line = d.line AND p.id < d.id ORDER BY p.id LIMIT 1)" \
   " FROM deliveries d " by_id " WHERE d.id IN " WATCHWHEEL_IDS
 constexpr Sql kBefore(WATCHWHEEL_BEFORE("INDEXED BY deliveries_line", ""),
@@ -124,6 +125,7 @@ constexpr int kRoundsMax = 5;
 // Beyond the room, so that a few of a line do not cost a round each.
 constexpr std::size_t kCandidatesMore = 20;
 constexpr std::size_t kReleasedAtOnce = 500;
+constexpr core::Duration kBehindLeased = std::chrono::seconds{2};
 
 std::int64_t ids_of(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
@@ -257,16 +259,20 @@ core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claimi
 core::Result<void> SqlDeliveryQueue::put_behind(Ids& ids, Claiming& claiming) {
   std::vector<std::pair<std::int64_t, std::int64_t>> behind;  // Id, until when.
   const std::int64_t latest = claiming.now_ms + to_ms_up(kBehindMax);
+  // Whoever ends that attempt looks for who waits behind it, and may have looked just before this one came.
+  const std::int64_t soon = claiming.now_ms + to_ms_up(kBehindLeased);
   core::Result<void> asked = by_parts(ids, [&](auto part) -> core::Result<void> {
     Query query = connection_->query(kBefore);
+    query.bind(claiming.now_ms);
     bind_ids(query, part);
     while (true) {
       core::Result<bool> row = query.step();
       if (!row) return row.error();
       if (!*row) return {};
-      if (!query.is_null(1))
-        behind.emplace_back(query.integer(0),
-                            std::clamp(query.integer(1) + 1, claiming.now_ms + 1, latest));
+      if (query.is_null(1)) continue;
+      const bool sent_now = query.integer(1) < 0;
+      const std::int64_t until = sent_now ? soon : query.integer(1) + 1;
+      behind.emplace_back(query.integer(0), std::clamp(until, claiming.now_ms + 1, latest));
     }
   });
   if (!asked) return asked;

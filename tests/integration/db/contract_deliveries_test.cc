@@ -384,6 +384,17 @@ TEST_P(DeliveryContract, DeadLettersAreRequeuedUnderTheirIds) {
   EXPECT_EQ(contract::take(post.log->list(kDead, 10)).size(), 1U) << "b's";
 }
 
+// Whoever finished the first of a line may have looked for the next before it was there: that one does not wait for the lease's end.
+TEST_P(DeliveryContract, WhoStandsBehindOneThatIsBeingSentIsSeenAgainSoon) {
+  const Post post(*under_test, *store);
+  post.put({message("ops", 1, "down"), message("ops", 1, "up")});
+  ASSERT_EQ(message_ids(post.claim()), std::vector<std::string>{"down"});
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  under_test->execute("DELETE FROM deliveries WHERE message_id = 'down'");
+  post.pass(2s);
+  EXPECT_EQ(message_ids(post.claim()), std::vector<std::string>{"up"});
+}
+
 // What ends the process at every attempt does not end it for ever.
 TEST_P(DeliveryContract, PoisonIsBuriedAndOthersGoOn) {
   const Post post(*under_test, *store);
