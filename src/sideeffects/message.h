@@ -101,7 +101,7 @@ struct Message {
   core::WallTime made_at = core::kNoWallTime;  // When it was decided.
   std::vector<MessageSite> sites;              // Of a test: none. Usually one.
   // The mass outage that its sites are a part of, 0: none. Several messages may tell of one, each names only sites that none
-  // before it named; `part` counts them from 1, apart for each kind; 0: not known.
+  // before it named. Of those that were made at once, because one had no room for all, `part` counts from 1; 0: it is the only one.
   std::uint64_t group = 0;
   core::WallTime group_started_at = core::kNoWallTime;
   std::uint32_t part = 0;

@@ -351,7 +351,7 @@ class Decider {
                      .started_at = core::kNoWallTime,
                      .sites = {std::move(site)},
                      .due_at = notice.wake ? notice.at : core::kNoWallTime};
-      return insert(alone, 0, 1, 0, std::move(instead_of));
+      return insert(alone, {.first = 0, .count = 1, .number = 0}, std::move(instead_of));
     }
     const auto same = [&](const Together& t) {
       return t.target == &target && t.kind == kind && t.group == notice.group;
@@ -373,6 +373,7 @@ class Decider {
   void deliver(Together& together) {
     const std::size_t most =
         together.target->channel.type == ChannelType::Slack ? kChatSitesMax : kMessageSitesMax;
+    std::uint32_t part = 0;
     for (std::size_t first = 0; first < together.sites.size();) {
       std::size_t count = 0;
       std::size_t bytes = 0;
@@ -381,13 +382,20 @@ class Decider {
         if (count > 0 && bytes > kBodyBytesWanted) break;
         ++count;
       }
-      insert(together, first, count, together.group, {});
+      const bool only = first == 0 && count == together.sites.size();
+      insert(together, {.first = first, .count = count, .number = only ? 0 : ++part}, {});
       first += count;
     }
   }
 
-  void insert(Together& together, std::size_t first, std::size_t count, std::uint64_t group,
-              std::vector<DeliveryId> instead_of) {
+  // Which of the sites one message names.
+  struct Part {
+    std::size_t first = 0;
+    std::size_t count = 0;
+    std::uint32_t number = 0;  // Message::part.
+  };
+
+  void insert(Together& together, const Part& part, std::vector<DeliveryId> instead_of) {
     const NotifyTarget& target = *together.target;
     Message message{.id = {},
                     .kind = together.kind,
@@ -395,13 +403,13 @@ class Decider {
                     .target = target.name(),
                     .made_at = context_.now,
                     .sites = {},
-                    .group = group,
+                    .group = together.group,
                     .group_started_at = together.started_at,
-                    .part = 0,
+                    .part = part.number,
                     .note = {},
                     .links = {}};
     NewDelivery delivery{.target = target.name(),
-                         .kind = kind_word(together.kind, group != 0),
+                         .kind = kind_word(together.kind, together.group != 0),
                          .message_id = {},
                          .line = 0,
                          .site = {},
@@ -412,7 +420,7 @@ class Decider {
     std::vector<std::string> parts{target.name(), delivery.kind};
     if (together.kind == MessageKind::Reminder)
       parts.push_back(text_of(static_cast<std::uint64_t>(core::to_unix_ms(together.due_at))));
-    for (std::size_t i = first; i < first + count; ++i) {
+    for (std::size_t i = part.first; i < part.first + part.count; ++i) {
       MessageSite& site = together.sites[i];
       parts.push_back(text_of(site.site.value));
       parts.push_back(text_of(site.event.value));
@@ -428,8 +436,9 @@ class Decider {
       message.severity = Severity::Warning;
     message.id = message_id(parts);
     delivery.message_id = message.id;
-    if (count == 1) delivery.site = message.sites.front().site;
-    delivery.line = group != 0 ? kGroupLine | group : message.sites.front().site.value;
+    if (part.count == 1) delivery.site = message.sites.front().site;
+    delivery.line =
+        together.group != 0 ? kGroupLine | together.group : message.sites.front().site.value;
     delivery.body = encode_message(message);
     routing_.deliveries.push_back(std::move(delivery));
   }

@@ -435,6 +435,7 @@ TEST(Routing, SitesOfOneOutageAreOneMessageThatNamesThem) {
   const Message message = message_in(routing, 0);
   ASSERT_EQ(message.sites.size(), 40U);
   EXPECT_EQ(message.group, 3U);
+  EXPECT_EQ(message.part, 0U) << "the only one";
   EXPECT_EQ(routing.deliveries[0].events.size(), 40U);
   EXPECT_NE(routing.deliveries[0].line, 0U);
   EXPECT_EQ(routing.settled.size(), 40U);
@@ -552,6 +553,7 @@ TEST(Routing, WhatIsTooMuchForOneMessageBecomesSeveralThatNameEachSiteOnce) {
     EXPECT_TRUE(ids.insert(routing.deliveries[i].message_id).second);
     for (const MessageSite& site : message_in(routing, i).sites) named.insert(site.site.value);
     sites += message_in(routing, i).sites.size();
+    EXPECT_EQ(message_in(routing, i).part, i + 1);
   }
   EXPECT_GE(routing.deliveries.size(), 2U);
   EXPECT_EQ(named.size(), 1500U);
