@@ -24,6 +24,7 @@
 #include "app/commands_status.h"
 #include "app/run_command.h"
 #include "app/site_fields.h"
+#include "app/verifier_command.h"
 #include "app/version.h"
 #include "core/check_options.h"
 
@@ -163,6 +164,7 @@ class CommandLine {
     nodes();
     migrate();
     status();
+    verifier();
   }
 
   int parse_and_run(int argc, const char* const* argv) {
@@ -247,6 +249,14 @@ class CommandLine {
         "run", "run the daemon in the foreground; SIGTERM drains and stops, SIGHUP reloads");
     app.add_option("--config", args->config_path, "configuration file")->required();
     app.callback([this, args] { chosen_ = [args] { return run_daemon(*args); }; });
+  }
+
+  void verifier() {
+    auto args = std::make_shared<VerifierArgs>();
+    CLI::App& app = *app_.add_subcommand(
+        "verifier", "be a second vantage point in the foreground: checks on request, owns no sites");
+    app.add_option("--config", args->config_path, "configuration file")->required();
+    app.callback([this, args] { chosen_ = [args] { return run_verifier(*args); }; });
   }
 
   void validate() {

@@ -52,7 +52,7 @@ struct ChecksConfig {
 
 struct ConfirmConfig {
   core::ConfirmPolicy policy;
-  std::uint32_t quorum = 2;      // Verifiers that must agree. 1 to 100.
+  std::uint32_t quorum = 2;      // Vantages that must see it down, this one included. 1 to 100.
   core::Duration timeout = 15s;  // For their answers. 1 s to 2 min.
   friend bool operator==(const ConfirmConfig&, const ConfirmConfig&) = default;
 };
@@ -109,9 +109,27 @@ struct HistoryConfig {
   friend bool operator==(const HistoryConfig&, const HistoryConfig&) = default;
 };
 
+inline constexpr std::size_t kVerifiersMax = 64;
+
+// Another vantage that the daemon asks.
 struct VerifierConfig {
   std::string name, url, token_file, region;
+  std::string ca_file, client_cert_file, client_key_file;
   friend bool operator==(const VerifierConfig&, const VerifierConfig&) = default;
+};
+
+// `watchwheel verifier`: this machine as the other vantage.
+struct VerifierServerConfig {
+  std::string listen = "127.0.0.1:9465";  // "IP:PORT" or "[IP]:PORT".
+  std::string name;                       // "": the host's name.
+  std::string region;
+  std::string cert_file, key_file, client_ca_file, token_file;
+  bool plain_http = false;          // Without a certificate also on addresses that others reach.
+  std::uint32_t in_flight_max = 0;  // 0: automatic. At most 1,000,000.
+  std::uint32_t batch_max = 256;    // Checks of one request. 1 to 1000.
+  std::uint32_t connections_max = 256;
+  std::uint64_t body_bytes_max = std::uint64_t{4} << 20U;
+  friend bool operator==(const VerifierServerConfig&, const VerifierServerConfig&) = default;
 };
 
 using NotifyConfig = sideeffects::NotifyTarget;
@@ -138,6 +156,7 @@ struct Config {
   LegacyConfig legacy;
   ClusterConfig cluster;
   HistoryConfig history;
+  VerifierServerConfig verifier_server;
   std::vector<VerifierConfig> verifiers;
   std::vector<NotifyConfig> notify;
   HttpConfig http;

@@ -440,6 +440,47 @@ std::vector<Key<Config>> legacy_keys() {
   };
 }
 
+std::vector<Key<Config>> verifier_server_keys() {
+  const auto file = [](std::string_view name, std::string VerifierServerConfig::*field) {
+    return at_start(text<Config>(
+        "verifier_server", name, [field](auto& c) -> auto& { return c.verifier_server.*field; },
+        path_or_credential));
+  };
+  Key<Config> body = count(
+      "verifier_server", "body_max", 64 * 1024, 64 * kMiB,
+      [](auto& c) -> auto& { return c.verifier_server.body_bytes_max; });
+  body.kind = Kind::Size;
+  body.show = [](const Config& c) {
+    return toml_text(core::format_size(c.verifier_server.body_bytes_max));
+  };
+  return {
+      at_start(text<Config>(
+          "verifier_server", "listen", [](auto& c) -> auto& { return c.verifier_server.listen; },
+          listen_address)),
+      at_start(text<Config>(
+          "verifier_server", "name", [](auto& c) -> auto& { return c.verifier_server.name; })),
+      at_start(text<Config>(
+          "verifier_server", "region", [](auto& c) -> auto& { return c.verifier_server.region; })),
+      file("cert_file", &VerifierServerConfig::cert_file),
+      file("key_file", &VerifierServerConfig::key_file),
+      file("client_ca_file", &VerifierServerConfig::client_ca_file),
+      file("token_file", &VerifierServerConfig::token_file),
+      at_start(flag(
+          "verifier_server", "plain_http",
+          [](auto& c) -> auto& { return c.verifier_server.plain_http; })),
+      at_start(automatic(count(
+          "verifier_server", "in_flight_max", 1, 1'000'000,
+          [](auto& c) -> auto& { return c.verifier_server.in_flight_max; }))),
+      at_start(count(
+          "verifier_server", "batch_max", 1, 1000,
+          [](auto& c) -> auto& { return c.verifier_server.batch_max; })),
+      at_start(count(
+          "verifier_server", "connections_max", 1, 100'000,
+          [](auto& c) -> auto& { return c.verifier_server.connections_max; })),
+      at_start(body),
+  };
+}
+
 std::vector<Key<Config>> later_keys() {
   return {
       at_start(text<Config>(
@@ -507,7 +548,8 @@ const std::vector<Key<Config>>& config_keys() {
   static const std::vector<Key<Config>> keys = [] {
     std::vector<Key<Config>> all;
     for (auto&& part : {store_keys(), check_keys(), confirm_keys(), engine_keys(), vantage_keys(),
-                        legacy_keys(), later_keys(), http_and_log_keys()}) {
+                        legacy_keys(), later_keys(), verifier_server_keys(),
+                        http_and_log_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;
@@ -522,9 +564,18 @@ const std::vector<Key<VerifierConfig>>& verifier_keys() {
       text<VerifierConfig>(
           "verifier", "url", [](auto& v) -> auto& { return v.url; }, plain_url),
       text<VerifierConfig>(
-          "verifier", "token_file", [](auto& v) -> auto& { return v.token_file; }, absolute_path),
+          "verifier", "token_file", [](auto& v) -> auto& { return v.token_file; },
+          path_or_credential),
       text<VerifierConfig>(
           "verifier", "region", [](auto& v) -> auto& { return v.region; }),
+      text<VerifierConfig>(
+          "verifier", "ca_file", [](auto& v) -> auto& { return v.ca_file; }, absolute_path),
+      text<VerifierConfig>(
+          "verifier", "client_cert_file", [](auto& v) -> auto& { return v.client_cert_file; },
+          path_or_credential),
+      text<VerifierConfig>(
+          "verifier", "client_key_file", [](auto& v) -> auto& { return v.client_key_file; },
+          path_or_credential),
   };
   return keys;
 }

@@ -25,6 +25,8 @@ class Judge {
     store();
     legacy();
     listener();
+    verifier_server();
+    verifiers();
     doubles("vantage.canaries", config_.vantage.canaries);
     if (config_.vantage.canaries.size() > kCanariesMax) {
       report(Severity::Error, {"vantage.canaries"},
@@ -165,14 +167,84 @@ class Judge {
   }
 
   void listener() {
-    const core::Result<checker::Endpoint> at = checker::parse_endpoint(config_.http.listen, 9464);
-    if (!at || !config_.http.token_file.empty()) return;
-    const bool loopback = at->ip.v6 ? checker::to_string(at->ip) == "::1" : at->ip.bytes[0] == 127;
-    if (loopback) return;
+    if (!config_.http.token_file.empty() || is_loopback(config_.http.listen)) return;
     report(Severity::Warning, {"http.listen"},
            "http.listen is not a loopback address and http.token_file is not set: whoever reaches "
            "it can "
            "read the status and reload the configuration; set http.token_file");
+  }
+
+  static bool is_loopback(const std::string& listen) {
+    const core::Result<checker::Endpoint> at = checker::parse_endpoint(listen, 9464);
+    if (!at) return true;  // Refused already.
+    return at->ip.v6 ? checker::to_string(at->ip) == "::1" : at->ip.bytes[0] == 127;
+  }
+
+  void verifier_server() {
+    const VerifierServerConfig& own = config_.verifier_server;
+    for (const auto& [key, file] : {std::pair{"verifier_server.key_file", &own.key_file},
+                                    std::pair{"verifier_server.client_ca_file", &own.client_ca_file}}) {
+      if (!file->empty() && own.cert_file.empty())
+        report(Severity::Error, {key},
+               std::string(key) + " means nothing without verifier_server.cert_file; set that too");
+    }
+    if (is_loopback(own.listen)) return;
+    if (own.cert_file.empty() && !own.plain_http) {
+      report(Severity::Error, {"verifier_server.listen"},
+             "verifier_server.listen is not a loopback address and there is no certificate: what is "
+             "asked and the token would be readable on the way; set verifier_server.cert_file, or "
+             "plain_http = true where something else encrypts the way");
+    }
+    if (own.token_file.empty() && own.client_ca_file.empty()) {
+      report(Severity::Error, {"verifier_server.listen"},
+             "verifier_server.listen is not a loopback address and nobody is asked who they are: "
+             "whoever reaches it could make this machine ask any site; set "
+             "verifier_server.token_file or verifier_server.client_ca_file");
+    }
+  }
+
+  void verifiers() {
+    if (config_.verifiers.empty()) return;
+    std::set<std::string> places;
+    for (std::size_t i = 0; i < config_.verifiers.size(); ++i) {
+      const VerifierConfig& one = config_.verifiers[i];
+      const std::string prefix = "verifier." + std::to_string(i);
+      places.insert(one.region.empty() ? "name " + one.name : "region " + one.region);
+      if (!one.client_key_file.empty() && one.client_cert_file.empty())
+        report(Severity::Error, {prefix + ".client_key_file"},
+               "verifier.client_key_file means nothing without client_cert_file; set that too");
+      if (one.url.starts_with("http://") && !one.token_file.empty() && !is_local_url(one.url))
+        report(Severity::Warning, {prefix + ".url"},
+               "the token of verifier '" + printable(one.name) +
+                   "' goes over the network unencrypted; use https://");
+    }
+    if (config_.verifiers.size() > kVerifiersMax) {
+      report(Severity::Error, {"verifier"},
+             "at most " + std::to_string(kVerifiersMax) +
+                 " [[verifier]] are asked; three in different regions are enough");
+    }
+    if (config_.confirm.quorum > places.size() + 1) {
+      report(Severity::Error, {"confirm.quorum", "verifier"},
+             "confirm.quorum (" + std::to_string(config_.confirm.quorum) +
+                 ") is more than there are vantages: " + std::to_string(places.size()) +
+                 " by region or name, and this daemon; lower it or add verifiers elsewhere");
+    }
+    if (config_.confirm.quorum == 1) {
+      report(Severity::Warning, {"confirm.quorum"},
+             "confirm.quorum is 1: this daemon's own word is enough, and no verifier is asked");
+    }
+    if (config_.confirm.timeout < config_.checks.options.timeout) {
+      report(Severity::Warning, {"confirm.timeout", "checks.timeout"},
+             "confirm.timeout (" + core::format_duration(config_.confirm.timeout) +
+                 ") is shorter than checks.timeout (" +
+                 core::format_duration(config_.checks.options.timeout) +
+                 "): a site that answers nothing is not told by a verifier in time; raise it");
+    }
+  }
+
+  static bool is_local_url(std::string_view url) {
+    return url.starts_with("http://127.") || url.starts_with("http://[::1]") ||
+           url.starts_with("http://localhost");
   }
 
   void doubles(std::string_view key, const std::vector<std::string>& values) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -10,13 +9,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <charconv>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "core/ensure.h"
+#include "http/listening.h"
 #include "http/routes.h"
 
 namespace watchwheel::http {
@@ -211,45 +209,6 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<wire::response_serializer<wire::string_body>> serializer_;
 };
 
-core::Result<tcp::endpoint> parse_listen(const std::string& listen) {
-  const core::Error wrong{
-      core::ErrorKind::Invalid,
-      "http.listen: \"" + listen + "\" is not IP:PORT or [IP]:PORT, as in 127.0.0.1:9464"};
-  const auto colon = listen.rfind(':');
-  if (colon == std::string::npos) return wrong;
-  std::string host = listen.substr(0, colon);
-  const bool bracketed = host.starts_with('[') && host.ends_with(']');
-  if (bracketed) host = host.substr(1, host.size() - 2);
-
-  error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  if (error || address.is_v6() != bracketed) return wrong;
-
-  std::uint16_t port = 0;
-  const char* const end = listen.data() + listen.size();
-  const auto parsed = std::from_chars(listen.data() + colon + 1, end, port);
-  if (parsed.ec != std::errc{} || parsed.ptr != end) return wrong;
-  return tcp::endpoint(address, port);
-}
-
-core::Error cannot_listen(const std::string& listen, const error_code& error) {
-  std::string remedy;
-  if (error == boost::system::errc::address_in_use) {
-    remedy = "; another program listens there: stop it, or set http.listen to another port";
-  } else if (error == boost::system::errc::address_not_available) {
-    remedy = "; this machine does not have that address: set http.listen to one that it has";
-  } else if (error == boost::system::errc::permission_denied) {
-    remedy = "; ports below 1024 need CAP_NET_BIND_SERVICE: set http.listen to a higher port";
-  }
-  return {core::ErrorKind::Unavailable,
-          "cannot listen on " + listen + ": " + error.message() + remedy};
-}
-
-// Asio does not ask for it. A program that we ever start must not keep our port.
-void close_on_exec(int fd) {
-  (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
 // The sockets. Its end closes them all: the connections that are left live in handlers that `io` holds.
 struct Loop {
   asio::io_context io{1};
@@ -257,16 +216,6 @@ struct Loop {
   asio::steady_timer accept_retry{io};
 
   explicit Loop(Context& shared) : context(shared) {}
-
-  error_code listen(const tcp::endpoint& endpoint) {
-    error_code error;
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) close_on_exec(acceptor.native_handle());
-    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    return error;
-  }
 
   void accept() {
     acceptor.async_accept([this](error_code error, tcp::socket socket) {
@@ -317,10 +266,10 @@ struct Server::Impl {
 
 core::Result<std::unique_ptr<Server>> Server::open(const ServerOptions& options,
                                                    EngineView& engine) {
-  const auto endpoint = parse_listen(options.listen);
-  if (!endpoint) return endpoint.error();
   auto impl = std::make_unique<Impl>(options, engine);
-  if (const auto error = impl->loop->listen(*endpoint)) return cannot_listen(options.listen, error);
+  const auto listening = listen_at(options.listen, "http.listen");
+  if (!listening) return listening.error();
+  impl->loop->acceptor.assign(listening->v6 ? tcp::v6() : tcp::v4(), listening->fd);
   impl->port = impl->loop->acceptor.local_endpoint().port();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

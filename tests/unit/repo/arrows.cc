@@ -12,8 +12,8 @@
 namespace watchwheel::repo {
 namespace {
 
-constexpr std::array<std::string_view, 8> kRooms{
-    "core", "scheduler", "checker", "sideeffects", "channels", "db", "http", "app"};
+constexpr std::array<std::string_view, 9> kRooms{
+    "core", "scheduler", "checker", "sideeffects", "channels", "db", "http", "verify", "app"};
 
 bool is_room(std::string_view name) {
   return std::find(kRooms.begin(), kRooms.end(), name) != kRooms.end();
@@ -52,13 +52,13 @@ struct ForeignLibrary {
 const std::vector<ForeignLibrary>& foreign_libraries() {
   static const std::vector<ForeignLibrary> kLibraries{
       {"libcurl", pattern("curl/.*"),
-       pattern("src/(checker|channels)/.*|src/app/(version|daemon_client)\\.cc")},
+       pattern("src/(checker|channels|verify)/.*|src/app/(version|daemon_client)\\.cc")},
       {"c-ares", pattern("ares.*\\.h"), pattern("src/checker/.*|src/app/version\\.cc")},
       {"SQLite", pattern("sqlite3.*\\.h"), pattern("src/db/.*|src/app/version\\.cc")},
       {"MySQL", pattern("(cppconn|mysql).*"), pattern("src/db/.*\\.cc")},
       {"prometheus-cpp", pattern("prometheus/.*"),
        pattern(
-           "src/http/.*|src/[a-z]+/metrics\\.(h|cc)|src/app/(status\\.(h|cc)|run_command\\.cc)")},
+           "src/http/.*|src/[a-z]+/metrics\\.(h|cc)|src/app/(status\\.(h|cc)|run_command\\.cc|verify_desk_page\\.cc)")},
       {"spdlog", pattern("spdlog/.*"), pattern("src/app/.*\\.cc")},
       {"toml++", pattern("toml\\+\\+/.*|toml\\+\\+\\.h|toml\\.hpp"), pattern("src/app/.*\\.cc")},
       {"CLI11", pattern("CLI/.*"), pattern("src/app/.*\\.cc")},
