@@ -37,6 +37,63 @@ void add_evidence(Json& json, const core::Evidence& evidence) {
   json["address"] = text_or_null(evidence.address);
 }
 
+// How it was decided, and what each vantage saw; null where others were not heard.
+Json testimony_json(const core::Testimony& testimony) {
+  if (testimony.basis == core::Basis::None) return {};
+  Json witnesses = Json::array();
+  for (const core::Witness& witness : testimony.witnesses) {
+    witnesses.push_back({{"vantage", witness.vantage},
+                         {"region", witness.region},
+                         {"saw", core::to_string(witness.saw)},
+                         {"cause", core::is_vote(witness.saw) || witness.saw == core::Saw::NotMeasured
+                                       ? Json(core::to_string(witness.cause))
+                                       : Json()},
+                         {"http_status", witness.http_status == 0 ? Json() : Json(witness.http_status)},
+                         {"detail", witness.detail},
+                         {"at", time_or_null(witness.at)}});
+  }
+  return {{"basis", core::to_string(testimony.basis)},
+          {"quorum", testimony.quorum},
+          {"round", testimony.round},
+          {"decided_at", time_or_null(testimony.decided_at)},
+          {"witnesses", std::move(witnesses)}};
+}
+
+// For people: "quorum of 2; local down, fra down (http_status), nyc silent".
+std::string testimony_text(const core::Testimony& testimony) {
+  std::string text;
+  switch (testimony.basis) {
+    case core::Basis::None:
+      return "";
+    case core::Basis::LocalOnly:
+      return "our own word: no other vantage is configured";
+    case core::Basis::Quorum:
+      text = "quorum of " + std::to_string(testimony.quorum) + " reached";
+      break;
+    case core::Basis::Disagreement:
+      text = "others see it up, and no quorum of " + std::to_string(testimony.quorum) +
+             ": not called down";
+      break;
+    case core::Basis::Unanswered:
+      text = "our own word: too few others said anything in time, and none saw it up";
+      break;
+    case core::Basis::Unasked:
+      text = "our own word: nobody could be asked in time";
+      break;
+    case core::Basis::Bound:
+      text = "our own word: the check needs a file of this host, so nobody else can make it";
+      break;
+  }
+  std::string seen;
+  for (const core::Witness& witness : testimony.witnesses) {
+    seen += (seen.empty() ? "; " : ", ") + printable(witness.vantage, 64) + " " +
+            std::string(core::to_string(witness.saw));
+    if (witness.saw == core::Saw::Down || witness.saw == core::Saw::NotMeasured)
+      seen += " (" + std::string(core::to_string(witness.cause)) + ")";
+  }
+  return text + seen;
+}
+
 Json to_json(const db::Incident& incident, core::WallTime now) {
   Json json{{"id", incident.id.value},
             {"site", incident.site.value},
@@ -50,6 +107,7 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
             {"duration_s", core::to_seconds(length_of(incident, now))},
             {"failures", incident.failures}};
   add_evidence(json, incident.evidence);
+  json["verification"] = testimony_json(incident.testimony);
   json["group"] = incident.group == 0 ? Json() : Json(incident.group);
   json["transitions"] = Json::array();
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
@@ -60,6 +118,7 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
              {"at", core::to_iso8601(t.at)},
              {"failures", t.failures}};
     add_evidence(one, t.evidence);
+    one["verification"] = testimony_json(t.testimony);
     json["transitions"].push_back(std::move(one));
   }
   return json;
@@ -165,7 +224,11 @@ std::string incident_text(const db::Incident& incident, core::WallTime now) {
             std::string(core::to_string(t.after)) + ", " + std::to_string(t.failures) +
             (t.failures == 1 ? " failure" : " failures") + ", " +
             std::string(core::to_string(t.evidence.cause)) + "\n";
+    if (const std::string how = testimony_text(t.testimony); !how.empty())
+      text += "        " + how + "\n";
   }
+  if (!over && incident.testimony.basis == core::Basis::Disagreement)
+    text += "    " + testimony_text(incident.testimony) + "\n";
   return text;
 }
 

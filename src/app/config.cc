@@ -451,10 +451,6 @@ class Reader {
       const Place place = place_of(item.source());
       places_.emplace(prefix, place);
       read_table(*item.as_table(), section, prefix, keys, into.emplace_back());
-      if (section == "verifier") {
-        problem(Severity::Warning, place,
-                "[[" + section + "]]: accepted, but this version does not act on it yet");
-      }
     }
   }
 

@@ -341,10 +341,10 @@ std::vector<Key<Config>> confirm_keys() {
       count(
           "confirm", "successes", 1, 20,
           [](auto& c) -> auto& { return c.confirm.policy.successes; }),
-      not_yet(count(
-          "confirm", "quorum", 1, 100, [](auto& c) -> auto& { return c.confirm.quorum; })),
-      not_yet(duration<Config>(
-          "confirm", "timeout", 1s, 2min, [](auto& c) -> auto& { return c.confirm.timeout; })),
+      count(
+          "confirm", "quorum", 1, 100, [](auto& c) -> auto& { return c.confirm.quorum; }),
+      duration<Config>(
+          "confirm", "timeout", 1s, 2min, [](auto& c) -> auto& { return c.confirm.timeout; }),
   };
 }
 

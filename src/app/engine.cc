@@ -12,6 +12,8 @@
 //
 //   committed transitions ─► router ─► store (deliveries) ─► deliveries ─► channels ─► receivers (notifier.h)
 //
+//   shard ─► verify (asks the verifiers) ─► shard
+//
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
 // Every queue is declared here, with its two ends, its size and what happens when it is full.
@@ -60,7 +62,7 @@ constexpr core::Duration kDrainPoll = 10ms;
 constexpr core::Duration kTellOthers = 1s;
 
 LaneTuning tuning_of(const Config& config) {
-  return LaneTuning{.confirm = config.confirm.policy,
+  return LaneTuning{.confirm = confirm_policy(config),
                     .projection_interval = config.projection.interval};
 }
 
@@ -110,6 +112,7 @@ class EngineImpl final : public Engine {
   VantageReading vantage() const override { return vantage_->reading(); }
   const VantageStats& vantage_stats() const override { return vantage_->stats(); }
   LegacyReading legacy() const override;
+  VerifiersReading verifiers() const override;
   core::WallTime started_at() const override { return started_at_; }
   NotifierReading notifier() const override { return notifier_->reading(); }
   std::optional<ClusterReading> cluster() const override {
@@ -238,6 +241,9 @@ class EngineImpl final : public Engine {
   std::unique_ptr<LegacyWriter> legacy_writer_;
   std::unique_ptr<LegacyReader> legacy_reader_;
   std::string legacy_table_;
+  // Where there are verifiers. shard -> verify: at most PanelLimits::questions_max questions; full: the shard asks again later.
+  // verify -> shard: one answer a question and verifier, so never full.
+  std::unique_ptr<verify::PanelThread> panel_;
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
@@ -434,6 +440,9 @@ LegacyReading EngineImpl::legacy() const {
 }
 
 core::Result<void> EngineImpl::build_shards() {
+  auto panel = make_panel(config_, clock_, log_);
+  if (!panel) return panel.error();
+  panel_ = *std::move(panel);
   for (std::size_t i = 0; i < kShards; ++i) {
     ShardParts& shard = shards_[i];
     static_assert(kShards == 1, "each shard needs a writer's name of its own");
@@ -446,9 +455,10 @@ core::Result<void> EngineImpl::build_shards() {
     for (auto& lane : lanes_) rings.push_back(lane->notes[i].get());
     shard.notes = std::make_unique<NotesToLanes>(std::move(rings));
     shard.shard = std::make_unique<sideeffects::Shard>(
-        sideeffects::ShardLimits{}, config_.confirm.policy, *shard.mailbox,
+        sideeffects::ShardLimits{}, confirm_policy(config_), *shard.mailbox,
         shard.detoured ? *shard.detoured : *shard.store, *shard.notes, clock_, seed(i),
         buckets_.get());
+    if (panel_) shard.shard->attach(panel_->port([this, i] { shards_[i].thread->wake(); }));
     shard.thread =
         std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_,
                                                    i == 0 ? vantage_recorder_.get() : nullptr);
@@ -533,6 +543,9 @@ core::Result<void> EngineImpl::start_threads() try {
   if (legacy_writer_) legacy_writer_->start();
   if (member_) member_->turn();  // What nobody has is ours before the first site is read.
   for (ShardParts& shard : shards_) shard.thread->start();
+  if (panel_) {
+    if (auto started = panel_->start(); !started) return started;
+  }
   projector_thread_->start();
   for (auto& lane : lanes_) {
     if (auto started = lane->thread.start(); !started) return started;
@@ -576,6 +589,7 @@ void EngineImpl::drain_and_stop() {
 void EngineImpl::stop_threads(core::SteadyTime last_call) {
   for (auto& lane : lanes_) lane->thread.stop();
   vantage_->stop();
+  if (panel_) panel_->stop();
   for (ShardParts& shard : shards_) {
     if (!shard.thread->stop(last_call)) {
       log_.error(fmt::format("shard_not_drained mailbox={}", shard.mailbox->depth()));
@@ -595,7 +609,7 @@ void EngineImpl::reload(const Config& config) {
   config_.projection = config.projection;
   config_.vantage = config.vantage;
   config_.engine.drain_timeout = config.engine.drain_timeout;
-  for (ShardParts& shard : shards_) shard.thread->set_policy(config_.confirm.policy);
+  for (ShardParts& shard : shards_) shard.thread->set_policy(confirm_policy(config_));
   vantage_->set(vantage_settings(config_));
   if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
   config_.notify = config.notify;
@@ -619,6 +633,13 @@ std::vector<const sideeffects::ShardStats*> EngineImpl::shards() const {
   std::vector<const sideeffects::ShardStats*> all;
   for (const ShardParts& shard : shards_) all.push_back(&shard.shard->stats());
   return all;
+}
+
+VerifiersReading EngineImpl::verifiers() const {
+  VerifiersReading reading{
+      .panel = panel_.get(), .shards = {}, .quorum = confirm_policy(config_).quorum};
+  for (const ShardParts& shard : shards_) reading.shards.push_back(&shard.shard->verification());
+  return reading;
 }
 
 std::vector<sideeffects::Poisoned> EngineImpl::poisoned() const {
@@ -649,7 +670,13 @@ std::vector<QueueReading> EngineImpl::queues() const {
     mailbox.capacity += shard.mailbox->capacity();
     mailbox.refused += shard.mailbox->coalesced();
   }
-  return {inbox, mailbox, notes, marks};
+  QueueReading verify{.name = "verify"};
+  if (panel_) {
+    verify.depth = panel_->depth();
+    verify.capacity = panel_->capacity();
+    verify.refused = panel_->refused();
+  }
+  return {inbox, mailbox, notes, marks, verify};
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include "app/notifier.h"
 #include "app/store_road.h"
 #include "app/vantage.h"
+#include "app/verifiers.h"
 #include "checker/stats.h"
 #include "core/clock.h"
 #include "core/result.h"
@@ -104,6 +105,7 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual VantageReading vantage() const = 0;
   [[nodiscard]] virtual const VantageStats& vantage_stats() const = 0;
   [[nodiscard]] virtual LegacyReading legacy() const = 0;
+  [[nodiscard]] virtual VerifiersReading verifiers() const = 0;
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
   [[nodiscard]] virtual NotifierReading notifier() const = 0;
   // Where several hosts share the store; else nothing.

@@ -313,7 +313,7 @@ void Lane::take_notes() {
       // The store knew of an event that this lane did not, or the other way round: what follows
       // from it is told.
       if (!forgotten && attention_.wants_post(note.site))
-        post(note.site, attention_.facts(note.site));
+        post(note.site, facts_of(note.site));
     }
   }
 }
@@ -332,7 +332,7 @@ void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
     attention_.restore(note.site, *note.unknown_event);
     sites_.row(slot).troubled = true;
   } else if (note.event_state) {
-    post(note.site, attention_.facts(note.site));  // The answer tells which event it is.
+    post(note.site, facts_of(note.site));  // The answer tells which event it is.
   }
 }
 
@@ -352,7 +352,7 @@ void Lane::ask_of_left() {
   for (std::size_t i = 0; i < kMessagesPerTurn; ++i) {
     const auto site = left_.take(now_);
     if (!site) return;
-    post(*site, attention_.facts(*site));
+    post(*site, facts_of(*site));
   }
 }
 
@@ -568,8 +568,21 @@ std::optional<Duration> Lane::react(SiteSlot slot, const core::ProbeResult& resu
   const sideeffects::Reaction reaction = attention_.on_result(id, seen);
   sites_.row(slot).troubled = reaction.troubled;
   news = reaction.post;
-  if (reaction.post) post(id, attention_.facts(id));
+  if (reaction.post) post(id, facts_of(id));
   return reaction.recheck_in;
+}
+
+// With how the site is asked, where others are to ask it too.
+core::SiteFacts Lane::facts_of(core::SiteId id) {
+  core::SiteFacts facts = attention_.facts(id);
+  if (!tuning_.confirm.verified() || facts.outages.empty()) return facts;
+  const core::Outage& last = facts.outages.back();
+  if (last.ended() || last.confirmed_at == core::kNoWallTime) return facts;
+  const SiteSlot slot = sites_.find(id);
+  if (slot == core::kNoSlot) return facts;
+  facts.subject = std::make_shared<const core::Subject>(
+      core::Subject{std::string(sites_.url(slot)), plans_[sites_.plan(slot)].options});
+  return facts;
 }
 
 void Lane::post(core::SiteId id, core::SiteFacts facts) {
@@ -640,7 +653,7 @@ void Lane::sweep_row(SiteSlot slot) {
     project(slot, false, nullptr);
   }
   if (reposting_ && row.troubled && attention_.unacknowledged(sites_.id(slot))) {
-    post(sites_.id(slot), attention_.facts(sites_.id(slot)));
+    post(sites_.id(slot), facts_of(sites_.id(slot)));
   }
   sweep_.stale += row.stale ? 1 : 0;
   if (age <= sites_.interval(slot)) ++sweep_.within_interval;

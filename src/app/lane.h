@@ -176,6 +176,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
                                                     const core::ProbeResult& result,
                                                     core::WallTime at, bool& news);
   void post(core::SiteId id, core::SiteFacts facts);
+  [[nodiscard]] core::SiteFacts facts_of(core::SiteId id);
   void project(core::SiteSlot slot, bool measured, const core::TlsFacts* tls);
   void sweep_slice();
   void sweep_row(core::SiteSlot slot);

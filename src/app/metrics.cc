@@ -16,6 +16,7 @@
 #include "app/notifier.h"
 #include "app/status.h"
 #include "app/totals.h"
+#include "app/verifiers.h"
 #include "app/version.h"
 #include "http/metric_builder.h"
 
@@ -496,6 +497,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_vantage(out, engine, totals);
   add_notify(out, engine.notifier());
   add_cluster(out, engine);
+  append_verifier_metrics(engine.verifiers(), out);
   add_dns(out, totals);
   add_exchanges(out, totals);
   add_tls(out, totals, facts);

@@ -269,6 +269,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
   for (const auto& [signal, value] : totals.pressure) pressure[signal] = value;
   json["incidents"] = {{"seems_down", totals.incidents_seem_down}, {"down", totals.incidents_down}};
   json["vantage"] = vantage_json(engine, totals);
+  json["verification"] = ordered_json::parse(verifiers_json(engine.verifiers()));
   json["recording"] = recording_json(engine, totals);
   json["notify"] = notify_json(engine.notifier());
   json["cluster"] = cluster_json(engine);

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "core/ids.h"
 #include "core/probe.h"
 #include "core/site.h"
+#include "core/testimony.h"
 
 namespace watchwheel::core {
 
@@ -28,6 +30,11 @@ struct ConfirmPolicy {
   Duration retry_interval =
       10s;  // Between quick re-checks while not confirmed; jittered by up to a tenth. 1 s to 10 min.
 
+  std::uint32_t quorum = 1;  // Vantages that must see it down, ours included. 1: no other is asked.
+  Duration verify_timeout = 15s;  // For their answers.
+
+  // Down is what the shard says, when others have been heard.
+  [[nodiscard]] bool verified() const { return quorum > 1; }
   friend bool operator==(const ConfirmPolicy&, const ConfirmPolicy&) = default;
 };
 
@@ -89,6 +96,8 @@ struct SiteFacts {
   std::vector<Outage>
       outages;  // Oldest first, at most kOutagesWaitingMax: all that ended and were not yet
                 // acknowledged, then the current one if there is one.
+  // Where others are to be asked about the outage that goes on. Null: they are not.
+  std::shared_ptr<const Subject> subject{};
 };
 
 // Whose seat in a mailbox: one for each site and lane. A site that changes its host may change its lane; what the lane before it

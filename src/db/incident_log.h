@@ -39,6 +39,7 @@ struct Incident {
   std::uint32_t failures = 0;
   core::Evidence evidence;
   std::uint64_t group = 0;  // The mass outage it is a part of; 0: none.
+  core::Testimony testimony{};  // Of the newest round in which others were asked.
   std::vector<sideeffects::TransitionRecord> transitions;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "db/rows.h"
+#include "db/testimony_codec.h"
 
 namespace watchwheel::db {
 namespace {
@@ -55,19 +56,20 @@ core::Evidence evidence_from_json(const json& value) {
 
 // The bindings name every field there is: one more does not compile until it is kept here too.
 json to_json(const TransitionRecord& transition) {
-  const auto& [seq, reason, before, after, at, failures, evidence] = transition;
+  const auto& [seq, reason, before, after, at, failures, evidence, testimony] = transition;
   return {{"seq", seq},
           {"reason", core::to_string(reason)},
           {"before", core::to_string(before)},
           {"after", core::to_string(after)},
           {"at", time_json(at)},
           {"failures", failures},
-          {"evidence", evidence_json(evidence)}};
+          {"evidence", evidence_json(evidence)},
+          {"testimony", testimony_to_json(testimony)}};
 }
 
 json to_json(const EventWrite& write) {
   const auto& [site, epoch, started_at, state, confirmed_at, ended_at, failures, merged, group, total,
-               evidence, transitions] = write;
+               evidence, transitions, testimony] = write;
   json all = json::array();
   for (const TransitionRecord& transition : transitions) all.push_back(to_json(transition));
   return {{"site", site.value},
@@ -81,7 +83,8 @@ json to_json(const EventWrite& write) {
           {"group", time_json(group)},
           {"transitions_total", total},
           {"evidence", evidence_json(evidence)},
-          {"transitions", std::move(all)}};
+          {"transitions", std::move(all)},
+          {"testimony", testimony_to_json(testimony)}};
 }
 
 json to_json(const VantageEvent& event) {
@@ -97,6 +100,13 @@ json to_json(const VantageEnd& end) {
   return {{"at", time_json(end.at)}};
 }
 
+// Entries of versions before this one have none.
+core::Testimony testimony_from(const json& value) {
+  auto testimony = testimony_from_json(value.value("testimony", std::string()));
+  if (!testimony) throw std::invalid_argument(testimony.error().message);
+  return *std::move(testimony);
+}
+
 TransitionRecord transition_from(const json& value) {
   return {.seq = value.at("seq").get<std::uint32_t>(),
           .reason =
@@ -105,7 +115,8 @@ TransitionRecord transition_from(const json& value) {
           .after = state_from(value.at("after")),
           .at = time_from(value.at("at")),
           .failures = value.at("failures").get<std::uint32_t>(),
-          .evidence = evidence_from_json(value.at("evidence"))};
+          .evidence = evidence_from_json(value.at("evidence")),
+          .testimony = testimony_from(value)};
 }
 
 EventWrite event_from(const json& value) {
@@ -120,7 +131,8 @@ EventWrite event_from(const json& value) {
                    .group = time_from(value.at("group")),
                    .transitions_total = value.at("transitions_total").get<std::uint32_t>(),
                    .evidence = evidence_from_json(value.at("evidence")),
-                   .transitions = {}};
+                   .transitions = {},
+                   .testimony = testimony_from(value)};
   for (const json& one : value.at("transitions")) write.transitions.push_back(transition_from(one));
   return write;
 }

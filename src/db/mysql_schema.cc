@@ -333,6 +333,13 @@ CREATE TRIGGER sites_edited BEFORE UPDATE ON sites FOR EACH ROW BEGIN IF NEW.cha
 DROP TRIGGER IF EXISTS sites_changed;
 )sql";
 
+// How an outage was confirmed, and what each vantage saw of it: of the event its newest round, of a transition what earned it.
+constexpr const char* kWitnesses = R"sql(
+ALTER TABLE events ADD COLUMN witnesses TEXT;
+
+ALTER TABLE event_transitions ADD COLUMN witnesses TEXT;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -345,6 +352,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {6, "many hosts: nodes, and leases of buckets of sites", kManyHosts},
       {7, "what has to be told: notices, deliveries, dead letters", kDeliveries},
       {8, "a site with another URL is unknown, whatever is open", kOtherUrl},
+      {9, "what other vantages saw", kWitnesses},
   };
   return steps;
 }

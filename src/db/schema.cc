@@ -280,6 +280,12 @@ BEGIN
 END;
 )sql";
 
+// How an outage was confirmed, and what each vantage saw of it: of the event its newest round, of a transition what earned it.
+constexpr const char* kWitnesses = R"sql(
+ALTER TABLE events ADD COLUMN witnesses TEXT;
+ALTER TABLE event_transitions ADD COLUMN witnesses TEXT;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -289,6 +295,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {5, "groups of outages are found by their end", kGroupEnds},
       {6, "what has to be told: notices, deliveries, dead letters", kDeliveries},
       {7, "a site with another URL is unknown, whatever is open", kOtherUrl},
+      {8, "what other vantages saw", kWitnesses},
   };
   return steps;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "db/rows.h"
+#include "db/testimony_codec.h"
 
 namespace watchwheel::db {
 namespace {
@@ -26,8 +27,8 @@ constexpr Sql kOpenOfSite(WATCHWHEEL_OPEN "e.site_id = ? AND e.ended_at IS NULL"
 constexpr Sql kInsertEvent =
     "INSERT INTO events (site_id, started_at, state, confirmed_at, ended_at, failures, merged, "
     "transitions_total,"
-    " cause, phase, http_status, detail, address, group_id)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " cause, phase, http_status, detail, address, group_id, witnesses)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr Sql kAddGroup("INSERT OR IGNORE INTO outage_groups (started_at) VALUES (?)",
                         "INSERT IGNORE INTO outage_groups (started_at) VALUES (?)");
 constexpr Sql kFindGroup = "SELECT id FROM outage_groups WHERE started_at = ?";
@@ -36,14 +37,15 @@ constexpr Sql kFindGroup = "SELECT id FROM outage_groups WHERE started_at = ?";
   " = ?, merged = " greatest                                                                      \
   "(merged, ?), transitions_total = ?,"                                                           \
   " cause = ?, phase = ?, http_status = ?, detail = ?, address = ?,"                              \
-  " group_id = coalesce(group_id, ?) WHERE id = ?"
+  " group_id = coalesce(group_id, ?), witnesses = coalesce(?, witnesses) WHERE id = ?"
 // That it has not ended is known from kFind, in the same transaction.
 constexpr Sql kUpdateEvent(WATCHWHEEL_UPDATE("max"), WATCHWHEEL_UPDATE("greatest"));
 constexpr Sql kKnownTransition =
     "SELECT reason, after_state FROM event_transitions WHERE event_id = ? AND seq = ?";
 constexpr Sql kInsertTransition =
     "INSERT INTO event_transitions (event_id, seq, reason, before_state, after_state, at, failures,"
-    " cause, phase, http_status, detail, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    " cause, phase, http_status, detail, address, witnesses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+    " ?, ?)";
 // A narrow row for each transition that is new, many a statement: who is told what is decided later (delivery_queue_api.h).
 #define WATCHWHEEL_OUTBOX "INSERT INTO outbox (site_id, event_id, seq, queued_at) VALUES "
 #define WATCHWHEEL_FIVE(row) row ", " row ", " row ", " row ", " row
@@ -116,6 +118,20 @@ core::Result<void> check_shape(const EventWrite& write) {
     }
   }
   return {};
+}
+
+std::optional<std::string> witnesses_text(const core::Testimony& testimony) {
+  std::string text = testimony_to_json(testimony);
+  return text.empty() ? std::nullopt : std::optional(std::move(text));
+}
+
+// NULL where there is none. `text` outlives the query's use.
+void bind_text(Query& query, const std::optional<std::string>& text) {
+  if (text) {
+    query.bind(std::string_view(*text));
+  } else {
+    query.bind(std::optional<std::int64_t>());
+  }
 }
 
 core::WallTime state_since(const EventWrite& write) {
@@ -205,8 +221,10 @@ core::Result<void> SqlEventStore::go_on(const EventWrite& write, const Stored& s
                                 std::string(event_state_text(write.state)) +
                                 " without a transition");
     }
-    if (write.failures <= stored.failures) return {};
-    return update(write, stored.id);  // The streak and its newest evidence.
+    const bool has_testimony = write.testimony.basis != core::Basis::None;
+    if (write.failures < stored.failures || (write.failures == stored.failures && !has_testimony))
+      return {};
+    return update(write, stored.id);  // The streak and its newest evidence; what others said.
   }
   if (core::Result<void> updated = update(write, stored.id); !updated) return updated;
   if (core::Result<void> added = append(write, stored.id, stored.transitions_total); !added)
@@ -272,7 +290,9 @@ core::Result<core::EventId> SqlEventStore::insert(const EventWrite& write) {
       .bind(static_cast<std::int64_t>(write.merged));
   query.bind(static_cast<std::int64_t>(write.transitions_total));
   bind_evidence(query, evidence);
+  const std::optional<std::string> witnesses = witnesses_text(write.testimony);
   query.bind(*group);
+  bind_text(query, witnesses);
   if (core::Result<void> done = query.run(); !done) return done.error();
   const auto id = connection_->last_insert_id();
   if (!id) return id.error();
@@ -289,7 +309,10 @@ core::Result<void> SqlEventStore::update(const EventWrite& write, core::EventId 
       .bind(static_cast<std::int64_t>(write.merged));
   query.bind(static_cast<std::int64_t>(write.transitions_total));
   bind_evidence(query, evidence);
-  return query.bind(*group).bind(to_column(event)).run();
+  const std::optional<std::string> witnesses = witnesses_text(write.testimony);
+  query.bind(*group);
+  bind_text(query, witnesses);
+  return query.bind(to_column(event)).run();
 }
 
 // The row of the mass outage that the event is a part of, made when it is the first one. Thousands of events of one come
@@ -318,6 +341,8 @@ core::Result<void> SqlEventStore::append(const EventWrite& write, core::EventId 
     query.bind(core::to_string(transition.after)).bind(core::to_unix_ms(transition.at));
     query.bind(static_cast<std::int64_t>(transition.failures));
     bind_evidence(query, evidence);
+    const std::optional<std::string> witnesses = witnesses_text(transition.testimony);
+    bind_text(query, witnesses);
     if (core::Result<void> done = query.run(); !done) return done;
     notices_.push_back({.site = to_column(write.site), .event = to_column(event), .seq = transition.seq});
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "db/rows.h"
+#include "db/testimony_codec.h"
 
 namespace watchwheel::db {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 // (few, whatever the history), one site's, or all by start.
 #define WATCHWHEEL_INCIDENT                                                                \
   "SELECT e.id, e.site_id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures," \
-  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id FROM events e "
+  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id, e.witnesses" \
+  " FROM events e "
 #define WATCHWHEEL_SITE " LEFT JOIN sites s ON s.id = e.site_id WHERE "
 #define WATCHWHEEL_SINCE "(?1 IS NULL OR e.ended_at IS NULL OR e.ended_at >= ?1)"
 #define WATCHWHEEL_GROUP " AND (?5 IS NULL OR coalesce(e.group_id, 0) = ?5)"
@@ -48,7 +50,7 @@ constexpr Sql kVantage =
 
 constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
-    "detail, address"
+    "detail, address, witnesses"
     " FROM event_transitions WHERE event_id = ? ORDER BY seq";
 #define WATCHWHEEL_COUNT "SELECT state, count(*) FROM events "
 constexpr Sql kCountOpen(WATCHWHEEL_COUNT
@@ -103,6 +105,8 @@ core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
   if (!evidence) return evidence.error();
   const std::optional<core::SiteState> state =
       row.is_null(5) ? core::parse_site_state(row.text(2)) : core::SiteState::Up;
+  core::Result<core::Testimony> testimony = testimony_from_json(row.text(15));
+  if (!testimony) return corrupt_row(*connection_, testimony.error().message);
   if (!state)
     return corrupt_row(*connection_,
                        "an event has the unknown state '" + std::string(row.text(2)) + "'");
@@ -117,6 +121,7 @@ core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
                   .failures = static_cast<std::uint32_t>(row.integer(6)),
                   .evidence = std::move(*evidence),
                   .group = static_cast<std::uint64_t>(row.integer(14)),
+                  .testimony = *std::move(testimony),
                   .transitions = {}};
 }
 
@@ -136,13 +141,16 @@ core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
     }
     core::Result<core::Evidence> evidence = evidence_from(*connection_, query, 6);
     if (!evidence) return evidence.error();
+    core::Result<core::Testimony> testimony = testimony_from_json(query.text(11));
+    if (!testimony) return corrupt_row(*connection_, testimony.error().message);
     incident.transitions.push_back({.seq = static_cast<std::uint32_t>(query.integer(0)),
                                     .reason = *reason,
                                     .before = *before,
                                     .after = *after,
                                     .at = query.time(4),
                                     .failures = static_cast<std::uint32_t>(query.integer(5)),
-                                    .evidence = std::move(*evidence)});
+                                    .evidence = std::move(*evidence),
+                                    .testimony = *std::move(testimony)});
   }
 }
 

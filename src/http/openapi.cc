@@ -77,6 +77,7 @@ std::string_view openapi_document() {
           "pressure": { "type": "object", "additionalProperties": { "type": "number" } },
           "stretch": { "type": "object" },
           "vantage": { "type": "object" },
+          "verification": { "type": "object" },
           "legacy": { "description": "the table of another program that is read or told; null without one" },
           "cluster": { "description": "what this node has of the buckets, on a store that many hosts share; null on another" },
           "notify": { "type": "object", "description": "what waits to be told, and how each target fares" },

@@ -91,7 +91,6 @@ Reaction Attention::on_result(SiteId site, const Seen& seen) {
     known = &troubles_.try_emplace(site).first;
   }
   Trouble& trouble = *known;
-  const View before = view(trouble);
   const WallTime at = whole_ms(seen.at);
   trouble.presence = Presence::Watched;
   trouble.at = at;
@@ -101,7 +100,7 @@ Reaction Attention::on_result(SiteId site, const Seen& seen) {
   } else {
     on_success(trouble, seen, at);
   }
-  recount(before, view(trouble));
+  recount(trouble);
   return reaction_to(site, trouble);
 }
 
@@ -183,9 +182,14 @@ Reaction Attention::reaction_to(SiteId site, const Trouble& trouble) const {
   if (!trouble.current) return reaction;
   const Outage& outage = trouble.current->outage;
   const bool recovering = outage.successes > 0;
-  if (!outage.ended() && (!is_confirmed(outage) || recovering)) {
+  const bool in_doubt = is_confirmed(outage) && policy_.verified() && !trouble.shard_down;
+  if (!outage.ended() && (!is_confirmed(outage) || recovering || in_doubt)) {
     reaction.recheck_in = recheck_delay(policy_.retry_interval, site,
                                         outage.failures + outage.successes, jitter_seed_);
+  }
+  if (reaction.recheck_in && in_doubt && !recovering) {
+    const std::uint32_t beyond = outage.failures - std::min(outage.failures, outage.confirmed_failures);
+    *reaction.recheck_in *= 1U << std::min<std::uint32_t>(beyond, kDoublingsMost);
   }
   return reaction;
 }
@@ -227,7 +231,6 @@ SiteFacts Attention::removed(SiteId site, WallTime at) {
 
 SiteFacts Attention::stop_looking(SiteId site, Presence presence, WallTime at) {
   Trouble& trouble = troubles_.try_emplace(site).first;
-  const View before = view(trouble);
   trouble.presence = presence;
   trouble.at = whole_ms(at);
   if (trouble.current && !trouble.current->outage.ended()) {
@@ -236,7 +239,7 @@ SiteFacts Attention::stop_looking(SiteId site, Presence presence, WallTime at) {
     outage.ended_as = presence;
   }
   move_to_ended(trouble);
-  recount(before, view(trouble));
+  recount(trouble);
   return facts(site);
 }
 
@@ -247,7 +250,6 @@ bool Attention::on_note(const SiteNote& note) {
   if (known == nullptr) return true;
   Trouble& trouble = *known;
   trouble.heard_seq = std::max(trouble.heard_seq, note.seq);
-  const View before = view(trouble);
   if (note.unknown_event) {
     take_over(trouble, *note.unknown_event);
   } else if (note.event_gone) {
@@ -257,7 +259,7 @@ bool Attention::on_note(const SiteNote& note) {
   }
   move_to_ended(trouble);
   if (trouble.left_out && trouble.ended.size() < kOutagesWaitingMax) trouble.dirty = true;
-  recount(before, view(trouble));
+  recount(trouble);
   if (!is_over(trouble, note)) return false;
   troubles_.erase(note.site);
   return true;
@@ -352,7 +354,7 @@ void Attention::restore(SiteId site, const OpenEvent& event) {
   const auto [trouble, is_new] = troubles_.try_emplace(site);
   if (!is_new) return;
   open_stored(trouble, event);
-  recount(std::nullopt, view(trouble));
+  recount(trouble);
 }
 
 void Attention::open_stored(Trouble& trouble, const OpenEvent& event) {
@@ -375,9 +377,9 @@ bool Attention::wants_post(SiteId site) const {
 }
 
 void Attention::forget(SiteId site) {
-  const Trouble* const known = troubles_.find(site);
+  Trouble* const known = troubles_.find(site);
   if (known == nullptr) return;
-  recount(view(*known), std::nullopt);
+  recount(*known, std::nullopt);
   troubles_.erase(site);
 }
 
@@ -386,14 +388,17 @@ std::optional<SiteState> Attention::state_of(SiteId site) const {
   return known == nullptr ? std::nullopt : view(*known);
 }
 
-Attention::View Attention::view(const Trouble& trouble) {
+Attention::View Attention::view(const Trouble& trouble) const {
   if (!trouble.current || trouble.current->outage.ended()) return std::nullopt;
-  return is_confirmed(trouble.current->outage) ? SiteState::Down : SiteState::SeemsDown;
+  const bool is_down =
+      is_confirmed(trouble.current->outage) && (trouble.shard_down || !policy_.verified());
+  return is_down ? SiteState::Down : SiteState::SeemsDown;
 }
 
-void Attention::recount(View before, View after) {
-  if (before) --(*before == SiteState::Down ? down_ : seem_down_);
+void Attention::recount(Trouble& trouble, View after) {
+  if (trouble.counted) --(*trouble.counted == SiteState::Down ? down_ : seem_down_);
   if (after) ++(*after == SiteState::Down ? down_ : seem_down_);
+  trouble.counted = after;
 }
 
 }  // namespace watchwheel::sideeffects

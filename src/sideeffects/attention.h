@@ -13,6 +13,9 @@
 // Cost     O(1) a result, one hash look-up, also while half a million sites begin to fail (the table
 //          does not move at once); facts() copies the outages.
 //
+// Where other vantages are asked (ConfirmPolicy::verified), a site is down when the shard says so. Until then the quick re-checks go
+// on after the failures that the policy asks for, each twice as long after the last, until they are no quicker than the routine ones.
+//
 // An outage starts with the first failure and ends with the success that makes `successes` in a
 // row; it is confirmed when its failures reach `failures`. Successes too few to end it do not start
 // the count of failures anew (core::Outage). When more outages wait than facts may hold (the store
@@ -135,14 +138,16 @@ class Attention : core::Pinned {
     bool left_out = false;        // There was no room in the newest facts for the current outage.
     std::uint8_t unmeasured = 0;  // Results in a row that measured nothing, up to kDoublingsMost.
     bool shard_down = false;      // The store has the current outage as down.
+    std::optional<core::SiteState> counted;  // As what it is in seem_down_ and down_.
     core::Presence presence = core::Presence::Watched;
     core::WallTime at = core::kNoWallTime;
   };
 
   using View = std::optional<core::SiteState>;
 
-  [[nodiscard]] static View view(const Trouble& trouble);
-  void recount(View before, View after);
+  [[nodiscard]] View view(const Trouble& trouble) const;
+  void recount(Trouble& trouble, View after);
+  void recount(Trouble& trouble) { recount(trouble, view(trouble)); }
   [[nodiscard]] Reaction reaction_to(core::SiteId site, const Trouble& trouble) const;
   void on_failure(Trouble& trouble, const Seen& seen, core::WallTime at);
   void on_success(Trouble& trouble, const Seen& seen, core::WallTime at) const;

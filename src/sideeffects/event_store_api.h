@@ -28,6 +28,8 @@ struct TransitionRecord {
   core::WallTime at = core::kNoWallTime;
   std::uint32_t failures = 0;
   core::Evidence evidence;  // What earned it.
+  // Of confirmed: how that was decided. Of false_alarm: why it was none, where others were heard. Basis::None: nothing to say.
+  core::Testimony testimony{};
 
   friend bool operator==(const TransitionRecord&, const TransitionRecord&) = default;
 };
@@ -47,6 +49,7 @@ struct EventWrite {
   std::uint32_t transitions_total = 0;  // Stored before plus those below: the seq of the last one.
   core::Evidence evidence;
   std::vector<TransitionRecord> transitions;
+  core::Testimony testimony{};  // Of the newest round that was decided. Basis::None takes nothing back.
 };
 
 // What a shard must know of an open event to judge what comes next.
@@ -55,6 +58,7 @@ struct StoredEvent {
   std::uint32_t transitions_total = 0;
   // As its row has it: a restarted lane knows it only at the next failure.
   core::Evidence evidence;
+  std::uint32_t round = 0;  // Of the testimony that was written; 0 once it was read from the store.
 };
 
 class EventStore {

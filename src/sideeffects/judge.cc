@@ -8,15 +8,23 @@
 
 namespace watchwheel::sideeffects {
 
+using core::Basis;
 using core::Evidence;
 using core::kNoWallTime;
 using core::Outage;
 using core::Presence;
 using core::SiteFacts;
 using core::SiteState;
+using core::Testimony;
 using core::TransitionReason;
+using core::WallTime;
 
 namespace {
+
+// As the stores keep it.
+WallTime whole_ms(WallTime t) {
+  return t == kNoWallTime ? t : core::from_unix_ms(core::to_unix_ms(t));
+}
 
 // Times within an event never run backwards: an outage taken over from another engine, or seen
 // while the wall clock was set back, may say otherwise.
@@ -62,16 +70,43 @@ EventWrite open_event(core::SiteId site, const Outage& outage) {
   return write;
 }
 
-void confirm(EventWrite& write, const Outage& outage, const core::ConfirmPolicy& policy) {
+bool is_decisive(Basis basis) {
+  return basis != Basis::None && basis != Basis::Disagreement;
+}
+
+// How this outage, which earned our own word, is decided.
+Testimony decided(const Outage& outage, const core::ConfirmPolicy& policy,
+                  const Testimony& testimony) {
+  if (!policy.verified()) return {.basis = Basis::LocalOnly, .witnesses = {}};
+  const bool of_it = testimony.outage == outage.started_at || testimony.basis == Basis::LocalOnly;
+  if (of_it && testimony.basis != Basis::None) return testimony;
+  Testimony none{.outage = outage.started_at, .quorum = policy.quorum, .witnesses = {}};
+  const bool outlasted =
+      outage.ended() && outage.ended_at - outage.confirmed_at > policy.verify_timeout;
+  if (outlasted) none.basis = Basis::Unasked;
+  return none;
+}
+
+void confirm(EventWrite& write, const Outage& outage, const core::ConfirmPolicy& policy,
+             const Testimony& given) {
   const bool asked_for = write.state == SiteState::SeemsDown && outage.confirmed_at != kNoWallTime;
   if (!asked_for || outage.failures < policy.failures) return;
-  // When the policy was raised since the lane confirmed it, it is met only by now.
-  const bool met_then = outage.confirmed_failures >= policy.failures;
+  const Testimony testimony = decided(outage, policy, given);
+  write.testimony = testimony;
+  if (!is_decisive(testimony.basis)) return;
+  // When the policy was raised since the lane confirmed it, it is met only by now; and when others were asked, when they had answered.
+  const bool heard = testimony.decided_at != kNoWallTime;
+  const bool met_then = outage.confirmed_failures >= policy.failures && !heard;
+  const WallTime until = outage.ended() ? outage.ended_at : WallTime::max();
+  const WallTime heard_at = std::min(whole_ms(testimony.decided_at), until);
   append(write, {.reason = TransitionReason::Confirmed,
                  .after = SiteState::Down,
-                 .at = met_then ? outage.confirmed_at : outage.last_failed_at,
+                 .at = heard      ? std::max(outage.confirmed_at, heard_at)
+                       : met_then ? outage.confirmed_at
+                                  : outage.last_failed_at,
                  .failures = met_then ? outage.confirmed_failures : outage.failures,
-                 .evidence = met_then ? outage.confirmed_by : outage.evidence});
+                 .evidence = met_then ? outage.confirmed_by : outage.evidence,
+                 .testimony = testimony});
   write.state = SiteState::Down;
   write.confirmed_at = write.transitions.back().at;
 }
@@ -93,14 +128,15 @@ void close(EventWrite& write, core::WallTime at, Presence ended_as, const Eviden
                  .after = state_after(ended_as),
                  .at = at,
                  .failures = write.failures,
-                 .evidence = earned_by});
+                 .evidence = earned_by,
+                 .testimony = write.state == SiteState::SeemsDown ? write.testimony : Testimony{}});
   write.state = SiteState::Up;
   write.ended_at = write.transitions.back().at;
 }
 
 bool says_something_new(const EventWrite& write, const std::optional<StoredEvent>& stored) {
   return !stored || !write.transitions.empty() || write.failures != stored->event.failures ||
-         write.evidence != stored->evidence;
+         write.evidence != stored->evidence || write.testimony.round > stored->round;
 }
 
 std::optional<StoredEvent> stored_after(const EventWrite& write,
@@ -113,19 +149,21 @@ std::optional<StoredEvent> stored_after(const EventWrite& write,
                                .failures = write.failures,
                                .cause = write.evidence.cause},
                      .transitions_total = write.transitions_total,
-                     .evidence = write.evidence};
+                     .evidence = write.evidence,
+                     .round = std::max(write.testimony.round, before ? before->round : 0U)};
 }
 
 // Brings one event to where the outage is: `stored` is that event, or nothing when it is new.
 void follow(Verdict& verdict, const std::optional<StoredEvent>& stored, const SiteFacts& facts,
-            const Outage& outage, const core::ConfirmPolicy& policy) {
+            const Outage& outage, const core::ConfirmPolicy& policy,
+            const Testimony& testimony) {
   EventWrite write = stored ? draft(facts.site, *stored) : open_event(facts.site, outage);
   write.failures = std::max(write.failures, outage.failures);
   write.merged = outage.merged;
   write.group = outage.group;
   // After a restart the lane knows only the cause until the next failure; the store knows all of it.
   if (outage.last_failed_at != kNoWallTime) write.evidence = outage.evidence;
-  confirm(write, outage, policy);
+  confirm(write, outage, policy, testimony);
   if (outage.ended()) {
     const bool recovered = outage.ended_as == Presence::Watched;
     close(write, outage.ended_at, outage.ended_as, recovered ? outage.ended_by : write.evidence);
@@ -144,7 +182,7 @@ EventWrite close_unmentioned(const StoredEvent& stored, const SiteFacts& facts) 
 }  // namespace
 
 Verdict judge(const std::optional<StoredEvent>& open, const SiteFacts& facts,
-              const core::ConfirmPolicy& policy) {
+              const core::ConfirmPolicy& policy, const Testimony& testimony) {
   Verdict verdict{
       .writes = {}, .open_after = open, .unknown_event = std::nullopt, .event_gone = false};
   auto outage = facts.outages.begin();
@@ -170,7 +208,7 @@ Verdict judge(const std::optional<StoredEvent>& open, const SiteFacts& facts,
       return {.writes = {}, .open_after = open, .unknown_event = std::nullopt, .event_gone = true};
     }
     const std::optional<StoredEvent> stored = verdict.open_after;
-    follow(verdict, stored, facts, *outage, policy);
+    follow(verdict, stored, facts, *outage, policy, testimony);
   }
   return verdict;
 }

@@ -14,6 +14,11 @@
 //   none                 restored, failed since      nothing at all: `event_gone`, the lane makes it its own
 //   none                 restored, no failure since  nothing of it: it was settled before
 //
+// confirmed, where other vantages are asked: only with a testimony (core/testimony.h) that decides so. Without one the event stays
+// seems_down, but for an outage that lasted longer beyond its last needed failure than their answers may take, and of which
+// nobody was heard: then it is confirmed by our own failures (Basis::Unasked), for what was real must not become a false alarm
+// because we were late.
+//
 // closed: recovered if it was confirmed, else false_alarm; operator when paused; site_removed when
 // removed. confirmed: only when the lane says so and the failures reach the policy given here.
 // A stored event that the lane does not know of (its memory was lost, another engine opened it a
@@ -41,6 +46,7 @@ struct Verdict {
 };
 
 [[nodiscard]] Verdict judge(const std::optional<StoredEvent>& open, const core::SiteFacts& facts,
-                            const core::ConfirmPolicy& policy);
+                            const core::ConfirmPolicy& policy,
+                            const core::Testimony& testimony = {});
 
 }  // namespace watchwheel::sideeffects

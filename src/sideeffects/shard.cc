@@ -15,6 +15,8 @@ using core::SteadyTime;
 
 namespace {
 
+// How often sites are looked for that others are asked about and that are not ours any more.
+constexpr core::Duration kLookForLost = std::chrono::seconds{10};
 // How often it is tried whether the store can be read again.
 constexpr core::Duration kUnreadEvery = std::chrono::seconds{1};
 
@@ -53,7 +55,8 @@ Shard::Shard(const ShardLimits& limits, core::ConfirmPolicy policy, FactsMailbox
       notes_(notes),
       clock_(clock),
       jitter_seed_(jitter_seed),
-      buckets_(buckets) {
+      buckets_(buckets),
+      verification_(limits.verification) {
   ENSURE(limits.batch_sites_max > 0, "a shard needs a batch of at least one site");
 }
 
@@ -76,8 +79,10 @@ std::optional<SteadyTime> Shard::next_turn() const {
   if (!undelivered_.empty()) return now_ + limits_.note_retry;
   if (!parts_.empty()) return std::max(now_, retry_at_);
   if (mailbox_.depth() > 0) return now_;
-  std::optional<SteadyTime> next;
-  if (!unread_.empty()) next = std::max(now_, unread_at_);
+  std::optional<SteadyTime> next = verification_.next();
+  if (next) next = std::max(now_, *next);
+  if (!unread_.empty())
+    next = std::min(next.value_or(SteadyTime::max()), std::max(now_, unread_at_));
   if (!awaiting_.empty()) next = std::min(next.value_or(SteadyTime::max()), now_ + kAwaitPoll);
   return next;
 }
@@ -131,6 +136,7 @@ bool Shard::may_write_for(core::SiteFacts& facts) {
     awaiting_.erase(key);
     unread_.erase(key);
     open_events_.erase(facts.site);
+    verification_.settled(facts.site, std::nullopt);
     stats_.given_away.add();
   }
   return false;
@@ -168,6 +174,7 @@ void Shard::take_batch() {
   taken_.clear();
   if (!unread_.empty()) take_unread();
   if (!awaiting_.empty()) take_awaiting();
+  take_verified();
   const std::size_t waited = taken_.size();
   if (waited < limits_.batch_sites_max)
     (void)mailbox_.take(taken_, limits_.batch_sites_max - waited);
@@ -200,6 +207,34 @@ void Shard::take_unread() {
     unread_.erase(unread_.begin());
   }
   stats_.unread.set(static_cast<double>(unread_.size()));
+}
+
+// Sites of which others have been heard, at most half a batch: their facts are judged again, with that. Facts that wait for the
+// store are newer than those that were judged before it went away.
+void Shard::take_verified() {
+  const std::size_t first = taken_.size();
+  if (buckets_ != nullptr && now_ >= look_for_lost_at_) {
+    look_for_lost_at_ = now_ + kLookForLost;
+    verification_.drop_if(
+        [&](SiteId site) { return buckets_->standing(site) != core::Standing::Ours; });
+  }
+  verification_.collect({now_, clock_.wall()}, taken_, std::max<std::size_t>(1, limits_.batch_sites_max / 2));
+  const auto is_older = [&](const core::SiteFacts& facts) {
+    const core::FactsKey seat = core::key_of(facts);
+    const auto waits = taken_.begin() + static_cast<std::ptrdiff_t>(first);
+    return unread_.contains(seat) || awaiting_.contains(seat) ||
+           std::any_of(taken_.begin(), waits, [&](const auto& other) {
+             return core::key_of(other) == seat;
+           });
+  };
+  const auto begin = taken_.begin() + static_cast<std::ptrdiff_t>(first);
+  taken_.erase(std::remove_if(begin, taken_.end(), is_older), taken_.end());
+}
+
+Verdict Shard::judge_entry(const Entry& entry, const std::optional<StoredEvent>& open) {
+  const core::Testimony testimony =
+      verification_.consult(entry.facts, open, policy_, {now_, clock_.wall()});
+  return judge(open, entry.facts, policy_, testimony);
 }
 
 // What was posted last tells all that waits under the same seat, here or in the first `waited` of the batch. Judged after it, the
@@ -265,7 +300,7 @@ Shard::Step Shard::judge_part(Part& part) {
     }
     const auto open = stored_of(entry->facts.site, entry->epoch);
     if (open) {
-      entry->verdict = judge(*open, entry->facts, policy_);
+      entry->verdict = judge_entry(*entry, *open);
       entry->judged = true;
       ++entry;
       continue;
@@ -273,7 +308,7 @@ Shard::Step Shard::judge_part(Part& part) {
     stats_.read_errors.add();
     if (may_pass(open.error()) && store_.detoured()) {
       if (surely_has_none(entry->facts)) {
-        entry->verdict = judge(std::nullopt, entry->facts, policy_);
+        entry->verdict = judge_entry(*entry, std::nullopt);
         entry->judged = true;
         ++entry;
       } else {
@@ -340,6 +375,7 @@ void Shard::settle(const Part& part) {
     if (entry.verdict.unknown_event) stats_.unknown_events.add();
     if (entry.verdict.event_gone) stats_.events_gone.add();
     remember(entry);
+    verification_.settled(entry.facts.site, entry.verdict.open_after);
     std::erase_if(poisoned_, [&](const Poisoned& p) { return p.site == entry.facts.site; });
     undelivered_.push_back(note_of(entry.facts, entry.verdict));
   }

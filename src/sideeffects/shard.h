@@ -2,7 +2,7 @@
 // sideeffects/shard.h - judges and records for its share of the sites.
 //
 // Owns     the batch in hand, the notes not yet delivered, a cache of the open events of its sites, and while the store cannot be
-//          read the facts that cannot be judged without it.
+//          read the facts that cannot be judged without it; what is asked of other vantages (verification.h).
 // Thread   one, for every call except stats(). Calls to the store block.
 // Bounded  one batch of `batch_sites_max`; at most as many notes; `open_events_max` cached events
 //          (beyond: read again); `poisoned_max` sites set aside are shown; of facts that wait one entry a site and lane.
@@ -39,6 +39,7 @@
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/judge.h"
 #include "sideeffects/note_sink.h"
+#include "sideeffects/verification.h"
 
 namespace watchwheel::sideeffects {
 
@@ -50,6 +51,7 @@ struct ShardLimits {
   std::size_t poisoned_max = 100;
   BackoffLimits backoff{};
   core::Duration note_retry = std::chrono::milliseconds{50};
+  VerificationLimits verification{};
 };
 
 // Written by the shard's thread, read by any.
@@ -88,6 +90,9 @@ class Shard : core::Pinned {
         EventStore& store, NoteSink& notes, const core::Clock& clock, std::uint64_t jitter_seed,
         const core::BucketTable* buckets = nullptr);
 
+  // Who else is asked before a site is down, where the policy says so. Before the first turn; it outlives the last.
+  void attach(VerifierPanel& panel) { verification_.attach(panel); }
+
   // Delivers the notes that wait, takes a batch if none is in hand, judges it, commits it, tells
   // the lanes. Returns how many sites were settled. 0 does not mean idle: see next_turn().
   std::size_t turn(core::SteadyTime now);
@@ -110,6 +115,7 @@ class Shard : core::Pinned {
   // Sites set aside, oldest first. A site that is stored later leaves the list.
   [[nodiscard]] const std::vector<Poisoned>& poisoned() const { return poisoned_; }
   [[nodiscard]] const ShardStats& stats() const { return stats_; }
+  [[nodiscard]] const VerificationStats& verification() const { return verification_.stats(); }
 
  private:
   struct Entry {
@@ -131,6 +137,8 @@ class Shard : core::Pinned {
   void take_batch();
   void take_unread();
   void take_awaiting();
+  void take_verified();
+  [[nodiscard]] Verdict judge_entry(const Entry& entry, const std::optional<StoredEvent>& open);
   void drop_older(std::size_t waited);
   void keep_ours();
   [[nodiscard]] bool may_write_for(core::SiteFacts& facts);
@@ -178,6 +186,8 @@ class Shard : core::Pinned {
   core::SteadyTime retry_at_ = core::kNoSteadyTime;
   core::SteadyTime now_ = core::kNoSteadyTime;  // Of the last turn.
   bool notes_closed_ = false;
+  Verification verification_;
+  core::SteadyTime look_for_lost_at_ = core::kNoSteadyTime;
   ShardStats stats_;
 };
 

@@ -126,7 +126,10 @@ Result<void> FakeEventStore::apply(const EventWrite& write) {
     return invalid(write.site, "transitions are missing");
   const std::uint32_t merged = std::max(stored.merged, write.merged);
   const core::WallTime group = stored.group != kNoWallTime ? stored.group : write.group;
+  const core::Testimony testimony =
+      write.testimony.basis != core::Basis::None ? write.testimony : stored.testimony;
   stored = write;
+  stored.testimony = testimony;
   stored.merged = merged;
   stored.group = group;
   stored.transitions = std::move(transitions);

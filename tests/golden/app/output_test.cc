@@ -240,7 +240,25 @@ TEST(GoldenOutput, AnIncident) {
                            .after = core::SiteState::Down,
                            .at = incident.confirmed_at,
                            .failures = 3,
-                           .evidence = incident.evidence}};
+                           .evidence = incident.evidence,
+                           .testimony = {.basis = core::Basis::Quorum,
+                                         .quorum = 2,
+                                         .round = 1,
+                                         .decided_at = incident.confirmed_at}}};
+  auto& witnesses = incident.transitions[1].testimony.witnesses;
+  witnesses = {{.vantage = "local",
+                .saw = core::Saw::Down,
+                .cause = core::Cause::HttpStatus,
+                .http_status = 503,
+                .detail = "status 503",
+                .at = incident.confirmed_at},
+               {.vantage = "fra",
+                .region = "eu",
+                .saw = core::Saw::Down,
+                .cause = core::Cause::HttpTimeout,
+                .at = incident.confirmed_at},
+               {.vantage = "nyc", .saw = core::Saw::Silent, .at = incident.confirmed_at}};
+  incident.testimony = incident.transitions[1].testimony;
   expect_golden("incident.json", incident_json(incident, incident.started_at + 90s) + "\n");
   expect_golden("incident.txt", incident_text(incident, incident.started_at + 90s));
 }

@@ -256,6 +256,47 @@ TEST_P(StoreContract, EveryReasonStateCauseAndPhaseComesBack) {
   EXPECT_EQ(incident_of(id).transitions, write.transitions);
 }
 
+// What other vantages saw stays with the transition that it earned, and the newest round with the event.
+TEST_P(StoreContract, WhatOtherVantagesSawComesBack) {
+  const SiteId id = add_sites(1)[0];
+  core::Testimony testimony{.basis = core::Basis::Disagreement,
+                            .quorum = 3,
+                            .round = 1,
+                            .decided_at = at(1500)};
+  testimony.witnesses = {{.vantage = "fra \"1\"",
+                          .region = "eu",
+                          .saw = core::Saw::Up,
+                          .cause = core::Cause::Ok,
+                          .http_status = 200,
+                          .detail = "d",
+                          .at = at(1400)}};
+  EventWrite first = opened(id, 0);
+  commit(first);
+  EXPECT_EQ(incident_of(id).testimony.basis, core::Basis::None);
+  EXPECT_EQ(incident_of(id).transitions[0].testimony, core::Testimony{});
+
+  first.transitions.clear();
+  first.testimony = testimony;  // No failure more, and no transition: what others said alone.
+  commit(first);
+  EXPECT_EQ(incident_of(id).testimony, testimony);
+  first.testimony = {};
+  ++first.failures;
+  commit(first);
+  EXPECT_EQ(incident_of(id).testimony, testimony) << "silence takes nothing back";
+
+  EventWrite second = confirmed(id, 0);
+  testimony.basis = core::Basis::Quorum;
+  testimony.round = 2;
+  testimony.witnesses[0].saw = core::Saw::Down;
+  second.transitions.back().testimony = testimony;
+  second.testimony = testimony;
+  commit(second);
+  commit(second);
+  const Incident incident = incident_of(id);
+  EXPECT_EQ(incident.testimony, testimony);
+  EXPECT_EQ(incident.transitions.back().testimony, testimony);
+}
+
 TEST_P(StoreContract, AnEmptyCommitIsNothing) {
   EXPECT_TRUE(events->commit({}));
 }

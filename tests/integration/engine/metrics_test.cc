@@ -10,6 +10,7 @@
 #include <string>
 
 #include "daemon.h"
+#include "support/fault_server.h"
 #include "support/promtool.h"
 
 namespace watchwheel::testing {
@@ -117,7 +118,10 @@ TEST(MetricsPage, HasTheFamiliesOfTheReferenceAndPleasesPromtool) {
   config.cert_dir = dir.file("certs");
   const FleetThread fleet(config);
   fleet.fault("status_500", 0, 0);
-  DaemonUnderTest daemon(fleet, 2s);
+  // A verifier that is not there: it has its families all the same.
+  const std::string verifier = "[[verifier]]\nname = \"gone\"\nurl = \"http://127.0.0.1:" +
+                               std::to_string(closed_port()) + "\"\n";
+  DaemonUnderTest daemon(fleet, 2s, verifier);
   daemon.import_sites(4);
   daemon.start();
   daemon.wait_ready();

@@ -378,14 +378,44 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
 
 TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
   const std::vector<std::string> lines = problems(
-      "[history]\nsamples = \"all\"\nrollups = false\n"
-      "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n");
+      "[history]\nsamples = \"all\"\nrollups = false\n");
   EXPECT_THAT(
       lines,
       ElementsAre(
           "w.toml:2:1: warning: history.samples: accepted, but this version does not act on it yet",
-          "w.toml:3:1: warning: history.rollups: accepted, but this version does not act on it yet",
-          "w.toml:4:1: warning: [[verifier]]: accepted, but this version does not act on it yet"));
+          "w.toml:3:1: warning: history.rollups: accepted, but this version does not act on it yet"));
+}
+
+TEST(Config, VerifiersMustBeAbleToReachTheQuorum) {
+  const std::string one = "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+  const std::string other = "[[verifier]]\nname = \"b\"\nurl = \"https://b.example\"\n";
+  EXPECT_THAT(problems(one), IsEmpty());
+  EXPECT_THAT(problems("[confirm]\nquorum = 3\n" + one + other), IsEmpty());
+  EXPECT_THAT(problems("[confirm]\nquorum = 3\n" + one),
+              ElementsAre(HasSubstr("w.toml:2:1: error: confirm.quorum (3) is more than there are")));
+  // Two in one region are one vantage.
+  EXPECT_THAT(problems("[confirm]\nquorum = 3\n" + one + "region = \"eu\"\n" + other +
+                       "region = \"eu\"\n"),
+              ElementsAre(HasSubstr("error: confirm.quorum (3) is more")));
+  EXPECT_THAT(problems("[confirm]\nquorum = 1\n" + one),
+              ElementsAre(HasSubstr("warning: confirm.quorum is 1")));
+  EXPECT_THAT(problems("[confirm]\ntimeout = \"5s\"\n" + one),
+              ElementsAre(HasSubstr("warning: confirm.timeout (5s) is shorter than checks.timeout")));
+  EXPECT_THAT(problems(one + "client_key_file = \"/k\"\n"),
+              ElementsAre(HasSubstr("error: verifier.client_key_file means nothing")));
+  EXPECT_THAT(problems("[[verifier]]\nname = \"a\"\nurl = \"http://a.example\"\ntoken_file = \"/t\"\n"),
+              ElementsAre(HasSubstr("warning: the token of verifier 'a'")));
+}
+
+TEST(Config, AVerifierIsNotOpenedToTheWorldByMistake) {
+  const std::string open = "[verifier_server]\nlisten = \"0.0.0.0:9465\"\n";
+  EXPECT_THAT(problems("[verifier_server]\nlisten = \"127.0.0.1:9465\"\n"), IsEmpty());
+  EXPECT_THAT(problems(open), ElementsAre(HasSubstr("no certificate"), HasSubstr("nobody is asked")));
+  EXPECT_THAT(problems(open + "cert_file = \"/c\"\ntoken_file = \"/t\"\n"), IsEmpty());
+  EXPECT_THAT(problems(open + "cert_file = \"/c\"\nclient_ca_file = \"/a\"\n"), IsEmpty());
+  EXPECT_THAT(problems(open + "plain_http = true\ntoken_file = \"/t\"\n"), IsEmpty());
+  EXPECT_THAT(problems("[verifier_server]\nclient_ca_file = \"/a\"\n"),
+              ElementsAre(HasSubstr("means nothing without verifier_server.cert_file")));
 }
 
 TEST(Config, AMappingThatCannotWorkIsRefusedAtItsKey) {

@@ -48,6 +48,15 @@ EventWrite whole() {
                                .at = at(3),
                                .failures = 4,
                                .evidence = last});
+  write.testimony = {.basis = core::Basis::Quorum, .quorum = 2, .round = 9, .decided_at = at(2)};
+  write.testimony.witnesses = {{.vantage = "fra",
+                                .region = "eu",
+                                .saw = core::Saw::Down,
+                                .cause = core::Cause::TlsTimeout,
+                                .http_status = 0,
+                                .detail = "d",
+                                .at = at(1)}};
+  write.transitions[0].testimony = write.testimony;
   return write;
 }
 
@@ -69,6 +78,7 @@ TEST(JournalCodec, KeepsEveryFieldOfAnEvent) {
   EXPECT_EQ(back.transitions_total, write.transitions_total);
   EXPECT_EQ(back.evidence, write.evidence);
   EXPECT_EQ(back.transitions, write.transitions);
+  EXPECT_EQ(back.testimony, write.testimony);
 }
 
 TEST(JournalCodec, KeepsTimesThatAreNotSet) {

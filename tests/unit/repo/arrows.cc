@@ -58,7 +58,7 @@ const std::vector<ForeignLibrary>& foreign_libraries() {
       {"MySQL", pattern("(cppconn|mysql).*"), pattern("src/db/.*\\.cc")},
       {"prometheus-cpp", pattern("prometheus/.*"),
        pattern(
-           "src/http/.*|src/[a-z]+/metrics\\.(h|cc)|src/app/(status\\.(h|cc)|run_command\\.cc|verify_desk_page\\.cc)")},
+           "src/http/.*|src/[a-z]+/([a-z]+_)?metrics\\.(h|cc)|src/app/(status\\.(h|cc)|run_command\\.cc|verify_desk_page\\.cc)")},
       {"spdlog", pattern("spdlog/.*"), pattern("src/app/.*\\.cc")},
       {"toml++", pattern("toml\\+\\+/.*|toml\\+\\+\\.h|toml\\.hpp"), pattern("src/app/.*\\.cc")},
       {"CLI11", pattern("CLI/.*"), pattern("src/app/.*\\.cc")},

@@ -73,6 +73,48 @@ core::OpenEvent open_event(SiteState state, std::uint32_t failures) {
           .cause = Cause::HttpStatus};
 }
 
+// Goal: where others are asked, a site is down only when the shard says so, and is asked again more and more slowly until then.
+TEST(Attention, WaitsForTheShardWhereOthersAreAsked) {
+  Lane lane({.failures = 3, .retry_interval = 10s, .quorum = 2});
+  lane.fails();
+  lane.fails();
+  const Reaction third = lane.fails();
+  EXPECT_TRUE(third.post);
+  EXPECT_EQ(lane.attention.state_of(kSite), SiteState::SeemsDown);
+  EXPECT_EQ(lane.attention.down(), 0U);
+  lane.post();
+  lane.acknowledge(SiteState::SeemsDown);
+  core::Duration before = *third.recheck_in;
+  EXPECT_LE(before, 11s);
+  for (int i = 0; i < 4; ++i) {
+    const Reaction next = lane.fails();
+    EXPECT_TRUE(next.post) << "the shard may ask again";
+    ASSERT_TRUE(next.recheck_in);
+    EXPECT_GE(*next.recheck_in, before * 3 / 2);
+    before = *next.recheck_in;
+    lane.post();
+    lane.acknowledge(SiteState::SeemsDown);
+  }
+  lane.acknowledge(SiteState::Down);
+  EXPECT_EQ(lane.attention.state_of(kSite), SiteState::Down);
+  EXPECT_EQ(lane.attention.down(), 1U);
+  EXPECT_EQ(lane.attention.seem_down(), 0U);
+  EXPECT_EQ(lane.fails().recheck_in, std::nullopt);
+  lane.is_up();
+  lane.post();
+  EXPECT_TRUE(lane.acknowledge());
+  EXPECT_EQ(lane.attention.down() + lane.attention.seem_down(), 0U);
+}
+
+TEST(Attention, CountsStayRightWhenVerifiersComeAndGo) {
+  Lane lane({.failures = 1});
+  lane.fails();
+  EXPECT_EQ(lane.attention.down(), 1U);
+  lane.attention.set_policy({.failures = 1, .quorum = 2});
+  lane.is_up();
+  EXPECT_EQ(lane.attention.down() + lane.attention.seem_down(), 0U);
+}
+
 TEST(Attention, KeepsNothingOfAHealthySite) {
   Lane lane;
   EXPECT_EQ(lane.is_up(), Reaction{});

@@ -200,7 +200,8 @@ TEST(Judge, TellsWhatWasSeenAtEachTurnThoughItIsToldLate) {
   const auto& transitions = verdict.writes.front().transitions;
   const std::vector<TransitionRecord> wanted{
       {1, Opened, SiteState::Up, SiteState::SeemsDown, kT, 1, kFirst},
-      {2, Confirmed, SiteState::SeemsDown, SiteState::Down, kT + 20s, 3, kThird},
+      {2, Confirmed, SiteState::SeemsDown, SiteState::Down, kT + 20s, 3, kThird,
+       {.basis = core::Basis::LocalOnly}},
       {3, Recovered, SiteState::Down, SiteState::Up, kT + 45s, 5, kFine},
   };
   EXPECT_EQ(transitions, wanted);
@@ -355,6 +356,77 @@ TEST(Judge, KeepsTheCountOfWhatWasFolded) {
   Outage outage = ended(outage_of(kT, 3));
   outage.merged = 4;
   EXPECT_EQ(judge(std::nullopt, facts_of({outage}), kPolicy).writes.front().merged, 4U);
+}
+
+// ---- Other vantages ----------------------------------------------------------------------------------
+
+const ConfirmPolicy kAsking{.failures = 3, .quorum = 2, .verify_timeout = 15s};
+
+core::Testimony testimony_of(core::Basis basis, WallTime outage = kT) {
+  return {.basis = basis, .outage = outage, .quorum = 2, .round = 1, .decided_at = kT + 30s};
+}
+
+TEST(Judge, ConfirmsOnlyWithATestimonyThatDecidesSo) {
+  using core::Basis;
+  for (const Basis basis : {Basis::None, Basis::Disagreement}) {
+    const Verdict verdict =
+        judge(std::nullopt, facts_of({outage_of(kT, 5)}), kAsking, testimony_of(basis));
+    EXPECT_EQ(reasons(verdict.writes.front()), Reasons{Opened}) << core::to_string(basis);
+    EXPECT_EQ(verdict.open_after->event.state, SiteState::SeemsDown);
+  }
+  for (const Basis basis : {Basis::Quorum, Basis::Unanswered, Basis::Unasked, Basis::Bound}) {
+    const Verdict verdict =
+        judge(std::nullopt, facts_of({outage_of(kT, 5)}), kAsking, testimony_of(basis));
+    ASSERT_EQ(reasons(verdict.writes.front()), (Reasons{Opened, Confirmed})) << core::to_string(basis);
+    const TransitionRecord& confirmed = verdict.writes.front().transitions[1];
+    EXPECT_EQ(confirmed.testimony.basis, basis);
+    EXPECT_EQ(confirmed.at, kT + 30s);  // When it was decided.
+    EXPECT_EQ(confirmed.failures, 5U);
+    EXPECT_EQ(confirmed.evidence, kNewest);
+  }
+}
+
+TEST(Judge, ATestimonyIsForItsOwnOutageAndNoVoteMakesUpForFailures) {
+  using core::Basis;
+  const auto of_another = testimony_of(Basis::Quorum, kT - 1h);
+  EXPECT_EQ(reasons(judge(std::nullopt, facts_of({outage_of(kT, 5)}), kAsking, of_another).writes.front()),
+            Reasons{Opened});
+  EXPECT_EQ(reasons(judge(std::nullopt, facts_of({outage_of(kT, 2)}), kAsking, testimony_of(Basis::Quorum))
+                        .writes.front()),
+            Reasons{Opened});
+}
+
+TEST(Judge, AnOutageThatEndsUndecidedIsAFalseAlarmUnlessItOutlastedTheAnswers) {
+  using core::Basis;
+  Outage brief = ended(outage_of(kT, 3));
+  Outage lasting = brief;
+  lasting.ended_at = lasting.confirmed_at + 16s;
+  const auto closed = [](const Outage& outage, Basis basis) {
+    return judge(std::nullopt, facts_of({outage}), kAsking, testimony_of(basis)).writes.front();
+  };
+  EXPECT_EQ(reasons(closed(brief, Basis::None)), (Reasons{Opened, FalseAlarm}));
+  EXPECT_EQ(reasons(closed(lasting, Basis::None)), (Reasons{Opened, Confirmed, Recovered}));
+  EXPECT_EQ(closed(lasting, Basis::None).transitions[1].testimony.basis, Basis::Unasked);
+  const EventWrite disputed = closed(lasting, Basis::Disagreement);
+  EXPECT_EQ(reasons(disputed), (Reasons{Opened, FalseAlarm}));
+  EXPECT_EQ(disputed.transitions[1].testimony.basis, Basis::Disagreement);
+  // What was decided before the end is heard, and is not dated after it.
+  const EventWrite agreed = closed(brief, Basis::Quorum);
+  EXPECT_EQ(reasons(agreed), (Reasons{Opened, Confirmed, Recovered}));
+  EXPECT_LE(agreed.transitions[1].at, agreed.ended_at);
+  EXPECT_EQ(agreed.ended_at, brief.ended_at);
+}
+
+// A round that decides nothing new of the site is written once, for it is shown.
+TEST(Judge, WritesADisagreementOnce) {
+  const StoredEvent stored = stored_event(kT, SiteState::SeemsDown, 3);
+  Outage outage = outage_of(kT, 3);
+  outage.evidence = kStored;
+  const auto testimony = testimony_of(core::Basis::Disagreement);
+  const Verdict first = judge(stored, facts_of({outage}), kAsking, testimony);
+  ASSERT_EQ(first.writes.size(), 1U);
+  EXPECT_EQ(first.writes.front().testimony.basis, core::Basis::Disagreement);
+  EXPECT_TRUE(judge(first.open_after, facts_of({outage}), kAsking, testimony).writes.empty());
 }
 
 TEST(JudgeDeathTest, StopsOnFactsThatNoLaneMakes) {

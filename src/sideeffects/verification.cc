@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/verification.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sideeffects/quorum.h"
+
+namespace watchwheel::sideeffects {
+
+using core::Basis;
+using core::Outage;
+using core::Saw;
+using core::SiteFacts;
+using core::SiteId;
+using core::SteadyTime;
+using core::Testimony;
+using core::Witness;
+
+namespace {
+
+// The outage that earned our own word and goes on; null: there is none.
+const Outage* earned(const SiteFacts& facts, const core::ConfirmPolicy& policy) {
+  if (facts.presence != core::Presence::Watched || facts.outages.empty()) return nullptr;
+  const Outage& last = facts.outages.back();
+  const bool is_earned = !last.ended() && last.confirmed_at != core::kNoWallTime &&
+                         last.failures >= policy.failures;
+  return is_earned ? &last : nullptr;
+}
+
+Witness own_witness(const Outage& outage) {
+  return {.vantage = "local",
+          .region = {},
+          .saw = Saw::Down,
+          .cause = outage.evidence.cause,
+          .http_status = outage.evidence.http_status,
+          .detail = outage.evidence.detail,
+          .at = outage.last_failed_at};
+}
+
+}  // namespace
+
+void Verification::attach(VerifierPanel& panel) {
+  panel_ = &panel;
+  for (const Seat& seat : panel.seats()) vantages_.push_back(seat.vantage());
+}
+
+Testimony Verification::consult(const SiteFacts& facts, const std::optional<StoredEvent>& open,
+                                const core::ConfirmPolicy& policy, Now now) {
+  if (panel_ == nullptr || policy.quorum <= 1) return {.basis = Basis::LocalOnly, .witnesses = {}};
+  const auto known = sites_.find(facts.site);
+  const Outage* const outage = earned(facts, policy);
+  if (outage == nullptr) {
+    // Over, or not yet there: what was answered of it still tells what it was.
+    if (known == sites_.end()) return {.quorum = policy.quorum, .witnesses = {}};
+    if (known->second.question != 0) {
+      close_question(known->second);
+      count(Basis::None);
+      publish();
+    }
+    return known->second.testimony;
+  }
+  const bool is_down = open && open->event.state == core::SiteState::Down &&
+                       open->event.started_at == outage->started_at;
+  if (is_down) return {.quorum = policy.quorum, .witnesses = {}};
+  if (known == sites_.end() || known->second.started_at != outage->started_at) {
+    if (known != sites_.end()) settled(facts.site, std::nullopt);
+    return ask_first(facts, *outage, policy, now);
+  }
+  Site& site = known->second;
+  site.facts = facts;
+  const bool has_news = outage->failures > site.asked_failures && now.steady >= site.again_at;
+  if (site.question == 0 && site.testimony.basis == Basis::Disagreement && has_news)
+    (void)open_question(site, facts, *outage, policy, now);  // Full: with the next failure.
+  return site.testimony;
+}
+
+Testimony Verification::ask_first(const SiteFacts& facts, const Outage& outage,
+                                  const core::ConfirmPolicy& policy, Now now) {
+  Testimony testimony{.outage = outage.started_at, .quorum = policy.quorum, .witnesses = {}};
+  if (sites_.size() < limits_.sites_max && facts.subject) {
+    Site site;
+    site.started_at = outage.started_at;
+    site.testimony.outage = outage.started_at;
+    const auto asked = open_question(site, facts, outage, policy, now);
+    if (asked == VerifierPanel::Asked::Taken) {
+      const Testimony none = site.testimony;
+      sites_.insert_or_assign(facts.site, std::move(site));
+      publish();
+      return none;
+    }
+    if (asked == VerifierPanel::Asked::Bound) testimony.basis = Basis::Bound;
+  }
+  // Too many at once. A real outage is not held back for that: by the time its answers would have been there, our word is enough.
+  if (testimony.basis == Basis::None && facts.at - outage.confirmed_at >= policy.verify_timeout)
+    testimony.basis = Basis::Unasked;
+  if (testimony.basis != Basis::None) {
+    testimony.decided_at = now.wall;
+    testimony.witnesses.push_back(own_witness(outage));
+    count(testimony.basis);
+  }
+  return testimony;
+}
+
+VerifierPanel::Asked Verification::open_question(Site& site, const SiteFacts& facts,
+                                                 const Outage& outage,
+                                                 const core::ConfirmPolicy& policy, Now now) {
+  if (!facts.subject) return VerifierPanel::Asked::Full;
+  const std::uint64_t id = last_question_ + 1;
+  const SteadyTime deadline = now.steady + policy.verify_timeout;
+  const auto asked = panel_->ask({.id = id, .subject = *facts.subject, .deadline = deadline});
+  if (asked != VerifierPanel::Asked::Taken) return asked;
+  last_question_ = id;
+  questions_.emplace(id, facts.site);
+  site.facts = facts;
+  site.question = id;
+  site.deadline = deadline;
+  site.answers.assign(vantages_.size(), std::nullopt);
+  site.asked_failures = outage.failures;
+  site.quorum = policy.quorum;
+  ++site.rounds;
+  due_.push_back(id);
+  publish();
+  return asked;
+}
+
+void Verification::collect(Now now, std::vector<SiteFacts>& into, std::size_t room) {
+  if (panel_ == nullptr) return;
+  heard_.clear();
+  panel_->take(heard_);
+  for (const SeatAnswer& answer : heard_) hear(answer, now);
+  for (; !due_.empty(); due_.pop_front()) {
+    const auto question = questions_.find(due_.front());
+    if (question == questions_.end()) continue;
+    const SiteId id = question->second;
+    Site& site = sites_.at(id);
+    if (site.deadline > now.steady) break;
+    weigh_round(id, site, true, now);
+  }
+  while (room > 0 && !ready_.empty()) {
+    const auto found = sites_.find(ready_.back());
+    ready_.pop_back();
+    if (found == sites_.end() || !std::exchange(found->second.ready, false)) continue;
+    into.push_back(found->second.facts);
+    --room;
+  }
+}
+
+void Verification::hear(const SeatAnswer& answer, Now now) {
+  const auto question = questions_.find(answer.id);
+  if (question == questions_.end()) return;  // Of a round that is over.
+  const SiteId id = question->second;
+  Site& site = sites_.at(id);
+  site.answers.at(answer.seat) = answer.witness;
+  weigh_round(id, site, false, now);
+}
+
+void Verification::weigh_round(SiteId id, Site& site, bool time_is_over, Now now) {
+  std::vector<Ballot> ballots;
+  for (std::size_t seat = 0; seat < vantages_.size(); ++seat) {
+    const auto& answer = site.answers[seat];
+    ballots.push_back({vantages_[seat], answer ? std::optional(answer->saw) : std::nullopt});
+  }
+  const Basis basis = weigh(ballots, site.quorum, time_is_over);
+  if (basis == Basis::None) return;
+  close_question(site);
+  count(basis);
+  Testimony& testimony = site.testimony;
+  disputed_ += basis == Basis::Disagreement ? 1U : 0U;
+  disputed_ -= testimony.basis == Basis::Disagreement ? 1U : 0U;
+  testimony.basis = basis;
+  testimony.quorum = site.quorum;
+  testimony.round = site.rounds;
+  testimony.decided_at = now.wall;
+  testimony.witnesses = {own_witness(site.facts.outages.back())};
+  for (std::size_t seat = 0; seat < vantages_.size(); ++seat) {
+    Witness witness = site.answers[seat].value_or(Witness{.at = now.wall});
+    witness.vantage = panel_->seats()[seat].name;
+    witness.region = panel_->seats()[seat].region;
+    testimony.witnesses.push_back(std::move(witness));
+  }
+  const auto doublings = std::min<std::uint32_t>(site.rounds - 1, 16);
+  site.again_at = now.steady + std::min(limits_.again_after * (1U << doublings), limits_.again_most);
+  site.ready = true;
+  ready_.push_back(id);
+  publish();
+}
+
+void Verification::close_question(Site& site) {
+  panel_->drop(site.question);
+  questions_.erase(std::exchange(site.question, 0));
+}
+
+void Verification::settled(SiteId site, const std::optional<StoredEvent>& open) {
+  const auto found = sites_.find(site);
+  if (found == sites_.end()) return;
+  const bool goes_on = open && open->event.state == core::SiteState::SeemsDown &&
+                       open->event.started_at == found->second.started_at;
+  if (goes_on) return;
+  if (found->second.question != 0) close_question(found->second);
+  disputed_ -= found->second.testimony.basis == Basis::Disagreement ? 1U : 0U;
+  sites_.erase(found);
+  publish();
+}
+
+std::optional<SteadyTime> Verification::next() const {
+  if (!ready_.empty()) return SteadyTime::min();
+  for (const std::uint64_t id : due_) {
+    const auto question = questions_.find(id);
+    if (question != questions_.end()) return sites_.at(question->second).deadline;
+  }
+  return std::nullopt;
+}
+
+void Verification::publish() {
+  stats_.waiting.set(static_cast<double>(questions_.size()));
+  stats_.disputed.set(static_cast<double>(disputed_));
+}
+
+}  // namespace watchwheel::sideeffects

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verify/panel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+namespace watchwheel::verify {
+namespace {
+
+using core::Saw;
+using ::testing::HasSubstr;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+struct Sent {
+  std::size_t seat = 0;
+  std::uint64_t batch = 0;
+  json body;
+  core::Duration timeout{};
+};
+struct Told {
+  std::uint64_t asker = 0;
+  std::uint64_t id = 0;
+  std::size_t seat = 0;
+  core::Witness witness;
+};
+
+// A panel in virtual time: what it sends and tells is kept, answers are what the test says.
+class PanelTest : public ::testing::Test {
+ protected:
+  void make(std::size_t seats, PanelLimits limits = {}) {
+    std::vector<VerifierSeat> list;
+    for (std::size_t i = 0; i < seats; ++i)
+      list.push_back({"v" + std::to_string(i), "", "https://v" + std::to_string(i)});
+    panel_ = std::make_unique<Panel>(
+        limits, list,
+        [this](std::size_t seat, std::uint64_t batch, const std::string& body, core::Duration timeout) {
+          sent_.push_back({seat, batch, json::parse(body), timeout});
+        },
+        [this](std::uint64_t asker, sideeffects::SeatAnswer answer) {
+          told_.push_back({asker, answer.id, answer.seat, std::move(answer.witness)});
+        },
+        [this](const VerifierReading& now, Standing before) {
+          said_.push_back(std::string(to_string(before)) + ">" + std::string(to_string(now.standing)));
+        });
+  }
+  Panel::Now now() const { return {now_, core::from_unix_ms(1'700'000'000'000)}; }
+  bool ask(std::uint64_t id, core::Duration within = 15s) {
+    const bool taken = panel_->ask(
+        7, {.id = id,
+            .subject = {"http://s" + std::to_string(id) + "/", std::make_shared<core::CheckOptions>()},
+            .deadline = now_ + within},
+        now());
+    panel_->turn(now());
+    return taken;
+  }
+  void pass(core::Duration time) {
+    now_ += time;
+    panel_->turn(now());
+  }
+  // Answers every check of a batch that was sent with one cause.
+  void answer(const Sent& sent, core::Cause cause) {
+    json results = json::array();
+    for (const json& check : sent.body["checks"])
+      results.push_back({{"id", check["id"]},
+                         {"cause", core::to_string(cause)},
+                         {"phase", "done"},
+                         {"http_status", 503},
+                         {"detail", "as seen"}});
+    end(sent, batch_end(200, json{{"results", results}}.dump(), std::nullopt));
+  }
+  void end(const Sent& sent, BatchEnd how) {
+    panel_->on_end(sent.seat, sent.batch, std::move(how), now());
+  }
+  void fail(const Sent& sent, BatchEnd::How how = BatchEnd::How::Failed) {
+    end(sent, {.how = how, .problem = "connection refused"});
+  }
+
+  core::SteadyTime now_ = core::SteadyTime{} + 1h;
+  std::unique_ptr<Panel> panel_;
+  std::vector<Sent> sent_;
+  std::vector<Told> told_;
+  std::vector<std::string> said_;
+};
+
+TEST_F(PanelTest, AsksAllAtOnceAndTellsWhatEachSaw) {
+  make(2);
+  ASSERT_TRUE(ask(41));
+  ASSERT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(sent_[0].body["checks"][0]["url"], "http://s41/");
+  EXPECT_EQ(sent_[0].body["deadline_ms"], 14750);
+  EXPECT_EQ(sent_[0].timeout, 15s);
+  answer(sent_[1], core::Cause::HttpStatus);
+  answer(sent_[0], core::Cause::Ok);
+  ASSERT_EQ(told_.size(), 2U);
+  EXPECT_EQ(told_[0].asker, 7U);
+  EXPECT_EQ(told_[0].id, 41U);
+  EXPECT_EQ(told_[0].seat, 1U);
+  EXPECT_EQ(told_[0].witness.saw, Saw::Down);
+  EXPECT_EQ(told_[0].witness.cause, core::Cause::HttpStatus);
+  EXPECT_EQ(told_[0].witness.http_status, 503);
+  EXPECT_EQ(told_[0].witness.detail, "as seen");
+  EXPECT_EQ(told_[1].witness.saw, Saw::Up);
+  EXPECT_EQ(panel_->questions(), 0U);
+  EXPECT_EQ(panel_->readings()[0].standing, Standing::Well);
+}
+
+TEST_F(PanelTest, WhatIsNoWordAboutTheSiteIsNoVote) {
+  make(3);
+  ask(1);
+  answer(sent_[0], core::Cause::LocalOverload);
+  answer(sent_[1], core::Cause::AddressBlocked);
+  end(sent_[2], batch_end(200, R"({"results":[]})", std::nullopt));
+  ASSERT_EQ(told_.size(), 3U);
+  EXPECT_EQ(told_[0].witness.saw, Saw::Overloaded);
+  EXPECT_EQ(told_[1].witness.saw, Saw::NotMeasured);
+  EXPECT_EQ(told_[2].witness.saw, Saw::Error);
+}
+
+TEST_F(PanelTest, GathersWhatWaitsInBatchesOfBoundedSizeAndNumber) {
+  make(1, {.batch_max = 3, .batches_max = 2});
+  ask(1);
+  ask(2);
+  for (std::uint64_t id = 3; id <= 9; ++id) ask(id);
+  ASSERT_EQ(sent_.size(), 2U);  // One check each; the rest waits.
+  answer(sent_[0], core::Cause::Ok);
+  ASSERT_EQ(sent_.size(), 3U);
+  EXPECT_EQ(sent_[2].body["checks"].size(), 3U);
+}
+
+TEST_F(PanelTest, AskedAgainAfterARefusalAsLongAsThereIsTime) {
+  make(1);
+  ask(1);
+  end(sent_[0], batch_end(503, "", 4s));
+  EXPECT_TRUE(told_.empty());
+  EXPECT_EQ(panel_->readings()[0].standing, Standing::Overloaded);
+  pass(3s);
+  EXPECT_EQ(sent_.size(), 1U);
+  pass(1s);
+  ASSERT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(sent_[1].timeout, 11s);
+  end(sent_[1], batch_end(429, "", 20s));  // Longer than there is time.
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_EQ(told_[0].witness.saw, Saw::Overloaded);
+  EXPECT_EQ(said_, (std::vector<std::string>{"unknown>overloaded"}));
+}
+
+// Goal: a verifier that is not there holds nobody up, is told once, and is found again. Method: it fails; from the third failure on a
+// question is answered for it at once, but for one that probes.
+TEST_F(PanelTest, TheDeadAreNotWaitedForAndAreFoundAgain) {
+  make(1);
+  ask(1);
+  fail(sent_[0]);
+  EXPECT_TRUE(told_.empty());  // Once is nothing: there is time to ask again.
+  pass(1s);
+  fail(sent_[1]);
+  pass(2s);
+  fail(sent_[2]);
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_EQ(told_[0].witness.saw, Saw::Error);
+  EXPECT_EQ(said_, (std::vector<std::string>{"unknown>silent"}));
+  EXPECT_EQ(panel_->readings()[0].last_error, "connection refused");
+  ask(2);
+  ASSERT_EQ(told_.size(), 2U);  // At once.
+  EXPECT_THAT(told_[1].witness.detail, HasSubstr("not asked"));
+  pass(4s);
+  ask(3);  // Probes,
+  ASSERT_EQ(sent_.size(), 4U);
+  ask(4);  // and whoever comes meanwhile does not wait for that.
+  EXPECT_EQ(told_.size(), 3U);
+  answer(sent_[3], core::Cause::HttpStatus);
+  EXPECT_EQ(told_.size(), 4U);
+  EXPECT_EQ(said_.back(), "silent>well");
+  ask(5);
+  EXPECT_EQ(sent_.size(), 5U);
+}
+
+TEST_F(PanelTest, OneThatDoesNotAnswerIsSilentNotWrong) {
+  make(1);
+  ask(1);
+  now_ += 15s;
+  fail(sent_[0], BatchEnd::How::TimedOut);
+  ASSERT_EQ(told_.size(), 1U);  // No time is left to ask again.
+  EXPECT_EQ(told_[0].witness.saw, Saw::Silent);
+}
+
+TEST_F(PanelTest, ABatchThatIsTooLargeIsDivided) {
+  make(1, {.batch_max = 8, .batches_max = 1});
+  ask(1);
+  for (std::uint64_t id = 2; id <= 9; ++id) ask(id);
+  answer(sent_[0], core::Cause::Ok);
+  ASSERT_EQ(sent_[1].body["checks"].size(), 8U);
+  end(sent_[1], batch_end(413, "", std::nullopt));
+  ASSERT_EQ(sent_[2].body["checks"].size(), 4U);
+  EXPECT_EQ(sent_[2].body["checks"][0]["url"], "http://s2/");  // In their order still.
+  answer(sent_[2], core::Cause::Ok);
+  answer(sent_[3], core::Cause::Ok);
+  EXPECT_EQ(told_.size(), 9U);
+}
+
+TEST_F(PanelTest, OneThatAlwaysSeesItUpIsToldOnce) {
+  make(1);
+  for (std::uint64_t id = 1; id <= kUpsToContrary + 5; ++id) {
+    ask(id);
+    answer(sent_.back(), core::Cause::Ok);
+  }
+  EXPECT_EQ(said_, (std::vector<std::string>{"unknown>well", "well>contrary"}));
+  ask(100);
+  answer(sent_.back(), core::Cause::HttpStatus);
+  EXPECT_EQ(said_.back(), "contrary>well");
+}
+
+TEST_F(PanelTest, WhatWasDroppedIsNotAskedAndNotTold) {
+  make(1, {.batch_max = 8, .batches_max = 1});
+  ask(1);
+  ask(2);
+  ask(3);
+  panel_->drop(7, 1);
+  panel_->drop(7, 2);
+  answer(sent_[0], core::Cause::Ok);
+  EXPECT_TRUE(told_.empty());
+  ASSERT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(sent_[1].body["checks"].size(), 1U);
+  EXPECT_EQ(sent_[1].body["checks"][0]["url"], "http://s3/");
+}
+
+TEST_F(PanelTest, RefusesMoreThanItMayHold) {
+  make(1, {.questions_max = 2});
+  EXPECT_TRUE(ask(1));
+  EXPECT_TRUE(ask(2));
+  EXPECT_FALSE(ask(3));
+  answer(sent_[0], core::Cause::Ok);
+  EXPECT_TRUE(ask(3));
+}
+
+TEST_F(PanelTest, AWrongTokenIsSaid) {
+  EXPECT_THAT(batch_end(401, "", std::nullopt).problem, HasSubstr("token"));
+  EXPECT_EQ(batch_end(500, "", std::nullopt).how, BatchEnd::How::Failed);
+  EXPECT_EQ(batch_end(400, "", std::nullopt).how, BatchEnd::How::TooLarge);
+}
+
+}  // namespace
+}  // namespace watchwheel::verify
