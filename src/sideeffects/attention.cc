@@ -37,8 +37,15 @@ WallTime not_before(const Outage& outage, WallTime at) {
 // The first sites of a mass outage fail before it can be seen that there are many.
 constexpr core::Duration kJoinsGroup = std::chrono::minutes{1};
 
-// Of a re-check after results that measured nothing: beyond any interval.
+// Of a re-check after results that measured nothing, and of one that waits for others' word: beyond any interval.
 constexpr std::uint8_t kDoublingsMost = 20;
+// Doubled for both reasons at once it would not fit.
+constexpr core::Duration kRecheckMost = std::chrono::hours{24 * 366};
+
+core::Duration doubled(core::Duration delay, std::uint32_t times) {
+  for (; times > 0 && delay < kRecheckMost; --times) delay *= 2;
+  return std::min(delay, kRecheckMost);
+}
 
 bool is_confirmed(const Outage& outage) {
   return outage.confirmed_at != kNoWallTime;
@@ -82,7 +89,7 @@ Reaction Attention::on_result(SiteId site, const Seen& seen) {
     if (known == nullptr) return {};
     Reaction reaction = reaction_to(site, *known);
     reaction.post = false;  // We saw nothing, so there is nothing new to say.
-    if (reaction.recheck_in) *reaction.recheck_in *= 1U << known->unmeasured;
+    if (reaction.recheck_in) reaction.recheck_in = doubled(*reaction.recheck_in, known->unmeasured);
     known->unmeasured = std::min<std::uint8_t>(known->unmeasured + 1, kDoublingsMost);
     return reaction;
   }
@@ -189,7 +196,8 @@ Reaction Attention::reaction_to(SiteId site, const Trouble& trouble) const {
   }
   if (reaction.recheck_in && in_doubt && !recovering) {
     const std::uint32_t beyond = outage.failures - std::min(outage.failures, outage.confirmed_failures);
-    *reaction.recheck_in *= 1U << std::min<std::uint32_t>(beyond, kDoublingsMost);
+    reaction.recheck_in =
+        doubled(*reaction.recheck_in, std::min<std::uint32_t>(beyond, kDoublingsMost));
   }
   return reaction;
 }

@@ -106,6 +106,24 @@ TEST(Attention, WaitsForTheShardWhereOthersAreAsked) {
   EXPECT_EQ(lane.attention.down() + lane.attention.seem_down(), 0U);
 }
 
+// Doubled for the dispute and for what was not measured at once it would overflow, and be asked again at once.
+TEST(Attention, ALongDisputeWithoutMeasurementsIsNeverRecheckedSooner) {
+  Lane lane({.failures = 1, .retry_interval = 10min, .quorum = 2});
+  core::Duration before{};
+  for (int i = 0; i < 30; ++i) {
+    const Reaction next = lane.fails();
+    ASSERT_TRUE(next.recheck_in);
+    EXPECT_GE(*next.recheck_in, before / 2);
+    before = *next.recheck_in;
+  }
+  for (int i = 0; i < 30; ++i) {
+    const Reaction next = lane.is_not_measured();
+    ASSERT_TRUE(next.recheck_in);
+    EXPECT_GE(*next.recheck_in, before / 2);
+    before = *next.recheck_in;
+  }
+}
+
 TEST(Attention, CountsStayRightWhenVerifiersComeAndGo) {
   Lane lane({.failures = 1});
   lane.fails();
