@@ -83,6 +83,9 @@ std::string testimony_text(const core::Testimony& testimony) {
     case core::Basis::Bound:
       text = "our own word: the check needs a file of this host, so nobody else can make it";
       break;
+    case core::Basis::Outlasted:
+      text = "our own word, for it failed here too long; others see it up";
+      break;
   }
   std::string seen;
   for (const core::Witness& witness : testimony.witnesses) {

@@ -54,6 +54,7 @@ struct ConfirmConfig {
   core::ConfirmPolicy policy;
   std::uint32_t quorum = 2;      // Vantages that must see it down, this one included. 1 to 100.
   core::Duration timeout = 15s;  // For their answers. 1 s to 2 min.
+  core::Duration dispute = 10min;  // ConfirmPolicy::dispute_most. 1 min to 7 days.
   friend bool operator==(const ConfirmConfig&, const ConfirmConfig&) = default;
 };
 

@@ -345,6 +345,9 @@ std::vector<Key<Config>> confirm_keys() {
           "confirm", "quorum", 1, 100, [](auto& c) -> auto& { return c.confirm.quorum; }),
       duration<Config>(
           "confirm", "timeout", 1s, 2min, [](auto& c) -> auto& { return c.confirm.timeout; }),
+      duration<Config>(
+          "confirm", "dispute", 1min, std::chrono::hours{7 * 24},
+          [](auto& c) -> auto& { return c.confirm.dispute; }),
   };
 }
 

@@ -77,6 +77,7 @@ core::ConfirmPolicy confirm_policy(const Config& config) {
   core::ConfirmPolicy policy = config.confirm.policy;
   policy.quorum = config.verifiers.empty() ? 1 : config.confirm.quorum;
   policy.verify_timeout = config.confirm.timeout;
+  policy.dispute_most = config.confirm.dispute;
   return policy;
 }
 

@@ -32,6 +32,8 @@ struct ConfirmPolicy {
 
   std::uint32_t quorum = 1;  // Vantages that must see it down, ours included. 1: no other is asked.
   Duration verify_timeout = 15s;  // For their answers.
+  // How long a site may fail here while others see it up, and no more of them than see it down, until our own failures are enough.
+  Duration dispute_most = 10min;
 
   // Down is what the shard says, when others have been heard.
   [[nodiscard]] bool verified() const { return quorum > 1; }

@@ -9,7 +9,8 @@ namespace watchwheel::core {
 namespace {
 
 constexpr std::array<std::string_view, kBasisCount> kBases{
-    "none", "local_only", "quorum", "disagreement", "unanswered", "unasked", "bound"};
+    "none", "local_only", "quorum", "disagreement", "unanswered", "unasked", "bound",
+    "outlasted"};
 constexpr std::array<std::string_view, kSawCount> kSaws{"down",       "up",     "not_measured",
                                                         "overloaded", "silent", "error"};
 

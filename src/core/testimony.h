@@ -25,8 +25,9 @@ enum class Basis : std::uint8_t {
   Unanswered,    // No other vantage saw it up, and too few said anything in time: our own failures are enough.
   Unasked,       // Nobody could be asked in time: our own failures are enough.
   Bound,         // The check needs a file of this host, so nobody else can make it: our own failures are enough.
+  Outlasted,     // It went on failing here for too long, and no more vantages see it up than down: our own failures are enough.
 };
-inline constexpr std::size_t kBasisCount = 7;
+inline constexpr std::size_t kBasisCount = 8;
 [[nodiscard]] std::string_view to_string(Basis basis);  // "local_only"
 [[nodiscard]] std::optional<Basis> parse_basis(std::string_view name);
 

@@ -46,4 +46,9 @@ Basis weigh(std::span<const Ballot> ballots, std::uint32_t quorum, bool time_is_
   return count.awaited > 0 ? Basis::None : Basis::Unanswered;
 }
 
+bool outvoted(std::span<const Ballot> ballots) {
+  const Count count = count_vantages(ballots, true);
+  return count.up > count.down;
+}
+
 }  // namespace watchwheel::sideeffects

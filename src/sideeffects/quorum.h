@@ -29,4 +29,7 @@ struct Ballot {
 [[nodiscard]] core::Basis weigh(std::span<const Ballot> ballots, std::uint32_t quorum,
                                 bool time_is_over);
 
+// Whether more vantages see it up than down, ours included. Who is still awaited has no vote.
+[[nodiscard]] bool outvoted(std::span<const Ballot> ballots);
+
 }  // namespace watchwheel::sideeffects

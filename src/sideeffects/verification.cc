@@ -58,6 +58,11 @@ Testimony Verification::consult(const SiteFacts& facts, const std::optional<Stor
       count(Basis::None);
       publish();
     }
+    // It may have ended while it could not be judged: it is what it would have been then.
+    const auto same =
+        std::find_if(facts.outages.begin(), facts.outages.end(),
+                     [&](const Outage& one) { return one.started_at == known->second.started_at; });
+    if (same != facts.outages.end()) end_dispute(known->second, *same, policy, now);
     return known->second.testimony;
   }
   const bool is_down = open && open->event.state == core::SiteState::Down &&
@@ -69,10 +74,25 @@ Testimony Verification::consult(const SiteFacts& facts, const std::optional<Stor
   }
   Site& site = known->second;
   site.facts = facts;
+  end_dispute(site, *outage, policy, now);
   const bool has_news = outage->failures > site.asked_failures && now.steady >= site.again_at;
   if (site.question == 0 && site.testimony.basis == Basis::Disagreement && has_news)
     (void)open_question(site, facts, *outage, policy, now);  // Full: with the next failure.
   return site.testimony;
+}
+
+// Where it went on for too long. While others are being asked they are heard first.
+void Verification::end_dispute(Site& site, const Outage& outage, const core::ConfirmPolicy& policy,
+                               Now now) {
+  if (site.question != 0 || site.testimony.basis != Basis::Disagreement || site.outvoted) return;
+  const core::Duration steady_least = std::min(limits_.dispute_least, policy.dispute_most);
+  if (outage.last_failed_at - outage.started_at < policy.dispute_most) return;
+  if (now.steady - site.disputed_since < steady_least) return;
+  site.testimony.basis = Basis::Outlasted;
+  site.testimony.decided_at = now.wall;
+  --disputed_;
+  count(Basis::Outlasted);
+  publish();
 }
 
 Testimony Verification::ask_first(const SiteFacts& facts, const Outage& outage,
@@ -168,6 +188,9 @@ void Verification::weigh_round(SiteId id, Site& site, bool time_is_over, Now now
   Testimony& testimony = site.testimony;
   disputed_ += basis == Basis::Disagreement ? 1U : 0U;
   disputed_ -= testimony.basis == Basis::Disagreement ? 1U : 0U;
+  if (basis == Basis::Disagreement && site.disputed_since == core::kNoSteadyTime)
+    site.disputed_since = now.steady;
+  site.outvoted = outvoted(ballots);
   testimony.basis = basis;
   testimony.quorum = site.quorum;
   testimony.round = site.rounds;

@@ -13,6 +13,12 @@
 // time; one that comes after its round is passed over. A round ends as soon as the votes decide (quorum.h), at its deadline at the latest. After a
 // disagreement the next failures ask again, `again_after` later at the earliest, twice as long each time up to `again_most`. A site
 // that recovers is asked about no more.
+//
+// Nobody can hold a real outage at seems_down alone, whether they lie or look from where it is well: when it has failed here for
+// ConfirmPolicy::dispute_most and in the newest round no more vantages saw it up than down, our own word is enough
+// (Basis::Outlasted). By the wall clock, from the outage's start, so that a restart does not begin it anew; and for `dispute_least`
+// of steady time, so that a clock that is set does not end it. Outvoted by more than one vantage the site stays in dispute: then it
+// is more likely that the fault is on our way.
 #pragma once
 
 #include <array>
@@ -38,6 +44,7 @@ struct VerificationLimits {
   std::size_t sites_max = 65'536;
   core::Duration again_after = std::chrono::seconds{15};
   core::Duration again_most = std::chrono::minutes{5};
+  core::Duration dispute_least = std::chrono::minutes{1};
 };
 
 struct VerificationStats {
@@ -93,6 +100,8 @@ class Verification : core::Pinned {
     std::uint32_t rounds = 0;
     std::uint32_t quorum = 2;
     core::SteadyTime again_at = core::kNoSteadyTime;
+    core::SteadyTime disputed_since = core::kNoSteadyTime;  // The first disagreement; later ones do not move it.
+    bool outvoted = false;                                  // In the newest round.
     core::Testimony testimony;  // Of the last round that was decided.
     bool ready = false;         // Decided, and not judged since.
   };
@@ -104,6 +113,8 @@ class Verification : core::Pinned {
                                      Now now);
   void hear(const SeatAnswer& answer, Now now);
   void weigh_round(core::SiteId id, Site& site, bool time_is_over, Now now);
+  void end_dispute(Site& site, const core::Outage& outage, const core::ConfirmPolicy& policy,
+                   Now now);
   void close_question(Site& site);
   void count(core::Basis basis) { stats_.decided[static_cast<std::size_t>(basis)].add(); }
   void publish();

@@ -67,6 +67,16 @@ TEST(Quorum, WalksItsTable) {
   }
 }
 
+TEST(Quorum, OutvotedIsWhoHasMoreAgainstThanWithHim) {
+  for (const char* letters : {"u", "us", "ud", "udu", "nose", "u.", "dd"})
+    EXPECT_FALSE(outvoted(ballots(letters))) << letters;
+  for (const char* letters : {"uu", "uus", "uudu", "uu."})
+    EXPECT_TRUE(outvoted(ballots(letters))) << letters;
+  // However many of them stand in one place.
+  const std::vector<Ballot> region(3, Ballot{"region eu", Saw::Up});
+  EXPECT_FALSE(outvoted(region));
+}
+
 TEST(Quorum, VerifiersOfOneRegionAreOneVantage) {
   const auto in_region = [](std::vector<std::optional<Saw>> saws) {
     std::vector<Ballot> all;

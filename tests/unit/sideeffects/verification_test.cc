@@ -310,6 +310,75 @@ TEST(Verification, WhoCannotBeAskedInTimeIsDecidedHere) {
   EXPECT_EQ(bench.panel->id_of(Bench::url(3)), 2U);
 }
 
+// Goal: one that always sees it up holds no real outage for ever. Method: it fails here for ten minutes and more.
+TEST(Verification, AnOutageThatGoesOnHereIsDownInTheEndThoughOneVantageDisputesIt) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.pass(50s);
+  bench.fails(1, 61);  // Ten minutes by the wall clock, but that may have been set.
+  bench.say(1, 0, Saw::Up);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 1);
+  bench.pass(10s);
+  bench.fails(1, 62);
+  ASSERT_EQ(bench.reasons(1), "opened confirmed");
+  const core::Testimony testimony = bench.transitions(1)[1].testimony;
+  EXPECT_EQ(testimony.basis, Basis::Outlasted);
+  ASSERT_EQ(testimony.witnesses.size(), 2U);
+  EXPECT_EQ(testimony.witnesses[1].saw, Saw::Up);
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 0);
+  EXPECT_EQ(bench.shard->verification().waiting.value(), 0);
+  EXPECT_EQ(bench.notes.sent.back().event_state, SiteState::Down);
+  bench.recovers(1, 63);
+  EXPECT_EQ(bench.reasons(1), "opened confirmed recovered");
+}
+
+// Goal: that it fails here for long is not enough where more see it up: our own way is the likelier fault. Nor is it forgotten when
+// one of them changes.
+TEST(Verification, WhoIsOutvotedStaysInDisputeUntilHeIsNot) {
+  Bench bench(2);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.say(1, 1, Saw::Up);
+  bench.pass(2min);
+  bench.fails(1, 70);
+  bench.say(1, 0, Saw::Up);
+  bench.say(1, 1, Saw::Up);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  bench.pass(1min);
+  bench.fails(1, 75);
+  bench.say(1, 1, Saw::Silent);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  bench.say(1, 0, Saw::Up);
+  ASSERT_EQ(bench.reasons(1), "opened confirmed");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Outlasted);
+}
+
+TEST(Verification, ARestartDoesNotBeginADisputeAnew) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.start();
+  bench.fails(1, 70);
+  bench.say(1, 0, Saw::Up);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  bench.pass(1min);
+  bench.fails(1, 71);
+  EXPECT_EQ(bench.reasons(1), "opened confirmed");
+}
+
+// What ended before it could be judged again is what it would have been: no false alarm.
+TEST(Verification, ALongDisputeThatEndedUnjudgedWasAnOutage) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.pass(2min);
+  bench.recovers(1, 70);
+  ASSERT_EQ(bench.reasons(1), "opened confirmed recovered");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Outlasted);
+}
+
 TEST(Verification, PausingAndRemovingEndTheQuestion) {
   Bench bench(1);
   bench.fails(1, 3);
