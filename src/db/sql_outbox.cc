@@ -9,6 +9,7 @@
 #include "db/delivery_rows.h"
 #include "db/rows.h"
 #include "db/site_codec.h"
+#include "db/testimony_codec.h"
 
 namespace watchwheel::db {
 namespace {
@@ -22,7 +23,8 @@ using sideeffects::Telling;
 
 #define WATCHWHEEL_NOTICE                                                                   \
   " e.id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures, e.cause, e.phase," \
-  " e.http_status, e.detail, e.address, e.group_id, g.started_at, s.url, s.name, s.tags"
+  " e.http_status, e.detail, e.address, e.group_id, g.started_at, s.url, s.name, s.tags,"  \
+  " e.witnesses"
 #define WATCHWHEEL_NOTICE_JOINS                                                             \
   " LEFT JOIN events e ON e.id = o.event_id LEFT JOIN outage_groups g ON g.id = e.group_id" \
   " LEFT JOIN sites s ON s.id = o.site_id"
@@ -86,7 +88,7 @@ constexpr std::size_t kMessageIdBytesMax = 64;
 constexpr std::size_t kMemoBytesMax = 255;
 
 constexpr int kEventColumn = 4;
-constexpr int kOwnColumn = kEventColumn + 16;  // Of the transition, or the memo.
+constexpr int kOwnColumn = kEventColumn + 17;  // Of the transition, or the memo.
 
 core::Error too_long(const NewDelivery& delivery, const char* what) {
   return core::Error{core::ErrorKind::Invalid,
@@ -130,6 +132,8 @@ core::Result<void> read_event(const Connection& connection, const Query& row, No
   notice.evidence = std::move(*evidence);
   notice.group = static_cast<std::uint64_t>(row.integer(15));
   notice.group_started_at = row.time(16);
+  // What others saw is told where it can be read; for want of it nothing is left untold.
+  if (auto testimony = testimony_from_json(row.text(20))) notice.testimony = *std::move(testimony);
   return {};
 }
 

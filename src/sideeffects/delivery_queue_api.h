@@ -81,6 +81,7 @@ struct Notice {
   core::WallTime ended_at = core::kNoWallTime;
   std::uint32_t failures = 0;
   core::Evidence evidence;
+  core::Testimony testimony;  // How it was decided, and what each vantage saw. Basis::None too where it cannot be read.
   std::uint64_t group = 0;  // The mass outage it is a part of; 0: none (yet).
   core::WallTime group_started_at = core::kNoWallTime;
 

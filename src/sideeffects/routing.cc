@@ -136,6 +136,43 @@ core::TransitionReason closing_reason(const Notice& notice, core::SiteState afte
                                                   : core::TransitionReason::Recovered;
 }
 
+// What is told of an outage that was confirmed: how that was decided.
+bool tells_testimony(const Notice& notice, MessageKind kind) {
+  return notice.confirmed_at != core::kNoWallTime && kind != MessageKind::SeemsDown;
+}
+
+// The verifiers that saw it so. Our own word, the first, is not among them.
+std::vector<std::string> verifiers_that(const core::Testimony& testimony, core::Saw saw) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i < testimony.witnesses.size(); ++i) {
+    if (testimony.witnesses[i].saw == saw) names.push_back(testimony.witnesses[i].vantage);
+  }
+  return names;
+}
+
+// What a reader must know of how one site was called down; "": nothing. Of what is over nothing more.
+std::string note_of(const Notice& notice, MessageKind kind) {
+  if (!tells_testimony(notice, kind) || ends(kind)) return {};
+  switch (notice.testimony.basis) {
+    case core::Basis::Outlasted: {
+      std::string names;
+      for (const std::string& name : verifiers_that(notice.testimony, core::Saw::Up))
+        names += (names.empty() ? "" : ", ") + name;
+      return "Seen up by " + names + "; called down because it went on failing here.";
+    }
+    case core::Basis::Unanswered:
+    case core::Basis::Unasked:
+      return "Confirmed from here only: no other vantage could tell in time.";
+    case core::Basis::None:
+    case core::Basis::LocalOnly:
+    case core::Basis::Quorum:
+    case core::Basis::Disagreement:
+    case core::Basis::Bound:
+      break;
+  }
+  return {};
+}
+
 MessageSite site_of(const Notice& notice, MessageKind kind) {
   MessageSite site{.site = notice.site,
                    .name = notice.name,
@@ -153,6 +190,8 @@ MessageSite site_of(const Notice& notice, MessageKind kind) {
                    .failures = notice.failures,
                    .evidence = notice.evidence,
                    .witnesses = {}};
+  if (tells_testimony(notice, kind))
+    site.witnesses = verifiers_that(notice.testimony, core::Saw::Down);
   if (kind == MessageKind::SeemsDown) {
     site.reason = core::TransitionReason::Opened;
     site.before = core::SiteState::Up;
@@ -183,6 +222,7 @@ std::size_t bytes_of(const MessageSite& site) {
   std::size_t bytes = 500 + site.name.size() + site.url.size() + site.evidence.detail.size() +
                       site.evidence.address.size();
   for (const std::string& tag : site.tags) bytes += tag.size() + 3;
+  for (const std::string& witness : site.witnesses) bytes += witness.size() + 3;
   return bytes;
 }
 
@@ -223,6 +263,7 @@ class Decider {
     core::WallTime started_at = core::kNoWallTime;
     std::vector<MessageSite> sites;
     core::WallTime due_at = core::kNoWallTime;  // Of reminders.
+    std::string note{};
   };
 
   void settle(const Notice& notice) { routing_.settled.push_back(notice.id); }
@@ -350,7 +391,8 @@ class Decider {
                      .group = 0,
                      .started_at = core::kNoWallTime,
                      .sites = {std::move(site)},
-                     .due_at = notice.wake ? notice.at : core::kNoWallTime};
+                     .due_at = notice.wake ? notice.at : core::kNoWallTime,
+                     .note = note_of(notice, kind)};
       return insert(alone, {.first = 0, .count = 1, .number = 0}, std::move(instead_of));
     }
     const auto same = [&](const Together& t) {
@@ -367,6 +409,8 @@ class Decider {
                                                  .due_at = notice.at});
     }
     found->sites.push_back(std::move(site));
+    if (notice.testimony.basis == core::Basis::Outlasted && !note_of(notice, kind).empty())
+      found->note = "Other vantages see some of them up; they went on failing here.";
   }
 
   // In as many messages as it takes.
@@ -406,7 +450,7 @@ class Decider {
                     .group = together.group,
                     .group_started_at = together.started_at,
                     .part = part.number,
-                    .note = {},
+                    .note = together.note,
                     .links = {}};
     NewDelivery delivery{.target = target.name(),
                          .kind = kind_word(together.kind, together.group != 0),

@@ -78,6 +78,20 @@ TEST_P(DeliveryContract, ATransitionComesOutWithAllThatDecidingNeeds) {
   EXPECT_NE(notice.at, core::kNoWallTime);
 }
 
+TEST_P(DeliveryContract, ANoticeHasWhatOtherVantagesSaw) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  sideeffects::EventWrite write = confirmed(id, 0);
+  write.testimony = {.basis = core::Basis::Quorum, .quorum = 2, .round = 1, .decided_at = at(1500)};
+  write.testimony.witnesses = {{.vantage = "local", .saw = core::Saw::Down},
+                               {.vantage = "fra", .region = "eu", .saw = core::Saw::Down}};
+  commit(opened(id, 0));
+  commit(write);
+  const auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 1U) << "of an event its oldest";
+  EXPECT_EQ(notices[0].testimony, write.testimony);
+}
+
 TEST_P(DeliveryContract, WhatIsSaidTwiceIsOneNotice) {
   const Box box(*under_test, *store);
   const SiteId id = add_sites(1)[0];

@@ -611,6 +611,41 @@ TEST(Routing, HoldDoesNotKeepBackTheEndOfWhatWasTold) {
   EXPECT_EQ(kinds(one(end, {ops()}, held())), Kinds{"ops:up"});
 }
 
+Notice witnessed(Notice notice, core::Basis basis, core::Saw fra, core::Saw nyc) {
+  notice.testimony.basis = basis;
+  notice.testimony.witnesses = {{.vantage = "local", .saw = core::Saw::Down},
+                                {.vantage = "fra", .saw = fra},
+                                {.vantage = "nyc", .saw = nyc}};
+  return notice;
+}
+
+// Goal: a message says who else saw it, and where nobody did or somebody saw the opposite it says that.
+TEST(Routing, SaysWhoElseSawIt) {
+  using core::Basis;
+  using core::Saw;
+  const auto told_of = [](Notice notice) { return message_in(one(std::move(notice), {ops()})); };
+  const Message quorum = told_of(witnessed(confirmed(1), Basis::Quorum, Saw::Down, Saw::Silent));
+  EXPECT_EQ(quorum.sites.at(0).witnesses, std::vector<std::string>{"fra"});
+  EXPECT_EQ(quorum.note, "");
+  const Message alone = told_of(witnessed(confirmed(1), Basis::Unanswered, Saw::Silent, Saw::Error));
+  EXPECT_TRUE(alone.sites.at(0).witnesses.empty());
+  EXPECT_EQ(alone.note, "Confirmed from here only: no other vantage could tell in time.");
+  const Message against = told_of(witnessed(confirmed(1), Basis::Outlasted, Saw::Up, Saw::Silent));
+  EXPECT_EQ(against.note, "Seen up by fra; called down because it went on failing here.");
+  Notice end = witnessed(recovered(1), Basis::Quorum, Saw::Down, Saw::Down);
+  end.tellings = {told("down")};
+  EXPECT_EQ(told_of(end).sites.at(0).witnesses, (std::vector<std::string>{"fra", "nyc"}));
+  EXPECT_EQ(told_of(end).note, "");
+}
+
+TEST(Routing, ADigestOfDisputedOutagesSaysSo) {
+  const Routing routing = one(
+      in_group(witnessed(confirmed(1), core::Basis::Outlasted, core::Saw::Up, core::Saw::Silent)),
+      {ops()});
+  EXPECT_EQ(message_in(routing).note,
+            "Other vantages see some of them up; they went on failing here.");
+}
+
 TEST(PublicUrl, HasNoUserQueryOrFragment) {
   EXPECT_EQ(public_url("https://u:p@h.example:8443/a/b?x=1#y"), "https://h.example:8443/a/b");
   EXPECT_EQ(public_url("https://h.example/a@b"), "https://h.example/a@b");
