@@ -244,6 +244,7 @@ class EngineImpl final : public Engine {
   // Where there are verifiers. shard -> verify: at most PanelLimits::questions_max questions; full: the shard asks again later.
   // verify -> shard: one answer a question and verifier, so never full.
   std::unique_ptr<verify::PanelThread> panel_;
+  std::atomic<std::uint32_t> quorum_{1};  // In force: read while a reload writes config_.
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
@@ -443,6 +444,7 @@ core::Result<void> EngineImpl::build_shards() {
   auto panel = make_panel(config_, clock_, log_);
   if (!panel) return panel.error();
   panel_ = *std::move(panel);
+  quorum_.store(confirm_policy(config_).quorum);
   for (std::size_t i = 0; i < kShards; ++i) {
     ShardParts& shard = shards_[i];
     static_assert(kShards == 1, "each shard needs a writer's name of its own");
@@ -610,6 +612,7 @@ void EngineImpl::reload(const Config& config) {
   config_.vantage = config.vantage;
   config_.engine.drain_timeout = config.engine.drain_timeout;
   for (ShardParts& shard : shards_) shard.thread->set_policy(confirm_policy(config_));
+  quorum_.store(confirm_policy(config_).quorum);
   vantage_->set(vantage_settings(config_));
   if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
   config_.notify = config.notify;
@@ -637,7 +640,7 @@ std::vector<const sideeffects::ShardStats*> EngineImpl::shards() const {
 
 VerifiersReading EngineImpl::verifiers() const {
   VerifiersReading reading{
-      .panel = panel_.get(), .shards = {}, .quorum = confirm_policy(config_).quorum};
+      .panel = panel_.get(), .shards = {}, .quorum = quorum_.load()};
   for (const ShardParts& shard : shards_) reading.shards.push_back(&shard.shard->verification());
   return reading;
 }
