@@ -285,6 +285,11 @@ class Judge {
         report(Severity::Error, {prefix + ".url", prefix},
                "a [[verifier]] needs a url; add url = \"https://…\"");
       }
+      if (config_.verifiers[i].name == "local") {
+        report(Severity::Error, {prefix + ".name"},
+               "'local' is what incidents call this daemon among the vantages; name the "
+               "[[verifier]] otherwise");
+      }
     }
     entries("notify", config_.notify);
     judge_notify(config_.notify, [this](Severity severity, std::size_t entry, std::string_view key,

@@ -340,6 +340,8 @@ TEST(Config, ContradictionsAreErrorsAtTheKeyThatWasSet) {
       {"[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n[[verifier]]\nname = \"a\"\nurl = "
        "\"https://b.example\"",
        "w.toml:5:1: error: two [[verifier]]"},
+      {"[[verifier]]\nname = \"local\"\nurl = \"https://a.example\"", "'local' is what"},
+      {"[confirm]\ndispute = \"10s\"", "confirm.dispute"},
       {"[[notify]]\nurl = \"https://a.example\"", "needs a name"},
   };
   for (const auto& [text, wanted] : cases) {
