@@ -107,10 +107,14 @@ void Panel::give(std::size_t seat, Number number, Witness witness, Now now) {
     ++s.ups;
   } else if (witness.saw == Saw::Down) {
     s.ups = 0;
+    s.up_urls.clear();
   }
   const auto found = questions_.find(number);
   if (found == questions_.end()) return;
   Open& open = found->second;
+  if (witness.saw == Saw::Up && s.up_urls.size() < kSitesToContrary &&
+      std::find(s.up_urls.begin(), s.up_urls.end(), open.url) == s.up_urls.end())
+    s.up_urls.push_back(open.url);
   if (open.answered[seat]) return;
   open.answered[seat] = true;
   witness.at = now.wall;
@@ -155,8 +159,11 @@ void Panel::send_batch(std::size_t seat, Now now) {
   Duration least = Duration::max();
   while (!s.queue.empty() && batch.questions.size() < s.batch_max) {
     const Number number = s.queue.front();
-    s.queue.pop_front();
     const auto open = questions_.find(number);
+    const bool later = open != questions_.end() && !batch.questions.empty() &&
+                       open->second.deadline - now.steady > least + limits_.spread;
+    if (later) break;
+    s.queue.pop_front();
     if (open == questions_.end()) continue;
     batch.questions.push_back(number);
     request.checks.push_back(
@@ -185,7 +192,7 @@ void Panel::on_end(std::size_t seat, std::uint64_t number, BatchEnd end, Now now
       s.refusals = 0;
       s.reading.last_error.clear();
       take_answers(seat, batch, *reply, now);
-      stand(s, s.ups >= kUpsToContrary ? Standing::Contrary : Standing::Well, now);
+      stand(s, contrary(s) ? Standing::Contrary : Standing::Well, now);
       fill(seat, now);
       return;
     }
@@ -244,6 +251,10 @@ void Panel::fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now
       s.queue.push_front(*number);
     }
   }
+}
+
+bool Panel::contrary(const Seat& seat) {
+  return seat.ups >= kUpsToContrary && seat.up_urls.size() >= kSitesToContrary;
 }
 
 void Panel::stand(Seat& seat, Standing standing, Now now) {

@@ -39,6 +39,8 @@ namespace watchwheel::verify {
 inline constexpr std::uint32_t kFailuresToDoubt = 3;
 // So many votes in a row against ours make a verifier one that always disagrees.
 inline constexpr std::uint32_t kUpsToContrary = 10;
+// And of so many sites: a single one may be well where it stands.
+inline constexpr std::size_t kSitesToContrary = 3;
 
 struct PanelLimits {
   std::size_t questions_max = 65'536;
@@ -47,6 +49,8 @@ struct PanelLimits {
   core::Duration hold = std::chrono::seconds{1};
   core::Duration hold_most = std::chrono::seconds{30};
   core::Duration reserve = std::chrono::milliseconds{250};  // Of a deadline, for the way back.
+  // A batch has the deadline of the first of its questions: those that have so much more time go with a later one.
+  core::Duration spread = std::chrono::seconds{1};
 };
 
 // How a verifier does. A closed list.
@@ -148,6 +152,7 @@ class Panel : core::Pinned {
     core::Saw last_failure = core::Saw::Error;
     std::uint32_t refusals = 0;  // Batches in a row.
     std::uint32_t ups = 0;       // Votes in a row.
+    std::vector<std::string> up_urls;  // Of what; at most kSitesToContrary different ones.
     std::unique_ptr<VerifierStats> stats;
   };
 
@@ -157,6 +162,7 @@ class Panel : core::Pinned {
   void fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now now);
   void give(std::size_t seat, Number question, core::Witness witness, Now now);
   void stand(Seat& seat, Standing standing, Now now);
+  [[nodiscard]] static bool contrary(const Seat& seat);
   [[nodiscard]] static bool in_doubt(const Seat& seat) { return seat.failures >= kFailuresToDoubt; }
 
   const PanelLimits limits_;

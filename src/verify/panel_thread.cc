@@ -203,7 +203,6 @@ void PanelThread::Parts::loop() noexcept {
     take_ended(now);
     take_asked(now);
     panel.turn(now);
-    depth.store(panel.questions());
     publish();
     for (std::size_t port = 0; port < ports.size(); ++port) {
       if (to_wake[port]) ports[port]->wake();
@@ -248,6 +247,9 @@ void PanelThread::Parts::publish() {
   auto newest = panel.readings();
   const std::lock_guard lock(mutex);
   readings = std::move(newest);
+  const auto waiting = std::count_if(inbox.begin(), inbox.end(),
+                                     [](const Asked& one) { return !one.is_drop; });
+  depth.store(panel.questions() + static_cast<std::size_t>(waiting));
 }
 
 void PanelThread::Parts::wait(core::SteadyTime now) {

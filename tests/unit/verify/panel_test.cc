@@ -213,6 +213,38 @@ TEST_F(PanelTest, OneThatAlwaysSeesItUpIsToldOnce) {
   EXPECT_EQ(said_.back(), "contrary>well");
 }
 
+// A site may be well where the verifier stands, however often it is asked: that makes no verifier one that always disagrees.
+TEST_F(PanelTest, OneSiteThatItSeesUpMakesItNotContrary) {
+  make(1);
+  for (std::uint64_t id = 1; id <= kUpsToContrary + 5; ++id) {
+    (void)panel_->ask(7,
+                      {.id = id,
+                       .subject = {"http://one/", std::make_shared<core::CheckOptions>()},
+                       .deadline = now_ + 15s},
+                      now());
+    panel_->turn(now());
+    answer(sent_.back(), core::Cause::Ok);
+  }
+  EXPECT_EQ(said_, std::vector<std::string>{"unknown>well"});
+}
+
+// A batch has one deadline: what has much more time is not cut short by what has little.
+TEST_F(PanelTest, WhatHasMoreTimeGoesWithALaterBatch) {
+  make(1, {.batches_max = 1});
+  ask(1);
+  ask(2, 3s);
+  ask(3, 3500ms);
+  ask(4, 15s);
+  answer(sent_[0], core::Cause::Ok);
+  ASSERT_EQ(sent_.size(), 2U);
+  EXPECT_EQ(sent_[1].body["checks"].size(), 2U);
+  EXPECT_EQ(sent_[1].body["deadline_ms"], 2750);
+  answer(sent_[1], core::Cause::Ok);
+  ASSERT_EQ(sent_.size(), 3U);
+  EXPECT_EQ(sent_[2].body["checks"][0]["url"], "http://s4/");
+  EXPECT_EQ(sent_[2].body["deadline_ms"], 14'750);
+}
+
 TEST_F(PanelTest, WhatWasDroppedIsNotAskedAndNotTold) {
   make(1, {.batch_max = 8, .batches_max = 1});
   ask(1);
