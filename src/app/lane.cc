@@ -546,7 +546,10 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at, b
   scheduler_->finished(slot, now_, recheck_in);
 
   const bool measured_again = outcome != Outcome::NotMeasured && row.stale;
-  if (measured_again) row.stale = false;
+  if (measured_again) {
+    row.stale = false;
+    row.since = now_;
+  }
   const bool due =
       row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
   if (outcome != Outcome::NotMeasured && (due || news || measured_again)) {
@@ -604,7 +607,9 @@ void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {
       .next_due_at = to_wall(scheduler_->due_time(slot)),
       .cert_not_after = tls != nullptr ? tls->not_after : core::kNoWallTime,
       .cert_sha256 = std::nullopt,
-      .made_at = measured ? core::kNoWallTime : wall_};
+      .made_at = measured ? core::kNoWallTime : wall_,
+      .unbroken_since = measured ? to_wall(row.since) : core::kNoWallTime,
+      .quiet_max = tuning_.projection_interval + freshness_limit(slot)};
   if (tls != nullptr) mark.cert_sha256 = tls->fingerprint;
   if (ports_.marks->offer(std::move(mark))) {
     row.projected = now_;

@@ -147,6 +147,10 @@ struct FreshnessMark {
   WallTime cert_not_after = kNoWallTime;
   std::optional<std::array<std::uint8_t, 32>> cert_sha256{};
   WallTime made_at = kNoWallTime;  // Only of one that says `unknown`: until then nothing was measured.
+  // Only of one that was measured: since when its lane has had a result within the freshness limit, without a break. What a store
+  // knows from before that, if it is older than by `quiet_max` or was unknown, leaves a gap in what anybody knows.
+  WallTime unbroken_since = kNoWallTime;  // kNoWallTime: not told.
+  Duration quiet_max{};  // The longest from one mark to the next when nothing is amiss.
 
   // What a store knows from later than this is newer than the mark.
   [[nodiscard]] WallTime holds_at() const {

@@ -340,6 +340,18 @@ ALTER TABLE events ADD COLUMN witnesses TEXT;
 ALTER TABLE event_transitions ADD COLUMN witnesses TEXT;
 )sql";
 
+// When nobody knew how a site was. What is not written here is known, and a report counts on it.
+constexpr const char* kGaps = R"sql(
+CREATE TABLE IF NOT EXISTS site_gaps (
+  site_id    BIGINT NOT NULL,
+  started_at BIGINT NOT NULL,
+  ended_at   BIGINT NOT NULL,
+  PRIMARY KEY (site_id, started_at),
+  KEY site_gaps_end (ended_at),
+  CONSTRAINT site_gaps_length CHECK (ended_at > started_at)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -353,6 +365,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {7, "what has to be told: notices, deliveries, dead letters", kDeliveries},
       {8, "a site with another URL is unknown, whatever is open", kOtherUrl},
       {9, "what other vantages saw", kWitnesses},
+      {10, "when nobody knew how a site was", kGaps},
   };
   return steps;
 }

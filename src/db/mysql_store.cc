@@ -12,6 +12,7 @@
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
+#include "db/sql_uptime_log.h"
 #include "db/sql_vantage_store.h"
 
 namespace watchwheel::db {
@@ -78,6 +79,9 @@ core::Result<std::unique_ptr<SiteCatalog>> MysqlStore::make_site_catalog() {
 }
 core::Result<std::unique_ptr<IncidentLog>> MysqlStore::make_incident_log() {
   return make<IncidentLog, SqlIncidentLog>();
+}
+core::Result<std::unique_ptr<UptimeLog>> MysqlStore::make_uptime_log() {
+  return make<UptimeLog, SqlUptimeLog>();
 }
 core::Result<std::unique_ptr<sideeffects::EventStore>> MysqlStore::make_event_store(
     const Fencing& fencing) {

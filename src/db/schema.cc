@@ -286,6 +286,17 @@ ALTER TABLE events ADD COLUMN witnesses TEXT;
 ALTER TABLE event_transitions ADD COLUMN witnesses TEXT;
 )sql";
 
+// When nobody knew how a site was. What is not written here is known, and a report counts on it.
+constexpr const char* kGaps = R"sql(
+CREATE TABLE site_gaps (
+  site_id    INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at   INTEGER NOT NULL CHECK (ended_at > started_at),
+  PRIMARY KEY (site_id, started_at)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX site_gaps_end ON site_gaps (ended_at);
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -296,6 +307,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {6, "what has to be told: notices, deliveries, dead letters", kDeliveries},
       {7, "a site with another URL is unknown, whatever is open", kOtherUrl},
       {8, "what other vantages saw", kWitnesses},
+      {9, "when nobody knew how a site was", kGaps},
   };
   return steps;
 }

@@ -71,15 +71,47 @@ std::string write_mysql(std::size_t rows) {
 }
 constexpr int kNewerTimes = 9;
 
+// When nobody knew, as a mark tells that comes after it. Before the marks are written: it is told from what they replace. ?2: since when
+// its lane has known; ?3: what is no gap yet. Of a site that was never measured nothing is known from before; of one whose measured
+// columns were taken away (another URL) nothing since then. Of what is from the future nothing is told.
+#define WATCHWHEEL_BEFORE                                                                        \
+  "CASE WHEN t.site_id IS NULL THEN s.created_at ELSE coalesce(t.checked_at, s.updated_at) END " \
+  "AS since"
+constexpr const char* kGapSqlite =
+    "INSERT OR IGNORE INTO site_gaps (site_id, started_at, ended_at)"
+    " SELECT id, since, ?2 FROM (SELECT s.id AS id, t.measured AS measured, " WATCHWHEEL_BEFORE
+    " FROM sites s LEFT JOIN site_state t ON t.site_id = s.id WHERE s.id = ?1 AND s.deleted_at IS "
+    "NULL) g"
+    " WHERE since < ?2 AND (measured = 0 OR ?2 - since > ?3)";
+std::string gap_mysql(std::size_t rows) {
+  std::string marks = "SELECT ? c1, ? c2, ? c3";
+  for (std::size_t i = 1; i < rows; ++i) marks += " UNION ALL SELECT ?, ?, ?";
+  return "INSERT INTO site_gaps (site_id, started_at, ended_at)"
+         " SELECT g.id, g.since, g.c2 FROM (SELECT s.id AS id, t.measured AS measured, m.c2 AS c2, "
+         "m.c3 AS c3,"
+         " " WATCHWHEEL_BEFORE " FROM (" +
+         marks +
+         ") m JOIN sites s ON s.id = m.c1 AND s.deleted_at IS NULL LEFT JOIN site_state t ON "
+         "t.site_id = s.id) g"
+         " WHERE g.since < g.c2 AND (g.measured = 0 OR g.c2 - g.since > g.c3)"
+         " ON DUPLICATE KEY UPDATE ended_at = greatest(site_gaps.ended_at, VALUES(ended_at))";
+}
+
 // So many rows at once, the largest that fits first.
 struct Batch {
   std::size_t rows;
   std::string mysql;
+  std::string gap_mysql;
 };
 const std::array<Batch, 3>& batches() {
-  static const std::array<Batch, 3> all{
-      {{100, write_mysql(100)}, {10, write_mysql(10)}, {1, write_mysql(1)}}};
+  static const std::array<Batch, 3> all{{{100, write_mysql(100), gap_mysql(100)},
+                                         {10, write_mysql(10), gap_mysql(10)},
+                                         {1, write_mysql(1), gap_mysql(1)}}};
   return all;
+}
+const Batch& batch_for(std::size_t marks, bool mysql) {
+  return *std::find_if(batches().begin(), batches().end(),
+                       [&](const Batch& each) { return each.rows <= (mysql ? marks : 1); });
 }
 
 // How far two clocks that are both right may differ.
@@ -125,6 +157,7 @@ core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> 
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
     if (core::Result<void> passed = fence_.pass(*connection_, fence); !passed) return passed;
+    if (core::Result<void> told = tell_gaps(left, credible_until_ms); !told) return told;
     while (!left.empty()) {
       core::Result<std::size_t> written = write_some(left, credible_until_ms);
       if (!written) return written.error();
@@ -135,12 +168,33 @@ core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> 
   return retried(*connection_, [&] { return fence_.under(store); });
 }
 
+core::Result<void> SqlFreshnessSink::tell_gaps(std::span<const core::FreshnessMark> marks,
+                                               std::int64_t credible_until_ms) {
+  telling_.clear();
+  for (const core::FreshnessMark& mark : marks) {
+    if (mark.measured && mark.unbroken_since != core::kNoWallTime &&
+        core::to_unix_ms(mark.unbroken_since) <= credible_until_ms)
+      telling_.push_back(
+          {.site = mark.site,
+           .since_ms = core::to_unix_ms(mark.unbroken_since),
+           .quiet_max_ms = std::chrono::ceil<std::chrono::milliseconds>(mark.quiet_max).count()});
+  }
+  const bool mysql = connection_->dialect() == Dialect::Mysql;
+  for (std::span<const Told> left = telling_; !left.empty();) {
+    const Batch& batch = batch_for(left.size(), mysql);
+    Query query = connection_->query(Sql(kGapSqlite, batch.gap_mysql.c_str()));
+    for (const Told& one : left.first(batch.rows))
+      query.bind(to_column(one.site)).bind(one.since_ms).bind(one.quiet_max_ms);
+    if (core::Result<void> done = query.run(); !done) return done;
+    left = left.subspan(batch.rows);
+  }
+  return {};
+}
+
 core::Result<std::size_t> SqlFreshnessSink::write_some(std::span<const core::FreshnessMark> marks,
                                                        std::int64_t credible_until_ms) {
   const bool mysql = connection_->dialect() == Dialect::Mysql;
-  const Batch& batch = *std::find_if(batches().begin(), batches().end(), [&](const Batch& each) {
-    return each.rows <= (mysql ? marks.size() : 1);
-  });
+  const Batch& batch = batch_for(marks.size(), mysql);
   std::array<std::string, 100> certificates;
   Query query = connection_->query(Sql(kWriteSqlite, batch.mysql.c_str()));
   for (std::size_t i = 0; i < batch.rows; ++i) {

@@ -2,6 +2,7 @@
 // db/sql_freshness_sink.h - the projector's columns of site_state, in SQL.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -27,9 +28,20 @@ class SqlFreshnessSink final : public sideeffects::FreshnessSink {
   [[nodiscard]] core::Result<std::size_t> write_some(std::span<const core::FreshnessMark> marks,
                                                      std::int64_t credible_until_ms);
 
+  // Writes since when nothing was known of the sites until these marks, where there is such a gap. Before they are written.
+  [[nodiscard]] core::Result<void> tell_gaps(std::span<const core::FreshnessMark> marks,
+                                             std::int64_t credible_until_ms);
+
+  struct Told {
+    core::SiteId site;
+    std::int64_t since_ms = 0;
+    std::int64_t quiet_max_ms = 0;
+  };
+
   std::unique_ptr<Connection> connection_;
   Fence fence_;
   std::vector<core::FreshnessMark> ours_;  // Of a batch; kept for its memory.
+  std::vector<Told> telling_;              // The same.
 };
 
 }  // namespace watchwheel::db

@@ -14,6 +14,7 @@
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
+#include "db/sql_uptime_log.h"
 #include "db/sql_vantage_store.h"
 #include "db/sqlite.h"
 #include "db/store_url.h"
@@ -106,6 +107,10 @@ core::Result<std::unique_ptr<SiteCatalog>> SqliteStore::make_site_catalog() {
 
 core::Result<std::unique_ptr<IncidentLog>> SqliteStore::make_incident_log() {
   return make<IncidentLog, SqlIncidentLog>(path_, kReading);
+}
+
+core::Result<std::unique_ptr<UptimeLog>> SqliteStore::make_uptime_log() {
+  return make<UptimeLog, SqlUptimeLog>(path_, kReading);
 }
 
 // One process writes it, so there is nobody to be fenced from.

@@ -24,6 +24,7 @@
 #include "db/lease_store.h"
 #include "db/site_catalog.h"
 #include "db/site_feed.h"
+#include "db/uptime_log.h"
 #include "sideeffects/delivery_queue_api.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/freshness_api.h"
@@ -68,6 +69,7 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<UptimeLog>> make_uptime_log() = 0;
   // What is made with a `fencing` writes only for buckets that are ours (lease_store.h), each under a writer's name of its own.
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store(
       const Fencing& fencing = {}) = 0;

@@ -40,7 +40,7 @@ using PlanIndex = std::uint32_t;
 struct SiteRow {
   core::SteadyTime checked =
       core::kNoSteadyTime;  // Newest conclusive result known; kNoSteadyTime: none.
-  core::SteadyTime since = core::kNoSteadyTime;      // When this process took the site over.
+  core::SteadyTime since = core::kNoSteadyTime;      // When this process took the site over, or measured it again after it was unknown.
   core::SteadyTime projected = core::kNoSteadyTime;  // Last accepted freshness mark.
   std::uint64_t cert_hash = 0;  // First bytes of the leaf's fingerprint; 0: none seen.
   std::uint32_t total_ms = 0;   // Of the newest result.

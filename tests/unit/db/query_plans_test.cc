@@ -11,6 +11,7 @@
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
+#include "db/sql_uptime_log.h"
 #include "db/sqlite.h"
 #include "support/temp_dir.h"
 
@@ -70,6 +71,16 @@ TEST_F(QueryPlans, OfWhatIsOpenReadNoHistory) {
                   step.starts_with("SCAN outage_groups"))
           << step;
     }
+  }
+}
+
+// A report walks the sites by their ids, and their events and gaps by range.
+TEST_F(QueryPlans, OfAReportFollowTheOrderOfSites) {
+  const auto queries = uptime_queries();
+  EXPECT_GE(queries.size(), 4U);
+  for (const Sql& sql : queries) {
+    for (const std::string& step : costly_steps(path_, sql.sqlite))
+      EXPECT_TRUE(step.starts_with("SCAN json_each")) << step << " in " << sql.sqlite;
   }
 }
 

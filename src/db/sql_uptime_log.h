@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sql_uptime_log.h - the history of sites, in SQL: a page is a range of ids, read from three tables by their keys.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "db/sql.h"
+#include "db/uptime_log.h"
+
+namespace watchwheel::db {
+
+class SqlUptimeLog final : public UptimeLog {
+ public:
+  explicit SqlUptimeLog(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  [[nodiscard]] core::Result<std::vector<SiteHistory>> page(const UptimeFilter& filter,
+                                                            const core::TimeSpan& window,
+                                                            core::SiteId after,
+                                                            std::size_t limit) override;
+
+ private:
+  [[nodiscard]] core::Result<std::vector<SiteHistory>> sites(const UptimeFilter& filter,
+                                                             const core::TimeSpan& window,
+                                                             core::SiteId after, std::size_t limit);
+  [[nodiscard]] core::Result<void> add_troubles(std::vector<SiteHistory>& sites,
+                                                const core::TimeSpan& window);
+  [[nodiscard]] core::Result<void> add_gaps(std::vector<SiteHistory>& sites,
+                                            const core::TimeSpan& window);
+
+  std::unique_ptr<Connection> connection_;
+};
+
+// For the test that holds each to an index.
+[[nodiscard]] std::vector<Sql> uptime_queries();
+
+}  // namespace watchwheel::db
