@@ -20,6 +20,7 @@
 #include "app/commands_legacy.h"
 #include "app/commands_nodes.h"
 #include "app/commands_notify.h"
+#include "app/commands_report.h"
 #include "app/commands_sites.h"
 #include "app/commands_status.h"
 #include "app/run_command.h"
@@ -159,6 +160,7 @@ class CommandLine {
     check();
     sites();
     incidents();
+    report();
     deliveries();
     legacy();
     nodes();
@@ -417,6 +419,23 @@ class CommandLine {
                    "in the last 2h, 7d …");
     app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
     app.add_flag("--json", args->json, "one JSON document");
+    add_config(app, args->config);
+  }
+
+  void report() {
+    auto args = std::make_shared<ReportArgs>();
+    CLI::App& app =
+        add(app_, "report", "uptime and downtime in a window of time", args, show_report);
+    app.add_option("--site", args->site, "only of the site with this id")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--tag", args->tag, "only of the sites with this tag");
+    app.add_option("--since", args->since,
+                   "from a time on (2026-11-20T12:00:00Z, 2026-11-20), or the last 2h, 7d … "
+                   "(default: 30d)");
+    app.add_option("--until", args->until, "up to a time, written like --since (default: now)");
+    app.add_flag("--by-tag", args->by_tag, "a line for each tag instead of each site");
+    auto* const json = app.add_flag("--json", args->json, "one JSON document");
+    app.add_flag("--csv", args->csv, "CSV with a header")->excludes(json);
     add_config(app, args->config);
   }
 

@@ -195,13 +195,14 @@ core::Result<bool> walk(db::IncidentLog& log, const db::IncidentFilter& filter, 
 
 }  // namespace
 
-core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now) {
+core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now,
+                                         std::string_view option) {
   if (const auto ago = core::parse_duration(text)) return now - *ago;
   if (const auto at = core::parse_iso8601(text)) return at;
   if (const auto day = core::parse_iso8601(text + "T00:00:00Z")) return day;
   return core::Error{
       core::ErrorKind::Invalid,
-      "--since: '" + printable(text, 60) +
+      std::string(option) + ": '" + printable(text, 60) +
           "' is no time; write 2026-11-20T12:00:00Z, 2026-11-20, or how long ago, like 2h"};
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "app/command.h"
 #include "core/clock.h"
@@ -24,7 +25,9 @@ struct IncidentsArgs {
 [[nodiscard]] int show_incidents(const IncidentsArgs& args, Io& io);
 
 // "2026-11-20T12:00:00Z", "2026-11-20" (its first moment in UTC), or "2h" (that long before `now`). Invalid: anything else.
-[[nodiscard]] core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now);
+// `option` is named in what is said then.
+[[nodiscard]] core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now,
+                                                       std::string_view option = "--since");
 
 [[nodiscard]] std::string incident_json(const db::Incident& incident, core::WallTime now);
 [[nodiscard]] std::string incident_text(const db::Incident& incident, core::WallTime now);

@@ -307,7 +307,7 @@ TEST_F(Commands, ConfigurationErrorsStopEveryCommandWithTheirPlaces) {
 
 TEST_F(Commands, JsonIsOneDocument) {
   for (const std::vector<std::string>& line : std::vector<std::vector<std::string>>{
-           {"incidents", "--json"}, {"migrate", "--json"}, {"migrate", "--dry-run", "--json"}}) {
+           {"incidents", "--json"}, {"report", "--json"}, {"migrate", "--json"}, {"migrate", "--dry-run", "--json"}}) {
     const Finished ran = run(line);
     EXPECT_EQ(ran.status, 0) << ran.err;
     EXPECT_TRUE(Json::accept(ran.out)) << ran.out;
