@@ -30,6 +30,13 @@ target_link_libraries(watchwheel_asio INTERFACE Boost::headers Threads::Threads)
 target_compile_options(watchwheel_asio INTERFACE "SHELL:-include utility")
 target_compile_definitions(watchwheel_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)
 
+# cctz brings neither of them either.
+find_library(WATCHWHEEL_CCTZ cctz REQUIRED)
+find_path(WATCHWHEEL_CCTZ_INCLUDE cctz/time_zone.h REQUIRED)
+add_library(watchwheel_cctz INTERFACE)
+target_link_libraries(watchwheel_cctz INTERFACE ${WATCHWHEEL_CCTZ})
+target_include_directories(watchwheel_cctz SYSTEM INTERFACE ${WATCHWHEEL_CCTZ_INCLUDE})
+
 if(WATCHWHEEL_TESTS)
   find_package(GTest 1.12 REQUIRED)
 endif()

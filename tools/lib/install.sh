@@ -14,7 +14,7 @@ die() {
 BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache mold git ca-certificates curl
   libboost-dev libcurl4-openssl-dev libc-ares-dev libssl-dev zlib1g-dev libsqlite3-dev libmysqlcppconn-dev libre2-dev libsystemd-dev
-  libyaml-dev
+  libyaml-dev libcctz-dev tzdata
   libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
