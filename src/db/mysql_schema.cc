@@ -352,6 +352,28 @@ CREATE TABLE IF NOT EXISTS site_gaps (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// When nobody is to be told (ADR 0024). Once: weekdays is 0, and both times are set.
+constexpr const char* kMaintenance = R"sql(
+CREATE TABLE IF NOT EXISTS maintenance_windows (
+  id         BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  title      VARCHAR(256) NOT NULL,
+  all_sites  TINYINT NOT NULL,
+  sites      TEXT NOT NULL,
+  tags       TEXT NOT NULL,
+  starts_at  BIGINT,
+  ends_at    BIGINT,
+  weekdays   SMALLINT NOT NULL,
+  at_minutes SMALLINT NOT NULL,
+  length_ms  BIGINT NOT NULL,
+  zone       VARCHAR(64) NOT NULL,
+  created_at BIGINT NOT NULL,
+  created_by VARCHAR(128) NOT NULL,
+  CONSTRAINT maintenance_weekdays CHECK (weekdays BETWEEN 0 AND 127),
+  CONSTRAINT maintenance_at CHECK (at_minutes BETWEEN 0 AND 1439),
+  CONSTRAINT maintenance_once CHECK (weekdays > 0 OR (starts_at IS NOT NULL AND ends_at IS NOT NULL))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -366,6 +388,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {8, "a site with another URL is unknown, whatever is open", kOtherUrl},
       {9, "what other vantages saw", kWitnesses},
       {10, "when nobody knew how a site was", kGaps},
+      {11, "maintenance windows", kMaintenance},
   };
   return steps;
 }

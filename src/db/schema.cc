@@ -297,6 +297,26 @@ CREATE TABLE site_gaps (
 CREATE INDEX site_gaps_end ON site_gaps (ended_at);
 )sql";
 
+// When nobody is to be told (ADR 0024). Once: weekdays is 0, and both times are set.
+constexpr const char* kMaintenance = R"sql(
+CREATE TABLE maintenance_windows (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  title      TEXT NOT NULL CHECK (length(CAST(title AS BLOB)) <= 256),
+  all_sites  INTEGER NOT NULL CHECK (all_sites IN (0, 1)),
+  sites      TEXT NOT NULL CHECK (substr(sites, 1, 1) = '['),
+  tags       TEXT NOT NULL CHECK (substr(tags, 1, 1) = '['),
+  starts_at  INTEGER,
+  ends_at    INTEGER,
+  weekdays   INTEGER NOT NULL CHECK (weekdays BETWEEN 0 AND 127),
+  at_minutes INTEGER NOT NULL CHECK (at_minutes BETWEEN 0 AND 1439),
+  length_ms  INTEGER NOT NULL CHECK (length_ms >= 0),
+  zone       TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  CHECK (weekdays > 0 OR (starts_at IS NOT NULL AND ends_at IS NOT NULL))
+) STRICT;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -308,6 +328,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {7, "a site with another URL is unknown, whatever is open", kOtherUrl},
       {8, "what other vantages saw", kWitnesses},
       {9, "when nobody knew how a site was", kGaps},
+      {10, "maintenance windows", kMaintenance},
   };
   return steps;
 }

@@ -11,6 +11,7 @@
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_maintenance_store.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
@@ -149,6 +150,10 @@ core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> SqliteStore::make_deli
 
 core::Result<std::unique_ptr<DeliveryLog>> SqliteStore::make_delivery_log() {
   return make<DeliveryLog, SqlDeliveryLog>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> SqliteStore::make_maintenance_store() {
+  return make<sideeffects::MaintenanceStore, SqlMaintenanceStore>(path_, kRecording);
 }
 
 }  // namespace watchwheel::db

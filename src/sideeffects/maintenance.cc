@@ -67,7 +67,8 @@ std::optional<MaintenanceSpan> on_day(const MaintenanceWindow& window, const cct
 }
 
 // What holds now, else (with `ahead` days to look) what comes next.
-std::optional<MaintenanceSpan> find(const MaintenanceWindow& window, core::WallTime now, int ahead) {
+std::optional<MaintenanceSpan> find(const MaintenanceWindow& window, core::WallTime now,
+                                    int ahead) {
   if (!window.recurring()) {
     const bool matters = ahead > 0 || window.starts_at <= now;
     if (!matters || now >= window.ends_at) return std::nullopt;
@@ -126,9 +127,10 @@ core::Result<void> check_window(const MaintenanceWindow& window) {
   if (window.length < kMaintenanceMin || window.length > kRecurringMax)
     return invalid("each time it lasts a minute to a week");
   if (!is_time_zone(window.zone))
-    return invalid("'" + window.zone +
-                   "' is no time zone that this machine knows; use a name like Europe/Berlin or UTC "
-                   "(package tzdata)");
+    return invalid(
+        "'" + window.zone +
+        "' is no time zone that this machine knows; use a name like Europe/Berlin or UTC "
+        "(package tzdata)");
   if (window.starts_at != core::kNoWallTime && window.ends_at != core::kNoWallTime &&
       window.ends_at <= window.starts_at)
     return invalid("it ends before it begins");
@@ -156,7 +158,8 @@ std::uint8_t parse_weekdays(std::string_view text) {
   unsigned days = 0;
   for (std::size_t first = 0; first <= text.size();) {
     const std::size_t comma = std::min(text.find(',', first), text.size());
-    const auto* const day = std::find(kDays.begin(), kDays.end(), text.substr(first, comma - first));
+    const auto* const day =
+        std::find(kDays.begin(), kDays.end(), text.substr(first, comma - first));
     if (day == kDays.end()) return 0;
     days |= 1U << static_cast<unsigned>(day - kDays.begin());
     first = comma + 1;

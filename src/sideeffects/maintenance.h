@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/maintenance.h - when a maintenance window holds, and for whom. Pure but for the zone files that are read.
 //
-// A window that comes again begins at a time of day of a place. Where the clocks go forward over that time it begins at the moment
-// they do; where they go back over it, the first of the two. It lasts as long as was said, not until some local time.
+// A window that comes again begins at a time of day of a place. Where the clocks go forward over that time it begins at the
+// moment they do; where they go back over it, the first of the two. It lasts as long as was said, not until some local time.
 #pragma once
 
 #include <optional>
@@ -34,7 +34,8 @@ struct MaintenanceSpan {
 
 // The occurrence that holds at `now` (the last to end); nothing: none does. A window whose zone this machine does not know never
 // holds: is_time_zone() tells why.
-[[nodiscard]] std::optional<MaintenanceSpan> span_at(const MaintenanceWindow& window, core::WallTime now);
+[[nodiscard]] std::optional<MaintenanceSpan> span_at(const MaintenanceWindow& window,
+                                                     core::WallTime now);
 // The occurrence that holds at `now`, else the next one to come; nothing: it is over.
 [[nodiscard]] std::optional<MaintenanceSpan> next_span(const MaintenanceWindow& window,
                                                        core::WallTime now);
@@ -63,7 +64,8 @@ class MaintenanceCalendar {
     core::WallTime until = core::kNoWallTime;
   };
   // Of those that cover the site the one that ends last.
-  [[nodiscard]] std::optional<Holding> of(core::SiteId site, std::span<const std::string> tags) const;
+  [[nodiscard]] std::optional<Holding> of(core::SiteId site,
+                                          std::span<const std::string> tags) const;
   [[nodiscard]] std::size_t holding() const { return now_.size(); }
   [[nodiscard]] const std::vector<MaintenanceWindow>& windows() const { return windows_; }
 

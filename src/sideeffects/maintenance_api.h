@@ -35,10 +35,10 @@ struct MaintenanceWindow {
   // first one not before `starts_at` and nothing of it after `ends_at`, where these are set.
   core::WallTime starts_at = core::kNoWallTime;
   core::WallTime ends_at = core::kNoWallTime;
-  std::uint8_t weekdays = 0;  // Bit 0: Monday … bit 6: Sunday. 0: once.
+  std::uint8_t weekdays = 0;   // Bit 0: Monday … bit 6: Sunday. 0: once.
   std::chrono::minutes at{0};  // After midnight.
-  core::Duration length{};    // Time that passes, whatever the local clocks do meanwhile.
-  std::string zone;           // "Europe/Berlin"; "" once.
+  core::Duration length{};     // Time that passes, whatever the local clocks do meanwhile.
+  std::string zone;            // "Europe/Berlin"; "" once.
 
   core::WallTime created_at = core::kNoWallTime;
   std::string created_by;  // At most 128 bytes.

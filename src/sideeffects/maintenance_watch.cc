@@ -43,8 +43,8 @@ void MaintenanceWatch::read(core::SteadyTime now, core::WallTime wall) {
     const auto& before = calendar_.windows();
     const bool told = std::find(before.begin(), before.end(), window) != before.end();
     if (strange && !told)
-      warn_("maintenance_zone_unknown window=" + std::to_string(window.id.value) + " zone=" +
-            window.zone);
+      warn_("maintenance_zone_unknown window=" + std::to_string(window.id.value) +
+            " zone=" + window.zone);
   }
   calendar_ = MaintenanceCalendar(*std::move(windows));
   moved_to_ = core::kNoWallTime;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// sideeffects/maintenance_watch.h - the router's question "is anybody to be told of this now?", answered by the maintenance windows.
+// sideeffects/maintenance_watch.h - the router's question "may this be told now?", answered by the maintenance windows.
 //
 // Owns     the windows as last read.
 // Thread   the router's, for every call but the gauges.
 // Bounded  kMaintenanceWindowsMax windows.
-// Fails    the store cannot be read: what was read before holds on. Before the first reading nothing is told: it would be false to
-//          wake somebody for what was announced.
+// Fails    the store cannot be read: what was read before holds on. Before the first reading nothing is told: it would be false
+//          to wake somebody for what was announced.
 #pragma once
 
 #include <functional>

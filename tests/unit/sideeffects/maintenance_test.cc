@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: a window holds exactly when its words say, whatever the clocks of its place do. Method: tables of moments around its edges
-// and around changes of the clocks, in the zones of this machine.
+// Goal: a window holds exactly when its words say, whatever the clocks of its place do. Method: tables of moments around its
+// edges and around changes of the clocks, in the zones of this machine.
 #include "sideeffects/maintenance.h"
 
 #include <gtest/gtest.h>
@@ -24,8 +24,8 @@ MaintenanceWindow once(const std::string& from, const std::string& until) {
   return window;
 }
 
-MaintenanceWindow recurring(const std::string& days, const std::string& time,
-                            core::Duration length, const std::string& zone) {
+MaintenanceWindow recurring(const std::string& days, const std::string& time, core::Duration length,
+                            const std::string& zone) {
   MaintenanceWindow window;
   window.all_sites = true;
   window.weekdays = parse_weekdays(days);
@@ -45,8 +45,10 @@ TEST(MaintenanceWindow, ThatComesOnceHoldsFromItsBeginningToBeforeItsEnd) {
   const MaintenanceWindow window = once("2026-11-20T22:00:00Z", "2026-11-20T23:00:00Z");
   EXPECT_TRUE(check_window(window));
   EXPECT_EQ(shown(span_at(window, at("2026-11-20T21:59:59Z"))), "none");
-  EXPECT_EQ(shown(span_at(window, at("2026-11-20T22:00:00Z"))), "2026-11-20T22:00 2026-11-20T23:00");
-  EXPECT_EQ(shown(span_at(window, at("2026-11-20T22:59:59Z"))), "2026-11-20T22:00 2026-11-20T23:00");
+  EXPECT_EQ(shown(span_at(window, at("2026-11-20T22:00:00Z"))),
+            "2026-11-20T22:00 2026-11-20T23:00");
+  EXPECT_EQ(shown(span_at(window, at("2026-11-20T22:59:59Z"))),
+            "2026-11-20T22:00 2026-11-20T23:00");
   EXPECT_EQ(shown(span_at(window, at("2026-11-20T23:00:00Z"))), "none");
   EXPECT_EQ(shown(next_span(window, at("2026-11-01T00:00:00Z"))),
             "2026-11-20T22:00 2026-11-20T23:00");
@@ -83,8 +85,8 @@ const Moment kMoments[] = {
      "2026-03-29T01:00 2026-03-29T02:00"},
     {"before that change", "sun", "02:30", 1h, "Europe/Berlin", "2026-03-29T00:59:00Z", "none",
      "2026-03-29T01:00 2026-03-29T02:00"},
-    {"of the hour that an autumn night has twice the first", "sun", "02:30", 30min,
-     "Europe/Berlin", "2026-10-25T00:45:00Z", "2026-10-25T00:30 2026-10-25T01:00",
+    {"of the hour that an autumn night has twice the first", "sun", "02:30", 30min, "Europe/Berlin",
+     "2026-10-25T00:45:00Z", "2026-10-25T00:30 2026-10-25T01:00",
      "2026-10-25T00:30 2026-10-25T01:00"},
     {"and not the second", "sun", "02:30", 30min, "Europe/Berlin", "2026-10-25T01:45:00Z", "none",
      "2026-11-01T01:30 2026-11-01T02:00"},
@@ -171,7 +173,8 @@ TEST(MaintenanceWindow, ThatSaysNothingIsRefused) {
   EXPECT_TRUE(refused([](auto& w) { w.length = kRecurringMax + 1min; }));
   EXPECT_TRUE(refused([](auto& w) { w.weekdays = 0; })) << "once, without times";
   EXPECT_TRUE(refused([](auto& w) { w.at = 24h; }));
-  for (const char* zone : {"", "Europe/Atlantis", "localtime", "/etc/passwd", "../UTC", "Europe/../UTC"})
+  for (const char* zone :
+       {"", "Europe/Atlantis", "localtime", "/etc/passwd", "../UTC", "Europe/../UTC"})
     EXPECT_TRUE(refused([&](auto& w) { w.zone = zone; })) << zone;
   MaintenanceWindow backwards = once("2026-11-20T22:00:00Z", "2026-11-20T21:00:00Z");
   EXPECT_FALSE(check_window(backwards));

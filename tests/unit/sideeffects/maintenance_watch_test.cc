@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: while a window holds nobody is told that a site fails; afterwards what is still down is told, what ended inside is not, and an
-// end is never kept back. Method: the real router on an outbox in memory, windows in a vector, a clock that is moved.
+// Goal: while a window holds nobody is told that a site fails; afterwards what is still down is told, what ended inside is not,
+// and an end is never kept back. Method: the real router on an outbox in memory, windows in a vector, a clock that is moved.
 #include "sideeffects/maintenance_watch.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,8 @@ struct World {
   testing::FakeDeliveryQueue queue{clock};
   FakeWindows store;
   std::vector<std::string> warnings;
-  MaintenanceWatch watch{store, clock, [this](const std::string& line) { warnings.push_back(line); }};
+  MaintenanceWatch watch{store, clock,
+                         [this](const std::string& line) { warnings.push_back(line); }};
   std::map<std::uint64_t, Notice> events;
   NoticeRouter router{
       NoticeRouter::Settings{.hold = [this](const Notice& notice) { return watch.hold(notice); }},
@@ -82,13 +83,14 @@ struct World {
     if (!ends_it) notice.confirmed_at = clock.wall();
     if (ends_it) notice.ended_at = clock.wall();
     notice.state = after;
-    notice.transition = {.seq = ends_it ? 3U : 2U,
-                         .reason = ends_it ? TransitionReason::Recovered : TransitionReason::Confirmed,
-                         .before = ends_it ? SiteState::Down : SiteState::SeemsDown,
-                         .after = after,
-                         .at = clock.wall(),
-                         .failures = 3,
-                         .evidence = {}};
+    notice.transition = {
+        .seq = ends_it ? 3U : 2U,
+        .reason = ends_it ? TransitionReason::Recovered : TransitionReason::Confirmed,
+        .before = ends_it ? SiteState::Down : SiteState::SeemsDown,
+        .after = after,
+        .at = clock.wall(),
+        .failures = 3,
+        .evidence = {}};
     queue.commit(notice);
   }
   std::string told() {

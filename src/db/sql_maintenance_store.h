@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/sql_maintenance_store.h - maintenance windows in SQL.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "db/sql.h"
+#include "sideeffects/maintenance_api.h"
+
+namespace watchwheel::db {
+
+class SqlMaintenanceStore final : public sideeffects::MaintenanceStore {
+ public:
+  explicit SqlMaintenanceStore(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+
+  [[nodiscard]] core::Result<std::vector<sideeffects::MaintenanceWindow>> list(
+      core::WallTime now) override;
+  [[nodiscard]] core::Result<sideeffects::MaintenanceId> add(
+      const sideeffects::MaintenanceWindow& window) override;
+  [[nodiscard]] core::Result<void> remove(sideeffects::MaintenanceId id) override;
+
+ private:
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace watchwheel::db
