@@ -18,6 +18,7 @@
 #include "app/commands_import.h"
 #include "app/commands_incidents.h"
 #include "app/commands_legacy.h"
+#include "app/commands_maintenance.h"
 #include "app/commands_nodes.h"
 #include "app/commands_notify.h"
 #include "app/commands_report.h"
@@ -162,6 +163,7 @@ class CommandLine {
     incidents();
     report();
     deliveries();
+    maintenance();
     legacy();
     nodes();
     migrate();
@@ -474,6 +476,49 @@ class CommandLine {
                     "with --all: so many fall due each minute (default: 600)")
         ->check(CLI::Range(1, 60000));
     add_config(requeued, again->config);
+  }
+
+  void maintenance() {
+    CLI::App& group =
+        *app_.add_subcommand("maintenance", "when nobody is to be told of which sites");
+    group.require_subcommand(1);
+    auto args = std::make_shared<MaintenanceAddArgs>();
+    CLI::App& app = add(group, "add",
+                        "tell nobody of these sites for a while; checks go on, and what is still "
+                        "down afterwards is told",
+                        args, add_maintenance);
+    app.add_option("--site", args->sites, "the site with this id; may be repeated")
+        ->check(CLI::PositiveNumber)
+        ->expected(1)
+        ->take_all();
+    app.add_option("--tag", args->tags, "sites with this tag; may be repeated")
+        ->expected(1)
+        ->take_all();
+    app.add_flag("--all", args->all, "every site");
+    app.add_option("--from", args->from, "from a time on, like 2026-11-20T22:00:00Z (default: now)");
+    app.add_option("--until", args->until, "until a time");
+    app.add_option("--for", args->length, "so long, like 2h");
+    app.add_option("--days", args->days,
+                   "again and again on these days: daily, or some of mon,tue,wed,thu,fri,sat,sun");
+    app.add_option("--at", args->at, "with --days: at this time of day, like 02:30");
+    app.add_option("--zone", args->zone,
+                   "with --days: the place whose clocks count, like Europe/Berlin, or UTC");
+    app.add_option("--title", args->title, "what it is for");
+    add_config(app, args->config);
+
+    auto shown = std::make_shared<MaintenanceListArgs>();
+    CLI::App& list =
+        add(group, "list", "maintenance windows, and which of them hold", shown, list_maintenance);
+    list.add_flag("--all", shown->all, "those that are over too");
+    list.add_flag("--json", shown->json, "one JSON document");
+    add_config(list, shown->config);
+
+    auto gone = std::make_shared<MaintenanceRemoveArgs>();
+    CLI::App& removed =
+        add(group, "remove", "forget a window; what it held back is told within a minute", gone,
+            remove_maintenance);
+    removed.add_option("ID", gone->id, "its number")->required()->check(CLI::PositiveNumber);
+    add_config(removed, gone->config);
   }
 
   void legacy() {

@@ -13,6 +13,7 @@
 #include "app/site_list.h"
 #include "core/units.h"
 #include "db/site_catalog.h"
+#include "sideeffects/maintenance.h"
 
 namespace watchwheel::app {
 namespace {
@@ -62,6 +63,22 @@ std::string view_json(const db::SiteView& site) {
   json["cause"] = site.cause ? Json(core::to_string(*site.cause)) : Json();
   json["open_event"] = site.open_event.value == 0 ? Json() : Json(site.open_event.value);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+core::Result<sideeffects::MaintenanceCalendar> calendar_at(db::Store& store, core::WallTime now) {
+  const auto windows = store.make_maintenance_store();
+  if (!windows) return windows.error();
+  auto list = (*windows)->list(now);
+  if (!list) return list.error();
+  sideeffects::MaintenanceCalendar calendar(*std::move(list));
+  calendar.move_to(now);
+  return calendar;
+}
+
+// Of a site that nobody looks at, `paused` says more.
+void show_maintenance(db::SiteView& site, const sideeffects::MaintenanceCalendar& calendar) {
+  if (site.record.active && calendar.of(site.record.id, site.record.tags))
+    site.state = core::SiteState::Maintenance;
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -152,24 +169,34 @@ int list_sites(const ListArgs& args, Io& io) {
   if (!open) return status;
   std::size_t left = args.limit == 0 ? SIZE_MAX : args.limit;
   const core::SystemClock clock;
+  const auto calendar = calendar_at(*open->store, clock.wall());
+  if (!calendar) return fail(io, calendar.error());
+  // What is stored of a site's state does not know of windows that hold.
+  const std::optional<core::SiteState> wanted_state = filter.state;
+  if (wanted_state == core::SiteState::Maintenance) filter.state.reset();
   ProgressBar bar(io.err, progress_for(io, !args.quiet && !args.json, true, "listing", "sites"), clock);
   // How many a filter lets through nobody knows beforehand.
   std::uint64_t all = 0;
-  if (!filter.tag && !filter.state) {
+  if (!filter.tag && !wanted_state) {
     if (const auto count = open->catalog->count()) all = std::min<std::uint64_t>(*count, left);
   }
   std::uint64_t written = 0;
   core::SiteId after;
   while (left > 0 && io.out) {
-    const std::size_t wanted = std::min(left, kListPage);
+    // Of a page that was read by state some rows may be shown as another one.
+    const std::size_t wanted = wanted_state ? kListPage : std::min(left, kListPage);
     const auto page = open->catalog->list(filter, after, wanted);
     if (!page) return fail(io, page.error());
-    for (const db::SiteView& site : *page)
+    for (db::SiteView site : *page) {
+      show_maintenance(site, *calendar);
+      if (left == 0) break;
+      if (wanted_state && site.state != wanted_state) continue;
       io.out << (args.json ? view_json(site) : view_text(site)) << "\n";
-    written += page->size();
+      ++written;
+      --left;
+    }
     bar.update(written, share_of(written, all));
     if (page->size() < wanted) break;
-    left -= page->size();
     after = page->back().record.id;
   }
   return kExitOk;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "channels/sender.h"
+#include "sideeffects/maintenance_watch.h"
 #include "sideeffects/turn_thread.h"
 
 namespace watchwheel::app {
@@ -20,9 +21,12 @@ class NotifierImpl final : public Notifier {
  public:
   NotifierImpl(NotifierSettings settings, std::unique_ptr<sideeffects::Outbox> outbox,
                std::unique_ptr<sideeffects::DeliveryQueue> queue,
+               std::unique_ptr<sideeffects::MaintenanceStore> windows,
                std::unique_ptr<channels::Sender> sender, const core::Clock& clock, Log& log)
       : outbox_(std::move(outbox)),
         queue_(std::move(queue)),
+        windows_(std::move(windows)),
+        maintenance_(*windows_, clock, [&log](const std::string& line) { log.warn(line); }),
         sender_(std::move(sender)),
         worker_(worker_settings(settings, log), *queue_, *sender_, shared(settings.targets), clock,
                 settings.run),
@@ -69,6 +73,7 @@ class NotifierImpl final : public Notifier {
   NoticeRouter::Settings router_settings(const NotifierSettings& settings, Log& log) {
     NoticeRouter::Settings out;
     out.mine = settings.mine;
+    out.hold = [this](const sideeffects::Notice& notice) { return maintenance_.hold(notice); };
     out.delivered = [this] {
       worker_.note_new();
       worker_thread_.wake();
@@ -79,6 +84,8 @@ class NotifierImpl final : public Notifier {
 
   const std::unique_ptr<sideeffects::Outbox> outbox_;
   const std::unique_ptr<sideeffects::DeliveryQueue> queue_;
+  const std::unique_ptr<sideeffects::MaintenanceStore> windows_;
+  sideeffects::MaintenanceWatch maintenance_;
   const std::unique_ptr<channels::Sender> sender_;
   DeliveryWorker worker_;
   sideeffects::TurnThread worker_thread_;
@@ -94,11 +101,14 @@ core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings
   if (!outbox) return outbox.error();
   auto queue = store.make_delivery_queue();
   if (!queue) return queue.error();
+  auto windows = store.make_maintenance_store();
+  if (!windows) return windows.error();
   auto sender = channels::Sender::make(
       {.attempts_max = kAttemptsMax, .user_agent = settings.user_agent}, clock);
   if (!sender) return sender.error();
   return std::unique_ptr<Notifier>(std::make_unique<NotifierImpl>(
-      std::move(settings), *std::move(outbox), *std::move(queue), *std::move(sender), clock, log));
+      std::move(settings), *std::move(outbox), *std::move(queue), *std::move(windows),
+      *std::move(sender), clock, log));
 }
 
 }  // namespace watchwheel::app

@@ -3,7 +3,7 @@
 //
 //   store (outbox) ─► router ─► store (deliveries) ─► deliveries ─► channels ─► receivers
 //
-// Owns     the three threads "router", "deliveries" and "channels", two sessions with the store.
+// Owns     the three threads "router", "deliveries" and "channels", three sessions with the store.
 // Thread   make(), start(), stop(): the engine's maker. note_commit(), reading(): any. reload(): one at a time.
 // Bounded  what is under way (channels' attempts_max); all else is in the store.
 // Fails    make(): the store, or no memory for libcurl. Then nothing throws; without a store they wait for it.

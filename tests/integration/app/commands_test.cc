@@ -102,6 +102,55 @@ TEST_F(Commands, SitesAreAddedChangedPausedAndRemoved) {
   EXPECT_EQ(run({"sites", "list", "--limit", "1"}).status, 0);
 }
 
+// The window is made, shown with the sites it covers, and removed, each by a program of its own.
+TEST_F(Commands, AMaintenanceWindowShowsOnTheSitesItCovers) {
+  ASSERT_EQ(run({"sites", "add", "https://a.example/", "--tag", "eu"}).status, 0);
+  ASSERT_EQ(run({"sites", "add", "https://b.example/"}).status, 0);
+  const Finished added = run({"maintenance", "add", "--tag", "eu", "--for", "1h", "--title", "deploy"});
+  EXPECT_EQ(added.status, 0) << added.err;
+  EXPECT_THAT(added.out, AllOf(HasSubstr("#1 holds until "), HasSubstr("\"deploy\"")));
+  const auto all = sites();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0]["state"], "maintenance");
+  EXPECT_NE(all[1]["state"], "maintenance");
+  EXPECT_THAT(run({"sites", "list", "--state", "maintenance"}).out,
+              AllOf(HasSubstr("a.example"), Not(HasSubstr("b.example"))));
+  ASSERT_EQ(run({"maintenance", "add", "--all", "--days", "mon,thu", "--at", "02:30", "--for", "90m",
+                 "--zone", "Europe/Berlin"})
+                .status,
+            0);
+  const Json listed = Json::parse(run({"maintenance", "list", "--json"}).out)["maintenance"];
+  ASSERT_EQ(listed.size(), 2U);
+  EXPECT_EQ(listed[0]["holds"], true);
+  EXPECT_EQ(listed[1]["days"], "mon,thu");
+  EXPECT_EQ(listed[1]["at"], "02:30");
+  EXPECT_EQ(run({"maintenance", "remove", "1"}).status, 0);
+  EXPECT_EQ(run({"maintenance", "remove", "1"}).status, 1);
+  EXPECT_THAT(run({"maintenance", "list"}).out, AllOf(Not(HasSubstr("#1 ")), HasSubstr("#2 ")));
+}
+
+TEST_F(Commands, AMaintenanceWindowThatSaysTooLittleOrTooMuchIsUsage) {
+  const std::vector<std::vector<std::string>> bad{
+      {"--for", "1h"},
+      {"--all"},
+      {"--all", "--tag", "eu", "--for", "1h"},
+      {"--all", "--for", "1h", "--until", "2099-01-01T00:00:00Z"},
+      {"--all", "--for", "1h", "--zone", "UTC"},
+      {"--all", "--until", "2001-01-01T00:00:00Z"},
+      {"--all", "--for", "400d"},
+      {"--all", "--days", "monday", "--at", "02:30", "--for", "1h", "--zone", "UTC"},
+      {"--all", "--days", "mon", "--at", "2:30", "--for", "1h", "--zone", "UTC"},
+      {"--all", "--days", "mon", "--at", "02:30", "--for", "1h", "--zone", "Europe/Atlantis"},
+      {"--all", "--days", "mon", "--at", "02:30", "--for", "1h"}};
+  for (std::vector<std::string> options : bad) {
+    options.insert(options.begin(), {"maintenance", "add"});
+    const Finished refused = run(options);
+    EXPECT_EQ(refused.status, 2) << ::testing::PrintToString(options);
+    EXPECT_NE(refused.err, "");
+  }
+  EXPECT_EQ(run({"maintenance", "add", "--site", "99", "--for", "1h"}).status, 1) << "no such site";
+}
+
 TEST_F(Commands, WrongOptionsOfASiteAreUsage) {
   for (const std::vector<std::string>& line : std::vector<std::vector<std::string>>{
            {"sites", "add", "nonsense"},
