@@ -266,7 +266,7 @@ TEST(Lanes, AnEventThatTheFormerOwnerStoredLastIsEnded) {
                                            .state = core::SiteState::SeemsDown,
                                            .started_at = clock.wall() - 5s,
                                            .failures = 1,
-                                           .cause = core::Cause::TotalTimeout};
+                                           .cause = core::Cause::HttpTimeout};
     ASSERT_TRUE(one.inbox.offer(std::move(message)));
   };
   send(true, false);
