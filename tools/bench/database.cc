@@ -365,8 +365,17 @@ sideeffects::EventWrite story(core::SiteId site, core::WallTime began, int steps
   return write;
 }
 
+// What another part left open would meet the events of this one.
+void forget_events(db::Connection& connection) {
+  must(connection.execute("DELETE FROM event_transitions"));
+  must(connection.execute("DELETE FROM events"));
+  must(connection.execute(
+      "UPDATE site_state SET event_id = NULL, event_state = NULL WHERE event_id IS NOT NULL"));
+}
+
 // The same steps of the same number of sites, once under a fence and once without, by turns.
-void fence(const Server& server, std::uint64_t sites) {
+void fence(const Server& server, std::uint64_t sites, int seconds) {
+  forget_events(*connect(server.url(0, "bench")));
   const auto store = open(server.url(0, "bench"));
   const auto leases = must(store->make_lease_store());
   const core::SystemClock clock;
@@ -393,7 +402,7 @@ void fence(const Server& server, std::uint64_t sites) {
     std::array<Sum, 2> sums;
     int commits = 0;
     const Times whole(server);
-    for (std::int64_t round = 0; whole.seconds() < 30; ++round) {
+    for (std::int64_t round = 0; whole.seconds() < std::min(seconds, 30); ++round) {
       for (int step = 1; step <= 3; ++step) {
         for (std::size_t turn = 0; turn < 2; ++turn) {
           const std::size_t which = (turn + static_cast<std::size_t>(round)) % 2;
@@ -413,7 +422,7 @@ void fence(const Server& server, std::uint64_t sites) {
         ++commits;
       }
     }
-    const auto us = [&](double seconds) { return seconds * 1e6 / commits; };
+    const auto us = [&](double s) { return s * 1e6 / commits; };
     const auto& [without, with] = sums;
     std::printf("fence   commits of %3llu: %.0f µs without, %.0f µs with (%.3f); CPU ours %.0f and "
                 "%.0f µs, server %.0f and %.0f µs; %d of each\n",
@@ -574,10 +583,7 @@ void edit(const Server& server, std::uint64_t sites, Tally& tally,
 
 void mixed(const Server& server, std::uint64_t sites, int seconds) {
   const auto watch = connect(server.url(0, "bench"));
-  must(watch->execute("DELETE FROM event_transitions"));
-  must(watch->execute("DELETE FROM events"));
-  must(watch->execute(
-      "UPDATE site_state SET event_id = NULL, event_state = NULL WHERE event_id IS NOT NULL"));
+  forget_events(*watch);
   const std::array names{"INNODB_DEADLOCKS", "INNODB_ROW_LOCK_WAITS", "WSREP_LOCAL_BF_ABORTS",
                          "WSREP_LOCAL_CERT_FAILURES"};
   std::array<std::int64_t, 4> before{};
@@ -646,7 +652,7 @@ int main(int argc, char** argv) {
   std::string kind = "mariadb";
   std::vector<std::string> only{"load", "project", "events", "fence", "mixed"};
   options.add_option("--sites", sites, "How many sites")->check(CLI::Range(1'000, 10'000'000));
-  options.add_option("--seconds", seconds, "How long `mixed` goes on")->check(CLI::Range(1, 3600));
+  options.add_option("--seconds", seconds, "How long `mixed` goes on, and each size of `fence` (30 at most)")->check(CLI::Range(1, 3600));
   options.add_option("--server", kind, "What is started")
       ->check(CLI::IsMember({"mariadb", "galera"}));
   options.add_option("--only", only, "load, project, events, fence, mixed")->delimiter(',');
@@ -673,7 +679,7 @@ int main(int argc, char** argv) {
     if (part == "load") load(server, sites);
     if (part == "project") project(server, sites);
     if (part == "events") events(server, sites);
-    if (part == "fence") fence(server, sites);
+    if (part == "fence") fence(server, sites, seconds);
     if (part == "mixed") mixed(server, sites, seconds);
   }
   return 0;
