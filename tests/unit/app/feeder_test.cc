@@ -515,7 +515,7 @@ TEST(Feeder, WhatIsOrderedBeforeTheStartIsAllDone) {
   std::size_t wanted = 0;
   for (std::uint64_t id = 1; id <= 1000; ++id) {
     list.put(id, "http://s" + std::to_string(id) + ".example/");
-    wanted += table.of(core::SiteId{id}).value < 4 ? 1 : 0;
+    wanted += table.of(core::SiteId{id}).value < 4 ? 1U : 0U;
   }
   FeederRig rig(list, 2, {1ms, 1ms, 100}, &table, [&](Feeder& feeder) {
     for (std::uint32_t i = 0; i < 4; ++i) {
@@ -539,7 +539,7 @@ TEST(Feeder, ABucketWhosePageFailedIsReadWhole) {
   std::size_t wanted = 0;
   for (std::uint64_t id = 1; id <= 1000; ++id) {
     list.put(id, "http://s" + std::to_string(id) + ".example/");
-    wanted += table.of(core::SiteId{id}) == ours ? 1 : 0;
+    wanted += table.of(core::SiteId{id}) == ours ? 1U : 0U;
   }
   FeederRig rig(list, 2, {1ms, 1ms, 20}, &table);
   ASSERT_TRUE(rig.settle());
