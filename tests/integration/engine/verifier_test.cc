@@ -102,7 +102,7 @@ TEST(Verifier, AnswersWhatIsUnderWayWhenItIsStopped) {
   VerifierUnderTest verifier;
   verifier.start();
   json answer;
-  std::thread client([&] { answer = verifier.verify({check("1", site.url("/slow"))}); });
+  std::thread client([&] { answer = verifier.verify(json::array({check("1", site.url("/slow"))})); });
   ASSERT_TRUE(eventually([&] { return site.connections() > 0; }));
   verifier.process().signal(SIGTERM);
   client.join();
