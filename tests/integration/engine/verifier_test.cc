@@ -17,8 +17,8 @@
 namespace watchwheel::testing {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
 json check(const std::string& id, const std::string& url, json options = json::object()) {
@@ -85,8 +85,9 @@ TEST(Verifier, SaysWhatItHasNoRoomForAndWhen) {
   const std::string five =
       json{{"checks", json::array({hanging, hanging, hanging, hanging, hanging})}}.dump();
   EXPECT_EQ(ask_http({.url = verifier.url() + "/v1/verify", .body = five}).status, 400);
-  EXPECT_EQ(ask_http({.url = verifier.url() + "/v1/verify", .body = std::string(70'000, ' ')}).status,
-            413);
+  EXPECT_EQ(
+      ask_http({.url = verifier.url() + "/v1/verify", .body = std::string(70'000, ' ')}).status,
+      413);
   EXPECT_EQ(ask_http({.url = verifier.url() + "/v1/verify"}).status, 405);
   EXPECT_EQ(ask_http({.url = verifier.url() + "/else"}).status, 404);
   const std::string page = ask_http({.url = verifier.url() + "/metrics"}).body;
@@ -102,7 +103,8 @@ TEST(Verifier, AnswersWhatIsUnderWayWhenItIsStopped) {
   VerifierUnderTest verifier;
   verifier.start();
   json answer;
-  std::thread client([&] { answer = verifier.verify(json::array({check("1", site.url("/slow"))})); });
+  std::thread client(
+      [&] { answer = verifier.verify(json::array({check("1", site.url("/slow"))})); });
   ASSERT_TRUE(eventually([&] { return site.connections() > 0; }));
   verifier.process().signal(SIGTERM);
   client.join();
@@ -161,7 +163,8 @@ TEST(Verifier, IsNotOpenedToTheWorldByMistake) {
   const Finished open = refused("listen = \"0.0.0.0:9465\"\nplain_http = true\n");
   EXPECT_EQ(open.status, 1);
   EXPECT_THAT(open.err, HasSubstr("nobody is asked who they are"));
-  const Finished broken = refused("listen = \"127.0.0.1:0\"\ncert_file = \"/none.pem\"\n");
+  const Finished broken = refused("listen = \"127.0.0.1:" + std::to_string(free_port()) +
+                                  "\"\ncert_file = \"/none.pem\"\n");
   EXPECT_EQ(broken.status, 3);
   EXPECT_THAT(broken.err, HasSubstr("/none.pem"));
 }
@@ -173,7 +176,8 @@ TEST(Verifier, ItsMetricsAreThoseOfTheReference) {
   std::stringstream page(ask_http({.url = verifier.url() + "/metrics"}).body);
   std::set<std::string> made;
   for (std::string line; std::getline(page, line);) {
-    if (!line.starts_with("# TYPE ") || line.find("watchwheel_http_") != std::string::npos) continue;
+    if (!line.starts_with("# TYPE ") || line.find("watchwheel_http_") != std::string::npos)
+      continue;
     made.insert(line.substr(7, line.rfind(' ') - 7) + line.substr(line.rfind(' ')));
   }
   std::ifstream file(WATCHWHEEL_SOURCE_DIR "/docs/reference/verifier.md");
