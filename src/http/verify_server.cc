@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -12,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <limits>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -33,6 +35,8 @@ using boost::system::error_code;
 
 constexpr auto kAcceptRetry = std::chrono::milliseconds{100};
 constexpr auto kLinger = std::chrono::seconds{1};
+constexpr std::string_view kHealthPath = "/-/healthy";  // For whoever can connect.
+constexpr std::size_t kToldMost = 16;                   // Of those that there is no room for.
 
 std::string_view view(beast::string_view text) {
   return {text.data(), text.size()};
@@ -51,6 +55,7 @@ struct Context {
   Stats stats;
   std::optional<ssl::context> tls;
   std::size_t served = 0;    // Open connections. The http thread's.
+  std::size_t strangers = 0; // Those of them whose peers have not said who they are. The http thread's.
   bool closing = false;      // The http thread's.
   std::atomic<std::size_t> unanswered{0};
 };
@@ -59,12 +64,17 @@ struct Asked {
   std::string_view method, path, authorization;
 };
 
-// What needs no checker. Nothing: it is a batch.
+// As many may be unknown at once: those that are known keep room for themselves.
+std::size_t strangers_most(const VerifyServerLimits& limits) {
+  return std::max<std::size_t>(1, limits.connections / 2);
+}
+
+// What the head alone decides. Nothing: it is a batch of somebody whom we know, and its body is worth reading.
 std::optional<Response> answer_now(Context& context, const Asked& asked) {
   const auto text = [](unsigned status, std::string body) {
     return Response{status, "text/plain; charset=utf-8", std::move(body) + "\n", {}};
   };
-  if (asked.path == "/-/healthy") {
+  if (asked.path == kHealthPath) {
     std::string why;
     if (context.closing) return text(503, "stopping");
     return context.desk.healthy(why) ? text(200, "healthy") : text(503, "not healthy: " + why);
@@ -105,12 +115,14 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
         stream_(std::move(stream)),
         buffer_(context.limits.head_bytes + context.limits.body_bytes) {
     ++context_.served;
+    ++context_.strangers;
     publish();
     error_code ignored;
     lowest().socket().set_option(tcp::no_delay(true), ignored);
   }
   ~Session() {
     --context_.served;
+    if (!known_) --context_.strangers;
     publish();
   }
   Session(const Session&) = delete;
@@ -118,10 +130,14 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
 
   void serve() {
     if constexpr (kTls) {
-      lowest().expires_after(context_.limits.request);
+      lowest().expires_after(context_.limits.stranger);
       stream_.async_handshake(ssl::stream_base::server,
                               [self = this->shared_from_this()](error_code error) {
-                                if (!error) return self->await_request();
+                                if (!error) {
+                                  // A certificate was shown that we trust, or none is asked for.
+                                  if (self->context_.token.empty()) self->know();
+                                  return self->await_request();
+                                }
                                 // A client without a certificate that we trust, or no TLS at all.
                                 self->context_.stats.count(error == beast::error::timeout
                                                                ? Refused::Timeout
@@ -146,46 +162,71 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
   void publish() { context_.stats.connections.set(static_cast<double>(context_.served)); }
 
-  // Between requests only idleness is limited; the clock of the request starts with its first byte.
+  void know() {
+    if (!std::exchange(known_, true)) --context_.strangers;
+  }
+
+  // Between requests only idleness is limited; the clock of the request starts with its first byte. Who has not said who they
+  // are has one short time for all of it.
   void await_request() {
-    if (buffer_.size() > 0) return read_request();  // Sent ahead, with the one before.
-    lowest().expires_after(context_.limits.idle);
+    if (buffer_.size() > 0) return read_head();  // Sent ahead, with the one before.
+    lowest().expires_after(known_ ? context_.limits.idle : context_.limits.stranger);
     stream_.async_read_some(buffer_.prepare(std::min<std::size_t>(4096, buffer_.max_size())),
                             [self = this->shared_from_this()](error_code error, std::size_t bytes) {
                               if (error) return;
                               self->buffer_.commit(bytes);
-                              self->read_request();
+                              self->read_head();
                             });
   }
 
-  void read_request() {
+  void read_head() {
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(context_.limits.head_bytes));
-    parser_->body_limit(context_.limits.body_bytes);
-    lowest().expires_after(context_.limits.request);
-    wire::async_read(stream_, buffer_, *parser_,
-                     [self = this->shared_from_this()](error_code error, std::size_t) {
-                       self->on_request(error);
-                     });
+    parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // A stranger is told nothing of it.
+    lowest().expires_after(known_ ? context_.limits.request : context_.limits.stranger);
+    wire::async_read_header(stream_, buffer_, *parser_,
+                            [self = this->shared_from_this()](error_code error, std::size_t) {
+                              self->on_head(error);
+                            });
   }
 
-  void on_request(error_code error) {
+  // Nothing of a body is read, and no memory taken for it, before it is known whose it is.
+  void on_head(error_code error) {
     if (error) return on_bad_request(error);
     const auto& message = parser_->get();
     version_ = message.version();
     keep_alive_ = message.keep_alive() && !context_.closing;
     head_only_ = message.method() == wire::verb::head;
     const std::string_view target = view(message.target());
+    const std::string_view path = target.substr(0, target.find('?'));
     auto now = answer_now(context_, {.method = view(message.method_string()),
-                                     .path = target.substr(0, target.find('?')),
+                                     .path = path,
                                      .authorization = view(message[wire::field::authorization])});
-    if (now) return send(*std::move(now));
+    if (now) {
+      if (now->status != 401 && path != kHealthPath) know();
+      // What follows the head would be taken for the next request; and strangers are not kept.
+      keep_alive_ = keep_alive_ && known_ && parser_->is_done();
+      return send(*std::move(now));
+    }
+    know();
+    if (parser_->content_length().value_or(0) > context_.limits.body_bytes)
+      return on_bad_request(wire::error::body_limit);
+    parser_->body_limit(context_.limits.body_bytes);
+    lowest().expires_after(context_.limits.request);
+    wire::async_read(stream_, buffer_, *parser_,
+                     [self = this->shared_from_this()](error_code failed, std::size_t) {
+                       if (failed) return self->on_bad_request(failed);
+                       self->on_batch();
+                     });
+  }
+
+  void on_batch() {
     // The answer is the desk's to give, whenever it has it: no clock of ours runs meanwhile.
     lowest().expires_never();
     context_.unanswered.fetch_add(1);
     // The session is given up where it lives: nothing of it stays behind on the thread that answers.
     context_.desk.verify(
-        message.body(), [self = this->shared_from_this()](Response response) mutable {
+        parser_->get().body(), [self = this->shared_from_this()](Response response) mutable {
           const auto executor = self->stream_.get_executor();
           asio::post(executor, [session = std::move(self), answer = std::move(response)]() mutable {
             session->counted_ = true;
@@ -265,6 +306,7 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
   unsigned version_ = 11;
   bool keep_alive_ = false;
   bool head_only_ = false;
+  bool known_ = false;    // Its peer has shown a token or a certificate, where one is asked for.
   bool counted_ = false;  // Its request is one of context_.unanswered.
   std::optional<wire::request_parser<wire::string_body>> parser_;
   std::optional<wire::response<wire::string_body>> response_;
@@ -300,6 +342,8 @@ core::Result<void> load_tls(Context& context, const VerifyServerOptions& options
 // The sockets. Its end closes them all: the connections that are left live in handlers that `io` holds.
 struct Loop {
   asio::io_context io{1};
+  // While nobody connects and all that is asked is the desk's to answer, the loop has nothing to wait for, and would end.
+  asio::executor_work_guard<asio::io_context::executor_type> until_stopped{io.get_executor()};
   tcp::acceptor acceptor{io};
   asio::steady_timer accept_retry{io};
 
@@ -325,8 +369,11 @@ struct Loop {
 
   void admit(tcp::socket socket) {
     // Beyond the limit a few are told; with TLS that would cost the handshake which there is no room for.
-    const bool full = context.served >= context.limits.connections;
-    if (full && (context.tls || context.served >= context.limits.connections + 16)) {
+    const std::size_t strangers_max = strangers_most(context.limits);
+    const bool full =
+        context.served >= context.limits.connections || context.strangers >= strangers_max;
+    if (full && (context.tls || context.served >= context.limits.connections + kToldMost ||
+                 context.strangers >= strangers_max + kToldMost)) {
       context.stats.count(Refused::TooManyConnections);
       return;
     }

@@ -8,10 +8,13 @@
 // Owns     the listening socket, the connections, and the thread "http" that serves them all.
 // Thread   open, start, close_admission, stop and the destructor: the owner's. local_port, stats, unanswered: any. The desk is
 //          called on the http thread; its answers come from any.
-// Bounded  limits.connections connections; head, body and time of each request. One request at a time a connection.
+// Bounded  limits.connections connections, half of them of peers that have not said who they are; head, body and time of each
+//          request. One request at a time a connection.
 // Full     one connection more gets 503 with Retry-After and is closed.
 // Time     from its first byte, a request must be there within limits.request, and its answer be taken in as long; what lies
-//          between is the desk's. Idle connections end after limits.idle, handshakes after limits.request.
+//          between is the desk's. Idle connections end after limits.idle.
+// Strangers  A peer without the token is answered from the head of its request: nothing of a body is read, and the connection ends.
+//          Handshake, waiting and head have limits.stranger each.
 // Fails    open(): the address, the certificate or its key. Later failures of a connection end that connection.
 #pragma once
 
@@ -34,15 +37,16 @@ struct VerifyServerLimits {
   std::size_t body_bytes = 4 * 1024 * 1024;
   core::Duration request = std::chrono::seconds{30};
   core::Duration idle = std::chrono::seconds{120};
+  core::Duration stranger = std::chrono::seconds{10};
 };
 
 struct VerifyServerOptions {
   std::string listen = "127.0.0.1:9465";  // "IP:PORT" or "[IP]:PORT". Port 0: one that is free.
-  std::string token;                      // See load_token. Empty: none is asked for.
-  std::string cert_file;                  // PEM, the certificate and its chain. Empty: plain HTTP.
-  std::string key_file;                   // PEM. Empty: in cert_file too.
-  std::string client_ca_file;  // PEM: whose certificates clients must show. Empty: none is asked for.
-  VerifyServerLimits limits;
+  std::string token{};                    // See load_token. Empty: none is asked for.
+  std::string cert_file{};                // PEM, the certificate and its chain. Empty: plain HTTP.
+  std::string key_file{};                 // PEM. Empty: in cert_file too.
+  std::string client_ca_file{};  // PEM: whose certificates clients must show. Empty: none is asked for.
+  VerifyServerLimits limits{};
 };
 
 class VerifyServer : core::Pinned {
