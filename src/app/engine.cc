@@ -58,6 +58,8 @@ constexpr std::size_t kMarksSize = 16384;
 // SQLite has one writer: more shards would only wait for each other (ADR 0003).
 constexpr std::size_t kShards = 1;
 constexpr core::Duration kDrainPoll = 10ms;
+// The cluster's thread is woken, and reads a thousand rows.
+constexpr core::Duration kLookPatience = 500ms;
 // How long a stop waits until the other nodes know that our checks are theirs.
 constexpr core::Duration kTellOthers = 1s;
 
@@ -181,7 +183,10 @@ class EngineImpl final : public Engine {
   core::Result<void> build_cluster();
   [[nodiscard]] db::Fencing fencing(std::string_view writer) const {
     if (!member_) return {};
-    return {.table = buckets_.get(), .node = node_, .writer = std::string(writer)};
+    return {.table = buckets_.get(),
+            .node = node_,
+            .writer = std::string(writer),
+            .patience = kLookPatience};
   }
   core::Result<void> build_notifier();
   void build_mailboxes();

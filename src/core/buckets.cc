@@ -55,6 +55,22 @@ Result<std::int64_t> BucketTable::fence() const {
   return fence;
 }
 
+Result<std::int64_t> BucketTable::fence_after(std::int64_t fence, Duration patience) const {
+  std::unique_lock lock(fence_mutex_);
+  fence_changed_.wait_for(lock, patience, [&] {
+    return fence_.load(std::memory_order_acquire) != fence;
+  });
+  return this->fence();
+}
+
+void BucketTable::set_fence(std::int64_t fence) {
+  {
+    const std::lock_guard lock(fence_mutex_);
+    fence_.store(fence, std::memory_order_release);
+  }
+  fence_changed_.notify_all();
+}
+
 Error BucketTable::fenced(const char* what) {
   return Error{ErrorKind::Fenced, std::string(what) + ": another node has taken over"};
 }

@@ -3,7 +3,8 @@
 //
 // Owns     BucketTable: for each bucket until when its checks are ours to start, the epoch under which we may write for its
 //          sites, and how many of its sites the lanes hold; and the fence that every write names.
-// Thread   the setters: the cluster's thread. row_added(), row_dropped(): the lanes'. The questions: any. No lock.
+// Thread   the setters: the cluster's thread. row_added(), row_dropped(): the lanes'. The questions: any. No lock, but for who waits
+//          for another fence.
 // Bounded  a few words a bucket, taken in the constructor.
 // Time     due times are steady; the lease runs on Clock::boot(), which counts a machine's sleep too.
 //
@@ -13,9 +14,11 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "core/clock.h"
 #include "core/ids.h"
@@ -101,6 +104,8 @@ class BucketTable : Pinned {
   }
   // What a write has to name, asked *before* the epochs that it relies on are read. Unavailable: the lease may have run out.
   [[nodiscard]] Result<std::int64_t> fence() const;
+  // For who was refused under `fence`: the one that is in force as soon as it is another, or that one still after `patience`.
+  [[nodiscard]] Result<std::int64_t> fence_after(std::int64_t fence, Duration patience) const;
   // For Result of a write whose epoch is not the bucket's any more, or whose fence the database did not know.
   [[nodiscard]] static Error fenced(const char* what);
   // The database refused what named our fence: somebody has taken buckets from us. Counted, and the cluster's thread looks.
@@ -115,7 +120,7 @@ class BucketTable : Pinned {
   void set_epoch(BucketNo bucket, std::uint64_t epoch) {
     at(bucket).epoch.store(epoch, std::memory_order_release);
   }
-  void set_fence(std::int64_t fence) { fence_.store(fence, std::memory_order_release); }
+  void set_fence(std::int64_t fence);
   // By Clock::boot().
   void set_valid_until(SteadyTime boot) {
     valid_until_.store(boot.time_since_epoch().count(), std::memory_order_release);
@@ -143,6 +148,8 @@ class BucketTable : Pinned {
   const Duration standstill_;
   std::unique_ptr<Bucket[]> all_;
   std::atomic<std::int64_t> fence_{-1};
+  mutable std::mutex fence_mutex_;  // Held for nothing but that a change is not missed between a look and a wait.
+  mutable std::condition_variable fence_changed_;
   std::atomic<std::int64_t> valid_until_{0};
   std::atomic<std::int64_t> running_{0};  // These three by Clock::boot(). 0: nobody has said so yet.
   std::atomic<std::int64_t> stood_still_{0};  // Until then.

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "db/fence.h"
 
-#include <chrono>
-#include <thread>
-
 namespace watchwheel::db {
 namespace {
 
@@ -11,20 +8,7 @@ namespace {
 constexpr Sql kPass =
     "UPDATE node_writers SET writes = writes + 1 WHERE node = ? AND writer = ? AND fence = ?";
 
-// The cluster's thread was woken and reads a thousand rows.
-constexpr int kLooksMax = 100;
-constexpr std::chrono::milliseconds kBetweenLooks{5};
-
 }  // namespace
-
-bool Fence::has_moved(std::int64_t fence) const {
-  for (int i = 0; i < kLooksMax; ++i) {
-    const core::Result<std::int64_t> newest = now();
-    if (!newest || *newest != fence) return newest.has_value();
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
-  return false;
-}
 
 core::Result<void> Fence::pass(Connection& connection, std::int64_t fence) {
   if (with_.table == nullptr) return {};

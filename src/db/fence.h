@@ -24,7 +24,7 @@ class Fence {
   // Inside the transaction. Unavailable: our fence was moved, so something of ours is another node's now, and the table has been
   // told; once it knows, what is still ours goes through, and the rest is Fenced.
   [[nodiscard]] core::Result<void> pass(Connection& connection, std::int64_t fence);
-  // Runs `work(fence)`, a transaction that passes; once more when it was refused and the table knows better within a moment. So a
+  // Runs `work(fence)`, a transaction that passes; once more when it was refused and the table knows better within Fencing::patience. So a
   // bucket that goes while we write is not mistaken for a store that is away.
   template <typename Work>
   [[nodiscard]] core::Result<void> under(Work work) {
@@ -32,14 +32,12 @@ class Fence {
     if (!fence) return fence.error();
     refused_ = false;
     core::Result<void> done = work(*fence);
-    if (done || !refused_ || !has_moved(*fence)) return done;
-    const core::Result<std::int64_t> newer = now();
-    return newer ? work(*newer) : core::Result<void>(newer.error());
+    if (done || !refused_) return done;
+    const core::Result<std::int64_t> newer = with_.table->fence_after(*fence, with_.patience);
+    return newer && *newer != *fence ? work(*newer) : done;
   }
 
  private:
-  [[nodiscard]] bool has_moved(std::int64_t fence) const;  // Waits for it a little.
-
   const Fencing with_;
   bool refused_ = false;
 };

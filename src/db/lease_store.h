@@ -115,6 +115,9 @@ struct Fencing {
   core::BucketTable* table = nullptr;
   std::string node;
   std::string writer;  // One of kWriters, each used by one object.
+  // How long a write that was refused waits until the table knows why, before it is told that the store is away. None where the
+  // table is kept by the writer's own thread.
+  core::Duration patience{};
 };
 inline constexpr std::string_view kShardWriter = "shard";
 inline constexpr std::string_view kReplayerWriter = "replayer";

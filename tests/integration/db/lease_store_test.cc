@@ -258,6 +258,37 @@ TEST_P(LeaseContract, WhoWasPausedWritesNothingAfterAnotherHasTakenOver) {
   EXPECT_EQ(under_test->number("SELECT count(*) FROM site_state"), 0);
 }
 
+// One bucket went while we wrote: what is still ours is not held up by it, and is no reason to take the store for away.
+TEST_P(LeaseContract, WhatIsStillOursIsWrittenWhenItIsKnownWhatIsNot) {
+  const std::vector<core::SiteId> sites = add_sites(20);
+  const NodeRow a = joined("a");
+  const NodeRow b = joined("b");
+  (void)take(leases->take(a, all()));
+  const auto table = table_of("a");
+  const core::BucketNo gone = table->of(sites.front());
+  const auto ours = std::find_if(sites.begin(), sites.end(),
+                                 [&](core::SiteId site) { return table->of(site) != gone; });
+  ASSERT_NE(ours, sites.end());
+  ASSERT_TRUE(leases->release("a", {gone}));
+  ASSERT_EQ(take(leases->take(b, {gone})).size(), 1U);
+  // Another thread would look, as it is told here.
+  table->on_fenced([&] {
+    table->set_epoch(gone, 0);
+    table->set_fence(take(leases->look("a")).fence);
+  });
+  const auto fenced = take(store->make_event_store({.table = table.get(),
+                                                    .node = "a",
+                                                    .writer = std::string(kShardWriter),
+                                                    .patience = std::chrono::seconds{10}}));
+  sideeffects::EventWrite write = opened(*ours, 0);
+  write.epoch = 1;
+  EXPECT_TRUE(fenced->commit(std::span(&write, 1)));
+  EXPECT_EQ(table->fenced_total(), 1U);
+  write = opened(sites.front(), 0);
+  write.epoch = 1;
+  EXPECT_EQ(fenced->commit(std::span(&write, 1)).error().kind, core::ErrorKind::Fenced);
+}
+
 // The transaction is under way while the other takes over: one of the two waits for the other, or fails.
 TEST_P(LeaseContract, AWriteAndATakeoverAtTheSameMomentAreOneAfterTheOther) {
   const core::SiteId site = add_sites(1).front();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
 #include <vector>
 
 #include "core/clock.h"
@@ -89,6 +90,19 @@ TEST_F(AskedOrNot, WhereTheDatabaseIsSlowTheChecksGoOn) {
     table.set_valid_until(from + 12s);
     table.set_asked(from);
   }
+}
+
+// Goal: a writer that was refused goes on as soon as it is known why, and waits for nothing when that is known already. The patience
+// would fail the test by ctest's limit, should it be waited for.
+TEST_F(AskedOrNot, WhoWasRefusedWaitsUntilTheFenceIsAnother) {
+  table.set_fence(7);
+  EXPECT_EQ(*table.fence_after(7, 1ms), 7);
+  EXPECT_EQ(*table.fence_after(6, 1h), 7);
+  std::thread looks([this] { table.set_fence(8); });
+  EXPECT_EQ(*table.fence_after(7, 1h), 8);
+  looks.join();
+  table.set_valid_until(kNoSteadyTime);
+  EXPECT_FALSE(table.fence_after(7, 1h));
 }
 
 }  // namespace
