@@ -130,7 +130,11 @@ class ModelSite {
                                   .after = after,
                                   .at = at,
                                   .failures = open_->failures,
-                                  .evidence = evidence});
+                                  .evidence = evidence,
+                                  .testimony = {.basis = reason == TransitionReason::Confirmed
+                                                             ? core::Basis::LocalOnly  // There are no verifiers here.
+                                                             : core::Basis::None,
+                                                .witnesses = {}}});
     open_->state = after;
   }
 
