@@ -76,19 +76,6 @@ std::string attempt_text(const db::AttemptRecord& attempt) {
   return text + "\n";
 }
 
-core::Result<db::DeliveryFilter> filter_of(bool dead, const std::string& target,
-                                           const std::string& reason) {
-  db::DeliveryFilter filter{.dead = dead, .target = target};
-  if (reason.empty()) return filter;
-  filter.reason = sideeffects::parse_death_reason(reason);
-  if (filter.reason) return filter;
-  std::string known;
-  for (const std::string_view name : sideeffects::kDeathReasonNames)
-    known += (known.empty() ? "" : ", ") + std::string(name);
-  return core::Error{core::ErrorKind::Invalid,
-                     "--reason: '" + printable(reason, 60) + "' is none of " + known};
-}
-
 core::Result<std::unique_ptr<db::DeliveryLog>> open_log(const Config& config) {
   const auto store = open_migrated_store(config);
   if (!store) return store.error();
@@ -115,6 +102,25 @@ std::string delivery_json(const db::DeliveryDetail& detail) {
   return dumped(to_json(detail));
 }
 
+core::Result<db::DeliveryFilter> delivery_filter(bool dead, const std::string& target,
+                                           const std::string& reason) {
+  db::DeliveryFilter filter{.dead = dead, .target = target};
+  if (reason.empty()) return filter;
+  filter.reason = sideeffects::parse_death_reason(reason);
+  if (filter.reason) return filter;
+  std::string known;
+  for (const std::string_view name : sideeffects::kDeathReasonNames)
+    known += (known.empty() ? "" : ", ") + std::string(name);
+  return core::Error{core::ErrorKind::Invalid,
+                     "reason: '" + printable(reason, 60) + "' is none of " + known};
+}
+
+std::string deliveries_json(const std::vector<db::DeliveryRecord>& page, bool more) {
+  Json deliveries = Json::array();
+  for (const db::DeliveryRecord& record : page) deliveries.push_back(to_json(record));
+  return dumped({{"deliveries", std::move(deliveries)}, {"more", more}});
+}
+
 std::string delivery_text(const db::DeliveryRecord& record, core::WallTime now) {
   std::string text =
       "#" + std::to_string(record.id.value) + " " + std::string(db::to_string(record.status));
@@ -138,7 +144,7 @@ std::string delivery_text(const db::DeliveryRecord& record, core::WallTime now) 
 
 int show_deliveries(const DeliveriesArgs& args, Io& io) {
   const core::WallTime now = core::SystemClock().wall();
-  auto filter = filter_of(args.dead, args.target, args.reason);
+  auto filter = delivery_filter(args.dead, args.target, args.reason);
   if (!filter) return fail(io, kExitUsage, filter.error().message);
   if (filter->reason && !args.dead) return fail(io, kExitUsage, "--reason is of --dead ones");
   const std::optional<Config> config = config_for_command(args.config, io);
@@ -180,7 +186,7 @@ int show_deliveries(const DeliveriesArgs& args, Io& io) {
 int requeue(const RequeueArgs& args, Io& io) {
   if (args.all == (args.id != 0))
     return fail(io, kExitUsage, "name a dead letter by its id, or use --all");
-  const auto filter = filter_of(true, args.target, args.reason);
+  const auto filter = delivery_filter(true, args.target, args.reason);
   if (!filter) return fail(io, kExitUsage, filter.error().message);
   if (!args.all && (!args.target.empty() || filter->reason))
     return fail(io, kExitUsage, "--target and --reason are of --all");

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "app/command.h"
 #include "core/clock.h"
@@ -34,6 +35,11 @@ struct RequeueArgs {
 [[nodiscard]] int requeue(const RequeueArgs& args, Io& io);
 
 [[nodiscard]] std::string delivery_json(const db::DeliveryDetail& detail);
+// {"deliveries": […], "more": …}
+[[nodiscard]] std::string deliveries_json(const std::vector<db::DeliveryRecord>& page, bool more);
+// `reason`: one of kDeathReasonNames, or "".
+[[nodiscard]] core::Result<db::DeliveryFilter> delivery_filter(bool dead, const std::string& target,
+                                                               const std::string& reason);
 [[nodiscard]] std::string delivery_text(const db::DeliveryRecord& record, core::WallTime now);
 
 }  // namespace watchwheel::app

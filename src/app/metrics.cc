@@ -142,7 +142,9 @@ void add_threads_and_queues(Families& out, const Engine& engine, const DaemonFac
   Values depth;
   Values capacity;
   Values full;
-  for (const QueueReading& queue : engine.queues()) {
+  std::vector<QueueReading> queues = engine.queues();
+  queues.push_back(facts.store_read);
+  for (const QueueReading& queue : queues) {
     depth.emplace_back(queue.name, number(queue.depth));
     capacity.emplace_back(queue.name, number(queue.capacity));
     full.emplace_back(queue.name, number(queue.refused));

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/api_routes.h"
 #include "app/config.h"
 #include "app/engine.h"
 #include "app/feeder.h"
@@ -26,6 +27,8 @@
 #include "app/recent.h"
 #include "app/service_notify.h"
 #include "app/status.h"
+#include "app/store_access.h"
+#include "app/store_reader.h"
 #include "app/store_road.h"
 #include "app/version.h"
 #include "app/waiting.h"
@@ -102,6 +105,7 @@ class Daemon final : public http::EngineView {
  private:
   core::Result<void> start();
   core::Result<void> start_engine();
+  core::Result<std::unique_ptr<db::Store>> open_for_reading();
   bool still_replaying(std::uint64_t left);
   void tell_waiting();
   core::Result<void> await_store(const core::Error& why);
@@ -140,6 +144,7 @@ class Daemon final : public http::EngineView {
 
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> live_{nullptr};  // engine_, once it runs; for the http thread.
+  std::unique_ptr<StoreReader> reader_;  // Outlives the server.
   std::unique_ptr<http::Server> server_;
 };
 
@@ -165,7 +170,9 @@ core::Result<void> Daemon::start() {
     if (!token) return token.error();
     options.token = *std::move(token);
   }
-  auto server = http::Server::open(options, *this);
+  reader_ = std::make_unique<StoreReader>([this] { return open_for_reading(); },
+                                          api_routes(running_), clock_);
+  auto server = http::Server::open(options, *this, reader_.get());
   if (!server) return server.error();
   server_ = *std::move(server);
   // The port that was bound, which differs from the one asked for when that was 0.
@@ -174,9 +181,26 @@ core::Result<void> Daemon::start() {
   if (auto started = start_engine(); !started && !io_.stopped()) {
     if (auto waits = await_store(started.error()); !waits) return waits;
   }
+  reader_->start();
   server_->start();
   log_.info(fmt::format("listening address={}", facts().http_listen));
   return {};
+}
+
+// Whatever has become of the engine: a daemon that waits for its store says so by this store's own words.
+core::Result<std::unique_ptr<db::Store>> Daemon::open_for_reading() {
+  db::StoreAccess access = [this] {
+    const std::lock_guard lock(mutex_);
+    return store_access(running_.store);
+  }();
+  access.clock = &clock_;
+  auto store = db::open_store(access);
+  if (!store) return store;
+  if (auto fits = (*store)->check_schema(); !fits) {
+    // The engine brings it up to date when it starts.
+    return core::Error{core::ErrorKind::Unavailable, fits.error().message};
+  }
+  return store;
 }
 
 core::Result<void> Daemon::start_engine() {
@@ -280,6 +304,7 @@ void Daemon::stop() {
   service_.stopping();
   log_.info("stopping");
   if (live_.load() != nullptr) engine_->drain_and_stop();
+  reader_->stop();
   server_->stop();
   log_.info("stopped");
 }
@@ -356,6 +381,13 @@ DaemonFacts Daemon::facts() {
   facts.checks_per_second = checks_rate_.per_second();
   facts.recent = recent_.view();
   facts.ready = ready_.load();
+  if (reader_) {
+    facts.store_read = {.name = "store_read",
+                        .depth = reader_->waiting(),
+                        .capacity = StoreReader::kWaitingMax,
+                        .refused = reader_->stats().refused.value() +
+                                   reader_->stats().expired.value()};
+  }
   facts.now = clock_.wall();
   return facts;
 }

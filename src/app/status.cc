@@ -96,9 +96,11 @@ ordered_json lanes_json(const Engine& engine, const RecentView& recent) {
   return lanes;
 }
 
-ordered_json queues_json(const Engine& engine) {
+ordered_json queues_json(const Engine& engine, const DaemonFacts& facts) {
   ordered_json queues = ordered_json::array();
-  for (const QueueReading& queue : engine.queues()) {
+  std::vector<QueueReading> readings = engine.queues();
+  readings.push_back(facts.store_read);
+  for (const QueueReading& queue : readings) {
     queues.push_back({{"name", queue.name},
                       {"depth", queue.depth},
                       {"capacity", queue.capacity},
@@ -279,7 +281,7 @@ std::string status_json(const Engine& engine, const DaemonFacts& facts, const co
                   {"options_rejected", engine.feeder().options_rejected.value()},
                   {"sites_refused", totals.sites_refused}};
   json["legacy"] = legacy_json(engine.legacy());
-  json["queues"] = queues_json(engine);
+  json["queues"] = queues_json(engine, facts);
   json["lanes"] = lanes_json(engine, facts.recent);
   json["memory"] = {{"resident_bytes", engine.memory().resident_bytes()},
                     {"budget_bytes", engine.memory().budget_bytes()},

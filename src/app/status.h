@@ -35,6 +35,7 @@ struct DaemonFacts {
   std::uint64_t log_lines_dropped = 0;
   double checks_per_second = 0;
   RecentView recent;
+  QueueReading store_read{.name = "store_read"};  // What the HTTP endpoint is asked of the store.
   bool ready = false;
   core::WallTime now = core::kNoWallTime;  // When they were asked for.
 };

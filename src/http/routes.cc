@@ -26,6 +26,83 @@ Response json(std::string body) {
   return {200, "application/json", std::move(body), {}};
 }
 
+constexpr std::size_t kParametersMax = 32;
+
+std::optional<std::string> decoded(std::string_view text, bool plus_is_space) {
+  const auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += plus_is_space && text[i] == '+' ? ' ' : text[i];
+      continue;
+    }
+    if (i + 2 >= text.size() || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0)
+      return std::nullopt;
+    out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+    i += 2;
+  }
+  return out;
+}
+
+// The values of the braces of `pattern`; nothing: it is another path.
+std::optional<std::vector<std::string>> values_of(std::string_view pattern, std::string_view path) {
+  std::vector<std::string> values;
+  while (true) {
+    const std::string_view want = pattern.substr(0, pattern.find('/'));
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (want.starts_with('{')) {
+      std::optional<std::string> value = decoded(part, false);
+      if (part.empty() || !value) return std::nullopt;
+      values.push_back(*std::move(value));
+    } else if (want != part) {
+      return std::nullopt;
+    }
+    const bool more = want.size() < pattern.size();
+    if (more != (part.size() < path.size())) return std::nullopt;
+    if (!more) return values;
+    pattern.remove_prefix(want.size() + 1);
+    path.remove_prefix(part.size() + 1);
+  }
+}
+
+// A reason why not, or nothing.
+std::optional<std::string> read_query(std::string_view text, const StoreRoute& route,
+                                      StoreRequest& request) {
+  for (std::size_t count = 0; !text.empty(); ++count) {
+    if (count == kParametersMax) return "too many parameters";
+    const std::string_view one = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    if (one.empty()) continue;
+    const std::size_t equals = std::min(one.find('='), one.size());
+    const auto name = decoded(one.substr(0, equals), true);
+    const auto value = decoded(one.substr(std::min(equals + 1, one.size())), true);
+    if (!name || !value) return "the query holds a % without two hexadecimal digits behind it";
+    if (std::find(route.query.begin(), route.query.end(), *name) == route.query.end()) {
+      std::string known;
+      for (const std::string& parameter : route.query) known += " " + parameter;
+      return "there is no parameter '" + *name + "' here" +
+             (known.empty() ? "; there are none" : "; there are" + known);
+    }
+    if (!request.query.emplace(*name, *value).second) return "'" + *name + "' is given twice";
+  }
+  return std::nullopt;
+}
+
+bool takes(const StoreRoute& route, std::string_view method) {
+  return route.method == method || (route.method == "GET" && method == "HEAD");
+}
+
+Response wrong_method(const std::string& allow) {
+  Response out = refusal(405, "this path takes " + allow);
+  out.headers.emplace_back("Allow", allow);
+  return out;
+}
+
 }  // namespace
 
 struct Routes::Route {
@@ -61,15 +138,20 @@ Response refusal(unsigned status, std::string_view text) {
   return {status, "application/json", body.dump(-1, ' ', false, Replace::replace) + "\n", {}};
 }
 
-Routes::Routes(EngineView& engine, std::string token) : engine_(engine), token_(std::move(token)) {}
+Routes::Routes(EngineView& engine, std::string token, StoreDesk* desk)
+    : engine_(engine), token_(std::move(token)), desk_(desk) {}
 
-std::vector<std::string> Routes::paths() {
+std::vector<std::string> Routes::paths() const {
   std::vector<std::string> out;
   for (const Route& route : table()) out.emplace_back(route.path);
+  if (desk_ == nullptr) return out;
+  for (const StoreRoute& route : desk_->routes()) {
+    if (std::find(out.begin(), out.end(), route.path) == out.end()) out.push_back(route.path);
+  }
   return out;
 }
 
-Response Routes::answer(const Request& request) {
+std::optional<Response> Routes::answer(const Request& request, const StoreDesk::Answered& later) {
   const std::string_view path = request.target.substr(0, request.target.find('?'));
   const auto& routes = table();
   const auto route =
@@ -84,21 +166,39 @@ Response Routes::answer(const Request& request) {
     out.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"watchwheel\"");
     return out;
   }
-  if (route == routes.end()) {
-    std::string served;
-    for (const std::string& known : paths()) served += " " + known;
-    return refusal(404, "nothing is served here; there are" + served);
-  }
-  if (!route->takes(request.method)) {
-    const std::string allow = route->changes ? "POST" : "GET, HEAD";
-    Response out = refusal(405, "this path takes " + allow);
-    out.headers.emplace_back("Allow", allow);
-    return out;
-  }
+  if (route == routes.end()) return ask_desk(request, path, later);
+  if (!route->takes(request.method)) return wrong_method(route->changes ? "POST" : "GET, HEAD");
   if (route->changes && !origin_allowed(request.origin, request.host, !token_.empty())) {
     return refusal(403, "refused: this request was made by a page of another origin");
   }
   return (this->*route->handler)();
+}
+
+std::optional<Response> Routes::ask_desk(const Request& request, std::string_view path,
+                                         const StoreDesk::Answered& later) {
+  std::string allow;
+  const std::size_t count = desk_ == nullptr ? 0 : desk_->routes().size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const StoreRoute& route = desk_->routes()[i];
+    auto values = values_of(route.path, path);
+    if (!values) continue;
+    allow += (allow.empty() ? "" : ", ") + (route.method == "GET" ? "GET, HEAD" : route.method);
+    if (!takes(route, request.method)) continue;
+    if (route.method != "GET" && !origin_allowed(request.origin, request.host, !token_.empty()))
+      return refusal(403, "refused: this request was made by a page of another origin");
+    StoreRequest asked{
+        .values = *std::move(values), .query = {}, .body = std::string(request.body)};
+    const std::string_view query = request.target.substr(path.size());
+    if (const auto wrong =
+            read_query(query.substr(std::min<std::size_t>(1, query.size())), route, asked))
+      return refusal(400, *wrong);
+    desk_->ask(i, std::move(asked), later);
+    return std::nullopt;
+  }
+  if (!allow.empty()) return wrong_method(allow);
+  std::string served;
+  for (const std::string& known : paths()) served += " " + known;
+  return refusal(404, "nothing is served here; there are" + served);
 }
 
 Response Routes::metrics() {
@@ -127,7 +227,19 @@ Response Routes::status() {
 }
 
 Response Routes::openapi() {
-  return json(std::string(openapi_document()));
+  if (desk_ == nullptr || desk_->routes().empty()) return json(std::string(openapi_document()));
+  auto document = nlohmann::ordered_json::parse(openapi_document());
+  for (const StoreRoute& route : desk_->routes()) {
+    std::string method = route.method;
+    for (char& c : method) c = static_cast<char>(c - 'A' + 'a');
+    auto operation = nlohmann::ordered_json::parse(route.operation);
+    for (const char* refused : {"400", "401", "503"})
+      operation["responses"][refused] = {{"$ref", "#/components/responses/Refusal"}};
+    if (method != "get")
+      operation["responses"]["403"] = {{"$ref", "#/components/responses/Refusal"}};
+    document["paths"][route.path][method] = std::move(operation);
+  }
+  return json(document.dump(2) + "\n");
 }
 
 Response Routes::page() {

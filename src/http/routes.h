@@ -2,19 +2,21 @@
 // http/routes.h - what is answered to a request: everything of the listener but the bytes on the
 // wire.
 //
-// Owns     nothing but what it is given; it is the only caller of the EngineView.
+// Owns     nothing but what it is given; it is the only caller of the EngineView and of the StoreDesk.
 // Thread   the http thread.
 // Bounded  one answer is one string: the size of the metrics page or the status.
 // Fails    never: what cannot be served is an answer with a status.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/pinned.h"
 #include "http/engine_view_api.h"
+#include "http/response.h"
+#include "http/store_desk_api.h"
 
 namespace watchwheel::http {
 
@@ -25,29 +27,21 @@ struct Request {
   std::string_view host;
   std::string_view origin;
   std::string_view authorization;
+  std::string_view body{};
 };
-
-struct Response {
-  unsigned status = 200;
-  std::string content_type = "application/json";
-  std::string body;
-  std::vector<std::pair<std::string, std::string>>
-      headers;  // Beside Content-Type and Content-Length.
-};
-
-// {"error": text}, with `status`: the shape of every refusal.
-[[nodiscard]] Response refusal(unsigned status, std::string_view text);
 
 class Routes : core::Pinned {
  public:
-  // With an empty `token` nobody is asked for one.
-  Routes(EngineView& engine, std::string token);
+  // With an empty `token` nobody is asked for one. Without a `desk` nothing of the store is served.
+  Routes(EngineView& engine, std::string token, StoreDesk* desk = nullptr);
 
-  // The answer to HEAD is that to GET, body included: the server leaves the body out.
-  [[nodiscard]] Response answer(const Request& request);
+  // The answer, or nothing: then `later` is called with it exactly once, by any thread, perhaps before this returns. The answer
+  // to HEAD is that to GET, body included: the server leaves the body out.
+  [[nodiscard]] std::optional<Response> answer(const Request& request,
+                                               const StoreDesk::Answered& later);
 
-  // Every path that is served.
-  [[nodiscard]] static std::vector<std::string> paths();
+  // Every path that is served, as the description has it.
+  [[nodiscard]] std::vector<std::string> paths() const;
 
  private:
   struct Route;
@@ -60,9 +54,12 @@ class Routes : core::Pinned {
   [[nodiscard]] Response status();
   [[nodiscard]] Response openapi();
   [[nodiscard]] Response page();
+  [[nodiscard]] std::optional<Response> ask_desk(const Request& request, std::string_view path,
+                                                 const StoreDesk::Answered& later);
 
   EngineView& engine_;
   const std::string token_;
+  StoreDesk* const desk_;
 };
 
 }  // namespace watchwheel::http

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -36,8 +37,8 @@ std::string_view view(beast::string_view text) {
 
 // What all connections share. Outlives them.
 struct Context {
-  Context(EngineView& engine, const ServerOptions& options)
-      : limits(options.limits), routes(engine, options.token) {
+  Context(EngineView& engine, const ServerOptions& options, StoreDesk* desk)
+      : limits(options.limits), routes(engine, options.token, desk) {
     stats.connections_max.set(static_cast<double>(limits.connections));
   }
 
@@ -120,12 +121,25 @@ class Session : public std::enable_shared_from_this<Session> {
     if (message.version() >= 11 && message[wire::field::host].empty()) {
       return turn_away(Refused::Malformed, refusal(400, "the Host header is missing"));
     }
-    send(context_.routes.answer({.method = view(message.method_string()),
-                                 .target = view(message.target()),
-                                 .host = view(message[wire::field::host]),
-                                 .origin = view(message[wire::field::origin]),
-                                 .authorization = view(message[wire::field::authorization])}),
-         framing);
+    // No clock of ours runs while somebody else makes the answer. The session is given up where it lives: nothing of it stays
+    // behind on the thread that answers.
+    const auto later = [self = shared_from_this(), framing](Response response) mutable {
+      const auto executor = self->stream_.get_executor();
+      asio::post(executor,
+                 [session = std::move(self), framing, answer = std::move(response)]() mutable {
+                   session->stream_.expires_after(session->context_.limits.request);
+                   session->send(std::move(answer), framing);
+                 });
+    };
+    auto now = context_.routes.answer({.method = view(message.method_string()),
+                                       .target = view(message.target()),
+                                       .host = view(message[wire::field::host]),
+                                       .origin = view(message[wire::field::origin]),
+                                       .authorization = view(message[wire::field::authorization]),
+                                       .body = message.body()},
+                                      later);
+    if (now) return send(*std::move(now), framing);
+    stream_.expires_never();
   }
 
   void on_bad_request(error_code error) {
@@ -255,8 +269,8 @@ struct Loop {
 }  // namespace
 
 struct Server::Impl {
-  Impl(const ServerOptions& options, EngineView& engine)
-      : context(engine, options), loop(std::in_place, context) {}
+  Impl(const ServerOptions& options, EngineView& engine, StoreDesk* desk)
+      : context(engine, options, desk), loop(std::in_place, context) {}
 
   Context context;  // Outlives the loop, and with it the connections.
   std::optional<Loop> loop;
@@ -264,9 +278,9 @@ struct Server::Impl {
   std::thread thread;
 };
 
-core::Result<std::unique_ptr<Server>> Server::open(const ServerOptions& options,
-                                                   EngineView& engine) {
-  auto impl = std::make_unique<Impl>(options, engine);
+core::Result<std::unique_ptr<Server>> Server::open(const ServerOptions& options, EngineView& engine,
+                                                   StoreDesk* desk) {
+  auto impl = std::make_unique<Impl>(options, engine, desk);
   const auto listening = listen_at(options.listen, "http.listen");
   if (!listening) return listening.error();
   impl->loop->acceptor.assign(listening->v6 ? tcp::v6() : tcp::v4(), listening->fd);

@@ -8,8 +8,8 @@
 //          time a connection.
 // Full     one connection more gets 503 and is closed; beyond kBeingRefusedMax of those at once
 //          they are closed unanswered.
-// Time     from its first byte, a request and its answer have limits.request together; before that,
-//          a connection may be idle for limits.idle: longer than the usual scrape interval, so that
+// Time     from its first byte, a request and its answer have limits.request together, but for the time that the desk takes; before
+//          that, a connection may be idle for limits.idle: longer than the usual scrape interval, so that
 //          Prometheus keeps its connection.
 // Fails    open(): the address is wrong, taken, not ours or not allowed. Later failures of a
 //          connection end that connection; when no descriptor is left to accept with, it tries
@@ -27,6 +27,7 @@
 #include "core/result.h"
 #include "http/engine_view_api.h"
 #include "http/stats.h"
+#include "http/store_desk_api.h"
 
 namespace watchwheel::http {
 
@@ -48,9 +49,11 @@ class Server : core::Pinned {
  public:
   static constexpr std::size_t kBeingRefusedMax = 16;
 
-  // Binds and listens; nothing is answered until start(). `engine` outlives the server.
+  // Binds and listens; nothing is answered until start(). `engine` and `desk` outlive the server. The desk has to be stopped
+  // before the server is: whom it still owes an answer is a connection of ours.
   [[nodiscard]] static core::Result<std::unique_ptr<Server>> open(const ServerOptions& options,
-                                                                  EngineView& engine);
+                                                                  EngineView& engine,
+                                                                  StoreDesk* desk = nullptr);
   ~Server();  // As stop().
 
   void start();  // Once.

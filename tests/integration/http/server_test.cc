@@ -9,10 +9,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -30,8 +32,8 @@ constexpr const char* kGet = "GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n";
 class HttpServer : public ::testing::Test {
  protected:
   void start(ServerLimits limits = {}, const std::string& token = "",
-             const std::string& listen = "127.0.0.1:0") {
-    auto opened = Server::open({.listen = listen, .token = token, .limits = limits}, engine);
+             const std::string& listen = "127.0.0.1:0", StoreDesk* desk = nullptr) {
+    auto opened = Server::open({.listen = listen, .token = token, .limits = limits}, engine, desk);
     ASSERT_TRUE(opened) << opened.error().message;
     server = *std::move(opened);
     server->start();
@@ -441,6 +443,63 @@ TEST_F(HttpServer, AnAddressThatCannotBeListenedOnIsNamedWithItsRemedy) {
                             "::1:9464", "[127.0.0.1]:1", "[::1]", "[::1:1", "127.0.0.1:80 "}) {
     EXPECT_NE(message(wrong).find("is not IP:PORT or [IP]:PORT"), std::string::npos) << wrong;
   }
+}
+
+// Keeps what it is asked until the test answers, from another thread than the listener's.
+class SlowDesk final : public StoreDesk {
+ public:
+  [[nodiscard]] const std::vector<StoreRoute>& routes() const override { return routes_; }
+  void ask(std::size_t /*route*/, StoreRequest request, Answered answered) override {
+    const std::lock_guard lock(mutex_);
+    bodies.push_back(std::move(request.body));
+    waiting_.push_back(std::move(answered));
+  }
+  [[nodiscard]] std::size_t waiting() {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
+  void answer_all() {
+    std::list<Answered> all;
+    {
+      const std::lock_guard lock(mutex_);
+      all.swap(waiting_);
+    }
+    for (const Answered& one : all) one({.status = 200, .body = "{}"});
+  }
+  std::vector<std::string> bodies;
+
+ private:
+  const std::vector<StoreRoute> routes_{
+      {.path = "/api/v1/slow", .method = "GET"},
+      {.path = "/api/v1/slow", .method = "POST"},
+  };
+  std::mutex mutex_;
+  std::list<Answered> waiting_;
+};
+
+TEST_F(HttpServer, WhatTheDeskIsAskedHoldsNobodyUpAndHasNoTimeLimitOfOurs) {
+  SlowDesk desk;
+  start({.request = 300ms, .idle = 300ms}, "", "127.0.0.1:0", &desk);
+  RawClient asking(port());
+  RawClient posting(port());
+  ASSERT_TRUE(asking.send("GET /api/v1/slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+  ASSERT_TRUE(
+      posting.send("POST /api/v1/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"));
+  {
+    RawClient closes(port());
+    ASSERT_TRUE(closes.send("GET /api/v1/slow HTTP/1.1\r\nHost: x\r\n\r\n"));
+    ASSERT_TRUE(eventually([&] { return desk.waiting() == 3; }));
+  }
+  RawClient other(port());
+  ASSERT_TRUE(other.get("/-/healthy"));
+  // Longer than a request of ours may take: seen by a connection that is idle for so long.
+  EXPECT_TRUE(other.closed_by_peer());
+  desk.answer_all();
+  EXPECT_EQ(asking.receive()->status, 200u);
+  EXPECT_EQ(posting.receive()->status, 200u);
+  // The connection goes on.
+  ASSERT_TRUE(asking.get("/-/healthy"));
+  EXPECT_NE(std::find(desk.bodies.begin(), desk.bodies.end(), "body"), desk.bodies.end());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "app/api_deliveries.h"
 #include "support/temp_dir.h"
 
 namespace watchwheel::app {
@@ -142,6 +143,49 @@ TEST_F(Deliveries, WhatMakesNoSenseIsRefused) {
   args.reason = "";
   args.id = 77;
   EXPECT_EQ(run(show_deliveries, args), kExitBad);
+}
+
+// Goal: the API says what the command says. Method: its handlers on the same store.
+TEST_F(Deliveries, OverHttpAreTheSame) {
+  for (int i = 0; i < 3; ++i) put("ops", "m" + std::to_string(i));
+  put("chat", "c");
+  const auto ask = [&](const std::string& path, http::StoreRequest request) {
+    for (const ApiRoute& one : delivery_routes()) {
+      if (one.route.path == path)
+        return one.answer(request, {.store = *store_, .now = core::kNoWallTime});
+    }
+    return core::Result<http::Response>(core::Error{core::ErrorKind::NotFound, "no such route"});
+  };
+  const std::string list = "/api/v1/deliveries";
+  json all = json::parse(ask(list, {.query = {{"limit", "2"}}})->body);
+  EXPECT_EQ(all["deliveries"].size(), 2U);
+  EXPECT_TRUE(all["more"]);
+  const std::uint64_t last = all["deliveries"][1]["id"];
+  all =
+      json::parse(ask(list, {.query = {{"after", std::to_string(last)}, {"target", "ops"}}})->body);
+  ASSERT_EQ(all["deliveries"].size(), 1U);
+  EXPECT_EQ(all["deliveries"][0]["message_id"], "m2");
+  EXPECT_FALSE(all["more"]);
+
+  bury_all("ops");
+  all = json::parse(ask(list, {.query = {{"dead", "true"}, {"reason", "permanent"}}})->body);
+  ASSERT_EQ(all["deliveries"].size(), 3U);
+  const std::string id = std::to_string(all["deliveries"][0]["id"].get<std::uint64_t>());
+  EXPECT_EQ(json::parse(ask(list + "/{id}", {.values = {id}})->body)["reason"], "permanent");
+  EXPECT_EQ(json::parse(ask(list + "/{id}/requeue", {.values = {id}})->body)["requeued"], 1);
+  EXPECT_EQ(json::parse(ask(list + "/{id}", {.values = {id}})->body)["status"], "waiting");
+
+  const auto refused = [&](const std::string& path, http::StoreRequest request) {
+    const auto answer = ask(path, std::move(request));
+    return answer ? core::ErrorKind::Corrupt : answer.error().kind;
+  };
+  using core::ErrorKind;
+  EXPECT_EQ(refused(list + "/{id}", {.values = {"999"}}), ErrorKind::NotFound);
+  EXPECT_EQ(refused(list + "/{id}/requeue", {.values = {id}}), ErrorKind::NotFound);
+  EXPECT_EQ(refused(list, {.query = {{"reason", "permanent"}}}), ErrorKind::Invalid);
+  EXPECT_EQ(refused(list, {.query = {{"dead", "true"}, {"reason", "bad"}}}), ErrorKind::Invalid);
+  EXPECT_EQ(refused(list, {.query = {{"limit", "501"}}}), ErrorKind::Invalid);
+  EXPECT_EQ(refused(list, {.query = {{"dead", "yes"}}}), ErrorKind::Invalid);
 }
 
 }  // namespace

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/api_routes.h"
+
+#include <iterator>
+
+#include "app/api_deliveries.h"
+
+namespace watchwheel::app {
+
+std::vector<ApiRoute> api_routes(const Config& /*config*/) {
+  std::vector<ApiRoute> routes;
+  const auto add = [&routes](std::vector<ApiRoute> some) {
+    std::move(some.begin(), some.end(), std::back_inserter(routes));
+  };
+  add(delivery_routes());
+  return routes;
+}
+
+}  // namespace watchwheel::app
