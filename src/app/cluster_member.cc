@@ -149,11 +149,20 @@ void ClusterMember::turn() {
 
 bool ClusterMember::failed(const char* call, const core::Error& error) {
   stats_.errors.add();
+  if (error.kind == core::ErrorKind::Fenced) end_ourselves("node_usurped", error.message);
   table_.set_asked(turned_);
   if (std::exchange(reachable_, false))
     log_.warn(fmt::format("cluster_store_failed call={} kind={} error=\"{}\"", call,
                           core::to_string(error.kind), error.message));
   return false;
+}
+
+// Nothing that we believe holds any more, and what we would write is another's to write.
+void ClusterMember::end_ourselves(const char* event, const std::string& why) {
+  if (usurped_.exchange(true)) return;
+  log_.error(fmt::format("{} node={} action=stop error=\"{}\"", event, row_.name, why));
+  for (std::uint32_t i = 0; i < buckets_.size(); ++i) table_.set_epoch(BucketNo{i}, 0);
+  table_.set_fence(-1);
 }
 
 bool ClusterMember::renew(SteadyTime now) {
@@ -162,10 +171,7 @@ bool ClusterMember::renew(SteadyTime now) {
   const auto renewed = store_.renew(row_);
   if (!renewed) return failed("renew", renewed.error());
   if (!*renewed) {
-    usurped_ = true;
-    log_.error(fmt::format("node_usurped node={} action=stop", row_.name));
-    for (std::uint32_t i = 0; i < buckets_.size(); ++i) table_.set_epoch(BucketNo{i}, 0);
-    table_.set_fence(-1);
+    end_ourselves("node_usurped", "");
     return false;
   }
   renewed_from_ = from;
@@ -190,11 +196,11 @@ std::optional<db::ClusterView> ClusterMember::look() {
     if (!measure_clock(kClockSamples)) return std::nullopt;
     log_.warn(fmt::format("cluster_clock_moved offset_s={:.3f}", core::to_seconds(clock_.offset())));
   }
+  // Whoever changed the number took us for gone. By the old one nothing can be taken or given, and as one of those who take we would
+  // keep everybody else from what should be ours.
   if (view->leases.size() != buckets_.size()) {
-    (void)failed("look", core::Error{core::ErrorKind::Invalid,
-                                     fmt::format("there are {} buckets, and this process was "
-                                                 "started for {}: restart it",
-                                                 view->leases.size(), buckets_.size())});
+    end_ourselves("buckets_parted_anew", fmt::format("there are {} buckets, and this process was started for {}",
+                                                     view->leases.size(), buckets_.size()));
     return std::nullopt;
   }
   if (!std::exchange(reachable_, true)) log_.info("cluster_store_back");
@@ -395,7 +401,7 @@ void ClusterMember::decide_others(const db::LeaseRow& lease, Plan& plan) {
 void ClusterMember::carry_out(const Plan& plan) {
   if (!plan.take.empty()) take(plan.take);
   if (!plan.announce.empty()) {
-    if (auto done = store_.announce(row_.name, plan.announce); !done)
+    if (auto done = store_.announce(row_, plan.announce); !done)
       (void)failed("announce", done.error());
   }
   if (!plan.cut.empty()) set_cut(plan.cut);
@@ -435,7 +441,7 @@ SteadyTime ClusterMember::made_up_since(std::int64_t db_ms) const {
 void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {
   const SteadyTime cut = clock_.steady() + kCutAhead;
   const std::int64_t cut_ms = core::to_unix_ms(clock_.wall() + kCutAhead);
-  if (auto done = store_.set_cut(row_.name, buckets, cut_ms); !done) {
+  if (auto done = store_.set_cut(row_, buckets, cut_ms); !done) {
     (void)failed("set_cut", done.error());
     return;
   }
@@ -448,7 +454,7 @@ void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {
 
 // The one it was for is gone, or we cannot part with it: its checks since then are ours again.
 void ClusterMember::take_back(const std::vector<BucketNo>& buckets) {
-  if (auto done = store_.set_cut(row_.name, buckets, 0); !done) {
+  if (auto done = store_.set_cut(row_, buckets, 0); !done) {
     (void)failed("take_back", done.error());
     return;
   }
@@ -464,7 +470,7 @@ void ClusterMember::take_back(const std::vector<BucketNo>& buckets) {
 // We stop believing in them first: what is still on its way to the database is refused there.
 void ClusterMember::release(const std::vector<BucketNo>& buckets) {
   for (const BucketNo bucket : buckets) table_.set_epoch(bucket, 0);
-  const auto fence = store_.release(row_.name, buckets);
+  const auto fence = store_.release(row_, buckets);
   if (!fence) {
     (void)failed("release", fence.error());
     // Whether it was done, the next look shows. Until then we do not write for them.
@@ -525,7 +531,7 @@ SteadyTime ClusterMember::begin_leaving(SteadyTime moment) {
     (void)failed("renew", renewed.error());
     return last;
   }
-  if (auto cut = store_.set_cut(row_.name, ours, moment_ms); !cut)
+  if (auto cut = store_.set_cut(row_, ours, moment_ms); !cut)
     (void)failed("set_cut", cut.error());
   return last;
 }

@@ -130,7 +130,7 @@ class ClusterMember : core::Pinned {
   // Gives up everything. What fails is left to the leases' end.
   void leave();
 
-  // Another process runs under our name: ours must end.
+  // Another process runs under our name, or the sites are parted into another number of buckets: ours must end.
   [[nodiscard]] bool usurped() const { return usurped_.load(); }  // Any thread.
   [[nodiscard]] const ClusterStats& stats() const { return stats_; }
   [[nodiscard]] ClusterReading reading() const;  // Any thread.
@@ -178,6 +178,7 @@ class ClusterMember : core::Pinned {
   [[nodiscard]] bool measure_clock(int samples);
   [[nodiscard]] core::SteadyTime to_steady(std::int64_t db_ms) const;
   [[nodiscard]] core::Result<void> wait_for_our_name(db::NodeRow& row);
+  void end_ourselves(const char* event, const std::string& why);
   [[nodiscard]] bool failed(const char* call, const core::Error& error);
   [[nodiscard]] Bucket& at(core::BucketNo bucket) { return buckets_[bucket.value]; }
   [[nodiscard]] bool writes_wait() const { return settings_.writes_wait && settings_.writes_wait(); }

@@ -5,7 +5,8 @@
 // Bounded  a row for each bucket (core::kBucketsMax at most) and one for each node that ever joined.
 // Time     leases run on the database's clock, asked at the beginning of each call: an answer that was slow makes a lease end early
 //          on our side and late on the others', never the other way round.
-// Fails    core::Error. Each call is one transaction, whole or not at all; after Unknown look() tells which.
+// Fails    core::Error. Each call is one transaction, whole or not at all; after Unknown look() tells which. Fenced: another process
+//          runs under the node's name, and nothing was done; join(), renew() and leave() say that otherwise.
 //
 // The fence. Every transaction that writes for our sites adds one to a row of node_writers that is its writer's alone, on the
 // condition that its `fence` is what we know. Whoever takes a bucket from a node whose lease ran out, and the node itself when it
@@ -71,12 +72,16 @@ struct Taken {
   bool expired = false;  // Its owner had not given it up.
 };
 
+// A node that was not seen for so long, and did not leave, is taken for gone when the number of buckets is to be another.
+inline constexpr std::int64_t kForgottenAfterMs = 3'600'000;
+
 class LeaseStore {
  public:
   virtual ~LeaseStore() = default;
 
   // Makes the rows of the buckets, if there are none yet. Invalid when there are other than `buckets` and nodes that live by
-  // them; else their number is changed.
+  // them, or have been seen within kForgottenAfterMs and did not say that they go: all of them may have lost the database for so long.
+  // Else their number is changed.
   [[nodiscard]] virtual core::Result<void> set_up(std::uint32_t buckets) = 0;
 
   [[nodiscard]] virtual core::Result<std::int64_t> now_ms() = 0;  // The database's clock.
@@ -94,15 +99,15 @@ class LeaseStore {
   [[nodiscard]] virtual core::Result<std::vector<Taken>> take(
       const NodeRow& node, const std::vector<core::BucketNo>& buckets) = 0;
   // Says that the node has these at hand; only where nobody's word (cut) is given yet.
-  [[nodiscard]] virtual core::Result<void> announce(const std::string& node,
+  [[nodiscard]] virtual core::Result<void> announce(const NodeRow& node,
                                                     const std::vector<core::BucketNo>& buckets) = 0;
   // The owner's word: from `cut_ms` on the checks are the taker's. 0: taken back. Only of what it owns.
-  [[nodiscard]] virtual core::Result<void> set_cut(const std::string& node,
+  [[nodiscard]] virtual core::Result<void> set_cut(const NodeRow& node,
                                                    const std::vector<core::BucketNo>& buckets,
                                                    std::int64_t cut_ms) = 0;
   // Gives up what it owns of these; the taker and the cut stay, so that the taker takes it. Says the node's fence from now on.
-  [[nodiscard]] virtual core::Result<std::int64_t> release(const std::string& node,
-                                                   const std::vector<core::BucketNo>& buckets) = 0;
+  [[nodiscard]] virtual core::Result<std::int64_t> release(
+      const NodeRow& node, const std::vector<core::BucketNo>& buckets) = 0;
   // Gives up all, and is gone. Nothing is done when the row is another run's.
   [[nodiscard]] virtual core::Result<void> leave(const NodeRow& node) = 0;
 

@@ -48,6 +48,8 @@ constexpr Sql kNodeThere = "SELECT count(*) FROM nodes WHERE name = ?";
 constexpr Sql kBuckets = "SELECT count(*) FROM bucket_leases";
 constexpr Sql kEpochMax = "SELECT max(epoch) FROM bucket_leases";
 constexpr Sql kHeld = "SELECT count(*) FROM bucket_leases WHERE owner <> '' AND expires_at >= ?";
+constexpr Sql kLately =
+    "SELECT name FROM nodes WHERE state <> 'gone' AND seen_at >= ? ORDER BY seen_at DESC LIMIT 1";
 constexpr Sql kDropBuckets = "DELETE FROM bucket_leases WHERE bucket >= ?";
 constexpr Sql kUnmarkBuckets =
     "UPDATE bucket_leases SET owner = '', expires_at = 0, taker = '', cut_at = 0";
@@ -109,17 +111,25 @@ core::Result<void> SqlLeaseStore::set_up(std::uint32_t buckets) {
     const auto counted = connection_->number("SELECT count(*) FROM bucket_leases FOR UPDATE");
     if (!counted) return counted.error();
     if (counted->value_or(0) == buckets) return false;
+    const auto refused = [&](const std::string& who) {
+      return core::Error{core::ErrorKind::Invalid,
+                         "store " + connection_->path() + ": its sites are parted into " +
+                             std::to_string(counted->value_or(0)) + " buckets and " + who +
+                             "; set cluster.buckets to it, or stop every node to change it"};
+    };
     {
       Query held = connection_->query(kHeld);
       const auto row = held.bind(now).step();
       if (!row) return row.error();
-      if (*row && held.integer(0) != 0) {
-        return core::Error{core::ErrorKind::Invalid,
-                           "store " + connection_->path() + ": its sites are parted into " +
-                               std::to_string(counted->value_or(0)) +
-                               " buckets and nodes live by that; set cluster.buckets to it, or stop "
-                               "every node to change it"};
-      }
+      if (*row && held.integer(0) != 0) return refused("nodes live by that");
+    }
+    {
+      Query lately = connection_->query(kLately);
+      const auto row = lately.bind(now - kForgottenAfterMs).step();
+      if (!row) return row.error();
+      if (*row)
+        return refused("node " + std::string(lately.text(0)) +
+                       " lived by that within the last hour and has not said that it goes");
     }
     const auto epoch = connection_->number(kEpochMax);
     if (!epoch) return epoch.error();
@@ -148,6 +158,14 @@ core::Result<std::optional<std::string>> SqlLeaseStore::instance_of(const std::s
   if (!row) return row.error();
   if (!*row) return std::optional<std::string>{};
   return std::optional{std::string(query.text(0))};
+}
+
+core::Result<void> SqlLeaseStore::check_run(const NodeRow& node) {
+  const auto instance = instance_of(node.name);
+  if (!instance) return instance.error();
+  if (instance->value_or("") == node.instance) return {};
+  return core::Error{core::ErrorKind::Fenced,
+                     "another process runs as node " + node.name + ": " + instance->value_or("none")};
 }
 
 core::Result<void> SqlLeaseStore::move_fence(const std::string& node) {
@@ -280,6 +298,7 @@ core::Result<std::vector<Taken>> SqlLeaseStore::take(const NodeRow& node,
   const std::set<BucketNo> wanted(buckets.begin(), buckets.end());
   const auto done = in_transaction([&](std::int64_t now) -> core::Result<bool> {
     taken.clear();
+    if (auto ours = check_run(node); !ours) return ours.error();
     std::set<std::string> former;
     std::vector<BucketNo> ours;
     // Each lease runs for as long as its owner has set: while that is changed, host by host, they differ.
@@ -332,41 +351,44 @@ core::Result<std::vector<Taken>> SqlLeaseStore::take(const NodeRow& node,
   return taken;
 }
 
-core::Result<void> SqlLeaseStore::announce(const std::string& node,
+core::Result<void> SqlLeaseStore::announce(const NodeRow& node,
                                              const std::vector<BucketNo>& buckets) {
   if (buckets.empty()) return {};
   return in_transaction([&](std::int64_t) -> core::Result<bool> {
-    auto done = connection_->execute("UPDATE bucket_leases SET taker = " + quoted(node) +
+    if (auto ours = check_run(node); !ours) return ours.error();
+    auto done = connection_->execute("UPDATE bucket_leases SET taker = " + quoted(node.name) +
                                      " WHERE cut_at = 0 AND bucket IN " + listed(buckets));
     if (!done) return done.error();
     return true;
   });
 }
 
-core::Result<void> SqlLeaseStore::set_cut(const std::string& node,
+core::Result<void> SqlLeaseStore::set_cut(const NodeRow& node,
                                             const std::vector<BucketNo>& buckets,
                                             std::int64_t cut_ms) {
   if (buckets.empty()) return {};
   return in_transaction([&](std::int64_t) -> core::Result<bool> {
+    if (auto ours = check_run(node); !ours) return ours.error();
     auto done = connection_->execute(
         "UPDATE bucket_leases SET cut_at = " + std::to_string(cut_ms) +
-        (cut_ms == 0 ? ", taker = ''" : "") + " WHERE owner = " + quoted(node) +
+        (cut_ms == 0 ? ", taker = ''" : "") + " WHERE owner = " + quoted(node.name) +
         " AND bucket IN " + listed(buckets));
     if (!done) return done.error();
     return true;
   });
 }
 
-core::Result<std::int64_t> SqlLeaseStore::release(const std::string& node,
+core::Result<std::int64_t> SqlLeaseStore::release(const NodeRow& node,
                                                     const std::vector<BucketNo>& buckets) {
   std::int64_t fence = -1;
   const auto released = in_transaction([&](std::int64_t now) -> core::Result<bool> {
+    if (auto ours = check_run(node); !ours) return ours.error();
     auto done = connection_->execute(
         "UPDATE bucket_leases SET owner = '', expires_at = 0, moved_at = " + std::to_string(now) +
-        " WHERE owner = " + quoted(node) + " AND bucket IN " + listed(buckets));
+        " WHERE owner = " + quoted(node.name) + " AND bucket IN " + listed(buckets));
     if (!done) return done.error();
-    if (auto moved = move_fence(node); !moved) return moved.error();
-    const auto moved_to = fence_of(node);
+    if (auto moved = move_fence(node.name); !moved) return moved.error();
+    const auto moved_to = fence_of(node.name);
     if (!moved_to) return moved_to.error();
     fence = moved_to->value_or(-1);
     return true;

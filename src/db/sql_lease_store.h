@@ -22,13 +22,13 @@ class SqlLeaseStore final : public LeaseStore {
   [[nodiscard]] core::Result<bool> renew(const NodeRow& node) override;
   [[nodiscard]] core::Result<std::vector<Taken>> take(
       const NodeRow& node, const std::vector<core::BucketNo>& buckets) override;
-  [[nodiscard]] core::Result<void> announce(const std::string& node,
+  [[nodiscard]] core::Result<void> announce(const NodeRow& node,
                                             const std::vector<core::BucketNo>& buckets) override;
-  [[nodiscard]] core::Result<void> set_cut(const std::string& node,
+  [[nodiscard]] core::Result<void> set_cut(const NodeRow& node,
                                            const std::vector<core::BucketNo>& buckets,
                                            std::int64_t cut_ms) override;
   [[nodiscard]] core::Result<std::int64_t> release(
-      const std::string& node, const std::vector<core::BucketNo>& buckets) override;
+      const NodeRow& node, const std::vector<core::BucketNo>& buckets) override;
   [[nodiscard]] core::Result<void> leave(const NodeRow& node) override;
   [[nodiscard]] core::Result<void> ask_to_drain(const std::string& node, bool wanted) override;
 
@@ -37,6 +37,8 @@ class SqlLeaseStore final : public LeaseStore {
   template <typename Work>
   [[nodiscard]] core::Result<void> in_transaction(Work work);
   [[nodiscard]] core::Result<std::optional<std::string>> instance_of(const std::string& node);
+  // Inside a transaction: Fenced when the row is another run's.
+  [[nodiscard]] core::Result<void> check_run(const NodeRow& node);
   [[nodiscard]] core::Result<std::optional<std::int64_t>> fence_of(const std::string& node);
   [[nodiscard]] core::Result<void> move_fence(const std::string& node);
   [[nodiscard]] core::Result<void> read_nodes(ClusterView& view);

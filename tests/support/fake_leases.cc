@@ -26,8 +26,23 @@ bool FakeLeases::commit(const std::string& node, std::int64_t fence, BucketNo bu
   return true;
 }
 
+void FakeLeases::part_anew(std::uint32_t buckets) {
+  leases_.assign(buckets, {});
+  for (std::uint32_t i = 0; i < buckets; ++i) leases_[i].bucket = BucketNo{i};
+  for (auto& [name, fence] : fences_) ++fence;
+}
+
 core::Error FakeLeaseStore::gone() {
   return {core::ErrorKind::Unavailable, "the fake database is away"};
+}
+
+core::Error FakeLeaseStore::another_run() {
+  return {core::ErrorKind::Fenced, "another process runs under the node's name"};
+}
+
+bool FakeLeases::runs(const db::NodeRow& node) const {
+  const auto found = nodes_.find(node.name);
+  return found != nodes_.end() && found->second.instance == node.instance;
 }
 
 core::Result<void> FakeLeaseStore::set_up(std::uint32_t) {
@@ -89,6 +104,7 @@ core::Result<std::vector<db::Taken>> FakeLeaseStore::take(const db::NodeRow& nod
                                                           const std::vector<BucketNo>& buckets) {
   const Way there_and_back = way();
   if (away_) return gone();
+  if (!at_.runs(node)) return another_run();
   std::vector<db::Taken> taken;
   std::set<std::string> former;
   for (const BucketNo bucket : buckets) {
@@ -114,25 +130,27 @@ core::Result<std::vector<db::Taken>> FakeLeaseStore::take(const db::NodeRow& nod
   return taken;
 }
 
-core::Result<void> FakeLeaseStore::announce(const std::string& node,
+core::Result<void> FakeLeaseStore::announce(const db::NodeRow& node,
                                             const std::vector<BucketNo>& buckets) {
   const Way there_and_back = way();
   if (away_) return gone();
+  if (!at_.runs(node)) return another_run();
   for (const BucketNo bucket : buckets) {
-    if (at_.leases_[bucket.value].cut_ms == 0) at_.leases_[bucket.value].taker = node;
+    if (at_.leases_[bucket.value].cut_ms == 0) at_.leases_[bucket.value].taker = node.name;
   }
   if (lost()) return gone();
   return {};
 }
 
-core::Result<void> FakeLeaseStore::set_cut(const std::string& node,
+core::Result<void> FakeLeaseStore::set_cut(const db::NodeRow& node,
                                            const std::vector<BucketNo>& buckets,
                                            std::int64_t cut_ms) {
   const Way there_and_back = way();
   if (away_) return gone();
+  if (!at_.runs(node)) return another_run();
   for (const BucketNo bucket : buckets) {
     db::LeaseRow& lease = at_.leases_[bucket.value];
-    if (lease.owner != node) continue;
+    if (lease.owner != node.name) continue;
     lease.cut_ms = cut_ms;
     if (cut_ms == 0) lease.taker.clear();
   }
@@ -140,20 +158,21 @@ core::Result<void> FakeLeaseStore::set_cut(const std::string& node,
   return {};
 }
 
-core::Result<std::int64_t> FakeLeaseStore::release(const std::string& node,
+core::Result<std::int64_t> FakeLeaseStore::release(const db::NodeRow& node,
                                                    const std::vector<BucketNo>& buckets) {
   const Way there_and_back = way();
   if (away_) return gone();
+  if (!at_.runs(node)) return another_run();
   for (const BucketNo bucket : buckets) {
     db::LeaseRow& lease = at_.leases_[bucket.value];
-    if (lease.owner != node) continue;
+    if (lease.owner != node.name) continue;
     lease.owner.clear();
     lease.expires_ms = 0;
     lease.moved_ms = at_.now_ms();
   }
-  ++at_.fences_[node];
+  ++at_.fences_[node.name];
   if (lost()) return gone();
-  return at_.fences_[node];
+  return at_.fences_[node.name];
 }
 
 core::Result<void> FakeLeaseStore::leave(const db::NodeRow& node) {

@@ -23,6 +23,9 @@ class FakeLeases {
   // What a transaction does that writes for a bucket: true when it was committed. Two laws are kept count of.
   bool commit(const std::string& node, std::int64_t fence, core::BucketNo bucket, std::uint64_t epoch);
 
+  // As LeaseStore::set_up() does with another number.
+  void part_anew(std::uint32_t buckets);
+
   [[nodiscard]] const std::vector<db::LeaseRow>& leases() const { return leases_; }
   [[nodiscard]] std::int64_t now_ms() const { return now_ms_(); }
   // Writes under an epoch that another node had written under, and under one below a bucket's newest.
@@ -33,6 +36,7 @@ class FakeLeases {
 
  private:
   friend class FakeLeaseStore;
+  [[nodiscard]] bool runs(const db::NodeRow& node) const;
   std::function<std::int64_t()> now_ms_;
   std::map<std::string, db::NodeRow> nodes_;
   std::map<std::string, std::int64_t> fences_;
@@ -58,17 +62,18 @@ class FakeLeaseStore final : public db::LeaseStore {
   core::Result<bool> renew(const db::NodeRow& node) override;
   core::Result<std::vector<db::Taken>> take(const db::NodeRow& node,
                                             const std::vector<core::BucketNo>& buckets) override;
-  core::Result<void> announce(const std::string& node,
+  core::Result<void> announce(const db::NodeRow& node,
                               const std::vector<core::BucketNo>& buckets) override;
-  core::Result<void> set_cut(const std::string& node, const std::vector<core::BucketNo>& buckets,
+  core::Result<void> set_cut(const db::NodeRow& node, const std::vector<core::BucketNo>& buckets,
                              std::int64_t cut_ms) override;
-  core::Result<std::int64_t> release(const std::string& node,
+  core::Result<std::int64_t> release(const db::NodeRow& node,
                                      const std::vector<core::BucketNo>& buckets) override;
   core::Result<void> leave(const db::NodeRow& node) override;
   core::Result<void> ask_to_drain(const std::string& node, bool wanted) override;
 
  private:
   [[nodiscard]] static core::Error gone();
+  [[nodiscard]] static core::Error another_run();
   [[nodiscard]] bool lost() { return std::exchange(lose_, false); }
   struct Way {
     explicit Way(const std::function<void()>& given) : pass(given) {

@@ -109,14 +109,15 @@ TEST_P(LeaseContract, SinceWhenNobodyLookedIsToldByTheOwnersLease) {
 TEST_P(LeaseContract, AHandOverNamesTheMomentAndKeepsIt) {
   const NodeRow a = joined("a");
   const NodeRow b = joined("b");
+  const NodeRow c = joined("c");
   (void)take(leases->take(a, all()));
-  ASSERT_TRUE(leases->announce("b", {BucketNo{5}}));
-  ASSERT_TRUE(leases->set_cut("b", {BucketNo{5}}, 77));  // Not its own.
+  ASSERT_TRUE(leases->announce(b, {BucketNo{5}}));
+  ASSERT_TRUE(leases->set_cut(b, {BucketNo{5}}, 77));  // Not its own.
   EXPECT_EQ(take(leases->look("a")).leases[5].cut_ms, 0);
-  ASSERT_TRUE(leases->set_cut("a", {BucketNo{5}}, 1234));
-  ASSERT_TRUE(leases->announce("c", {BucketNo{5}}));  // Too late.
+  ASSERT_TRUE(leases->set_cut(a, {BucketNo{5}}, 1234));
+  ASSERT_TRUE(leases->announce(c, {BucketNo{5}}));  // Too late.
   const std::int64_t fence = take(leases->look("a")).fence;
-  EXPECT_EQ(take(leases->release("a", {BucketNo{5}})), fence + 1);
+  EXPECT_EQ(take(leases->release(a, {BucketNo{5}})), fence + 1);
   LeaseRow row = take(leases->look("a")).leases[5];
   EXPECT_EQ(row.owner, "");
   EXPECT_EQ(row.taker, "b");
@@ -131,10 +132,12 @@ TEST_P(LeaseContract, AHandOverNamesTheMomentAndKeepsIt) {
 }
 
 TEST_P(LeaseContract, AWordCanBeTakenBack) {
-  (void)take(leases->take(joined("a"), all()));
-  ASSERT_TRUE(leases->announce("b", {BucketNo{5}}));
-  ASSERT_TRUE(leases->set_cut("a", {BucketNo{5}}, 1234));
-  ASSERT_TRUE(leases->set_cut("a", {BucketNo{5}}, 0));
+  const NodeRow a = joined("a");
+  const NodeRow b = joined("b");
+  (void)take(leases->take(a, all()));
+  ASSERT_TRUE(leases->announce(b, {BucketNo{5}}));
+  ASSERT_TRUE(leases->set_cut(a, {BucketNo{5}}, 1234));
+  ASSERT_TRUE(leases->set_cut(a, {BucketNo{5}}, 0));
   EXPECT_EQ(take(leases->look("a")).leases[5].taker, "");
 }
 
@@ -185,6 +188,43 @@ TEST_P(LeaseContract, TheNumberOfBucketsChangesOnlyWhenNobodyLivesByIt) {
   for (const LeaseRow& lease : view.leases) EXPECT_EQ(lease.epoch, 1U);  // Never one that was.
   ASSERT_TRUE(leases->set_up(4));
   EXPECT_EQ(take(leases->look("a")).leases.size(), 4U);
+}
+
+// All of them may have lost the database for longer than a lease, and go on with their checks. Whoever is set up wrongly and asks first
+// is not to part the sites anew beneath them.
+TEST_P(LeaseContract, TheNumberOfBucketsDoesNotChangeWhileNodesMayLive) {
+  const NodeRow a = joined("a");
+  (void)take(leases->take(a, all()));
+  let_leases_end();
+  const auto refused = leases->set_up(16);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, core::ErrorKind::Invalid);
+  EXPECT_NE(refused.error().message.find("node a"), std::string::npos) << refused.error().message;
+  EXPECT_EQ(take(leases->look("a")).leases.size(), 8U);
+  under_test->execute("UPDATE nodes SET seen_at = seen_at - " + std::to_string(kForgottenAfterMs + 1000));
+  EXPECT_TRUE(leases->set_up(16));
+}
+
+// It was paused, and another process took its name meanwhile: what it had decided before is not the other's decision.
+TEST_P(LeaseContract, AnOldRunChangesNoLeaseOfTheNewOne) {
+  const NodeRow old = joined("a");
+  NodeRow anew = node("a");
+  anew.instance = "a#2";
+  ASSERT_TRUE(take(leases->join(anew, old.instance)));
+  ASSERT_EQ(take(leases->take(anew, {BucketNo{1}, BucketNo{2}})).size(), 2U);
+  const ClusterView before = take(leases->look("a"));
+  EXPECT_EQ(leases->take(old, all()).error().kind, core::ErrorKind::Fenced);
+  EXPECT_EQ(leases->announce(old, {BucketNo{5}}).error().kind, core::ErrorKind::Fenced);
+  EXPECT_EQ(leases->set_cut(old, {BucketNo{1}}, 77).error().kind, core::ErrorKind::Fenced);
+  EXPECT_EQ(leases->release(old, {BucketNo{2}}).error().kind, core::ErrorKind::Fenced);
+  ASSERT_TRUE(leases->leave(old));
+  const ClusterView after = take(leases->look("a"));
+  EXPECT_EQ(after.fence, before.fence);
+  for (std::size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(after.leases[i].owner, before.leases[i].owner) << i;
+    EXPECT_EQ(after.leases[i].taker, "") << i;
+    EXPECT_EQ(after.leases[i].cut_ms, 0) << i;
+  }
 }
 
 // Two take everything that is free at the same moment, again and again.
@@ -269,7 +309,7 @@ TEST_P(LeaseContract, WhatIsStillOursIsWrittenWhenItIsKnownWhatIsNot) {
   const auto ours = std::find_if(sites.begin(), sites.end(),
                                  [&](core::SiteId site) { return table->of(site) != gone; });
   ASSERT_NE(ours, sites.end());
-  ASSERT_TRUE(leases->release("a", {gone}));
+  ASSERT_TRUE(leases->release(a, {gone}));
   ASSERT_EQ(take(leases->take(b, {gone})).size(), 1U);
   // Another thread would look, as it is told here.
   table->on_fenced([&] {

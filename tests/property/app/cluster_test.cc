@@ -664,6 +664,73 @@ TEST(Cluster, ASecondProcessOfTheSameNameEndsTheFirst) {
   EXPECT_TRUE(second.table->fence());
 }
 
+// A care that has nothing to do.
+class NoCare final : public BucketCare {
+ public:
+  void prepare(BucketNo) override {}
+  std::vector<BucketNo> take_prepared() override { return {}; }
+  void forget(BucketNo) override {}
+  void begin(BucketNo, SteadyTime) override {}
+};
+
+// It stands still after it has looked, and wakes up when another process runs under its name.
+TEST(Cluster, WhatWasDecidedBeforeTheNameWasLostIsNotDone) {
+  core::ManualClock clock;
+  FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });
+  FakeLeaseStore store(database);
+  FakeLeaseStore others(database);
+  NoLog log;
+  NoCare care;
+  core::BucketTable table(kBuckets, clock);
+  ClusterClock shared(clock);
+  MemberSettings settings;
+  settings.node = "a";
+  settings.instance = "a#1";
+  ClusterMember member(settings, store, table, shared, log);
+  member.set_care(care);
+  ASSERT_TRUE(member.join());
+  db::NodeRow second;
+  second.name = "a";
+  second.instance = "a#2";
+  second.lease_ms = 15000;
+  int ways = 0;  // There and back: it renews, reads the clock, looks, and takes what is free.
+  store.on_the_way([&] {
+    if (++ways == 7) {
+      ASSERT_TRUE(*others.join(second, "a#1"));
+    }
+  });
+  member.turn();
+  ASSERT_GE(ways, 7);
+  EXPECT_TRUE(member.usurped());
+  EXPECT_FALSE(table.fence());
+  EXPECT_EQ(database.taken(), 0U);
+}
+
+// Whoever changed the number took it for gone; with the old one it would be in everybody's way.
+TEST(Cluster, ANodeWhoseBucketsAreAnotherNumberEnds) {
+  core::ManualClock clock;
+  FakeLeases database(kBuckets * 2, [&] { return core::to_unix_ms(clock.wall()); });
+  FakeLeaseStore store(database);
+  NoLog log;
+  NoCare care;
+  core::BucketTable table(kBuckets * 2, clock);
+  ClusterClock shared(clock);
+  MemberSettings settings;
+  settings.node = "a";
+  settings.instance = "a#1";
+  ClusterMember member(settings, store, table, shared, log);
+  member.set_care(care);
+  ASSERT_TRUE(member.join());
+  member.turn();
+  ASSERT_TRUE(table.fence());
+  ASSERT_FALSE(member.usurped());
+  database.part_anew(kBuckets);
+  clock.advance(1s);
+  member.turn();
+  EXPECT_TRUE(member.usurped());
+  EXPECT_FALSE(table.fence());
+}
+
 // It ran on another machine, so nobody here can know that it is gone. The daemon is not to stand still for that.
 TEST(Cluster, ANameWhoseLeaseHoldsIsWaitedForALittleAtATime) {
   core::ManualClock clock;
