@@ -27,7 +27,7 @@ constexpr Duration kClockSlack = 100ms;
 constexpr Duration kClockRoundMax = 50ms;
 constexpr int kClockSamples = 5;
 constexpr int kClockOffMax = 3;
-// Within it a daemon of our name that lives renews its lease, if that is not much longer than usual.
+// Within it a daemon of our name that lives renews its lease, if that is not much longer than usual; else it is told in a later attempt.
 constexpr Duration kNameWait = 6s;
 
 std::int64_t whole_ms(Duration d) {
@@ -83,7 +83,8 @@ void ClusterMember::keep_alive() {
 
 // A run before ours may have died and left its row; or another host has the same name, by mistake.
 core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
-  std::int64_t seen_first = -1;
+  NameSight& sight = settings_.sight != nullptr ? *settings_.sight : own_sight_;
+  sight.waits = false;
   const SteadyTime until = clock_.steady() + kNameWait;
   while (true) {
     const auto view = store_.look(row.name);
@@ -98,21 +99,24 @@ core::Result<void> ClusterMember::wait_for_our_name(db::NodeRow& row) {
                         found->state == db::NodeState::Gone ||
                         found->seen_ms + found->lease_ms < view->now_ms ||
                         (settings_.surely_dead && settings_.surely_dead(expected));
-      if (!over && seen_first >= 0 && found->seen_ms != seen_first) {
+      const bool known = sight.seen_ms >= 0 && sight.instance == expected;
+      if (!over && known && found->seen_ms != sight.seen_ms) {
         return core::Error{core::ErrorKind::Invalid,
                            "another daemon runs as node " + row.name + " (" + expected +
                                "); give each its own cluster.node"};
       }
       if (!over && clock_.steady() >= until) {
+        sight.waits = true;
         return core::Error{core::ErrorKind::Unavailable,
                            "node " + row.name + " was " + expected +
                                " and its lease holds yet; it is ours when that ends"};
       }
       if (!over) {
-        if (seen_first < 0)
+        if (!known)
           log_.warn(fmt::format("node_name_held node={} instance={} wait_s={:.1f}", row.name,
                                 expected, static_cast<double>(found->lease_ms) / 1000));
-        seen_first = found->seen_ms;
+        sight.instance = expected;
+        sight.seen_ms = found->seen_ms;
         clock_.sleep_for(500ms);
         continue;
       }

@@ -69,6 +69,14 @@ struct ClusterStats {
   core::Gauge nodes_live;
 };
 
+// A daemon of our name that may live, as it was seen while we waited to join. Kept over several attempts: one whose lease is long
+// renews it less often than an attempt lasts.
+struct NameSight {
+  std::string instance;
+  std::int64_t seen_ms = -1;
+  bool waits = false;  // The newest attempt ended with that.
+};
+
 struct MemberSettings {
   std::string node;
   std::string instance;
@@ -82,6 +90,8 @@ struct MemberSettings {
   std::function<bool()> writes_wait;
   // How long a check in flight may keep a bucket that is on its way to another node.
   core::Duration leave_within = std::chrono::seconds{15};
+  // Outlives the member. Null: each begins anew.
+  NameSight* sight = nullptr;
 };
 
 struct ClusterReading {
@@ -207,6 +217,7 @@ class ClusterMember : core::Pinned {
   core::SteadyTime patient_until_ = core::kNoSteadyTime;  // Leases that have run out are left to their owners.
   core::SteadyTime silent_at_ = core::kNoSteadyTime;      // The end of the newest silence.
   bool was_patient_ = false;  // Since the database last answered for a whole lease, one turn after the other.
+  NameSight own_sight_;  // Where none was given.
   std::int64_t former_seen_ms_ = 0;  // Until the first look: when the run before ours last said that it lives.
   bool leaving_ = false;
   std::atomic<bool> usurped_{false};

@@ -91,7 +91,7 @@ class EngineImpl final : public Engine {
                 {.resident = &resident_bytes, .trim = [] { ::malloc_trim(0); }}, log),
         started_at_(clock.wall()) {}
 
-  core::Result<void> build(const StoreRoad::Meanwhile& meanwhile);
+  core::Result<void> build(const StoreRoad::Meanwhile& meanwhile, NameSight* sight);
   core::Result<void> start() override;
   void drain_and_stop() override;
   void reload(const Config& config) override;
@@ -180,7 +180,7 @@ class EngineImpl final : public Engine {
     return own.empty() ? default_user_agent() : own;
   }
   checker::Settings checker_settings() const;
-  core::Result<void> build_cluster();
+  core::Result<void> build_cluster(NameSight* sight);
   [[nodiscard]] db::Fencing fencing(std::string_view writer) const {
     if (!member_) return {};
     return {.table = buckets_.get(),
@@ -279,7 +279,7 @@ class NotesToLanes final : public sideeffects::NoteSink {
 
 // ---- Building ----
 
-core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile) {
+core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, NameSight* sight) {
   db::StoreAccess access = store_access(config_.store);
   access.clock = &clock_;
   access.notice = [this](const std::string& what) {
@@ -293,7 +293,7 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile) {
   if (migrated->before != migrated->after) {
     log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
   }
-  if (auto built = build_cluster(); !built) return built;
+  if (auto built = build_cluster(sight); !built) return built;
   if (auto built = build_notifier(); !built) return built;
   if (auto built = build_legacy(); !built) return built;
   // The legacy table is told of what is in the store: of a detour when it is replayed.
@@ -302,6 +302,10 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile) {
                               fencing(db::kReplayerWriter));
   if (!road) return road.error();
   road_ = *std::move(road);
+  // Not before the journal is ours: what we hold from then on nobody else looks after, and another process may keep it for ever.
+  if (member_) {
+    if (auto joined = member_->join(); !joined) return joined;
+  }
   // Before the site list is read: it comes with the open events.
   const auto between = [&](std::uint64_t entries) {
     if (member_) member_->keep_alive();
@@ -318,8 +322,8 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile) {
   return build_feeder();
 }
 
-// One process alone, and sure of it; or one of several.
-core::Result<void> EngineImpl::build_cluster() {
+// One process alone, and sure of it; or one of several, which joins when it has its journal.
+core::Result<void> EngineImpl::build_cluster(NameSight* sight) {
   auto lock = store_->lock_out_others();
   if (!lock) return lock.error();
   store_lock_ = *std::move(lock);
@@ -340,11 +344,12 @@ core::Result<void> EngineImpl::build_cluster() {
                      .lease = config_.cluster.lease,
                      .surely_dead = &is_surely_dead,
                      .writes_wait =
-                         [this] { return road_ && road_->detour() && road_->detour()->taken(); }},
+                         [this] { return road_ && road_->detour() && road_->detour()->taken(); },
+                     .sight = sight},
       *leases_, *buckets_, shared_clock_, log_);
   cluster_ = std::make_unique<ClusterThread>(*member_, clock_);
   buckets_->on_fenced([this] { cluster_->wake(); });
-  return member_->join();
+  return {};
 }
 
 // Of several nodes each tells of its own sites; a delivery is claimed by whoever comes first.
@@ -691,9 +696,10 @@ std::vector<QueueReading> EngineImpl::queues() const {
 
 core::Result<std::unique_ptr<Engine>> Engine::make(const Config& config, const core::Clock& clock,
                                                    Log& log,
-                                                   const StoreRoad::Meanwhile& meanwhile) {
+                                                   const StoreRoad::Meanwhile& meanwhile,
+                                                   NameSight* sight) {
   auto engine = std::make_unique<EngineImpl>(config, clock, log);
-  if (auto built = engine->build(meanwhile); !built) return built.error();
+  if (auto built = engine->build(meanwhile, sight); !built) return built.error();
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

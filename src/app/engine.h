@@ -71,10 +71,11 @@ struct LegacyReading {
 
 class Engine : core::Pinned {
  public:
-  // Opens and migrates the store and builds everything; nothing runs yet. `meanwhile`: of StoreRoad::replay_left().
+  // Opens and migrates the store and builds everything; nothing runs yet. `meanwhile`: of StoreRoad::replay_left(). `sight`: for who
+  // tries again and again (cluster_member.h).
   [[nodiscard]] static core::Result<std::unique_ptr<Engine>> make(
       const Config& config, const core::Clock& clock, Log& log,
-      const StoreRoad::Meanwhile& meanwhile = nullptr);
+      const StoreRoad::Meanwhile& meanwhile = nullptr, NameSight* sight = nullptr);
   virtual ~Engine() = default;
 
   // Once. When it fails every thread that was started has ended; the engine can only be destroyed then.

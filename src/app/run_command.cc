@@ -140,6 +140,7 @@ class Daemon final : public http::EngineView {
       running_;  // Guarded by mutex_. What is in force, keys that wait for a restart at their old values.
   DaemonFacts facts_;      // Guarded by mutex_.
   bool stopping_ = false;  // Guarded by mutex_.
+  NameSight name_sight_;   // While there is no engine.
   Waiting waiting_;        // Guarded by mutex_. While there is no engine.
 
   std::unique_ptr<Engine> engine_;
@@ -209,8 +210,10 @@ core::Result<void> Daemon::start_engine() {
     const std::lock_guard lock(mutex_);
     config = running_;
   }
+  name_sight_.waits = false;
   auto engine = Engine::make(config, clock_, log_,
-                             [this](std::uint64_t left) { return still_replaying(left); });
+                             [this](std::uint64_t left) { return still_replaying(left); },
+                             &name_sight_);
   {
     const std::lock_guard lock(mutex_);
     waiting_.replaying = false;
@@ -258,7 +261,9 @@ core::Result<void> Daemon::await_store(const core::Error& why) {
   const bool in_use = StoreRoad::journal_in_use(running_.store);
   if (in_use && !known.journal_in_use)
     log_.error(fmt::format("journal_in_use action=wait error=\"{}\"", why.message));
-  if (first && !in_use)
+  if (name_sight_.waits && !known.name_in_use)
+    log_.error(fmt::format("node_name_in_use action=wait error=\"{}\"", why.message));
+  if (first && !in_use && !name_sight_.waits)
     log_.error(fmt::format("store_away_at_start action=wait journal_entries={} error=\"{}\"",
                            left ? std::to_string(*left) : "unknown", why.message));
   if (!unread.empty() && !in_use && unread != known.journal_error)
@@ -269,6 +274,7 @@ core::Result<void> Daemon::await_store(const core::Error& why) {
   waiting_.journal_entries = left ? *left : 0;
   waiting_.journal_error = unread;
   waiting_.journal_in_use = in_use;
+  waiting_.name_in_use = name_sight_.waits;
   return {};
 }
 
@@ -285,7 +291,9 @@ void Daemon::beat_waiting() {
   if (io_.stopped()) return;
   if (started) {
     log_.info(fmt::format("{}={:.1f}",
-                          waiting().journal_in_use ? "journal_free waited_s" : "store_back away_s",
+                          waiting().journal_in_use ? "journal_free waited_s"
+                          : waiting().name_in_use  ? "node_name_free waited_s"
+                                                   : "store_back away_s",
                           core::to_seconds(clock_.wall() - waiting().since)));
     return;
   }

@@ -23,6 +23,10 @@ std::string to_text(const Waiting& waiting) {
     return fmt::format(
         "another process has the journal, and what it leaves comes before the site list: no site is checked since {} ({})",
         core::to_iso8601(waiting.since), waiting.error);
+  if (waiting.name_in_use)
+    return fmt::format(
+        "another daemon may live under our node's name: this one checks no site since {} ({})",
+        core::to_iso8601(waiting.since), waiting.error);
   return fmt::format(
       "the store is away since {} and the site list cannot be read: no site is checked; {} ({})",
       core::to_iso8601(waiting.since), journal, waiting.error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/waiting.h - what a daemon tells that waits for its database server, or replays what is left, and has no engine yet.
+// app/waiting.h - what a daemon tells that waits for its database server, its journal or its node's name, or replays what is left, and has no engine yet.
 //
 // Thread   any. Pure.
 #pragma once
@@ -16,13 +16,14 @@ struct Waiting {
   std::string error;                  // Of the newest attempt.
   std::uint64_t journal_entries = 0;  // Left by an earlier process; they come first.
   bool journal_in_use = false;        // By another process. The store may be there.
+  bool name_in_use = false;           // Another daemon may live under our node's name. The store is there.
   bool replaying = false;             // The store is back, and takes them.
   std::string journal_error;          // Not empty: how many there are cannot be read.
 };
 
 // Not when it is something else that is waited for.
 [[nodiscard]] inline bool store_away(const Waiting& waiting) {
-  return !waiting.replaying && !waiting.journal_in_use;
+  return !waiting.replaying && !waiting.journal_in_use && !waiting.name_in_use;
 }
 // For /-/ready, for systemd, for a person.
 [[nodiscard]] std::string to_text(const Waiting& waiting);

@@ -164,6 +164,22 @@ TEST_F(ClusterTest, TwoOfOneNameAreOneTooMany) {
   EXPECT_TRUE(daemon("a").get("/-/ready"));
 }
 
+// A second daemon that was given the first one's directory cannot begin, and holds nothing while it waits.
+TEST_F(ClusterTest, WhoHasNoJournalYetTakesNoSites) {
+  start("a");
+  DaemonUnderTest& second = daemon("b");
+  std::string with = second.config_text();
+  with.replace(with.find(second.state_dir() + "\"\n"), second.state_dir().size(), daemon("a").state_dir());
+  write_file(second.config_file(), with);
+  second.start();
+  ASSERT_TRUE(eventually([&] { return second.process().err().find("journal_in_use") != std::string::npos; }, kSoon))
+      << second.process().err();
+  EXPECT_EQ(nodes().at("nodes").size(), 1U) << nodes().dump(1);
+  EXPECT_EQ(daemon("a").stop().status, 0);
+  second.wait_ready();
+  EXPECT_TRUE(eventually([&] { return settled({"b"}); }, kSoon)) << nodes().dump(1);
+}
+
 // One file is for one process.
 TEST(SqliteDaemon, ASecondOneIsRefusedAndTheFirstGoesOn) {
   const TempDir dir;

@@ -762,6 +762,46 @@ TEST(Cluster, ANameWhoseLeaseHoldsIsWaitedForALittleAtATime) {
   EXPECT_TRUE(table.fence());
 }
 
+// It renews less often than an attempt to join lasts, and each attempt is made by a member of its own.
+TEST(Cluster, ANameThatIsKeptAliveSlowlyIsRefusedToo) {
+  core::ManualClock clock;
+  FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });
+  FakeLeaseStore store(database);
+  NoLog log;
+  db::NodeRow other;
+  other.name = "a";
+  other.instance = "x";
+  other.lease_ms = 600'000;
+  ASSERT_TRUE(*store.join(other, ""));
+  core::BucketTable table(kBuckets, clock);
+  ClusterClock shared(clock);
+  NameSight sight;
+  MemberSettings settings;
+  settings.node = "a";
+  settings.instance = "y";
+  settings.sight = &sight;
+  int waited = 0;
+  core::ErrorKind end = core::ErrorKind::Unavailable;
+  for (SteadyTime renewed = clock.steady(); waited < 100 && end == core::ErrorKind::Unavailable;) {
+    ClusterMember member(settings, store, table, shared, log);
+    const auto joined = member.join();
+    ASSERT_FALSE(joined);
+    end = joined.error().kind;
+    if (end == core::ErrorKind::Unavailable) {
+      EXPECT_TRUE(sight.waits);
+      ++waited;
+    }
+    clock.advance(3s);
+    if (clock.steady() - renewed > 200s) {
+      ASSERT_TRUE(*store.renew(other));
+      renewed = clock.steady();
+    }
+  }
+  EXPECT_EQ(end, core::ErrorKind::Invalid);
+  EXPECT_GT(waited, 10);
+  EXPECT_FALSE(sight.waits);
+}
+
 TEST(Cluster, ANameThatIsKeptAliveByAnotherIsRefused) {
   core::ManualClock clock;
   FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });

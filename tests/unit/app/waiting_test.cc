@@ -34,6 +34,15 @@ TEST(Waiting, SaysWhatItWaitsForAndWhatIsKnownOfTheJournal) {
   EXPECT_TRUE(to_text(waiting).starts_with("another process has the journal"));
   EXPECT_EQ(recording(waiting).at("store_away_since"), nullptr);
 
+  Waiting twin;
+  twin.since = kSince;
+  twin.error = "its lease holds yet";
+  twin.name_in_use = true;
+  EXPECT_EQ(to_text(twin),
+            "another daemon may live under our node's name: this one checks no site since "
+            "2023-11-14T22:13:20.000Z (its lease holds yet)");
+  EXPECT_EQ(recording(twin).at("store_away_since"), nullptr);
+
   Waiting replaying;
   replaying.journal_entries = 12;
   replaying.replaying = true;
