@@ -436,6 +436,8 @@ class CommandLine {
                    "(default: 30d)");
     app.add_option("--until", args->until, "up to a time, written like --since (default: now)");
     app.add_flag("--by-tag", args->by_tag, "a line for each tag instead of each site");
+    app.add_flag("--minutes", args->minutes,
+                 "only how fast all sites together answered, minute by minute");
     auto* const json = app.add_flag("--json", args->json, "one JSON document");
     app.add_flag("--csv", args->csv, "CSV with a header")->excludes(json);
     add_config(app, args->config);

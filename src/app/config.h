@@ -106,7 +106,13 @@ struct HistoryConfig {
   std::string samples = "changes";
   bool rollups = true;
   core::Duration keep_samples = std::chrono::hours{24 * 30};
-  core::Duration keep_events{};  // 0: for ever.
+  core::Duration keep_events{};  // 0: for ever; so are the others.
+  std::size_t hourly_sites = 0;  // 0: kHourlySites.
+  core::Duration keep_minutes = std::chrono::hours{24 * 30};
+  core::Duration keep_hours = std::chrono::hours{24 * 14};
+  core::Duration keep_days = std::chrono::hours{24 * 400};
+  core::Duration keep_deliveries = std::chrono::hours{24 * 7};
+  core::Duration keep_dead_letters = std::chrono::hours{24 * 30};
   friend bool operator==(const HistoryConfig&, const HistoryConfig&) = default;
 };
 

@@ -497,14 +497,24 @@ std::vector<Key<Config>> later_keys() {
       not_yet(choice(
           "history", "samples", {"none", "changes", "all"},
           [](auto& c) -> auto& { return c.history.samples; })),
-      not_yet(flag(
-          "history", "rollups", [](auto& c) -> auto& { return c.history.rollups; })),
+      flag("history", "rollups", [](auto& c) -> auto& { return c.history.rollups; }),
+      automatic(count("history", "hourly_sites", 0, 100'000'000,
+                      [](auto& c) -> auto& { return c.history.hourly_sites; })),
       not_yet(duration<Config>(
           "history", "keep_samples", 0s, std::chrono::hours{87600},
           [](auto& c) -> auto& { return c.history.keep_samples; })),
-      not_yet(duration<Config>(
-          "history", "keep_events", 0s, std::chrono::hours{87600},
-          [](auto& c) -> auto& { return c.history.keep_events; })),
+      duration<Config>("history", "keep_events", 0s, std::chrono::hours{87600},
+                       [](auto& c) -> auto& { return c.history.keep_events; }),
+      duration<Config>("history", "keep_minutes", 0s, std::chrono::hours{87600},
+                       [](auto& c) -> auto& { return c.history.keep_minutes; }),
+      duration<Config>("history", "keep_hours", 0s, std::chrono::hours{87600},
+                       [](auto& c) -> auto& { return c.history.keep_hours; }),
+      duration<Config>("history", "keep_days", 0s, std::chrono::hours{87600},
+                       [](auto& c) -> auto& { return c.history.keep_days; }),
+      at_start(duration<Config>("history", "keep_deliveries", 1h, std::chrono::hours{87600},
+                                [](auto& c) -> auto& { return c.history.keep_deliveries; })),
+      at_start(duration<Config>("history", "keep_dead_letters", 1h, std::chrono::hours{87600},
+                                [](auto& c) -> auto& { return c.history.keep_dead_letters; })),
   };
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "app/config_notify.h"
 #include "app/legacy_config.h"
@@ -27,6 +29,7 @@ class Judge {
     listener();
     verifier_server();
     verifiers();
+    history();
     doubles("vantage.canaries", config_.vantage.canaries);
     if (config_.vantage.canaries.size() > kCanariesMax) {
       report(Severity::Error, {"vantage.canaries"},
@@ -60,6 +63,21 @@ class Judge {
       }
     }
     problems_.push_back({file_, place.line, place.column, severity, std::move(message)});
+  }
+
+  // What is over for less than a day is still looked at, told and written; a mistyped unit must not remove a year.
+  void history() {
+    const auto& h = config_.history;
+    for (const auto& [key, kept] : {std::pair<std::string_view, core::Duration>{"keep_events", h.keep_events},
+                                    {"keep_minutes", h.keep_minutes},
+                                    {"keep_hours", h.keep_hours},
+                                    {"keep_days", h.keep_days}}) {
+      if (kept == core::Duration::zero() || kept >= std::chrono::hours{24}) continue;
+      const std::string name = "history." + std::string(key);
+      report(Severity::Error, {name},
+             name + " (" + core::format_duration(kept) +
+                 ") is less than a day; keep a day at least, or \"0s\" for ever");
+    }
   }
 
   void checks() {

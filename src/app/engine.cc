@@ -29,6 +29,7 @@
 
 #include "app/cluster_thread.h"
 #include "app/feeder.h"
+#include "app/history.h"
 #include "app/lane_thread.h"
 #include "app/legacy_access.h"
 #include "app/legacy_config.h"
@@ -63,9 +64,11 @@ constexpr core::Duration kLookPatience = 500ms;
 // How long a stop waits until the other nodes know that our checks are theirs.
 constexpr core::Duration kTellOthers = 1s;
 
-LaneTuning tuning_of(const Config& config) {
+LaneTuning tuning_of(const Config& config, std::size_t lanes) {
   return LaneTuning{.confirm = confirm_policy(config),
-                    .projection_interval = config.projection.interval};
+                    .projection_interval = config.projection.interval,
+                    .rollups = config.history.rollups,
+                    .hourly_sites_max = hourly_sites_max(config.history, lanes)};
 }
 
 FeederSettings feeder_settings(const Config& config) {
@@ -117,6 +120,7 @@ class EngineImpl final : public Engine {
   VerifiersReading verifiers() const override;
   core::WallTime started_at() const override { return started_at_; }
   NotifierReading notifier() const override { return notifier_->reading(); }
+  const sideeffects::HistoryStats& history() const override { return history_->stats(); }
   std::optional<ClusterReading> cluster() const override {
     if (!member_) return std::nullopt;
     return member_->reading();
@@ -209,6 +213,7 @@ class EngineImpl final : public Engine {
   void continue_mass_outage();
   core::Result<void> build_projector();
   core::Result<void> build_feeder();
+  core::Result<void> build_history();
   core::Result<void> start_threads();
   void stop_threads(core::SteadyTime last_call);
   std::size_t in_flight() const;
@@ -258,6 +263,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<sideeffects::ProjectorThread> projector_thread_;
   std::unique_ptr<Feeder> feeder_;
   std::unique_ptr<VantageThread> vantage_;
+  std::unique_ptr<History> history_;  // Reads the lanes.
 };
 
 // Tells every lane: a lane that does not know the site passes it over, so nobody has to remember
@@ -319,6 +325,7 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, Name
   build_vantage();
   continue_mass_outage();
   if (auto built = build_projector(); !built) return built;
+  if (auto built = build_history(); !built) return built;
   return build_feeder();
 }
 
@@ -358,6 +365,8 @@ core::Result<void> EngineImpl::build_notifier() {
                             .node = node_.empty() ? "local" : node_,
                             .run = seed(2),
                             .user_agent = user_agent()};
+  settings.retention.done = config_.history.keep_deliveries;
+  settings.retention.dead = config_.history.keep_dead_letters;
   if (buckets_) {
     settings.mine = [buckets = buckets_.get()](core::SiteId site) {
       return buckets->standing(site) == core::Standing::Ours;
@@ -380,7 +389,7 @@ LaneSettings EngineImpl::lane_settings(std::uint32_t number) const {
   LaneSettings settings;
   settings.number = number;
   settings.sites_max = kSitesPerLaneMax;
-  settings.tuning = tuning_of(config_);
+  settings.tuning = tuning_of(config_, lane_count());
   settings.admission = limits_.lane;
   settings.memory = &memory_.request();
   settings.jitter_seed = seed(number);
@@ -528,6 +537,25 @@ core::Result<void> EngineImpl::build_projector() {
   return {};
 }
 
+core::Result<void> EngineImpl::build_history() {
+  sideeffects::HistoryKeeper::Settings settings;
+  settings.node = node_;
+  settings.retention = history_retention(config_.history);
+  // Of several nodes the one that has the first bucket.
+  settings.ours = [buckets = buckets_.get()] {
+    return buckets == nullptr || buckets->epoch(core::BucketNo{0}) != 0;
+  };
+  settings.responses = [this] {
+    core::ResponseHistogram all;
+    for (const auto& lane : lanes_) all += lane->thread.lane().responses();
+    return all;
+  };
+  auto made = History::make(std::move(settings), *store_, shared_clock_);
+  if (!made) return made.error();
+  history_ = *std::move(made);
+  return {};
+}
+
 core::Result<void> EngineImpl::build_feeder() {
   auto feed = store_->make_site_feed();
   if (!feed) return feed.error();
@@ -564,6 +592,7 @@ core::Result<void> EngineImpl::start_threads() try {
   }
   if (auto started = vantage_->start(); !started) return started;
   feeder_->start();
+  history_->start();
   if (legacy_reader_) legacy_reader_->start();
   if (cluster_) cluster_->start();
   return {};
@@ -600,6 +629,7 @@ void EngineImpl::drain_and_stop() {
 // Those that run, in the reverse order of their start.
 void EngineImpl::stop_threads(core::SteadyTime last_call) {
   for (auto& lane : lanes_) lane->thread.stop();
+  history_->stop(last_call);
   vantage_->stop();
   if (panel_) panel_->stop();
   for (ShardParts& shard : shards_) {
@@ -625,9 +655,11 @@ void EngineImpl::reload(const Config& config) {
   quorum_.store(confirm_policy(config_).quorum);
   vantage_->set(vantage_settings(config_));
   if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
+  config_.history = config.history;
+  history_->set(history_retention(config_.history));
   config_.notify = config.notify;
   notifier_->reload(config_.notify);
-  feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_)));
+  feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_, lane_count())));
 }
 
 // ---- Reading ----

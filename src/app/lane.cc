@@ -81,6 +81,7 @@ Lane::Lane(const LaneSettings& settings, LanePorts ports, SteadyTime now, WallTi
       memory_(settings.memory) {
   ENSURE(!ports_.shards.empty() && ports_.inbox != nullptr && ports_.marks != nullptr,
          "a lane needs all its ports");
+  responses_.keep(tuning_.rollups);
 }
 
 Lane::~Lane() = default;
@@ -164,6 +165,7 @@ void Lane::apply(LaneMessage&& message) {
     case LaneMessage::Kind::Tune:
       tuning_ = *message.tuning;
       attention_.set_policy(tuning_.confirm);
+      responses_.keep(tuning_.rollups);
       break;
     case LaneMessage::Kind::Loaded:
       stats_.loaded.store(true);
@@ -264,6 +266,7 @@ void Lane::drop_row(SiteSlot slot) {
   if (ports_.buckets != nullptr) ports_.buckets->row_dropped(sites_.id(slot));
   scheduler_->remove(slot);
   release_plan(sites_.plan(slot));
+  responses_.clear(slot);
   sites_.remove(slot);
 }
 
@@ -522,6 +525,7 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at, b
     row.checked = now_;
     row.measured = true;
   }
+  if (outcome == Outcome::Up) responses_.add(slot, result.timings.total);
   // Not projected at once: behind some balancers every check shows another certificate than the one before.
   const std::uint64_t certificate = certificate_hash(result);
   if (certificate != 0 && certificate != row.cert_hash) {
@@ -609,10 +613,13 @@ void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {
       .cert_sha256 = std::nullopt,
       .made_at = measured ? core::kNoWallTime : wall_,
       .unbroken_since = measured ? to_wall(row.since) : core::kNoWallTime,
-      .quiet_max = tuning_.projection_interval + freshness_limit(slot)};
+      .quiet_max = tuning_.projection_interval + freshness_limit(slot),
+      .responses = responses_.of(slot),
+      .by_hour = sites_.size() <= tuning_.hourly_sites_max};
   if (tls != nullptr) mark.cert_sha256 = tls->fingerprint;
   if (ports_.marks->offer(std::move(mark))) {
     row.projected = now_;
+    responses_.clear(slot);
   } else {
     row.projected = core::kNoSteadyTime;  // Due again at its next check.
     stats_.marks_refused.add();
@@ -679,7 +686,7 @@ void Lane::publish_sweep() {
   stats_.stale.set(static_cast<double>(sweep_.stale));
   stats_.within_interval.set(static_cast<double>(sweep_.within_interval));
   stats_.oldest_age_s.set(core::to_seconds(sweep_.oldest));
-  stats_.bytes.set(static_cast<double>(sites_.bytes()));
+  stats_.bytes.set(static_cast<double>(sites_.bytes() + responses_.bytes()));
   stats_.incidents_seem_down.set(static_cast<double>(attention_.seem_down()));
   stats_.incidents_down.set(static_cast<double>(attention_.down()));
   sweep_ = Sweep{};

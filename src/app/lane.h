@@ -31,6 +31,7 @@
 #include "app/left_sites.h"
 #include "app/loop_lateness.h"
 #include "app/memory_watch.h"
+#include "app/response_tally.h"
 #include "app/turn_budget.h"
 #include "checker/prober.h"
 #include "core/owner.h"
@@ -61,7 +62,7 @@ struct LaneStats {
   core::Gauge stale;
   core::Gauge within_interval;      // Active sites whose newest result is no older than their interval.
   core::Gauge oldest_age_s;         // Of the newest results of all active sites.
-  core::Gauge bytes;                // Of the site table.
+  core::Gauge bytes;                // Of the site table and the response times.
   core::Gauge incidents_seem_down;  // Open, as the lane sees them.
   core::Gauge incidents_down;
   core::Counter
@@ -126,6 +127,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   [[nodiscard]] const sideeffects::Attention& attention() const { return attention_; }
   // What it tells the vantage's thread: for any thread.
   [[nodiscard]] const core::VantageTally& vantage_tally() const { return vantage_.tally(); }
+  // How fast its sites answered, all together, ever more: for any thread.
+  [[nodiscard]] core::ResponseHistogram responses() const { return responses_.all(); }
 
  private:
   struct Plan {
@@ -191,6 +194,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   const std::uint32_t number_;
   LanePorts ports_;
   LaneTuning tuning_;
+  ResponseTally responses_;
   core::ThreadOwner owner_;
   scheduler::SiteTable sites_;
   scheduler::Admission admission_;

@@ -2,6 +2,7 @@
 // app/lane_ports.h - what goes into a lane and out of it: the rings and mailboxes that app owns.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,9 @@ namespace watchwheel::app {
 struct LaneTuning {
   core::ConfirmPolicy confirm;
   core::Duration projection_interval = std::chrono::minutes{15};
+  bool rollups = false;  // Response times are counted and projected.
+  // A lane of no more sites projects them by the hour too. Hours of a million sites are 24 million rows a day.
+  std::size_t hourly_sites_max = 0;
 };
 
 // feeder -> lane. A value.

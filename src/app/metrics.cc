@@ -16,6 +16,7 @@
 #include "app/notifier.h"
 #include "app/status.h"
 #include "app/totals.h"
+#include "app/history.h"
 #include "app/verifiers.h"
 #include "app/version.h"
 #include "http/metric_builder.h"
@@ -184,6 +185,7 @@ void add_recording(Families& out, const Engine& engine, const Totals& totals) {
                         by("operation", {{"commit_events", number(totals.commit_errors)},
                                          {"read_event", number(totals.read_errors)},
                                          {"project", number(projector.errors.value())},
+                                         {"history", number(engine.history().errors.value())},
                                          {"replay", number(engine.store_road().replay_errors)},
                                          {"site_feed", number(engine.feeder().errors.value())}})));
   out.push_back(histogram("watchwheel_db_batch_seconds",
@@ -500,6 +502,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_notify(out, engine.notifier());
   add_cluster(out, engine);
   append_verifier_metrics(engine.verifiers(), out);
+  append_history_metrics(engine.history(), engine.notifier().deliveries.removed.value(), out);
   add_dns(out, totals);
   add_exchanges(out, totals);
   add_tls(out, totals, facts);

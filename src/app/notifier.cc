@@ -66,6 +66,7 @@ class NotifierImpl final : public Notifier {
   DeliveryWorker::Settings worker_settings(const NotifierSettings& settings, Log& log) {
     DeliveryWorker::Settings out;
     out.claimer = {.node = settings.node, .run = settings.run};
+    out.retention = settings.retention;
     out.wake = [this] { worker_thread_.wake(); };
     out.warn = [&log](const std::string& line) { log.warn(line); };
     return out;

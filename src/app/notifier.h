@@ -31,6 +31,7 @@ struct NotifierSettings {
   std::string node;       // Who claims deliveries; the same after a restart.
   std::uint64_t run = 0;  // Another one after a restart.
   std::string user_agent;
+  sideeffects::DeliveryRetention retention{};
   std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
 };
 

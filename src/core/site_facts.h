@@ -17,6 +17,7 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/probe.h"
+#include "core/responses.h"
 #include "core/site.h"
 #include "core/testimony.h"
 
@@ -151,6 +152,9 @@ struct FreshnessMark {
   // knows from before that, if it is older than by `quiet_max` or was unknown, leaves a gap in what anybody knows.
   WallTime unbroken_since = kNoWallTime;  // kNoWallTime: not told.
   Duration quiet_max{};  // The longest from one mark to the next when nothing is amiss.
+  // How fast the site answered since the mark before, as a site that is up; they count for the time of `checked_at`.
+  ResponseCounts responses{};
+  bool by_hour = false;  // For its hour too, not for its day alone.
 
   // What a store knows from later than this is newer than the mark.
   [[nodiscard]] WallTime holds_at() const {

@@ -374,6 +374,31 @@ CREATE TABLE IF NOT EXISTS maintenance_windows (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// How fast sites answered: of each site by day, of not too many by hour, and of all that one node asks by minute. known_from: what is
+// older was removed, so a report says nothing of it.
+constexpr const char* kResponses = R"sql(
+CREATE TABLE IF NOT EXISTS response_rollups (
+  width_ms   INT NOT NULL,
+  started_at BIGINT NOT NULL,
+  site_id    BIGINT NOT NULL,
+  counts     VARCHAR(1536) CHARACTER SET ascii NOT NULL,
+  PRIMARY KEY (width_ms, started_at, site_id),
+  CONSTRAINT response_rollups_width CHECK (width_ms IN (3600000, 86400000))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS response_minutes (
+  started_at BIGINT NOT NULL,
+  node       VARCHAR(64) NOT NULL,
+  counts     VARCHAR(1536) CHARACTER SET ascii NOT NULL,
+  PRIMARY KEY (started_at, node)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE TABLE IF NOT EXISTS history_kept (
+  what       VARCHAR(32) NOT NULL PRIMARY KEY,
+  known_from BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -389,6 +414,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {9, "what other vantages saw", kWitnesses},
       {10, "when nobody knew how a site was", kGaps},
       {11, "maintenance windows", kMaintenance},
+      {12, "how fast sites answered, and how far back history goes", kResponses},
   };
   return steps;
 }

@@ -9,6 +9,7 @@
 #include "db/sql_incident_log.h"
 #include "db/sql_lease_store.h"
 #include "db/sql_legacy_table.h"
+#include "db/sql_history_store.h"
 #include "db/sql_maintenance_store.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
@@ -121,6 +122,9 @@ core::Result<std::unique_ptr<DeliveryLog>> MysqlStore::make_delivery_log() {
 
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> MysqlStore::make_maintenance_store() {
   return make<sideeffects::MaintenanceStore, SqlMaintenanceStore>();
+}
+core::Result<std::unique_ptr<sideeffects::HistoryStore>> MysqlStore::make_history_store() {
+  return make<sideeffects::HistoryStore, SqlHistoryStore>();
 }
 
 core::Result<std::unique_ptr<LegacyTable>> MysqlStore::make_legacy_table(

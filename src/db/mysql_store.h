@@ -43,6 +43,8 @@ class MysqlStore final : public Store {
   [[nodiscard]] core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> make_maintenance_store()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::HistoryStore>> make_history_store()
+      override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
       const LegacyMapping& mapping) override;
 

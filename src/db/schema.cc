@@ -317,6 +317,28 @@ CREATE TABLE maintenance_windows (
 ) STRICT;
 )sql";
 
+// How fast sites answered: of each site by day, of not too many by hour, and of all that one node asks by minute. known_from: what is
+// older was removed, so a report says nothing of it.
+constexpr const char* kResponses = R"sql(
+CREATE TABLE response_rollups (
+  width_ms   INTEGER NOT NULL CHECK (width_ms IN (3600000, 86400000)),
+  started_at INTEGER NOT NULL,
+  site_id    INTEGER NOT NULL,
+  counts     TEXT NOT NULL CHECK (counts <> ''),
+  PRIMARY KEY (width_ms, started_at, site_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE response_minutes (
+  started_at INTEGER NOT NULL,
+  node       TEXT NOT NULL CHECK (length(CAST(node AS BLOB)) <= 64),
+  counts     TEXT NOT NULL CHECK (counts <> ''),
+  PRIMARY KEY (started_at, node)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE history_kept (
+  what       TEXT PRIMARY KEY,
+  known_from INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -329,6 +351,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {8, "what other vantages saw", kWitnesses},
       {9, "when nobody knew how a site was", kGaps},
       {10, "maintenance windows", kMaintenance},
+      {11, "how fast sites answered, and how far back history goes", kResponses},
   };
   return steps;
 }

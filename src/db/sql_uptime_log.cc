@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "db/response_codec.h"
+#include "db/response_rollups.h"
 #include "db/rows.h"
 #include "db/site_codec.h"
 
@@ -39,6 +41,21 @@ constexpr Sql kGaps =
     " WHERE site_id BETWEEN ?1 AND ?2 AND started_at < ?4 AND ended_at > ?3"
     " ORDER BY site_id, started_at";
 
+constexpr Sql kKnownFrom = "SELECT known_from FROM history_kept WHERE what = 'events'";
+constexpr Sql kReach =
+    "SELECT (SELECT started_at FROM response_rollups WHERE width_ms = ?1 ORDER BY started_at LIMIT "
+    "1),"
+    " (SELECT started_at FROM response_rollups WHERE width_ms = ?1 ORDER BY started_at DESC LIMIT "
+    "1)";
+constexpr Sql kResponses =
+    "SELECT site_id, counts FROM response_rollups WHERE width_ms = ? AND started_at = ? AND "
+    "site_id "
+    "BETWEEN ? AND ? ORDER BY site_id";
+// Of one minute there is a row for each node.
+constexpr Sql kMinutes =
+    "SELECT started_at, counts FROM response_minutes WHERE started_at >= ? AND started_at < ?"
+    " ORDER BY started_at, node";
+
 // Whose row this is: rows come in the order of the sites, which are sorted. Null: of none of them (another one between two ids).
 SiteHistory* find(std::vector<SiteHistory>& sites, std::size_t& from, core::SiteId id) {
   while (from < sites.size() && sites[from].id < id) ++from;
@@ -73,7 +90,7 @@ core::Result<SiteHistory> history_from(const Connection& connection, const Query
 }  // namespace
 
 std::vector<Sql> uptime_queries() {
-  return {kMany, kOne, kTroubles, kGaps};
+  return {kMany, kOne, kTroubles, kGaps, kKnownFrom, kReach, kResponses, kMinutes};
 }
 
 core::Result<std::vector<SiteHistory>> SqlUptimeLog::page(const UptimeFilter& filter,
@@ -85,6 +102,9 @@ core::Result<std::vector<SiteHistory>> SqlUptimeLog::page(const UptimeFilter& fi
   if (!found || found->empty()) return found;
   if (core::Result<void> added = add_troubles(*found, window); !added) return added.error();
   if (core::Result<void> added = add_gaps(*found, window); !added) return added.error();
+  if (filter.responses) {
+    if (auto added = add_responses(*found, *filter.responses); !added) return added.error();
+  }
   return found;
 }
 
@@ -144,6 +164,90 @@ core::Result<void> SqlUptimeLog::add_gaps(std::vector<SiteHistory>& sites,
     if (!*row) return {};
     if (SiteHistory* site = find(sites, at, id_from<core::SiteId>(query, 0)); site != nullptr)
       site->gaps.push_back({.from = query.time(1), .until = query.time(2)});
+  }
+}
+
+// ---- Response times ----
+
+core::Result<core::WallTime> SqlUptimeLog::known_from() {
+  const core::Result<std::optional<std::int64_t>> from = connection_->number(kKnownFrom);
+  if (!from) return from.error();
+  return *from ? core::from_unix_ms(**from) : core::kNoWallTime;
+}
+
+core::Result<SqlUptimeLog::Reach> SqlUptimeLog::reach(std::int64_t width_ms) {
+  Query query = connection_->query(kReach);
+  core::Result<bool> row = query.bind(width_ms).step();
+  if (!row) return row.error();
+  Reach reach;
+  if (*row && !query.is_null(0)) reach = {query.integer(0), query.integer(1)};
+  return reach;
+}
+
+core::Result<ResponseSpan> SqlUptimeLog::response_span(const core::TimeSpan& window) {
+  const core::Result<Reach> hours = reach(kHourMs);
+  if (!hours) return hours.error();
+  const core::Result<Reach> days = reach(kDayMs);
+  if (!days) return days.error();
+  const std::int64_t from = core::to_unix_ms(window.from);
+  const bool by_hour = window.until - window.from <= kHourlyWindowMax && hours->from &&
+                       days->from && *hours->from <= std::max(from, *days->from + kDayMs) &&
+                       *hours->until >= *days->until;
+  const std::int64_t width_ms = by_hour ? kHourMs : kDayMs;
+  const auto down = [&](std::int64_t at) { return at - (at % width_ms + width_ms) % width_ms; };
+  return ResponseSpan{
+      .width = std::chrono::milliseconds{width_ms},
+      .span = {core::from_unix_ms(down(from)),
+               core::from_unix_ms(down(core::to_unix_ms(window.until) + width_ms - 1))}};
+}
+
+core::Result<void> SqlUptimeLog::add_responses(std::vector<SiteHistory>& sites,
+                                               const ResponseSpan& responses) {
+  const std::int64_t width_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(responses.width).count();
+  const core::Result<Reach> there = reach(width_ms);
+  if (!there) return there.error();
+  if (!there->from) return {};
+  const std::int64_t first = std::max(core::to_unix_ms(responses.span.from), *there->from);
+  const std::int64_t end =
+      std::min(core::to_unix_ms(responses.span.until), *there->until + width_ms);
+  for (std::int64_t started_at = first; started_at < end; started_at += width_ms) {
+    Query query = connection_->query(kResponses);
+    query.bind(width_ms).bind(started_at);
+    query.bind(to_column(sites.front().id)).bind(to_column(sites.back().id));
+    std::size_t at = 0;
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) break;
+      SiteHistory* const site = find(sites, at, id_from<core::SiteId>(query, 0));
+      if (site == nullptr) continue;
+      const auto counts = responses_from_text(query.text(1));
+      if (!counts) return corrupt_row(*connection_, counts.error().message);
+      site->responses += *counts;
+    }
+  }
+  return {};
+}
+
+core::Result<std::vector<ResponsePoint>> SqlUptimeLog::minutes(core::WallTime from,
+                                                               core::WallTime until,
+                                                               std::size_t limit) {
+  Query query = connection_->query(kMinutes);
+  query.bind(core::to_unix_ms(from)).bind(core::to_unix_ms(until));
+  std::vector<ResponsePoint> points;
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return points;
+    const core::WallTime started_at = query.time(0);
+    if (points.empty() || points.back().started_at != started_at) {
+      if (points.size() == limit) return points;
+      points.push_back({.started_at = started_at});
+    }
+    const auto counts = responses_from_text(query.text(1));
+    if (!counts) return corrupt_row(*connection_, counts.error().message);
+    points.back().responses += *counts;
   }
 }
 

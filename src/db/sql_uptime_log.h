@@ -2,7 +2,9 @@
 // db/sql_uptime_log.h - the history of sites, in SQL: a page is a range of ids, read from three tables by their keys.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,8 +22,19 @@ class SqlUptimeLog final : public UptimeLog {
                                                             const core::TimeSpan& window,
                                                             core::SiteId after,
                                                             std::size_t limit) override;
+  [[nodiscard]] core::Result<core::WallTime> known_from() override;
+  [[nodiscard]] core::Result<ResponseSpan> response_span(const core::TimeSpan& window) override;
+  [[nodiscard]] core::Result<std::vector<ResponsePoint>> minutes(core::WallTime from,
+                                                                 core::WallTime until,
+                                                                 std::size_t limit) override;
 
  private:
+  struct Reach {
+    std::optional<std::int64_t> from, until;  // Of the first row and of the last.
+  };
+  [[nodiscard]] core::Result<Reach> reach(std::int64_t width_ms);
+  [[nodiscard]] core::Result<void> add_responses(std::vector<SiteHistory>& sites,
+                                                 const ResponseSpan& responses);
   [[nodiscard]] core::Result<std::vector<SiteHistory>> sites(const UptimeFilter& filter,
                                                              const core::TimeSpan& window,
                                                              core::SiteId after, std::size_t limit);

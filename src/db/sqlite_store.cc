@@ -11,6 +11,7 @@
 #include "db/sql_event_store.h"
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_history_store.h"
 #include "db/sql_maintenance_store.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
@@ -154,6 +155,10 @@ core::Result<std::unique_ptr<DeliveryLog>> SqliteStore::make_delivery_log() {
 
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> SqliteStore::make_maintenance_store() {
   return make<sideeffects::MaintenanceStore, SqlMaintenanceStore>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<sideeffects::HistoryStore>> SqliteStore::make_history_store() {
+  return make<sideeffects::HistoryStore, SqlHistoryStore>(path_, kProjecting);
 }
 
 }  // namespace watchwheel::db

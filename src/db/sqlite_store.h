@@ -37,6 +37,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> make_maintenance_store()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::HistoryStore>> make_history_store()
+      override;
 
  private:
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}

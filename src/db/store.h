@@ -28,6 +28,7 @@
 #include "sideeffects/delivery_queue_api.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/freshness_api.h"
+#include "sideeffects/history_api.h"
 #include "sideeffects/maintenance_api.h"
 #include "sideeffects/vantage_store_api.h"
 
@@ -85,6 +86,8 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::MaintenanceStore>>
   make_maintenance_store() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::HistoryStore>>
+  make_history_store() = 0;
   // Another program's table on the same server. Invalid, naming the key of [legacy], when the mapping makes no sense or the
   // store has no server.
   [[nodiscard]] virtual core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(

@@ -284,6 +284,7 @@ void DeliveryWorker::purge(core::SteadyTime now) {
   if (now < purge_at_ || draining_.load()) return;
   const auto purged = queue_.purge(settings_.retention, kPurgeRows);
   if (!purged) stats_.errors.add();
+  if (purged) stats_.removed.add(*purged);
   // There is more of it: soon again, and not at once, for the store has others to serve.
   const bool more = purged && *purged > 0;
   purge_at_ =

@@ -57,6 +57,7 @@ struct DeliveryStats {
   core::Counter snoozed;  // Given back before anything was sent.
   core::Counter stale;    // Finished after somebody else had claimed it.
   core::Counter errors;   // Of the store.
+  core::Counter removed;  // Rows of what is over, older than is kept.
   core::Gauge under_way;
   core::Gauge waiting, dead_letters, oldest_s;  // Of all targets, at the last look.
 };

@@ -145,6 +145,28 @@ std::optional<MaintenanceSpan> next_span(const MaintenanceWindow& window, core::
   return find(window, now, 9);
 }
 
+std::vector<MaintenanceSpan> spans_between(const MaintenanceWindow& window, core::WallTime from,
+                                           core::WallTime until) {
+  if (!window.recurring()) {
+    if (window.starts_at >= until || window.ends_at <= from) return {};
+    return {{.from = window.starts_at, .until = window.ends_at}};
+  }
+  if (window.created_at != core::kNoWallTime) from = std::max(from, window.created_at);
+  const std::optional<cctz::time_zone> zone = zone_of(window.zone);
+  if (!zone || from >= until) return {};
+  const int back = static_cast<int>(window.length / hours{24}) + 2;  // As in find().
+  const cctz::civil_day last(zone->lookup(to_library(until)).cs);
+  std::vector<MaintenanceSpan> spans;
+  for (cctz::civil_day day = cctz::civil_day(zone->lookup(to_library(from)).cs) - back;
+       day <= last + 1; ++day) {
+    auto span = on_day(window, *zone, day);
+    if (!span || span->from >= until || span->until <= from) continue;
+    if (window.created_at != core::kNoWallTime) span->from = std::max(span->from, window.created_at);
+    spans.push_back(*span);
+  }
+  return spans;
+}
+
 bool covers(const MaintenanceWindow& window, core::SiteId site, std::span<const std::string> tags) {
   if (window.all_sites) return true;
   if (std::find(window.sites.begin(), window.sites.end(), site) != window.sites.end()) return true;

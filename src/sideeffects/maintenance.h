@@ -40,6 +40,11 @@ struct MaintenanceSpan {
 [[nodiscard]] std::optional<MaintenanceSpan> next_span(const MaintenanceWindow& window,
                                                        core::WallTime now);
 
+// All occurrences with a part between the two, in the order of their beginning. One that comes again is told from when it was made
+// on: before that nobody had announced it.
+[[nodiscard]] std::vector<MaintenanceSpan> spans_between(const MaintenanceWindow& window,
+                                                         core::WallTime from, core::WallTime until);
+
 [[nodiscard]] bool covers(const MaintenanceWindow& window, core::SiteId site,
                           std::span<const std::string> tags);
 

@@ -66,7 +66,9 @@ void Projector::take_marks() {
 
 void Projector::add(const FreshnessMark& mark) {
   const auto [seat, is_new] = pending_.try_emplace(mark.site, Pending{.mark = {}, .since = now_});
+  const core::ResponseCounts before = seat->second.mark.responses;
   seat->second.mark = mark;
+  seat->second.mark.responses += before;  // All else of a newer mark stands for what was before.
   if (is_new) {
     order_.push_back(mark.site);
   } else {

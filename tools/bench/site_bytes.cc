@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // watchwheel-bench-bytes: what a site weighs in a lane: its row, its URL, the index, its place in the
-// wheel, its share of the interned plans. Told twice: as the structures count themselves, and by how
+// wheel, its response times, its share of the interned plans. Told twice: as the structures count themselves, and by how
 // much the process grew.
 //
 // Each size is loaded in a process of its own, so that no run finds memory that another has freed, and
@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "app/response_tally.h"
 #include "checker/checker.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/site_table.h"
@@ -103,6 +104,8 @@ int measure(std::size_t sites, core::Duration interval, std::FILE* json) {
   core::WallTime wall{std::chrono::seconds{1'700'000'000}};
   scheduler::SiteTable table(sites);
   scheduler::Scheduler scheduler({}, table, now, wall);
+  app::ResponseTally responses;
+  responses.keep(true);
   std::size_t url_bytes = 0;
   for (std::uint64_t id = 1; id <= sites; ++id) {
     const std::string url = url_of(id);
@@ -112,7 +115,7 @@ int measure(std::size_t sites, core::Duration interval, std::FILE* json) {
     scheduler.add(slot, wall - interval, now);
   }
   const auto held = [&] {
-    return Held{table.bytes(), scheduler.bytes(), resident_bytes() - before};
+    return Held{table.bytes() + responses.bytes(), scheduler.bytes(), resident_bytes() - before};
   };
   tell("loaded", sites, held(), url_bytes, json);
 
@@ -123,7 +126,10 @@ int measure(std::size_t sites, core::Duration interval, std::FILE* json) {
     wall += kTurn;
     scheduler.turn(now, wall);
     while (const std::size_t count = scheduler.take_due(taken, now)) {
-      for (std::size_t i = 0; i < count; ++i) scheduler.finished(taken[i], now, std::nullopt);
+      for (std::size_t i = 0; i < count; ++i) {
+        responses.add(taken[i], 120ms);
+        scheduler.finished(taken[i], now, std::nullopt);
+      }
       checks += count;
     }
   }

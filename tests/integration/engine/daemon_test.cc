@@ -203,6 +203,19 @@ TEST(Daemon, FollowsTheSiteListWhileItRuns) {
   })) << daemon.status().dump(1);
   fleet.reset_window();
   ASSERT_TRUE(eventually([&] { return fleet.report().at("requests").get<double>() >= 6; }));
+  // Each site's first answer is projected at once, and read as history: over HTTP and by the command.
+  ASSERT_TRUE(eventually([&] {
+    const auto page = daemon.get("/api/v1/report?since=1h&limit=500");
+    return page && json::parse(*page).at("all").at("responses").get<int>() >= 3;
+  }));
+  const auto report = daemon.command({"report", "--since", "1h", "--json"});
+  EXPECT_EQ(report.status, 0) << report.err;
+  const json all = json::parse(report.out).at("all");
+  EXPECT_GE(all.at("responses").get<int>(), 3);
+  EXPECT_GT(all.at("p99_ms").get<double>(), 0.0);
+  EXPECT_EQ(all.at("outages"), 2);
+  EXPECT_GT(all.at("down_s").get<double>(), 0.0);
+  EXPECT_EQ(daemon.metric("watchwheel_history_removed_total{table=\"events\"}"), 0.0);
   EXPECT_EQ(daemon.stop().status, 0);
 }
 

@@ -175,6 +175,8 @@ TEST(SimulatedDay, EndsWithTheEventsThatItsResultsEarned) {
   EXPECT_GT(static_cast<double>(asks) / (kSites * 1440.0), 0.99);
   EXPECT_TRUE(world.sink.always_sorted());
   EXPECT_EQ(world.sink.marks().size(), kSites);
+  for (const auto& [site, mark] : world.sink.marks())
+    EXPECT_FALSE(mark.responses.empty()) << site.value << ": it was up in the last quarter of an hour";
 }
 
 // Goal: after two and a half intervals of standing still each late check runs once and keeps its

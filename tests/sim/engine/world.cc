@@ -60,6 +60,7 @@ void World::build() {
       });
   app::LaneSettings lane;
   lane.tuning.confirm = settings_.confirm;
+  lane.tuning.rollups = true;
   lane.admission.descriptors = 10'000;
   lane.admission.memory_bytes = 1ULL << 30U;
   lane.admission.in_flight_max = settings_.in_flight_max;

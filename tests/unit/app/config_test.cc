@@ -380,12 +380,19 @@ TEST(Config, ASecretInTheFileIsRefusedAndNotRepeated) {
 
 TEST(Config, WhatThisVersionDoesNotDoIsAcceptedWithAWarning) {
   const std::vector<std::string> lines = problems(
-      "[history]\nsamples = \"all\"\nrollups = false\n");
+      "[history]\nsamples = \"all\"\nkeep_samples = \"2d\"\n");
   EXPECT_THAT(
       lines,
-      ElementsAre(
-          "w.toml:2:1: warning: history.samples: accepted, but this version does not act on it yet",
-          "w.toml:3:1: warning: history.rollups: accepted, but this version does not act on it yet"));
+      ElementsAre("w.toml:2:1: warning: history.samples: accepted, but this version does not act on it "
+                  "yet",
+                  "w.toml:3:1: warning: history.keep_samples: accepted, but this version does not act "
+                  "on it yet"));
+}
+
+TEST(Config, HistoryIsKeptForADayOrForEver) {
+  EXPECT_THAT(problems("[history]\nkeep_events = \"0s\"\nkeep_hours = \"1d\"\n"), IsEmpty());
+  EXPECT_THAT(problems("[history]\nkeep_days = \"400d\"\nkeep_events = \"30s\"\n"),
+              ElementsAre(HasSubstr("w.toml:3:1: error: history.keep_events (30s) is less than a day")));
 }
 
 TEST(Config, VerifiersMustBeAbleToReachTheQuorum) {

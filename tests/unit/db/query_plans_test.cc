@@ -6,7 +6,9 @@
 
 #include "db/delivery_rows.h"
 #include "db/migrations.h"
+#include "db/response_rollups.h"
 #include "db/sql_delivery_queue.h"
+#include "db/sql_history_store.h"
 #include "db/sql_incident_log.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
@@ -81,6 +83,18 @@ TEST_F(QueryPlans, OfAReportFollowTheOrderOfSites) {
   for (const Sql& sql : queries) {
     for (const std::string& step : costly_steps(path_, sql.sqlite))
       EXPECT_TRUE(step.starts_with("SCAN json_each")) << step << " in " << sql.sqlite;
+  }
+}
+
+// What is old is found by index and removed by key; response times by their keys. What is read from end to end is the outbox: it is
+// short.
+TEST_F(QueryPlans, OfWhatIsKeptFollowAnIndex) {
+  std::vector<Sql> queries = history_queries();
+  EXPECT_GE(queries.size(), 13U);
+  for (const Sql& sql : response_rollup_queries()) queries.push_back(sql);
+  for (const Sql& sql : queries) {
+    for (const std::string& step : costly_steps(path_, sql.sqlite))
+      EXPECT_TRUE(step.starts_with("SCAN outbox")) << step << " in " << sql.sqlite;
   }
 }
 

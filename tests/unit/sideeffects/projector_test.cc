@@ -75,6 +75,22 @@ TEST(Projector, TheNewestMarkOfASiteWins) {
   EXPECT_EQ(bench.projector.stats().coalesced.value(), 4U);
 }
 
+TEST(Projector, WhatAReplacedMarkCountedIsCountedByTheNextOne) {
+  Bench bench;
+  core::ResponseCounts both;
+  for (const auto took : {100ms, 300ms}) {
+    FreshnessMark m;
+    m.site = SiteId{7};
+    m.checked_at = kT + took;
+    m.responses.add(took);
+    both.add(took);
+    EXPECT_TRUE(bench.first.offer(std::move(m)));
+  }
+  EXPECT_EQ(bench.turn_after(0s), 0U);
+  EXPECT_EQ(bench.turn_after(1s), 1U);
+  EXPECT_EQ(bench.sink.marks().at(SiteId{7}).responses, both);
+}
+
 TEST(Projector, ANewerMarkDoesNotPutOffTheWrite) {
   Bench bench;
   bench.mark(bench.first, 7);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/history_keeper.h - removes what is older than is kept, in small steps, and writes how fast all sites answered by minute.
+//
+// Owns     nothing but when it did what last.
+// Thread   turn(), next_turn(): its own. set(): any; one mutex, held to copy a value. stats(): any.
+// Bounded  kRows of each table a step, a step each kPause while there is more: writers wait for a step, never for all of them.
+// Time     steady for the pace; minutes are the wall clock's.
+// Fails    store away: later, with backoff. A minute that could not be written is told with the next one that can.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/clock.h"
+#include "core/pinned.h"
+#include "core/stats.h"
+#include "sideeffects/chore.h"
+#include "sideeffects/history_api.h"
+
+namespace watchwheel::sideeffects {
+
+struct HistoryStats {
+  std::array<core::Counter, kHistoryTables.size()> removed;
+  core::Counter minutes;  // Written.
+  core::Counter errors;   // Of the store.
+};
+
+class HistoryKeeper final : public Chore, core::Pinned {
+ public:
+  static constexpr std::size_t kRows = 500;
+  static constexpr core::Duration kPause = std::chrono::milliseconds{250};
+  static constexpr core::Duration kLookEach = std::chrono::minutes{10};
+  static constexpr core::Duration kAfterError = std::chrono::minutes{1};
+
+  struct Settings {
+    std::string node;  // Whose minutes they are.
+    HistoryRetention retention{};
+    // Of several hosts one removes: asked before each step. Two that do for a moment do no harm.
+    std::function<bool()> ours = [] { return true; };
+    // How fast all sites answered, ever more. Null: minutes are not written.
+    std::function<core::ResponseHistogram()> responses{};
+  };
+
+  HistoryKeeper(Settings settings, HistoryStore& store, const core::Clock& clock);
+
+  // From the next step on.
+  void set(const HistoryRetention& retention);
+
+  void turn(core::SteadyTime now) override;
+  [[nodiscard]] std::optional<core::SteadyTime> next_turn() const override;
+
+  [[nodiscard]] const HistoryStats& stats() const { return stats_; }
+
+ private:
+  void purge(core::SteadyTime now);
+  void write_minute(core::SteadyTime now);
+
+  const Settings settings_;
+  HistoryStore& store_;
+  const core::Clock& clock_;
+  std::mutex mutex_;
+  HistoryRetention retention_;  // Guarded by mutex_.
+  core::SteadyTime purge_at_ = core::SteadyTime::min();
+  core::SteadyTime minute_at_ = core::SteadyTime::min();
+  core::WallTime minute_ = core::kNoWallTime;  // The one under way.
+  core::ResponseHistogram told_{};             // Of the responses, what was written.
+  HistoryStats stats_;
+};
+
+}  // namespace watchwheel::sideeffects

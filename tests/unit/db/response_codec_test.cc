@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "db/response_codec.h"
+
+#include <gtest/gtest.h>
+
+namespace watchwheel::db {
+namespace {
+
+TEST(ResponseCodec, TakesWhatItWrites) {
+  core::ResponseHistogram responses;
+  EXPECT_EQ(responses_to_text(responses), "");
+  EXPECT_EQ(responses_from_text("").value(), responses);
+  responses.counts[23] = 12;
+  responses.counts[63] = 1;
+  EXPECT_EQ(responses_to_text(responses), "23:12,63:1");
+  EXPECT_EQ(responses_from_text("23:12,63:1").value(), responses);
+  responses.counts.fill(UINT64_MAX);
+  const std::string longest = responses_to_text(responses);
+  EXPECT_LT(longest.size(), 1536U) << "the column's length";
+  EXPECT_EQ(responses_from_text(longest).value(), responses);
+}
+
+TEST(ResponseCodec, RefusesWhatItNeverWrites) {
+  for (const char* text : {"x", "1", "1:", "1:0", "1:2,", ",1:2", "1:2,1:3", "2:1,1:1", "64:1",
+                           "-1:1", "1:2 ", "1:2;3:4", "1:99999999999999999999"})
+    EXPECT_FALSE(responses_from_text(text)) << text;
+}
+
+}  // namespace
+}  // namespace watchwheel::db

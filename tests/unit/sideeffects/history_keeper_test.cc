@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what is old goes step by step, by one host, and a minute is told once. Method: virtual time and a store that remembers.
+#include "sideeffects/history_keeper.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+namespace watchwheel::sideeffects {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FakeHistory final : public HistoryStore {
+ public:
+  core::Result<HistoryPurge> purge(const HistoryRetention& retention, std::size_t limit) override {
+    ++purges;
+    retained = retention;
+    if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
+    HistoryPurge purged;
+    purged.of(HistoryTable::Events) = std::min(limit, old);
+    old -= std::min(limit, old);
+    return purged;
+  }
+  core::Result<void> add_minute(std::string_view node, core::WallTime at,
+                                const core::ResponseHistogram& responses) override {
+    EXPECT_EQ(node, "here");
+    if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
+    minutes[at] += responses.total();
+    return {};
+  }
+
+  std::size_t old = 0;
+  int purges = 0;
+  bool failing = false;
+  HistoryRetention retained;
+  std::map<core::WallTime, std::uint64_t> minutes;
+};
+
+struct Bench {
+  // Turns whenever it wants to, for so long.
+  void run_for(core::Duration length) {
+    const core::SteadyTime end = clock.steady() + length;
+    while (keeper.next_turn() && *keeper.next_turn() <= end) {
+      if (*keeper.next_turn() > clock.steady()) clock.advance(*keeper.next_turn() - clock.steady());
+      keeper.turn(clock.steady());
+    }
+    clock.advance(end - clock.steady());
+  }
+
+  core::ManualClock clock;
+  FakeHistory store;
+  bool ours = true;
+  core::ResponseHistogram answered;
+  HistoryKeeper keeper{{.node = "here",
+                        .retention = {.events = 24h * 30},
+                        .ours = [this] { return ours; },
+                        .responses = [this] { return answered; }},
+                       store,
+                       clock};
+};
+
+TEST(HistoryKeeper, RemovesInStepsUntilNothingIsOld) {
+  Bench bench;
+  bench.store.old = 3 * HistoryKeeper::kRows + 7;
+  bench.run_for(1ms);
+  EXPECT_EQ(bench.store.purges, 1) << "others write between the steps";
+  bench.run_for(10s);
+  EXPECT_EQ(bench.store.purges, 5);
+  EXPECT_EQ(bench.keeper.stats().removed.at(0).value(), 3 * HistoryKeeper::kRows + 7);
+  bench.run_for(1h);
+  EXPECT_EQ(bench.store.purges, 5 + 6);
+  EXPECT_EQ(bench.store.retained.events, 24h * 30);
+}
+
+TEST(HistoryKeeper, LeavesItToTheHostWhoseTurnItIsAndToAStoreThatIsThere) {
+  Bench bench;
+  bench.store.old = 10;
+  bench.ours = false;
+  bench.run_for(1h);
+  EXPECT_EQ(bench.store.purges, 0);
+  bench.ours = true;
+  bench.store.failing = true;
+  bench.run_for(10min + 1s);
+  EXPECT_GT(bench.keeper.stats().errors.value(), 0U);
+  bench.store.failing = false;
+  bench.run_for(2min);
+  EXPECT_EQ(bench.store.old, 0U);
+  const int purges = bench.store.purges;
+  bench.keeper.set({});
+  bench.run_for(1h);
+  EXPECT_EQ(bench.store.purges, purges) << "all is kept";
+}
+
+TEST(HistoryKeeper, TellsEachMinuteOnceAndWhatItCouldNotWithTheNext) {
+  Bench bench;
+  bench.run_for(1ms);
+  const core::WallTime first = std::chrono::floor<std::chrono::minutes>(bench.clock.wall());
+  bench.answered.counts[20] = 5;
+  bench.run_for(1min);
+  EXPECT_EQ(bench.store.minutes, (std::map<core::WallTime, std::uint64_t>{{first, 5}}));
+  bench.run_for(3min);
+  EXPECT_EQ(bench.store.minutes.size(), 1U) << "nothing answered";
+  bench.store.failing = true;
+  bench.answered.counts[21] = 7;
+  bench.run_for(1min);
+  EXPECT_EQ(bench.store.minutes.size(), 1U);
+  bench.store.failing = false;
+  bench.answered.counts[21] = 8;
+  bench.run_for(1min);
+  EXPECT_EQ(bench.store.minutes,
+            (std::map<core::WallTime, std::uint64_t>{{first, 5}, {first + 5min, 8}}));
+  EXPECT_EQ(bench.keeper.stats().minutes.value(), 2U);
+  bench.clock.step_wall(-1h);
+  bench.answered.counts[21] = 9;
+  bench.run_for(2min);
+  std::uint64_t all = 0;
+  for (const auto& [at, count] : bench.store.minutes) all += count;
+  EXPECT_EQ(all, 14U) << "whatever the clock does nothing is told twice, or lost";
+}
+
+}  // namespace
+}  // namespace watchwheel::sideeffects
