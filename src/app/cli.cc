@@ -21,6 +21,7 @@
 #include "app/commands_maintenance.h"
 #include "app/commands_nodes.h"
 #include "app/commands_notify.h"
+#include "app/commands_operator.h"
 #include "app/commands_report.h"
 #include "app/commands_sites.h"
 #include "app/commands_status.h"
@@ -421,6 +422,31 @@ class CommandLine {
                    "in the last 2h, 7d …");
     app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
     app.add_flag("--json", args->json, "one JSON document");
+    add_config(app, args->config);
+    app.require_subcommand(0, 1);
+    add_act(app, sideeffects::Act::Ack, "somebody is on it: nobody is reminded any more");
+    add_act(app, sideeffects::Act::Comment, "say something about it, for those who look at it");
+    add_act(app, sideeffects::Act::Close,
+            "it is over, whatever its site does; what fails later is an incident of its own");
+  }
+
+  void add_act(CLI::App& incidents, sideeffects::Act act, const std::string& what) {
+    auto args = std::make_shared<OperatorArgs>();
+    args->act = act;
+    CLI::App& app =
+        add(incidents, std::string(sideeffects::to_string(act)), what, args, act_on_incident);
+    app.add_option("ID", args->event, "of one that is open")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    if (act == sideeffects::Act::Comment) {
+      app.add_option("TEXT", args->why, "what is to be said, at most 1000 bytes")->required();
+    } else {
+      auto* const why = app.add_option("--why", args->why, "in a few words, at most 1000 bytes");
+      if (act == sideeffects::Act::Close) why->required();
+    }
+    app.add_option("--by", args->by, "in whose name (default: who runs this command)");
+    app.add_option("--wait", args->wait,
+                   "how long to wait for the daemon that does it (default: 10s)");
     add_config(app, args->config);
   }
 

@@ -2,6 +2,7 @@
 #include "app/commands_incidents.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/units.h"
@@ -97,6 +98,14 @@ std::string testimony_text(const core::Testimony& testimony) {
   return text + seen;
 }
 
+// For people: "acknowledged by ann (command): on it".
+std::string by_text(const sideeffects::ByHand& by) {
+  constexpr std::array<std::string_view, 3> kDone{"acknowledged", "comment", "closed"};
+  return std::string(kDone.at(static_cast<std::size_t>(by.act))) + " by " +
+         printable(by.who, sideeffects::kWhoBytesMax) + " (" + printable(by.source, 32) + ")" +
+         (by.why.empty() ? "" : ": " + printable(by.why, sideeffects::kWhyBytesMax));
+}
+
 Json to_json(const db::Incident& incident, core::WallTime now) {
   Json json{{"id", incident.id.value},
             {"site", incident.site.value},
@@ -112,6 +121,8 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
   add_evidence(json, incident.evidence);
   json["verification"] = testimony_json(incident.testimony);
   json["group"] = incident.group == 0 ? Json() : Json(incident.group);
+  json["acked_at"] = time_or_null(incident.acked_at);
+  json["acked_by"] = text_or_null(incident.acked_by);
   json["transitions"] = Json::array();
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
     Json one{{"seq", t.seq},
@@ -122,6 +133,10 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
              {"failures", t.failures}};
     add_evidence(one, t.evidence);
     one["verification"] = testimony_json(t.testimony);
+    one["act"] = t.by ? Json(sideeffects::to_string(t.by->act)) : Json();
+    one["who"] = t.by ? Json(t.by->who) : Json();
+    one["why"] = t.by ? Json(t.by->why) : Json();
+    one["source"] = t.by ? Json(t.by->source) : Json();
     json["transitions"].push_back(std::move(one));
   }
   return json;
@@ -218,11 +233,17 @@ std::string incident_text(const db::Incident& incident, core::WallTime now) {
           core::humanize(length_of(incident, now));
   text += "  site " + std::to_string(incident.site.value) + " " +
           (incident.url.empty() ? "(removed)" : printable(incident.url, 2048));
+  if (!over && incident.acked_at != core::kNoWallTime)
+    text += "  acknowledged by " + printable(incident.acked_by, sideeffects::kWhoBytesMax);
   if (!incident.name.empty()) text += " \"" + printable(incident.name, 256) + "\"";
   text += "\n    " + std::string(core::to_string(incident.evidence.cause));
   if (!incident.evidence.detail.empty()) text += ": " + printable(incident.evidence.detail, 512);
   text += "\n";
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
+    if (t.by && t.by->act != sideeffects::Act::Close) {
+      text += "    " + core::to_iso8601(t.at) + "  " + by_text(*t.by) + "\n";
+      continue;
+    }
     text += "    " + core::to_iso8601(t.at) + "  " + std::string(core::to_string(t.reason)) + ": " +
             std::string(core::to_string(t.before)) + " -> " +
             std::string(core::to_string(t.after)) + ", " + std::to_string(t.failures) +
@@ -230,6 +251,7 @@ std::string incident_text(const db::Incident& incident, core::WallTime now) {
             std::string(core::to_string(t.evidence.cause)) + "\n";
     if (const std::string how = testimony_text(t.testimony); !how.empty())
       text += "        " + how + "\n";
+    if (t.by) text += "        " + by_text(*t.by) + "\n";
   }
   if (!over && incident.testimony.basis == core::Basis::Disagreement)
     text += "    " + testimony_text(incident.testimony) + "\n";

@@ -174,6 +174,7 @@ class EngineImpl final : public Engine {
     std::unique_ptr<sideeffects::EventStore> store;
     std::unique_ptr<sideeffects::EventStore> detoured;  // Before it, where there is a journal.
     std::unique_ptr<sideeffects::NoteSink> notes;
+    std::unique_ptr<sideeffects::OperatorDesk> desk;
     std::unique_ptr<sideeffects::Shard> shard;
     std::unique_ptr<sideeffects::ShardThread> thread;
   };
@@ -479,6 +480,10 @@ core::Result<void> EngineImpl::build_shards() {
         sideeffects::ShardLimits{}, confirm_policy(config_), *shard.mailbox,
         shard.detoured ? *shard.detoured : *shard.store, *shard.notes, clock_, seed(i),
         buckets_.get());
+    auto desk = store_->make_operator_desk();
+    if (!desk) return desk.error();
+    shard.desk = *std::move(desk);
+    shard.shard->attach(*shard.desk);
     if (panel_) shard.shard->attach(panel_->port([this, i] { shards_[i].thread->wake(); }));
     shard.thread =
         std::make_unique<sideeffects::ShardThread>(static_cast<unsigned>(i), *shard.shard, clock_,

@@ -305,6 +305,10 @@ void Lane::take_notes() {
         tell_anew(note.site);
         continue;
       }
+      if (note.close != core::kNoWallTime) {
+        close_by_hand(note);
+        continue;
+      }
       if (!attention_.contains(note.site)) {
         hear_of_unknown_trouble(note);
         continue;
@@ -337,6 +341,20 @@ void Lane::hear_of_unknown_trouble(const core::SiteNote& note) {
   } else if (note.event_state) {
     post(note.site, facts_of(note.site));  // The answer tells which event it is.
   }
+}
+
+// How the site is nobody knows then, until its next result; that opens an event of its own when it still fails. A lane that does not
+// know the event is told of it in answer, and asked to close it again.
+void Lane::close_by_hand(const core::SiteNote& note) {
+  const SiteSlot slot = sites_.find(note.site);
+  if (slot == core::kNoSlot) return;
+  if (!attention_.close(note.site, note.close, wall_)) {
+    if (!attention_.contains(note.site)) post(note.site, attention_.facts(note.site));
+    return;
+  }
+  post(note.site, facts_of(note.site));
+  sites_.row(slot).stale = true;
+  project(slot, false, nullptr);
 }
 
 // What the store has open though nothing fails comes back as an unknown event, and ends with the next success.

@@ -162,6 +162,7 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   [[nodiscard]] bool is_given_away(core::SiteSlot slot) const;
   void take_notes();
   void hear_of_unknown_trouble(const core::SiteNote& note);
+  void close_by_hand(const core::SiteNote& note);
   void ask_of_left();
   void tell_anew(core::SiteId site);
   void start_due();

@@ -170,6 +170,17 @@ void add_recording(Families& out, const Engine& engine, const Totals& totals) {
                                    {"down", number(totals.incidents_down)}})));
   out.push_back(counter("watchwheel_transitions_total", "Transitions committed, by reason.",
                         by("reason", by_name<core::TransitionReason>(totals.transitions))));
+  std::uint64_t done = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t unread = 0;
+  for (const sideeffects::ShardStats* shard : engine.shards()) {
+    done += shard->requests.done.value();
+    refused += shard->requests.refused.value();
+    unread += shard->requests.errors.value();
+  }
+  out.push_back(counter("watchwheel_operator_requests_total",
+                        "What people asked of open incidents: acknowledge, comment, close.",
+                        by("result", {{"done", number(done)}, {"refused", number(refused)}})));
   out.push_back(counter("watchwheel_events_set_aside_total",
                         "Times the store refused a site's events for good; see status.",
                         number(totals.poisoned)));
@@ -187,6 +198,7 @@ void add_recording(Families& out, const Engine& engine, const Totals& totals) {
                                          {"project", number(projector.errors.value())},
                                          {"history", number(engine.history().errors.value())},
                                          {"replay", number(engine.store_road().replay_errors)},
+                                         {"operator_requests", number(unread)},
                                          {"site_feed", number(engine.feeder().errors.value())}})));
   out.push_back(histogram("watchwheel_db_batch_seconds",
                           "Time a batch took in the store, by operation.",
@@ -404,6 +416,9 @@ void add_notify(Families& out, const NotifierReading& reading) {
                       routed.waiting.value()));
   out.push_back(counter("watchwheel_notices_total", "Committed transitions that were looked at.",
                         number(routed.notices.value())));
+  out.push_back(counter("watchwheel_notices_held_total",
+                        "Beginnings and reminders kept back, each time they were looked at.",
+                        number(routed.held.value())));
   out.push_back(counter("watchwheel_notices_unstorable_total",
                         "Transitions of which nobody could be told because the store refused it.",
                         number(routed.unstorable.value())));

@@ -51,8 +51,8 @@ struct Evidence {
   friend bool operator==(const Evidence&, const Evidence&) = default;
 };
 
-// Whether a lane looks at a site.
-enum class Presence : std::uint8_t { Watched, Paused, Removed };
+// Whether a lane looks at a site. Closed is only how an outage ended: a person said so, though the site may fail; it is watched on.
+enum class Presence : std::uint8_t { Watched, Paused, Removed, Closed };
 
 // One run of failures of a site, from its first to the success that ended it. It keeps what was
 // seen at each of its turns, so that its transitions are the same however late it is told. Times
@@ -78,7 +78,7 @@ struct Outage {
   std::uint32_t confirmed_failures = 0;  // `failures` at confirmed_at.
   Evidence ended_by;                     // Of the success that ended it.
   Presence ended_as =
-      Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking.
+      Presence::Watched;  // Paused, Removed: no success ended it, we stopped looking. Closed: a person did.
   bool restored = false;  // Taken over from the store: its opening is stored already.
   WallTime group = kNoWallTime;  // When the mass outage began that it is a part of; kNoWallTime: none.
 
@@ -132,6 +132,8 @@ struct SiteNote {
   // About no facts: what was committed of the site may not be in the store after all. The lane that has the site tells what it knows,
   // be it that nothing is failing.
   bool doubted = false;
+  // About no facts: a person asks that the event that began then be closed. The lane that has the site ends that outage and posts.
+  WallTime close = kNoWallTime;
 };
 
 // lane -> projector: how fresh what we tell about a site is.

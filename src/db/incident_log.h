@@ -40,6 +40,8 @@ struct Incident {
   core::Evidence evidence;
   std::uint64_t group = 0;  // The mass outage it is a part of; 0: none.
   core::Testimony testimony{};  // Of the newest round in which others were asked.
+  core::WallTime acked_at = core::kNoWallTime;  // Since then somebody is on it: nobody is reminded.
+  std::string acked_by;
   std::vector<sideeffects::TransitionRecord> transitions;
 };
 

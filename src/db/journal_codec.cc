@@ -12,6 +12,7 @@ namespace watchwheel::db {
 namespace {
 
 using nlohmann::json;
+using sideeffects::ByHand;
 using sideeffects::EventWrite;
 using sideeffects::JournalWrite;
 using sideeffects::TransitionRecord;
@@ -54,9 +55,18 @@ core::Evidence evidence_from_json(const json& value) {
           .address = value.at("address").get<std::string>()};
 }
 
+json to_json(const ByHand& by) {
+  const auto& [request, act, who, why, source] = by;
+  return {{"request", request.value},
+          {"act", sideeffects::to_string(act)},
+          {"who", who},
+          {"why", why},
+          {"source", source}};
+}
+
 // The bindings name every field there is: one more does not compile until it is kept here too.
 json to_json(const TransitionRecord& transition) {
-  const auto& [seq, reason, before, after, at, failures, evidence, testimony] = transition;
+  const auto& [seq, reason, before, after, at, failures, evidence, testimony, by] = transition;
   return {{"seq", seq},
           {"reason", core::to_string(reason)},
           {"before", core::to_string(before)},
@@ -64,7 +74,8 @@ json to_json(const TransitionRecord& transition) {
           {"at", time_json(at)},
           {"failures", failures},
           {"evidence", evidence_json(evidence)},
-          {"testimony", testimony_to_json(testimony)}};
+          {"testimony", testimony_to_json(testimony)},
+          {"by", by ? to_json(*by) : json()}};
 }
 
 json to_json(const EventWrite& write) {
@@ -107,6 +118,18 @@ core::Testimony testimony_from(const json& value) {
   return *std::move(testimony);
 }
 
+// Nothing in entries of versions before this one, and where no person did it.
+std::optional<ByHand> by_from(const json& value) {
+  const auto found = value.find("by");
+  if (found == value.end() || found->is_null()) return std::nullopt;
+  return ByHand{
+      .request = sideeffects::RequestId{found->at("request").get<std::uint64_t>()},
+      .act = known(sideeffects::parse_act(found->at("act").get<std::string>()), "act"),
+      .who = found->at("who").get<std::string>(),
+      .why = found->at("why").get<std::string>(),
+      .source = found->at("source").get<std::string>()};
+}
+
 TransitionRecord transition_from(const json& value) {
   return {.seq = value.at("seq").get<std::uint32_t>(),
           .reason =
@@ -116,7 +139,8 @@ TransitionRecord transition_from(const json& value) {
           .at = time_from(value.at("at")),
           .failures = value.at("failures").get<std::uint32_t>(),
           .evidence = evidence_from_json(value.at("evidence")),
-          .testimony = testimony_from(value)};
+          .testimony = testimony_from(value),
+          .by = by_from(value)};
 }
 
 EventWrite event_from(const json& value) {

@@ -399,6 +399,30 @@ CREATE TABLE IF NOT EXISTS history_kept (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// What people did to an event, and what they ask to be done (operator_api.h).
+constexpr const char* kByHand = R"sql(
+ALTER TABLE event_transitions ADD COLUMN act VARCHAR(16);
+ALTER TABLE event_transitions ADD COLUMN who VARCHAR(128);
+ALTER TABLE event_transitions ADD COLUMN why VARCHAR(1000);
+ALTER TABLE event_transitions ADD COLUMN source VARCHAR(32);
+ALTER TABLE events ADD COLUMN acked_at BIGINT;
+ALTER TABLE events ADD COLUMN acked_by VARCHAR(128);
+
+CREATE TABLE IF NOT EXISTS operator_requests (
+  id       BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  event_id BIGINT NOT NULL,
+  act      VARCHAR(16) NOT NULL,
+  who      VARCHAR(128) NOT NULL,
+  why      VARCHAR(1000) NOT NULL,
+  source   VARCHAR(32) NOT NULL,
+  asked_at BIGINT NOT NULL,
+  done_at  BIGINT,
+  refused  VARCHAR(512),
+  KEY operator_requests_done (done_at, id),
+  CONSTRAINT operator_requests_act CHECK (act IN ('ack', 'comment', 'close'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -415,6 +439,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {10, "when nobody knew how a site was", kGaps},
       {11, "maintenance windows", kMaintenance},
       {12, "how fast sites answered, and how far back history goes", kResponses},
+      {13, "what people do to an event", kByHand},
   };
   return steps;
 }

@@ -11,6 +11,7 @@
 #include "db/sql_legacy_table.h"
 #include "db/sql_history_store.h"
 #include "db/sql_maintenance_store.h"
+#include "db/sql_operator_desk.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
@@ -118,6 +119,10 @@ core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> MysqlStore::make_deliv
 }
 core::Result<std::unique_ptr<DeliveryLog>> MysqlStore::make_delivery_log() {
   return make<DeliveryLog, SqlDeliveryLog>();
+}
+
+core::Result<std::unique_ptr<sideeffects::OperatorDesk>> MysqlStore::make_operator_desk() {
+  return make<sideeffects::OperatorDesk, SqlOperatorDesk>();
 }
 
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> MysqlStore::make_maintenance_store() {

@@ -45,6 +45,8 @@ class MysqlStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::HistoryStore>> make_history_store()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
+      override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
       const LegacyMapping& mapping) override;
 

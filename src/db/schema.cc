@@ -339,6 +339,29 @@ CREATE TABLE history_kept (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// What people did to an event, and what they ask to be done (operator_api.h).
+constexpr const char* kByHand = R"sql(
+ALTER TABLE event_transitions ADD COLUMN act TEXT CHECK (act IN ('ack', 'comment', 'close'));
+ALTER TABLE event_transitions ADD COLUMN who TEXT;
+ALTER TABLE event_transitions ADD COLUMN why TEXT;
+ALTER TABLE event_transitions ADD COLUMN source TEXT;
+ALTER TABLE events ADD COLUMN acked_at INTEGER;
+ALTER TABLE events ADD COLUMN acked_by TEXT;
+
+CREATE TABLE operator_requests (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  event_id INTEGER NOT NULL,
+  act      TEXT NOT NULL CHECK (act IN ('ack', 'comment', 'close')),
+  who      TEXT NOT NULL,
+  why      TEXT NOT NULL,
+  source   TEXT NOT NULL,
+  asked_at INTEGER NOT NULL,
+  done_at  INTEGER,
+  refused  TEXT
+) STRICT;
+CREATE INDEX operator_requests_done ON operator_requests (done_at, id);
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -352,6 +375,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {9, "when nobody knew how a site was", kGaps},
       {10, "maintenance windows", kMaintenance},
       {11, "how fast sites answered, and how far back history goes", kResponses},
+      {12, "what people do to an event", kByHand},
   };
   return steps;
 }

@@ -60,9 +60,9 @@ constexpr Sql kOvertaken(WATCHWHEEL_OVERTAKEN("", "INDEXED BY delivery_tellings_
                          WATCHWHEEL_OVERTAKEN("FORCE INDEX (PRIMARY)",
                                               "FORCE INDEX (delivery_tellings_event)"));
 // Of each of its events that is over.
-#define WATCHWHEEL_STATE_AFTER                                             \
-  "(SELECT x.after_state FROM event_transitions x WHERE x.event_id = e.id" \
-  " ORDER BY x.seq DESC LIMIT 1)"
+#define WATCHWHEEL_STATE_AFTER                                         \
+  "(SELECT CASE WHEN x.act = 'close' THEN 'closed' ELSE x.after_state END" \
+  " FROM event_transitions x WHERE x.event_id = e.id ORDER BY x.seq DESC LIMIT 1)"
 #define WATCHWHEEL_WAKE_OF_DEAD(memo)                            \
   "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo)"   \
   " SELECT ?, e.site_id, e.id, " memo                            \

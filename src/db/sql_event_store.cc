@@ -44,8 +44,18 @@ constexpr Sql kKnownTransition =
     "SELECT reason, after_state FROM event_transitions WHERE event_id = ? AND seq = ?";
 constexpr Sql kInsertTransition =
     "INSERT INTO event_transitions (event_id, seq, reason, before_state, after_state, at, failures,"
-    " cause, phase, http_status, detail, address, witnesses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-    " ?, ?)";
+    " cause, phase, http_status, detail, address, witnesses, act, who, why, source)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr Sql kAcknowledge = "UPDATE events SET acked_at = ?, acked_by = ? WHERE id = ?";
+// Nobody saw it up; what was seen since then counts.
+constexpr Sql kNobodyKnows =
+    "UPDATE site_state SET measured = 0"
+    " WHERE site_id = ? AND (checked_at IS NULL OR checked_at <= ?)";
+#define WATCHWHEEL_DONE(now) \
+  "UPDATE operator_requests SET done_at = " now " WHERE id = ? AND done_at IS NULL"
+constexpr Sql kRequestDone(
+    WATCHWHEEL_DONE("CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"),
+    WATCHWHEEL_DONE("CAST(ROUND(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)"));
 // A narrow row for each transition that is new, many a statement: who is told what is decided later (delivery_queue_api.h).
 #define WATCHWHEEL_OUTBOX "INSERT INTO outbox (site_id, event_id, seq, queued_at) VALUES "
 #define WATCHWHEEL_FIVE(row) row ", " row ", " row ", " row ", " row
@@ -343,10 +353,34 @@ core::Result<void> SqlEventStore::append(const EventWrite& write, core::EventId 
     bind_evidence(query, evidence);
     const std::optional<std::string> witnesses = witnesses_text(transition.testimony);
     bind_text(query, witnesses);
+    if (transition.by) {
+      query.bind(sideeffects::to_string(transition.by->act)).bind(std::string_view(transition.by->who));
+      query.bind(std::string_view(transition.by->why)).bind(std::string_view(transition.by->source));
+    } else {
+      query.bind(nullptr).bind(nullptr).bind(nullptr).bind(nullptr);
+    }
     if (core::Result<void> done = query.run(); !done) return done;
+    if (core::Result<void> done = answer(write.site, transition, event); !done) return done;
     notices_.push_back({.site = to_column(write.site), .event = to_column(event), .seq = transition.seq});
   }
   return {};
+}
+
+// A request is done by the transaction that stores its transition: never twice, never half.
+core::Result<void> SqlEventStore::answer(core::SiteId site, const TransitionRecord& transition,
+                                         core::EventId event) {
+  if (!transition.by) return {};
+  if (transition.by->act == sideeffects::Act::Close) {
+    Query unknown = connection_->query(kNobodyKnows);
+    core::Result<void> done = unknown.bind(to_column(site)).bind(transition.at).run();
+    if (!done) return done;
+  }
+  if (transition.by->act == sideeffects::Act::Ack) {
+    Query acknowledge = connection_->query(kAcknowledge);
+    acknowledge.bind(core::to_unix_ms(transition.at)).bind(std::string_view(transition.by->who));
+    if (core::Result<void> done = acknowledge.bind(to_column(event)).run(); !done) return done;
+  }
+  return connection_->query(kRequestDone).bind(to_column(transition.by->request)).run();
 }
 
 // In the transaction that stored their transitions: what is stored is told, and nothing else is.

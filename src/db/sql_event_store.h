@@ -49,6 +49,9 @@ class SqlEventStore final : public sideeffects::EventStore {
   [[nodiscard]] core::Result<void> check_ours(
       const std::vector<const sideeffects::EventWrite*>& writes) const;
   [[nodiscard]] core::Result<void> add_notices();
+  [[nodiscard]] core::Result<void> answer(core::SiteId site,
+                                          const sideeffects::TransitionRecord& transition,
+                                          core::EventId event);
 
   struct NewNotice {
     std::int64_t site = 0;

@@ -14,7 +14,8 @@ namespace {
 // (few, whatever the history), one site's, or all by start.
 #define WATCHWHEEL_INCIDENT                                                                \
   "SELECT e.id, e.site_id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures," \
-  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id, e.witnesses" \
+  " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id, e.witnesses," \
+  " e.acked_at, e.acked_by"                                                                \
   " FROM events e "
 #define WATCHWHEEL_SITE " LEFT JOIN sites s ON s.id = e.site_id WHERE "
 #define WATCHWHEEL_SINCE "(?1 IS NULL OR e.ended_at IS NULL OR e.ended_at >= ?1)"
@@ -50,13 +51,24 @@ constexpr Sql kVantage =
 
 constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
-    "detail, address, witnesses"
+    "detail, address, witnesses, act, who, why, source"
     " FROM event_transitions WHERE event_id = ? ORDER BY seq";
 #define WATCHWHEEL_COUNT "SELECT state, count(*) FROM events "
 constexpr Sql kCountOpen(WATCHWHEEL_COUNT
                          "INDEXED BY events_open WHERE ended_at IS NULL GROUP BY state",
                          WATCHWHEEL_COUNT
                          "FORCE INDEX (events_open) WHERE open_site IS NOT NULL GROUP BY state");
+
+// Nothing: no person did it. An act that is not known here (a newer version's) shows as a comment.
+std::optional<sideeffects::ByHand> by_from(const Query& row, int column) {
+  if (row.is_null(column)) return std::nullopt;
+  return sideeffects::ByHand{
+      .request = {},
+      .act = sideeffects::parse_act(row.text(column)).value_or(sideeffects::Act::Comment),
+      .who = std::string(row.text(column + 1)),
+      .why = std::string(row.text(column + 2)),
+      .source = std::string(row.text(column + 3))};
+}
 
 std::int64_t row_count(std::size_t n) {
   return static_cast<std::int64_t>(std::min<std::size_t>(n, INT64_MAX));
@@ -122,6 +134,8 @@ core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
                   .evidence = std::move(*evidence),
                   .group = static_cast<std::uint64_t>(row.integer(14)),
                   .testimony = *std::move(testimony),
+                  .acked_at = row.time(16),
+                  .acked_by = std::string(row.text(17)),
                   .transitions = {}};
 }
 
@@ -150,7 +164,8 @@ core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
                                     .at = query.time(4),
                                     .failures = static_cast<std::uint32_t>(query.integer(5)),
                                     .evidence = std::move(*evidence),
-                                    .testimony = *std::move(testimony)});
+                                    .testimony = *std::move(testimony),
+                                    .by = by_from(query, 12)});
   }
 }
 

@@ -24,14 +24,14 @@ using sideeffects::Telling;
 #define WATCHWHEEL_NOTICE                                                                   \
   " e.id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures, e.cause, e.phase," \
   " e.http_status, e.detail, e.address, e.group_id, g.started_at, s.url, s.name, s.tags,"  \
-  " e.witnesses"
+  " e.witnesses, e.acked_at"
 #define WATCHWHEEL_NOTICE_JOINS                                                             \
   " LEFT JOIN events e ON e.id = o.event_id LEFT JOIN outage_groups g ON g.id = e.group_id" \
   " LEFT JOIN sites s ON s.id = o.site_id"
 #define WATCHWHEEL_PAGE(by_id)                                                            \
   "SELECT o.id, o.site_id, o.event_id, o.queued_at," WATCHWHEEL_NOTICE                    \
   ", t.seq, t.reason, t.before_state, t.after_state, t.at, t.failures, t.cause, t.phase," \
-  " t.http_status, t.detail, t.address FROM outbox o" by_id WATCHWHEEL_NOTICE_JOINS       \
+  " t.http_status, t.detail, t.address, t.act FROM outbox o" by_id WATCHWHEEL_NOTICE_JOINS       \
   " LEFT JOIN event_transitions t ON t.event_id = o.event_id AND t.seq = o.seq"           \
   " WHERE o.id > ? ORDER BY o.id LIMIT ?"
 constexpr Sql kPage(WATCHWHEEL_PAGE(""), WATCHWHEEL_PAGE(" FORCE INDEX (PRIMARY)"));
@@ -88,7 +88,7 @@ constexpr std::size_t kMessageIdBytesMax = 64;
 constexpr std::size_t kMemoBytesMax = 255;
 
 constexpr int kEventColumn = 4;
-constexpr int kOwnColumn = kEventColumn + 17;  // Of the transition, or the memo.
+constexpr int kOwnColumn = kEventColumn + 18;  // Of the transition, or the memo.
 
 core::Error too_long(const NewDelivery& delivery, const char* what) {
   return core::Error{core::ErrorKind::Invalid,
@@ -134,6 +134,7 @@ core::Result<void> read_event(const Connection& connection, const Query& row, No
   notice.group_started_at = row.time(16);
   // What others saw is told where it can be read; for want of it nothing is left untold.
   if (auto testimony = testimony_from_json(row.text(20))) notice.testimony = *std::move(testimony);
+  notice.acked = !row.is_null(21);
   return {};
 }
 
@@ -164,6 +165,9 @@ core::Result<void> read_transition(const Connection& connection, const Query& ro
                        .at = row.time(kOwnColumn + 4),
                        .failures = static_cast<std::uint32_t>(row.integer(kOwnColumn + 5)),
                        .evidence = std::move(*evidence)};
+  if (const auto act = sideeffects::parse_act(row.text(kOwnColumn + 11)))
+    notice.transition.by = sideeffects::ByHand{
+        .request = {}, .act = *act, .who = {}, .why = {}, .source = {}};
   return {};
 }
 

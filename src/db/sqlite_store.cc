@@ -13,6 +13,7 @@
 #include "db/sql_incident_log.h"
 #include "db/sql_history_store.h"
 #include "db/sql_maintenance_store.h"
+#include "db/sql_operator_desk.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
@@ -151,6 +152,10 @@ core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> SqliteStore::make_deli
 
 core::Result<std::unique_ptr<DeliveryLog>> SqliteStore::make_delivery_log() {
   return make<DeliveryLog, SqlDeliveryLog>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<sideeffects::OperatorDesk>> SqliteStore::make_operator_desk() {
+  return make<sideeffects::OperatorDesk, SqlOperatorDesk>(path_, kRecording);
 }
 
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> SqliteStore::make_maintenance_store() {

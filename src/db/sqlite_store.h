@@ -39,6 +39,8 @@ class SqliteStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::HistoryStore>> make_history_store()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
+      override;
 
  private:
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}

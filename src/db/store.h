@@ -30,6 +30,7 @@
 #include "sideeffects/freshness_api.h"
 #include "sideeffects/history_api.h"
 #include "sideeffects/maintenance_api.h"
+#include "sideeffects/operator_api.h"
 #include "sideeffects/vantage_store_api.h"
 
 namespace watchwheel::db {
@@ -88,6 +89,8 @@ class Store : core::Pinned {
   make_maintenance_store() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::HistoryStore>>
   make_history_store() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::OperatorDesk>>
+  make_operator_desk() = 0;
   // Another program's table on the same server. Invalid, naming the key of [legacy], when the mapping makes no sense or the
   // store has no server.
   [[nodiscard]] virtual core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(

@@ -251,6 +251,19 @@ SiteFacts Attention::stop_looking(SiteId site, Presence presence, WallTime at) {
   return facts(site);
 }
 
+bool Attention::close(SiteId site, WallTime started_at, WallTime at) {
+  Trouble* const known = troubles_.find(site);
+  if (known == nullptr || !known->current) return false;
+  Outage& outage = known->current->outage;
+  if (outage.ended() || outage.started_at != whole_ms(started_at)) return false;
+  outage.ended_at = not_before(outage, whole_ms(at));
+  outage.ended_as = Presence::Closed;
+  known->dirty = true;
+  move_to_ended(*known);
+  recount(*known);
+  return true;
+}
+
 // ---- What the shard answers ----------------------------------------------------------------------
 
 bool Attention::on_note(const SiteNote& note) {

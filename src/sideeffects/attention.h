@@ -103,6 +103,10 @@ class Attention : core::Pinned {
   [[nodiscard]] core::SiteFacts paused(core::SiteId site, core::WallTime at);
   [[nodiscard]] core::SiteFacts removed(core::SiteId site, core::WallTime at);
 
+  // A person closes the event that began at `started_at`: its outage ends at `at`, and what fails later is another one. False: no
+  // such outage goes on. Post facts() when true.
+  [[nodiscard]] bool close(core::SiteId site, core::WallTime started_at, core::WallTime at);
+
   // A shard has committed a seq, or tells that the store knows better what is open. Ended outages
   // up to that seq are dropped. True: the site is no longer in trouble, and forgotten. When false,
   // wants_post() may have become true.

@@ -68,7 +68,7 @@ struct Notice {
   core::EventId event;
   bool wake = false;
   std::string memo;             // Of a wake: what NewWake said.
-  TransitionRecord transition;  // Not of a wake.
+  TransitionRecord transition;  // Not of a wake. Of `by` only the act.
 
   bool event_known =
       false;  // False: it has been removed meanwhile, and nothing below (or `transition`) means anything.
@@ -84,6 +84,7 @@ struct Notice {
   core::Testimony testimony;  // How it was decided, and what each vantage saw. Basis::None too where it cannot be read.
   std::uint64_t group = 0;  // The mass outage it is a part of; 0: none (yet).
   core::WallTime group_started_at = core::kNoWallTime;
+  bool acked = false;  // Somebody is on it.
 
   std::string url;  // "", "", none: the site has been removed and its row is gone.
   std::string name;

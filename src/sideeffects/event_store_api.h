@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "core/site.h"
 #include "core/site_facts.h"
+#include "sideeffects/operator_api.h"
 
 namespace watchwheel::sideeffects {
 
@@ -30,6 +31,8 @@ struct TransitionRecord {
   core::Evidence evidence;  // What earned it.
   // Of confirmed: how that was decided. Of false_alarm: why it was none, where others were heard. Basis::None: nothing to say.
   core::Testimony testimony{};
+  // Of `operator`, where a person asked for it: storing the transition is what does the request.
+  std::optional<ByHand> by{};
 
   friend bool operator==(const TransitionRecord&, const TransitionRecord&) = default;
 };

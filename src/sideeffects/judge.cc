@@ -83,7 +83,8 @@ Testimony decided(const Outage& outage, const core::ConfirmPolicy& policy,
   Testimony none{.outage = outage.started_at, .quorum = policy.quorum, .witnesses = {}};
   const bool outlasted =
       outage.ended() && outage.ended_at - outage.confirmed_at > policy.verify_timeout;
-  if (outlasted) none.basis = Basis::Unasked;
+  // Whoever closes it says that it is over, not that it was real.
+  if (outlasted && outage.ended_as != Presence::Closed) none.basis = Basis::Unasked;
   return none;
 }
 
@@ -112,7 +113,8 @@ void confirm(EventWrite& write, const Outage& outage, const core::ConfirmPolicy&
 }
 
 TransitionReason closing_reason(Presence ended_as, SiteState state) {
-  if (ended_as == Presence::Paused) return TransitionReason::Operator;
+  if (ended_as == Presence::Paused || ended_as == Presence::Closed)
+    return TransitionReason::Operator;
   if (ended_as == Presence::Removed) return TransitionReason::SiteRemoved;
   return state == SiteState::Down ? TransitionReason::Recovered : TransitionReason::FalseAlarm;
 }
@@ -120,7 +122,7 @@ TransitionReason closing_reason(Presence ended_as, SiteState state) {
 // What the site is after the event: up only if somebody saw it up.
 SiteState state_after(Presence ended_as) {
   if (ended_as == Presence::Paused) return SiteState::Paused;
-  return ended_as == Presence::Removed ? SiteState::Unknown : SiteState::Up;
+  return ended_as == Presence::Watched ? SiteState::Up : SiteState::Unknown;
 }
 
 void close(EventWrite& write, core::WallTime at, Presence ended_as, const Evidence& earned_by) {
@@ -180,6 +182,24 @@ EventWrite close_unmentioned(const StoredEvent& stored, const SiteFacts& facts) 
 }
 
 }  // namespace
+
+Verdict judge_requests(const StoredEvent& open, std::span<const OperatorRequest> requests,
+                       const core::WallTime now) {
+  Verdict verdict{
+      .writes = {}, .open_after = open, .unknown_event = std::nullopt, .event_gone = false};
+  EventWrite write = draft(requests.front().site, open);
+  for (const OperatorRequest& request : requests) {
+    append(write, {.reason = TransitionReason::Operator,
+                   .after = write.state,
+                   .at = whole_ms(now),
+                   .failures = write.failures,
+                   .evidence = write.evidence,
+                   .by = request.by});
+  }
+  verdict.open_after->transitions_total = write.transitions_total;
+  verdict.writes.push_back(std::move(write));
+  return verdict;
+}
 
 Verdict judge(const std::optional<StoredEvent>& open, const SiteFacts& facts,
               const core::ConfirmPolicy& policy, const Testimony& testimony) {

@@ -19,13 +19,14 @@
 // nobody was heard: then it is confirmed by our own failures (Basis::Unasked), for what was real must not become a false alarm
 // because we were late.
 //
-// closed: recovered if it was confirmed, else false_alarm; operator when paused; site_removed when
+// closed: recovered if it was confirmed, else false_alarm; operator when paused or closed by a person; site_removed when
 // removed. confirmed: only when the lane says so and the failures reach the policy given here.
 // A stored event that the lane does not know of (its memory was lost, another engine opened it a
 // moment ago) is neither closed nor guessed at: only the lane can see whether the site fails.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/site_facts.h"
@@ -48,5 +49,10 @@ struct Verdict {
 [[nodiscard]] Verdict judge(const std::optional<StoredEvent>& open, const core::SiteFacts& facts,
                             const core::ConfirmPolicy& policy,
                             const core::Testimony& testimony = {});
+
+// What people did to the open event `open` beside all that: a transition for each, which changes no state. `requests`: of that event,
+// at least one, none of them a close (that is the lane's to say: core::Presence::Closed).
+[[nodiscard]] Verdict judge_requests(const StoredEvent& open,
+                                     std::span<const OperatorRequest> requests, core::WallTime now);
 
 }  // namespace watchwheel::sideeffects

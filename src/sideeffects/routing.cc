@@ -15,6 +15,8 @@ constexpr std::string_view kDigestMemo = "digest";
 // Of an end, with what the site is after it.
 constexpr std::string_view kDigestEndMemo = "digest:";
 constexpr std::string_view kHoldMemo = "hold:";
+// There for the state of a site whose event a person closed: nobody knows how it is.
+constexpr std::string_view kClosedWord = "closed";
 // No site's id has the highest bit.
 constexpr std::uint64_t kGroupLine = std::uint64_t{1} << 63U;
 // A chat message of more sites than this would be cut, and what no message names nobody hears of: a site is four lines in our words,
@@ -114,24 +116,38 @@ core::SiteState told_state(const Notice& notice) {
   return !is_outage(after) && notice.state == core::SiteState::Up ? core::SiteState::Up : after;
 }
 
-// What the site is after its event: up only if somebody saw it up.
+// A person acknowledged it or said something: nothing has changed that anybody is to be told.
+bool says_only(const Notice& notice) {
+  return !notice.wake && notice.transition.by &&
+         notice.transition.by->act != Act::Close;
+}
+
+// What the site is after its event, in a word that a wake can keep. "": none was kept.
+std::string_view after_word(const Notice& notice) {
+  if (!notice.wake) {
+    const bool closed = notice.transition.by && notice.transition.by->act == Act::Close;
+    return closed ? kClosedWord : core::to_string(notice.transition.after);
+  }
+  std::string_view memo = notice.memo;
+  if (memo.starts_with(kDigestEndMemo)) return memo.substr(kDigestEndMemo.size());
+  if (!memo.starts_with(kRequeuedMemo)) return {};
+  memo.remove_prefix(kRequeuedMemo.size());
+  return memo.substr(0, memo.find(':'));
+}
+
+// Up only if somebody saw it up.
 core::SiteState state_after(const Notice& notice) {
   if (!notice.wake) return notice.transition.after;
-  std::string_view memo = notice.memo;
-  if (memo.starts_with(kDigestEndMemo)) {
-    memo.remove_prefix(kDigestEndMemo.size());
-  } else if (memo.starts_with(kRequeuedMemo)) {
-    memo.remove_prefix(kRequeuedMemo.size());
-    memo = memo.substr(0, memo.find(':'));
-  } else {
-    return core::SiteState::Up;
-  }
-  return core::parse_site_state(memo).value_or(core::SiteState::Unknown);
+  const std::string_view word = after_word(notice);
+  if (word.empty()) return core::SiteState::Up;
+  return core::parse_site_state(word).value_or(core::SiteState::Unknown);
 }
 
 core::TransitionReason closing_reason(const Notice& notice, core::SiteState after) {
   if (after == core::SiteState::Paused) return core::TransitionReason::Operator;
-  if (after == core::SiteState::Unknown) return core::TransitionReason::SiteRemoved;
+  if (after == core::SiteState::Unknown)
+    return after_word(notice) == kClosedWord ? core::TransitionReason::Operator
+                                             : core::TransitionReason::SiteRemoved;
   return notice.confirmed_at == core::kNoWallTime ? core::TransitionReason::FalseAlarm
                                                   : core::TransitionReason::Recovered;
 }
@@ -238,6 +254,7 @@ class Decider {
   void one(const Notice& notice) {
     if (!notice.event_known || !notice.problem.empty() || targets_.empty()) return settle(notice);
     if (notice.wake && notice.memo.starts_with(kRemindMemo)) return remind(notice);
+    if (says_only(notice)) return settle(notice);
     const core::SiteState state = told_state(notice);
     if (state == core::SiteState::Down) return began(notice, MessageKind::Down);
     if (state == core::SiteState::SeemsDown) return began(notice, MessageKind::SeemsDown);
@@ -281,7 +298,7 @@ class Decider {
     // One that has waited stays where it is until all that waited with it are due, which takes moments.
     if (notice.wake && notice.memo.starts_with(kDigestMemo)) return wait <= kDigestSlack;
     wake(notice, std::max<core::Duration>(wait - kDigestSlack, std::chrono::milliseconds{1}),
-         ends_it ? std::string(kDigestEndMemo) + std::string(core::to_string(state_after(notice)))
+         ends_it ? std::string(kDigestEndMemo) + std::string(after_word(notice))
                  : std::string(kDigestMemo));
     settle(notice);
     return true;
@@ -369,6 +386,7 @@ class Decider {
                                      [&](const NotifyTarget& t) { return t.name() == name; });
     if (target == targets_.end() || target->remind <= core::Duration{}) return;
     if (notice.state != core::SiteState::Down) return;
+    if (notice.acked) return;  // Somebody is on it, until it is over.
     const Known known = known_to(*target, notice);
     if (context_.hold(notice)) {
       ++routing_.held;

@@ -6,9 +6,10 @@
 //   the notice says                told before, not over   earned
 //   seems down, or down            nothing of that         told, when the target's states, tags and severity let it through
 //   over (recovered, false alarm,  yes                     told that it is over, whatever tags and severity say by now
-//   paused, removed)
+//   paused, removed, closed)
 //   over                           no                      nothing: nobody is told the end of what they never heard of
-//   a reminder is due, still down  -                       told again, unless the last telling still waits
+//   a reminder is due, still down  -                       told again, unless the last telling still waits; acknowledged: no more
+//   acknowledged, commented        -                       nothing
 //
 // Told means that the receiver has it or that it waits to be sent; what was given up (a dead letter) or taken back was not told.
 //

@@ -32,6 +32,16 @@ bool may_pass(const core::Error& error) {
   return error.kind == ErrorKind::Unavailable || error.kind == ErrorKind::Unknown;
 }
 
+std::size_t requests_in(const Verdict& verdict) {
+  std::size_t count = 0;
+  for (const EventWrite& write : verdict.writes) {
+    count += static_cast<std::size_t>(
+        std::count_if(write.transitions.begin(), write.transitions.end(),
+                      [](const TransitionRecord& transition) { return transition.by.has_value(); }));
+  }
+  return count;
+}
+
 core::SiteNote note_of(const core::SiteFacts& facts, const Verdict& verdict) {
   core::SiteNote note{.site = facts.site,
                       .lane = facts.lane,
@@ -65,7 +75,10 @@ std::size_t Shard::turn(SteadyTime now) {
   deliver_notes();
   // Not taking more while notes wait is what bounds them, and lets the mailbox coalesce instead.
   if (!undelivered_.empty()) return 0;
-  if (parts_.empty()) take_batch();
+  if (parts_.empty()) {
+    take_batch();
+    take_requests();
+  }
   if (now < retry_at_) return 0;
   std::size_t settled = 0;
   // Ends: each step settles a part, sets a site aside, or divides a part; or it gives up until later.
@@ -80,6 +93,8 @@ std::optional<SteadyTime> Shard::next_turn() const {
   if (!parts_.empty()) return std::max(now_, retry_at_);
   if (mailbox_.depth() > 0) return now_;
   std::optional<SteadyTime> next = verification_.next();
+  if (const auto requests = requests_.next())
+    next = std::min(next.value_or(SteadyTime::max()), *requests);
   if (next) next = std::max(now_, *next);
   if (!unread_.empty())
     next = std::min(next.value_or(SteadyTime::max()), std::max(now_, unread_at_));
@@ -194,6 +209,61 @@ void Shard::take_batch() {
   stats_.batch_sites.set(static_cast<double>(taken_.size()));
 }
 
+// Behind the batch, and only when nothing is in hand: what that makes of an event is known when they are judged, and what was read
+// before is stored. A close is the lane's to tell; until it has, it is
+// asked again each time.
+void Shard::take_requests() {
+  if (!requests_.due(now_)) return;
+  if (store_.detoured()) return requests_.put_off(now_);
+  const auto mine = [this](SiteId site) {
+    return buckets_ == nullptr || buckets_->standing(site) == core::Standing::Ours;
+  };
+  Part part;
+  for (const OperatorRequest& request : requests_.read(now_, mine)) {
+    if (request.by.act == Act::Close) {
+      core::SiteNote note;
+      note.site = request.site;
+      note.close = request.event_started_at;
+      undelivered_.push_back(std::move(note));
+      continue;
+    }
+    auto entry = std::find_if(part.begin(), part.end(), [&](const Entry& known) {
+      return known.facts.site == request.site;
+    });
+    if (entry == part.end()) entry = part.insert(part.end(), Entry{});
+    entry->facts.site = request.site;
+    entry->requests.push_back(request);
+  }
+  if (!part.empty()) parts_.push_back(std::move(part));
+}
+
+// False: not now, or not any more; what still waits is read again.
+bool Shard::judge_asked(Entry& entry) {
+  const SiteId site = entry.facts.site;
+  if (buckets_ != nullptr && buckets_->standing(site) != core::Standing::Ours) return false;
+  const auto open = stored_of(site, entry.epoch);
+  if (!open) stats_.read_errors.add();
+  if (!open || !*open) return false;
+  std::erase_if(entry.requests, [&](const OperatorRequest& request) {
+    return request.event_started_at != (*open)->event.started_at;
+  });
+  if (entry.requests.empty()) return false;
+  entry.verdict = judge_requests(**open, entry.requests, clock_.wall());
+  entry.judged = true;
+  return true;
+}
+
+// Who closed it is known here, not in the lane.
+void Shard::sign_close(Entry& entry) const {
+  for (EventWrite& write : entry.verdict.writes) {
+    const OperatorRequest* const request = requests_.closing(write.site, write.started_at);
+    if (request == nullptr || write.transitions.empty()) continue;
+    TransitionRecord& last = write.transitions.back();
+    if (last.reason == core::TransitionReason::Operator && last.after == core::SiteState::Unknown)
+      last.by = request->by;
+  }
+}
+
 // At most half a batch, so that what can be judged is not held up by what cannot.
 void Shard::take_unread() {
   if (now_ < unread_at_) return;
@@ -294,6 +364,10 @@ Shard::Step Shard::judge_part(Part& part) {
     }
     // The epoch first: what is read after it was written under it, or before.
     entry->epoch = epoch_of(entry->facts.site);
+    if (!entry->requests.empty()) {
+      entry = judge_asked(*entry) ? entry + 1 : part.erase(entry);
+      continue;
+    }
     if (!may_write_for(entry->facts)) {
       entry = part.erase(entry);
       continue;
@@ -301,6 +375,7 @@ Shard::Step Shard::judge_part(Part& part) {
     const auto open = stored_of(entry->facts.site, entry->epoch);
     if (open) {
       entry->verdict = judge_entry(*entry, *open);
+      sign_close(*entry);
       entry->judged = true;
       ++entry;
       continue;
@@ -375,6 +450,8 @@ void Shard::settle(const Part& part) {
     if (entry.verdict.unknown_event) stats_.unknown_events.add();
     if (entry.verdict.event_gone) stats_.events_gone.add();
     remember(entry);
+    requests_.done(requests_in(entry.verdict));
+    if (!entry.requests.empty()) continue;  // No lane told it.
     verification_.settled(entry.facts.site, entry.verdict.open_after);
     std::erase_if(poisoned_, [&](const Poisoned& p) { return p.site == entry.facts.site; });
     undelivered_.push_back(note_of(entry.facts, entry.verdict));
@@ -416,6 +493,11 @@ void Shard::divide(Part part) {
 // judged once more.
 void Shard::reconsider(Part part, const std::string& reason) {
   Entry& entry = part.front();
+  if (entry.reread && !entry.requests.empty()) {
+    for (const OperatorRequest& request : entry.requests)
+      requests_.refuse(request.by.request, reason);
+    return;
+  }
   if (entry.reread) {
     set_aside(entry.facts.site, reason);
     return;

@@ -2,7 +2,8 @@
 // sideeffects/shard.h - judges and records for its share of the sites.
 //
 // Owns     the batch in hand, the notes not yet delivered, a cache of the open events of its sites, and while the store cannot be
-//          read the facts that cannot be judged without it; what is asked of other vantages (verification.h).
+//          read the facts that cannot be judged without it; what is asked of other vantages (verification.h); what people ask of
+//          open events (operator_requests.h).
 // Thread   one, for every call except stats(). Calls to the store block.
 // Bounded  one batch of `batch_sites_max`; at most as many notes; `open_events_max` cached events
 //          (beyond: read again); `poisoned_max` sites set aside are shown; of facts that wait one entry a site and lane.
@@ -39,6 +40,7 @@
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/judge.h"
 #include "sideeffects/note_sink.h"
+#include "sideeffects/operator_requests.h"
 #include "sideeffects/verification.h"
 
 namespace watchwheel::sideeffects {
@@ -73,6 +75,7 @@ struct ShardStats {
   core::Counter fenced;      // Batches that were refused because buckets had been taken from us.
   core::Counter given_away;  // Sites whose facts were dropped: their bucket is another node's.
   core::Gauge awaiting_lease;  // Sites whose facts wait until their bucket is ours.
+  RequestStats requests;       // Of people.
 };
 
 // Facts that the store would not take.
@@ -92,6 +95,9 @@ class Shard : core::Pinned {
 
   // Who else is asked before a site is down, where the policy says so. Before the first turn; it outlives the last.
   void attach(VerifierPanel& panel) { verification_.attach(panel); }
+
+  // Where people ask for something. Before the first turn; it outlives the last.
+  void attach(OperatorDesk& desk) { requests_.attach(desk); }
 
   // Delivers the notes that wait, takes a batch if none is in hand, judges it, commits it, tells
   // the lanes. Returns how many sites were settled. 0 does not mean idle: see next_turn().
@@ -120,6 +126,7 @@ class Shard : core::Pinned {
  private:
   struct Entry {
     core::SiteFacts facts;
+    std::vector<OperatorRequest> requests{};  // Not empty: of people; of the facts only the site means anything.
     bool judged = false;
     bool reread = false;  // Judged again after the store refused it: the cache may have been wrong.
     std::uint64_t epoch = 0;  // Under which it was judged.
@@ -135,6 +142,9 @@ class Shard : core::Pinned {
 
   void deliver_notes();
   void take_batch();
+  void take_requests();
+  [[nodiscard]] bool judge_asked(Entry& entry);
+  void sign_close(Entry& entry) const;
   void take_unread();
   void take_awaiting();
   void take_verified();
@@ -187,6 +197,7 @@ class Shard : core::Pinned {
   core::SteadyTime now_ = core::kNoSteadyTime;  // Of the last turn.
   bool notes_closed_ = false;
   Verification verification_;
+  OperatorRequests requests_{stats_.requests};
   core::SteadyTime look_for_lost_at_ = core::kNoSteadyTime;
   ShardStats stats_;
 };

@@ -198,6 +198,70 @@ TEST_F(Notify, KillLosesNothing) {
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 
+// What is said of it nobody is told; closed it is told as over; what fails on is an incident of its own.
+TEST_F(Notify, WhatPeopleDoToAnIncidentIsDoneAndHeard) {
+  start(target("ops"));
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; })) << daemon_->process().err();
+  const json first = daemon_->incidents(true).at("incidents").at(0);
+  const std::string id = std::to_string(first.at("id").get<int>());
+  const auto act = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "incidents");
+    words.insert(words.end(), {"--by", "ann", "--wait", "60s"});
+    const Finished done = daemon_->command(words);
+    EXPECT_EQ(done.status, 0) << done.err << daemon_->process().err();
+  };
+  act({"ack", id});
+  act({"comment", id, "a cable"});
+  act({"close", id, "--why", "not ours"});
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down up down "; }))
+      << receiver_.kinds() << daemon_->process().err();
+  const std::vector<Hook> hooks = receiver_.hooks();
+  for (const Hook& hook : hooks) {
+    if (hook.kind() != "up") continue;
+    EXPECT_EQ(hook.data.at("sites").at(0).at("reason"), "operator");
+    EXPECT_EQ(hook.data.at("sites").at(0).at("state"), "unknown");
+  }
+  const json all = daemon_->incidents(false).at("incidents");
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_TRUE(all.at(0).at("open"));
+  const json& closed = all.at(1);
+  EXPECT_EQ(closed.at("acked_by"), "ann");
+  std::string story;
+  for (const json& transition : closed.at("transitions")) {
+    story += transition.at("reason").get<std::string>();
+    if (!transition.at("act").is_null())
+      story += ":" + transition.at("act").get<std::string>() + ":" + transition.at("why").get<std::string>();
+    story += " ";
+  }
+  EXPECT_EQ(story, "opened confirmed operator:ack: operator:comment:a cable operator:close:not ours ");
+  EXPECT_EQ(daemon_->command({"incidents", "ack", id}).status, 1) << "it is over";
+  fleet_->clear(1, 1);
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+// What began in a window and is down at its end is told then; the end of what was told before is told at once.
+TEST_F(Notify, AMaintenanceWindowHoldsBackWhatBeginsInIt) {
+  start(target("ops"));
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; })) << daemon_->process().err();
+  ASSERT_EQ(daemon_->command({"maintenance", "add", "--all", "--for", "1h"}).status, 0);
+  // Within five seconds the window is known to the daemon: the second outage shows that, for its notice is held.
+  fleet_->fault("status_500", 2, 2);
+  fleet_->clear(1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds().find("up") != std::string::npos; }))
+      << receiver_.kinds() << daemon_->process().err();
+  fleet_->fault("status_500", 3, 3);
+  ASSERT_TRUE(eventually([&] {
+    return daemon_->metric("watchwheel_notices_held_total") >= 1;
+  })) << daemon_->process().err();
+  const std::string held = receiver_.kinds();
+  ASSERT_EQ(daemon_->command({"maintenance", "remove", "1"}).status, 0);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() != held; }, 90s))
+      << held << daemon_->process().err();
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
 TEST_F(Notify, ReloadTakesOverATargetAndTestSendsOneMessage) {
   start("");
   std::string text = daemon_->config_text() + target("later");

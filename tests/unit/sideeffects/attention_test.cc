@@ -390,6 +390,40 @@ TEST(Attention, APolicyChangeKeepsWhatIsConfirmed) {
   EXPECT_EQ(lane.attention.state_of(kSite), SiteState::Down) << "two successes end it now";
 }
 
+TEST(Attention, WhatAPersonClosesEndsAndWhatFailsLaterIsAnotherOutage) {
+  Lane lane;
+  for (int i = 0; i < 3; ++i) lane.fails();
+  const WallTime start = lane.post().outages.front().started_at;
+  EXPECT_FALSE(lane.attention.close(kSite, start + 1s, lane.now)) << "that is no outage of it";
+  ASSERT_TRUE(lane.attention.close(kSite, start, lane.now + 5s));
+  EXPECT_EQ(lane.attention.state_of(kSite), std::nullopt);
+  EXPECT_EQ(lane.attention.down(), 0U);
+  EXPECT_FALSE(lane.attention.close(kSite, start, lane.now + 6s)) << "asked again before it is done";
+  ASSERT_TRUE(lane.attention.wants_post(kSite));
+  const SiteFacts told = lane.post();
+  ASSERT_EQ(told.outages.size(), 1U);
+  EXPECT_EQ(told.presence, Presence::Watched);
+  EXPECT_EQ(told.outages[0].ended_as, Presence::Closed);
+  EXPECT_EQ(told.outages[0].ended_at, lane.now + 5s);
+
+  lane.now += 10s;
+  EXPECT_TRUE(lane.fails().recheck_in) << "a first failure again";
+  const SiteFacts next = lane.post();
+  ASSERT_EQ(next.outages.size(), 2U);
+  EXPECT_EQ(next.outages[1].started_at, lane.now);
+  EXPECT_EQ(next.outages[1].failures, 1U);
+  EXPECT_FALSE(lane.acknowledge(SiteState::SeemsDown));
+  EXPECT_EQ(lane.attention.state_of(kSite), SiteState::SeemsDown);
+}
+
+TEST(Attention, WhatWasRestoredIsClosedToo) {
+  Lane lane;
+  lane.attention.restore(kSite, open_event(SiteState::Down, 5));
+  ASSERT_TRUE(lane.attention.close(kSite, kStart - 1h, lane.now));
+  EXPECT_EQ(lane.post().outages.at(0).ended_as, Presence::Closed);
+  EXPECT_TRUE(lane.acknowledge(std::nullopt)) << "nothing is open, so it is forgotten";
+}
+
 TEST(Attention, PauseEndsWhatIsOpenAndIsKeptUntilAcknowledged) {
   Lane lane;
   lane.fails();

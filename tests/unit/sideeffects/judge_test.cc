@@ -101,7 +101,7 @@ struct Case {
   std::uint32_t lane_policy;
   std::uint32_t shard_policy;
   std::uint32_t successes;
-  int end;  // 0: goes on, 1: success, 2: paused, 3: removed.
+  int end;  // 0: goes on, 1: success, 2: paused, 3: removed, 4: closed by a person.
 };
 
 std::string describe(const Case& c) {
@@ -119,7 +119,7 @@ Reasons expected(const Case& c) {
   const bool confirmed = c.stored == 2 || (lane_says_down && earned);
   if (c.stored != 2 && confirmed) all.push_back(Confirmed);
   if (c.end == 1) all.push_back(confirmed ? Recovered : FalseAlarm);
-  if (c.end == 2) all.push_back(Operator);
+  if (c.end == 2 || c.end == 4) all.push_back(Operator);
   if (c.end == 3) all.push_back(SiteRemoved);
   return all;
 }
@@ -134,7 +134,8 @@ void check(const Case& c) {
   outage.successes = c.successes;
   if (c.end > 0) outage = ended(outage, static_cast<Presence>(c.end - 1));
   const SiteFacts facts =
-      facts_of({outage}, c.end > 1 ? static_cast<Presence>(c.end - 1) : Presence::Watched);
+      facts_of({outage}, c.end == 2 || c.end == 3 ? static_cast<Presence>(c.end - 1)
+                                                  : Presence::Watched);
 
   const Verdict verdict = judge(open, facts, policy);
   ASSERT_TRUE(verdict.settled());
@@ -180,7 +181,7 @@ TEST(Judge, FollowsItsTable) {
       for (std::uint32_t lane_policy = 1; lane_policy <= 5; ++lane_policy) {
         for (std::uint32_t shard_policy = 1; shard_policy <= 5; ++shard_policy) {
           for (std::uint32_t successes = 0; successes <= 2; ++successes) {
-            for (int end = 0; end <= 3; ++end) {
+            for (int end = 0; end <= 4; ++end) {
               check({stored, failures, lane_policy, shard_policy, successes, end});
               ++cases;
             }
@@ -189,7 +190,7 @@ TEST(Judge, FollowsItsTable) {
       }
     }
   }
-  EXPECT_EQ(cases, 3 * 5 * 5 * 5 * 3 * 4);
+  EXPECT_EQ(cases, 3 * 5 * 5 * 5 * 3 * 5);
 }
 
 // ---- What each transition says
@@ -427,6 +428,43 @@ TEST(Judge, WritesADisagreementOnce) {
   ASSERT_EQ(first.writes.size(), 1U);
   EXPECT_EQ(first.writes.front().testimony.basis, core::Basis::Disagreement);
   EXPECT_TRUE(judge(first.open_after, facts_of({outage}), kAsking, testimony).writes.empty());
+}
+
+// Closed by a person while others disagreed or were not heard: that is no confirmation.
+TEST(Judge, WhatAPersonClosesWasNotConfirmedByThat) {
+  Outage outage = outage_of(kT, 3);
+  outage.ended_at = kT + 24h;
+  outage.ended_as = Presence::Closed;
+  const Verdict verdict = judge(std::nullopt, facts_of({outage}), kAsking);
+  ASSERT_EQ(verdict.writes.size(), 1U);
+  EXPECT_EQ(reasons(verdict.writes[0]), (Reasons{Opened, Operator}));
+  EXPECT_EQ(verdict.writes[0].transitions[1].after, SiteState::Unknown) << "nobody saw it up";
+}
+
+TEST(Judge, WhatPeopleSayChangesNothingButTheCount) {
+  const StoredEvent stored = stored_event(kT, SiteState::Down, 4);
+  std::vector<OperatorRequest> requests;
+  for (const Act act : {Act::Ack, Act::Comment})
+    requests.push_back({.by = {.request = RequestId{7}, .act = act, .who = "ann", .why = "w", .source = "command"},
+                        .event = stored.event.id,
+                        .site = kSite,
+                        .event_started_at = kT});
+  const Verdict verdict = judge_requests(stored, requests, kT + 1h);
+  ASSERT_EQ(verdict.writes.size(), 1U);
+  const EventWrite& write = verdict.writes[0];
+  EXPECT_EQ(reasons(write), (Reasons{Operator, Operator}));
+  EXPECT_EQ(write.transitions_total, 4U);
+  EXPECT_EQ(write.state, SiteState::Down);
+  EXPECT_EQ(write.failures, 4U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(write.transitions[i].before, SiteState::Down);
+    EXPECT_EQ(write.transitions[i].after, SiteState::Down);
+    EXPECT_EQ(write.transitions[i].at, kT + 1h);
+    EXPECT_EQ(write.transitions[i].by, requests[i].by);
+  }
+  ASSERT_TRUE(verdict.open_after);
+  EXPECT_EQ(verdict.open_after->transitions_total, 4U);
+  EXPECT_EQ(verdict.open_after->event, stored.event);
 }
 
 TEST(JudgeDeathTest, StopsOnFactsThatNoLaneMakes) {

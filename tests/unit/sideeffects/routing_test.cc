@@ -411,6 +411,47 @@ TEST(Routing, RemindsAsLongAsItIsDown) {
   EXPECT_TRUE(one(due, {ops()}).wakes.empty());       // No reminders any more.
 }
 
+TEST(Routing, WhatSomebodyIsOnIsNotRemindedOfAndItsEndIsTold) {
+  NotifyTarget target = ops();
+  target.remind = 1h;
+  Notice due = wake_of(confirmed(1), "remind:ops");
+  due.tellings = {told("down")};
+  due.acked = true;
+  EXPECT_EQ(kinds(one(due, {target})), Kinds{});
+  EXPECT_TRUE(one(due, {target}).wakes.empty());
+  Notice over = recovered(1);
+  over.tellings = {told("down")};
+  over.acked = true;
+  EXPECT_EQ(kinds(one(over, {target})), Kinds{"ops:up"});
+}
+
+// Also while the beginning waits, held or for its digest: the wake of that is there already.
+TEST(Routing, WhatPeopleSayOfAnIncidentIsToldToNobody) {
+  for (const Act act : {Act::Ack, Act::Comment}) {
+    Notice said = confirmed(1);
+    said.transition.reason = TransitionReason::Operator;
+    said.transition.before = SiteState::Down;
+    said.transition.by = ByHand{.request = {}, .act = act, .who = {}, .why = {}, .source = {}};
+    const Routing routing = one(said, {ops()});
+    EXPECT_EQ(kinds(routing), Kinds{});
+    EXPECT_TRUE(routing.wakes.empty());
+    EXPECT_EQ(routing.settled.size(), 1U);
+  }
+}
+
+TEST(Routing, WhatAPersonClosedIsToldAsOverNotAsUp) {
+  Notice closed = ended_as(1, SiteState::Unknown, TransitionReason::Operator);
+  closed.transition.by = ByHand{.request = {}, .act = Act::Close, .who = {}, .why = {}, .source = {}};
+  closed.tellings = {told("down")};
+  const Routing routing = one(closed, {ops()});
+  ASSERT_EQ(kinds(routing), Kinds{"ops:up"});
+  EXPECT_TRUE(headline(message_in(routing)).starts_with("OVER ")) << headline(message_in(routing));
+  Notice later = wake_of(closed, "digest:closed");
+  later.group = 4;
+  later.tellings = {told("down_group")};
+  EXPECT_EQ(message_in(one(later, {ops()})).sites.at(0).reason, TransitionReason::Operator);
+}
+
 TEST(Routing, RemindersOfOneEventHaveDifferentIds) {
   NotifyTarget target = ops();
   target.remind = 1h;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -502,6 +503,159 @@ TEST(SharedShard, WhatItRemembersEndsWithTheLease) {
   bench.post(1, 4);
   bench.turn_shared(1s);
   EXPECT_GT(bench.store.reads(), reads);
+}
+
+// ---- What people ask.
+
+// Requests as a store keeps them, done by what was committed.
+class Desk final : public OperatorDesk {
+ public:
+  explicit Desk(FakeEventStore& events) : events_(events) {}
+
+  core::Result<RequestId> ask(const OperatorRequest&) override { return RequestId{}; }
+  core::Result<RequestOutcome> outcome(RequestId) override { return RequestOutcome{}; }
+  core::Result<std::vector<OperatorRequest>> waiting() override {
+    ++reads;
+    if (away) return core::Error{.kind = core::ErrorKind::Unavailable, .message = "away"};
+    std::vector<OperatorRequest> left;
+    for (OperatorRequest request : asked) {
+      if (done(request.by.request) > 0 || refused.contains(request.by.request.value)) continue;
+      const auto open = events_.open_of(request.site);
+      request.over = !open || open->started_at != request.event_started_at;
+      left.push_back(request);
+    }
+    return left;
+  }
+  core::Result<void> refuse(RequestId request, const std::string& why) override {
+    refused.emplace(request.value, why);
+    return {};
+  }
+
+  RequestId add(Act act, std::uint64_t site) {
+    const RequestId id{asked.size() + 1};
+    asked.push_back({.by = {.request = id, .act = act, .who = "ann", .why = "because", .source = "command"},
+                     .event = core::EventId{site},
+                     .site = SiteId{site},
+                     .event_started_at = kT});
+    return id;
+  }
+  // How many transitions were stored for it.
+  [[nodiscard]] int done(RequestId request) const {
+    int count = 0;
+    for (const auto& event : events_.events()) {
+      for (const TransitionRecord& transition : event.row.transitions)
+        count += transition.by && transition.by->request == request ? 1 : 0;
+    }
+    return count;
+  }
+
+  std::vector<OperatorRequest> asked;
+  std::map<std::uint64_t, std::string> refused;
+  bool away = false;
+  int reads = 0;
+
+ private:
+  FakeEventStore& events_;
+};
+
+struct AskedBench : Bench {
+  AskedBench() { shard.attach(desk); }
+  Desk desk{store};
+};
+
+TEST(ShardRequests, AckAndCommentAreATransitionEachAndTheEventGoesOn) {
+  AskedBench bench;
+  bench.post(1, 3);
+  bench.turn();
+  const RequestId ack = bench.desk.add(Act::Ack, 1);
+  const RequestId comment = bench.desk.add(Act::Comment, 1);
+  bench.turn_after(1s);
+  bench.turn_after(1s);
+  EXPECT_EQ(bench.desk.done(ack), 1);
+  EXPECT_EQ(bench.desk.done(comment), 1);
+  EXPECT_EQ(bench.shard.stats().requests.done.value(), 2U);
+  EXPECT_EQ(bench.transitions(TransitionReason::Operator), 2U);
+  // What the lane tells next comes behind them, and nothing has to be read for it.
+  const std::size_t reads = bench.store.reads();
+  bench.post(1, 5, true);
+  bench.turn();
+  EXPECT_EQ(bench.store.reads(), reads);
+  const auto event = bench.store.events().at(0);
+  EXPECT_TRUE(event.ended());
+  ASSERT_EQ(event.row.transitions.size(), 5U);
+  EXPECT_EQ(event.row.transitions[2].by->who, "ann");
+  EXPECT_EQ(event.row.transitions[4].reason, TransitionReason::Recovered);
+  EXPECT_TRUE(bench.shard.poisoned().empty());
+}
+
+// The close is the lane's to tell: it is asked until it has, and who asked is in the transition.
+TEST(ShardRequests, CloseIsAskedOfTheLaneUntilItIsDone) {
+  AskedBench bench;
+  bench.post(1, 3);
+  bench.turn();
+  const std::size_t before = bench.notes.sent.size();
+  const RequestId close = bench.desk.add(Act::Close, 1);
+  bench.turn_after(1s);
+  bench.turn_after(1s);
+  ASSERT_EQ(bench.notes.sent.size(), before + 2) << "once with each reading";
+  EXPECT_EQ(bench.notes.sent.back().close, kT);
+  EXPECT_EQ(bench.desk.done(close), 0);
+
+  core::Outage outage;
+  outage.started_at = kT;
+  outage.last_failed_at = kT + 20s;
+  outage.failures = 3;
+  outage.evidence = outage.opened_by = kRefused;
+  outage.ended_at = kT + 1h;
+  outage.ended_as = core::Presence::Closed;
+  SiteFacts facts{.site = SiteId{1}, .seq = ++bench.seq, .at = kT, .outages = {outage}};
+  const core::FactsKey seat = core::key_of(facts);
+  bench.mailbox.post(seat, std::move(facts));
+  bench.turn();
+  EXPECT_EQ(bench.desk.done(close), 1);
+  const auto event = bench.store.events().at(0);
+  EXPECT_TRUE(event.ended());
+  EXPECT_EQ(event.row.transitions.back().after, SiteState::Unknown);
+  const std::size_t told = bench.notes.sent.size();
+  bench.turn_after(1s);
+  EXPECT_EQ(bench.notes.sent.size(), told) << "nothing is asked any more";
+}
+
+TEST(ShardRequests, WhatIsOverIsRefusedAndWhatFailsIsAskedAgain) {
+  AskedBench bench;
+  bench.post(1, 3);
+  bench.turn();
+  bench.desk.away = true;
+  const RequestId late = bench.desk.add(Act::Ack, 1);
+  bench.turn_after(1s);
+  EXPECT_EQ(bench.shard.stats().requests.errors.value(), 1U);
+  bench.turn_after(1s);
+  EXPECT_EQ(bench.shard.stats().requests.errors.value(), 1U) << "not each second while it is away";
+  bench.post(1, 4, true);
+  bench.turn();
+  bench.desk.away = false;
+  bench.turn_after(5s);
+  EXPECT_EQ(bench.desk.done(late), 0);
+  EXPECT_EQ(bench.desk.refused.count(late.value), 1U);
+
+  bench.post(2, 3);
+  bench.turn();
+  const RequestId ack = bench.desk.add(Act::Ack, 2);
+  bench.store.fail_commits(FakeFailure::UnknownAfter, 2);
+  for (int i = 0; i < 20 && !bench.shard.idle(); ++i) bench.turn_after(1s);
+  for (int i = 0; i < 20; ++i) bench.turn_after(1s);
+  EXPECT_EQ(bench.desk.done(ack), 1) << "an answer that is lost does it neither twice nor never";
+}
+
+// A reading is due each second, and never in the past: the thread would spin.
+TEST(ShardRequests, TheShardSleepsBetweenReadings) {
+  AskedBench bench;
+  bench.turn();
+  const int reads = bench.desk.reads;
+  ASSERT_TRUE(bench.shard.next_turn());
+  EXPECT_EQ(*bench.shard.next_turn(), bench.clock.steady() + 1s);
+  bench.turn_after(500ms);
+  EXPECT_EQ(bench.desk.reads, reads);
 }
 
 }  // namespace
