@@ -480,7 +480,7 @@ class CommandLine {
     app.add_option("--target", args->target, "only those to this target");
     app.add_option("--reason", args->reason,
                    "with --dead: only those that were given up for it (max_attempts, permanent, gone, "
-                   "poison, no_target, operator)");
+                   "poison, no_target, operator, too_old)");
     app.add_option("--limit", args->limit, "at most so many; 0 for all (default: 100)");
     app.add_flag("--json", args->json, "one JSON document");
     add_config(app, args->config);

@@ -297,6 +297,8 @@ std::vector<Row> rows() {
       schedule(),
       count(
           "attempts", 1, 100, [](auto& n) -> auto& { return n.retry.attempts_max; }),
+      duration(
+          "max_age", 0s, std::chrono::hours{24 * 30}, [](auto& n) -> auto& { return n.max_age; }),
   };
 }
 

@@ -143,7 +143,7 @@ core::Result<HttpRequests> with_words(const Attempt& attempt, core::WallTime now
   return requests;
 }
 
-core::Result<MailRequest> mail(const Attempt& attempt) {
+core::Result<MailRequests> mails(const Attempt& attempt) {
   const ChannelTarget& target = *attempt.target;
   const Message& message = *attempt.message;
   core::Result<std::string> url = url_of(target);
@@ -169,12 +169,16 @@ core::Result<MailRequest> mail(const Attempt& attempt) {
     const core::Result<Mailbox> to = parse_mailbox(one);
     if (!to) return to.error();
     out.to.push_back(*to);
-    request.to.push_back(to->address);
   }
   for (const sideeffects::MessageSite& site : message.sites)
     out.conditions.push_back(condition_key(site));
-  request.mail = compose(out);
-  return request;
+  request.mail = std::make_shared<const std::string>(compose(out));
+  MailRequests requests;
+  for (const Mailbox& to : out.to) {
+    request.to = to.address;
+    requests.push_back(request);
+  }
+  return requests;
 }
 
 core::Result<ProgramRequest> program(const Attempt& attempt) {
@@ -218,7 +222,7 @@ core::Result<Prepared> prepare(const Attempt& attempt, core::WallTime now,
     case ChannelType::PagerDuty:
       return with_blocks(with_words(attempt, now, user_agent), target);
     case ChannelType::Email:
-      return with_blocks(mail(attempt), target);
+      return with_blocks(mails(attempt), target);
     case ChannelType::Command:
       break;
   }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -36,9 +37,9 @@ struct MailRequest {
   std::string url;
   std::string user{}, password{};  // "": none.
   std::string from{};
-  std::vector<std::string> to{};  // Addresses alone.
+  std::string to{};  // An address alone.
   bool starttls = true;           // Needed. False: not asked for.
-  std::string mail{};
+  std::shared_ptr<const std::string> mail{};  // The same for all recipients.
 };
 
 struct ProgramRequest {
@@ -49,9 +50,11 @@ struct ProgramRequest {
 
 // The requests of one attempt; usually one.
 using HttpRequests = std::vector<HttpRequest>;
+// One for each recipient: whom the server does not take now is asked for again, and nobody else.
+using MailRequests = std::vector<MailRequest>;
 
 struct Prepared {
-  std::variant<HttpRequests, MailRequest, ProgramRequest> what;
+  std::variant<HttpRequests, MailRequests, ProgramRequest> what;
   std::vector<checker::Cidr> allow{};
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A *job* is one attempt under way. It has either requests of which some are transfers now, or one mail, or a program. It
-// ends when nothing of it is under way and nothing more is to begin; then its result is the worst of its parts', and it is
+// A *job* is one attempt under way. It has either requests or mails of which some are transfers now, or a program. It ends when nothing of it is under way and nothing more is to begin; then its result is the worst of its parts', and it is
 // told and forgotten.
 #include "channels/sender.h"
 
@@ -85,21 +84,25 @@ struct Job {
   SteadyTime deadline;
   std::vector<checker::Cidr> allow;
   HttpRequests requests;  // Those that are done are empty.
-  std::size_t next = 0;   // Of the requests: which begins next.
+  MailRequests mails;     // The same.
+  std::size_t next = 0;   // Of the requests or mails: which begins next.
   std::list<Leg> legs;
   std::unique_ptr<Program> program;
   bool stopped = false;  // Nothing more of it begins.
   bool taken = false;    // Some of it.
   std::optional<SendResult> result;
 
-  void take(SendResult one) {
+  [[nodiscard]] std::size_t parts() const { return requests.size() + mails.size(); }
+  // `of_part`: it says nothing about the others.
+  void take(SendResult one, bool of_part = false) {
     if (one.outcome == SendOutcome::Delivered) taken = true;
-    if (ends_attempt(one.outcome)) stopped = true;
+    const bool refused_all = !mails.empty() && one.outcome == SendOutcome::Permanent;
+    if (!of_part && (ends_attempt(one.outcome) || refused_all)) stopped = true;
     if (!result || weight(one.outcome) > weight(result->outcome)) result = std::move(one);
   }
   [[nodiscard]] std::string key() const { return attempt.target->name + "\n" + attempt.message_id; }
   [[nodiscard]] bool is_done() const {
-    return legs.empty() && !program && (stopped || next >= requests.size());
+    return legs.empty() && !program && (stopped || next >= parts());
   }
 };
 
@@ -286,8 +289,9 @@ void Sender::Parts::begin(Given given) {
   if (auto* requests = std::get_if<HttpRequests>(&prepared->what)) {
     job.requests = std::move(*requests);
     begin_requests(job);
-  } else if (auto* mail = std::get_if<MailRequest>(&prepared->what)) {
-    add_leg(job, 0, std::move(*mail));
+  } else if (auto* mails = std::get_if<MailRequests>(&prepared->what)) {
+    job.mails = std::move(*mails);
+    begin_requests(job);
   } else {
     core::Result<std::unique_ptr<Program>> program =
         Program::run(std::get<ProgramRequest>(prepared->what));
@@ -302,13 +306,15 @@ void Sender::Parts::begin(Given given) {
 }
 
 void Sender::Parts::begin_requests(Job& job) {
-  while (!job.stopped && job.legs.size() < kRequestsAtOnce && job.next < job.requests.size()) {
+  while (!job.stopped && job.legs.size() < kRequestsAtOnce && job.next < job.parts()) {
     const std::size_t index = job.next++;
-    if (job.requests.size() > 1 && progress.has(job.key(), index)) {
+    if (job.parts() > 1 && progress.has(job.key(), index)) {
       job.take({.outcome = SendOutcome::Delivered, .detail = "taken at an earlier attempt"});
-      continue;
+    } else if (!job.mails.empty()) {
+      add_leg(job, index, std::exchange(job.mails[index], {}));
+    } else {
+      add_leg(job, index, std::exchange(job.requests[index], {}));
     }
-    add_leg(job, index, std::exchange(job.requests[index], {}));
   }
 }
 
@@ -346,9 +352,8 @@ void Sender::Parts::end_leg(CURL* easy, CURLcode code) {
 
   const bool mail = job.attempt.target->type == sideeffects::ChannelType::Email;
   SendResult result = mail ? judge_mail(end) : judge_http(end, clock.wall());
-  if (job.requests.size() > 1 && result.outcome == SendOutcome::Delivered)
-    progress.add(job.key(), index);
-  job.take(std::move(result));
+  if (job.parts() > 1 && result.outcome == SendOutcome::Delivered) progress.add(job.key(), index);
+  job.take(std::move(result), mail && end.of_recipient);
   begin_requests(job);
 }
 
@@ -370,13 +375,17 @@ void Sender::Parts::finish_jobs() {
       continue;
     }
     ENSURE(job->result.has_value(), "an attempt ended without a result");
+    SendResult result = *std::move(job->result);
+    // An address that is wrong for good must not hold up what comes after it for those that are right.
+    if (!job->mails.empty() && job->taken && result.outcome == SendOutcome::Permanent) {
+      result.outcome = SendOutcome::Delivered;
+      result.detail = "taken, but not for all recipients: " + result.detail;
+    }
     // What is refused is asked again, and only that.
-    const SendOutcome outcome = job->result->outcome;
-    if (job->requests.size() > 1 &&
-        (outcome == SendOutcome::Delivered || outcome == SendOutcome::Gone))
+    const SendOutcome outcome = result.outcome;
+    if (job->parts() > 1 && (outcome == SendOutcome::Delivered || outcome == SendOutcome::Gone))
       progress.forget(job->key());
     const Done done = std::move(job->done);
-    SendResult result = *std::move(job->result);
     result.part_taken = job->taken && outcome != SendOutcome::Delivered;
     job = jobs.erase(job);
     answer(done, std::move(result));

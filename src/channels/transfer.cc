@@ -125,20 +125,20 @@ bool Transfer::begin(HttpRequest request) {
 
 bool Transfer::begin(MailRequest request) {
   mail_ = true;
-  body_ = std::move(request.mail);
+  body_ = *request.mail;
   if (!set_common(request.url, "smtp,smtps")) return false;
-  for (const std::string& to : request.to) {
-    if (!append(recipients_, "<" + to + ">")) return false;
-  }
+  if (!append(recipient_, "<" + request.to + ">")) return false;
   CURL* easy = easy_.get();
   const std::string from = "<" + request.from + ">";
   const bool login =
       request.user.empty() || (set(easy, CURLOPT_USERNAME, request.user.c_str()) &&
                                set(easy, CURLOPT_PASSWORD, request.password.c_str()));
   return login && set(easy, CURLOPT_MAIL_FROM, from.c_str()) &&
-         set(easy, CURLOPT_MAIL_RCPT, recipients_.get()) &&
-         // One address that is wrong must not keep the others from being told.
-         set(easy, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L) &&
+         set(easy, CURLOPT_MAIL_RCPT, recipient_.get()) &&
+         // How far it got is told to nobody else.
+         set(easy, CURLOPT_DEBUGFUNCTION, &Transfer::on_debug) &&
+         set(easy, CURLOPT_DEBUGDATA, static_cast<void*>(this)) &&
+         set(easy, CURLOPT_VERBOSE, 1L) &&
          set(easy, CURLOPT_USE_SSL,
              static_cast<long>(request.starttls ? CURLUSESSL_ALL : CURLUSESSL_NONE)) &&
          set(easy, CURLOPT_UPLOAD, 1L) &&
@@ -160,12 +160,10 @@ TransferEnd Transfer::end(CURLcode code) const {
   curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
   end.status = static_cast<int>(status);
   end.retry_after = retry_after_;
-  end.said = mail_ && !refused_.empty() ? refused_ : said_;
-  if (code == CURLE_OK || is_enough(code)) {
-    if (mail_ && !refused_.empty()) end.error = "taken, but not for all recipients";
-    return end;
-  }
+  end.said = said_;
+  if (code == CURLE_OK || is_enough(code)) return end;
   end.failed = true;
+  end.of_recipient = recipient_asked_ && end.status >= 400 && end.status != 421;
   end.timed_out = code == CURLE_OPERATION_TIMEDOUT;
   long os_errno = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &os_errno);
@@ -214,8 +212,6 @@ void Transfer::take_header(std::string_view line) noexcept {
       line = line.substr(0, kSaidBytesMax);
       if (line.starts_with("221")) return;  // Its good-bye.
       said_.assign(line);
-      // RCPT is the only command whose refusal does not end it.
-      if (refused_.empty() && (line.starts_with('4') || line.starts_with('5'))) refused_ = said_;
       return;
     }
     // A response after an interim one begins anew.
@@ -244,6 +240,13 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count,
     return CURL_WRITEFUNC_ERROR;
   }
   return transfer->answer_bytes_ > kAnswerBytesMax ? CURL_WRITEFUNC_ERROR : bytes;
+}
+
+int Transfer::on_debug(CURL* /*easy*/, curl_infotype type, char* data, std::size_t size,
+                       void* self) noexcept {
+  if (type == CURLINFO_HEADER_OUT && std::string_view(data, size).starts_with("RCPT "))
+    static_cast<Transfer*>(self)->recipient_asked_ = true;
+  return 0;
 }
 
 std::size_t Transfer::on_read(char* into, std::size_t size, std::size_t count,

@@ -60,6 +60,8 @@ class Transfer : core::Pinned {
   static std::size_t on_header(char* data, std::size_t size, std::size_t count,
                                void* self) noexcept;
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) noexcept;
+  static int on_debug(CURL* easy, curl_infotype type, char* data, std::size_t size,
+                      void* self) noexcept;
   static std::size_t on_read(char* into, std::size_t size, std::size_t count, void* self) noexcept;
 
   void* tag_;
@@ -72,13 +74,13 @@ class Transfer : core::Pinned {
   std::string body_;
   std::size_t sent_ = 0;
   List headers_;
-  List recipients_;
+  List recipient_;
   std::array<char, CURL_ERROR_SIZE> error_{};
 
   std::string retry_after_;
   std::string said_;
   std::size_t answer_bytes_ = 0;
-  std::string refused_;  // Mail: what was said of a recipient that was not taken.
+  bool recipient_asked_ = false;  // Mail: its server has heard whom it is for.
   std::string blocked_;  // Why the guard let an address not be asked.
 
   std::unique_ptr<CURL, Free> easy_;

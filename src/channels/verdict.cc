@@ -63,9 +63,8 @@ SendResult judge_http(const TransferEnd& end, core::WallTime now) {
 
 SendResult judge_mail(const TransferEnd& end) {
   if (!end.failed) {
-    return {.outcome = SendOutcome::Delivered,
-            .status = end.status,
-            .detail = detail_of(end.error, end.said)};
+    return {
+        .outcome = SendOutcome::Delivered, .status = end.status, .detail = detail_of("", end.said)};
   }
   SendResult result = failed(end);
   if (!end.our_trouble && !end.timed_out && end.status >= 500 && end.status < 600)

@@ -25,6 +25,7 @@ struct TransferEnd {
   bool failed = false;       // The transfer itself, whatever the status says.
   bool our_trouble = false;  // With `failed`: our machine's.
   bool timed_out = false;
+  bool of_recipient = false;  // With `failed`: a mail server's word on this recipient alone.
   int status = 0;
   std::string retry_after{};  // The header's text; "": there was none.
   std::string said{};         // The beginning of the body, or the mail server's last line.

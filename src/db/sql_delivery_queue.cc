@@ -77,6 +77,14 @@ constexpr Sql kFormer(WATCHWHEEL_FORMER(""),
 constexpr Sql kWaiting(
     WATCHWHEEL_WAITING("INDEXED BY deliveries_claim"),
     WATCHWHEEL_WAITING("FORCE INDEX (deliveries_claim)") " FOR UPDATE SKIP LOCKED");
+#define WATCHWHEEL_OLDER(index)                                                       \
+  "SELECT id FROM deliveries " index                                                  \
+  " WHERE target = ? AND state <> 1 AND queued_at < ?"                                \
+  " AND kind NOT IN ('up', 'up_group', 'warning_over', 'warning_over_group')"         \
+  " ORDER BY vt LIMIT ?"
+constexpr Sql kOlder(
+    WATCHWHEEL_OLDER("INDEXED BY deliveries_claim"),
+    WATCHWHEEL_OLDER("FORCE INDEX (deliveries_claim)") " FOR UPDATE SKIP LOCKED");
 #define WATCHWHEEL_LEVELS(index)                                                               \
   "SELECT g.target, g.state, g.n, d.queued_at FROM (SELECT target, state, count(*) n, min(id)" \
   " first FROM deliveries " index " GROUP BY target, state) g JOIN deliveries d ON d.id = g.first"
@@ -517,6 +525,19 @@ core::Result<std::uint64_t> SqlDeliveryQueue::release_former(const Claimer& clai
 
 core::Result<std::uint64_t> SqlDeliveryQueue::bury_waiting(std::string_view target,
                                                            DeathReason reason, std::size_t limit) {
+  return bury_found(target, reason, std::nullopt, limit);
+}
+
+core::Result<std::uint64_t> SqlDeliveryQueue::bury_older(std::string_view target,
+                                                         DeathReason reason, core::Duration age,
+                                                         std::size_t limit) {
+  return bury_found(target, reason, age, limit);
+}
+
+core::Result<std::uint64_t> SqlDeliveryQueue::bury_found(std::string_view target,
+                                                         DeathReason reason,
+                                                         std::optional<core::Duration> age,
+                                                         std::size_t limit) {
   return retried(*connection_, [&]() -> core::Result<std::uint64_t> {
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
@@ -524,8 +545,10 @@ core::Result<std::uint64_t> SqlDeliveryQueue::bury_waiting(std::string_view targ
     if (!now) return now.error();
     Ids ids;
     {
-      Query query = connection_->query(kWaiting);
-      query.bind(target).bind(static_cast<std::int64_t>(limit));
+      Query query = connection_->query(age ? kOlder : kWaiting);
+      query.bind(target);
+      if (age) query.bind(*now - to_ms_up(*age));
+      query.bind(static_cast<std::int64_t>(limit));
       while (true) {
         core::Result<bool> row = query.step();
         if (!row) return row.error();
@@ -674,7 +697,7 @@ core::Result<std::uint64_t> SqlDeliveryQueue::purge_tellings(std::int64_t before
 std::vector<Sql> delivery_queue_queries() {
   return {kIsDue,      kCandidates, kBefore,         kPutBehind,   kLease,
           kRead,       kLock,       kFree,           kLog,         kForget,
-          kExtend,     kFormer,     kWaiting,        kOldDone,     kOldDead,
+          kExtend,     kFormer,     kWaiting,        kOlder,        kOldDone,     kOldDead,
           kRemoveDone, kRemoveDead, kRemoveAttempts, kOldTellings, kRemoveTelling};
 }
 

@@ -37,6 +37,10 @@ class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
       std::span<const sideeffects::Held> held, core::Duration lease) override;
   [[nodiscard]] core::Result<std::uint64_t> release_former(
       const sideeffects::Claimer& claimer) override;
+  [[nodiscard]] core::Result<std::uint64_t> bury_older(std::string_view target,
+                                                       sideeffects::DeathReason reason,
+                                                       core::Duration age,
+                                                       std::size_t limit) override;
   [[nodiscard]] core::Result<std::uint64_t> bury_waiting(std::string_view target,
                                                          sideeffects::DeathReason reason,
                                                          std::size_t limit) override;
@@ -68,6 +72,11 @@ class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
                                          std::int64_t now_ms, Ids& told, Ids& dead);
   [[nodiscard]] core::Result<void> log_attempt(const sideeffects::Finish& finish, const Locked& row,
                                                std::int64_t now_ms);
+  // Without `age`: whatever says that something is over too.
+  [[nodiscard]] core::Result<std::uint64_t> bury_found(std::string_view target,
+                                                       sideeffects::DeathReason reason,
+                                                       std::optional<core::Duration> age,
+                                                       std::size_t limit);
   [[nodiscard]] core::Result<std::uint64_t> purge_old(const Sql& find, const Sql& remove,
                                                       std::int64_t before_ms, std::size_t limit);
   [[nodiscard]] core::Result<std::uint64_t> purge_tellings(std::int64_t before_ms,

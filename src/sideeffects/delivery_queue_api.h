@@ -195,10 +195,11 @@ enum class DeathReason : std::uint8_t {
   Poison,     // It was being sent kRescuesMax times when its process ended or lost the lease.
   NoTarget,   // No target of that name is configured any more.
   Operator,
+  TooOld,  // It waited for longer than its target's messages are worth something.
 };
-inline constexpr std::size_t kDeathReasonCount = 6;
+inline constexpr std::size_t kDeathReasonCount = 7;
 inline constexpr std::array<std::string_view, kDeathReasonCount> kDeathReasonNames{
-    "max_attempts", "permanent", "gone", "poison", "no_target", "operator"};
+    "max_attempts", "permanent", "gone", "poison", "no_target", "operator", "too_old"};
 [[nodiscard]] constexpr std::string_view to_string(DeathReason reason) {
   return kDeathReasonNames.at(static_cast<std::size_t>(reason));
 }
@@ -292,6 +293,13 @@ class DeliveryQueue {
   [[nodiscard]] virtual core::Result<std::uint64_t> bury_waiting(std::string_view target,
                                                                  DeathReason reason,
                                                                  std::size_t limit) = 0;
+
+  // The same of what was queued (or requeued) longer than `age` ago, the first that was due first, but not of what says that
+  // something is over: that goes with what it would have been the end of, or is told.
+  [[nodiscard]] virtual core::Result<std::uint64_t> bury_older(std::string_view target,
+                                                               DeathReason reason,
+                                                               core::Duration age,
+                                                               std::size_t limit) = 0;
 
   // By target, with names that are not configured (any more). Reads an index from end to end: every half minute, not every claim.
   [[nodiscard]] virtual core::Result<std::vector<TargetLevel>> levels() = 0;

@@ -120,7 +120,9 @@ void DeliveryWorker::answer(const UnderWay& flight, DeliveryId id, const SendRes
   Target& target = found->second;
   --target.reading.under_way;
   const bool former = flight.channel != target.channel;
-  if (!former) target.circuit.on_result(flight.pass, result.outcome, now);
+  const bool some = result.part_taken && result.outcome == SendOutcome::Retry;
+  if (!former)
+    target.circuit.on_result(flight.pass, some ? SendOutcome::Delivered : result.outcome, now);
   stats_.attempts.at(static_cast<std::size_t>(target.reading.type))
       .at(static_cast<std::size_t>(result.outcome))
       .add();
@@ -136,7 +138,7 @@ void DeliveryWorker::answer(const UnderWay& flight, DeliveryId id, const SendRes
   } else {
     if (result.outcome != SendOutcome::NotSent) ++target.reading.failed;
     target.reading.last_failure = result.detail;
-    target.failing = result.outcome == SendOutcome::Retry;
+    target.failing = result.outcome == SendOutcome::Retry && !some;
   }
   finishing_.push_back(
       {.id = id,
@@ -153,9 +155,10 @@ std::variant<Delivered, Retry, Snooze, Bury> DeliveryWorker::verdict(Target& tar
                                                                      core::SteadyTime now) {
   if (result.outcome != SendOutcome::NotSent) target.not_sent_row = 0;
   const auto later = [&](bool permanent) -> std::variant<Delivered, Retry, Snooze, Bury> {
-    const std::uint32_t most =
-        permanent ? std::min(kPermanentAttempts, target.settings.retry.attempts_max)
-                  : target.settings.retry.attempts_max;
+    std::uint32_t most = target.settings.retry.attempts_max;
+    if (permanent) most = std::min(most, kPermanentAttempts);
+    if (result.part_taken && target.reading.type == ChannelType::Email)
+      most = std::min(most, kPartMailAttempts);
     if (flight.attempt >= most && result.part_taken) {
       // As a dead letter it would withhold the end from a receiver that has most of it.
       settings_.warn("delivery_partly_refused target=" + flight.target + " attempts=" +
@@ -262,6 +265,10 @@ bool DeliveryWorker::look_at_levels(core::SteadyTime now) {
       target->second.reading.waiting = level.waiting + level.leased;
       target->second.reading.dead = level.dead;
       target->second.reading.oldest = level.oldest;
+      const core::Duration max_age = target->second.settings.max_age;
+      if (max_age > core::Duration{} && level.oldest > max_age &&
+          !bury(level.target, DeathReason::TooOld, max_age))
+        return false;
       if (target->second.gone && level.waiting > 0 && !bury(level.target, DeathReason::Gone))
         return false;
       continue;
@@ -291,8 +298,10 @@ void DeliveryWorker::purge(core::SteadyTime now) {
       now + (more ? std::min<core::Duration>(1s, settings_.level_each) : settings_.level_each);
 }
 
-bool DeliveryWorker::bury(const std::string& target, DeathReason reason) {
-  const auto buried = queue_.bury_waiting(target, reason, kBuryRows);
+bool DeliveryWorker::bury(const std::string& target, DeathReason reason, core::Duration older_than) {
+  const auto buried = older_than > core::Duration{}
+                          ? queue_.bury_older(target, reason, older_than, kBuryRows)
+                          : queue_.bury_waiting(target, reason, kBuryRows);
   if (!buried) {
     stats_.errors.add();
     return false;

@@ -9,7 +9,8 @@
 //   Retry       again after what the receiver asks, else after what the retry policy says; the last attempt buries it
 //   Permanent   the same, but buried at the third attempt: some say so by mistake
 //   of both: when the receiver has taken some of a message of several requests, it counts as delivered instead of being buried, and is
-//               logged: whoever was told of some sites has to hear of their end
+//               logged: whoever was told of some sites has to hear of their end. Of a mail that some recipients have there are at most
+//               kPartMailAttempts. A place that takes something is well: its circuit says so.
 //   Gone        buried, with all that waits for the target; nothing is sent to it until its configuration is read again
 //   NotSent     given back, with its attempt
 //
@@ -82,6 +83,8 @@ class DeliveryWorker final : public Chore, core::Pinned {
  public:
   static constexpr std::size_t kUnderWayMax = 256;
   static constexpr std::uint32_t kPermanentAttempts = 3;
+  // Of a mail that some recipients have: those that have it do not wait longer for the rest to hear what comes next.
+  static constexpr std::uint32_t kPartMailAttempts = 4;
 
   struct Settings {
     Claimer claimer{};
@@ -168,7 +171,8 @@ class DeliveryWorker final : public Chore, core::Pinned {
   [[nodiscard]] bool extend(core::SteadyTime now);
   [[nodiscard]] bool look_at_levels(core::SteadyTime now);
   void purge(core::SteadyTime now);
-  [[nodiscard]] bool bury(const std::string& target, DeathReason reason);
+  [[nodiscard]] bool bury(const std::string& target, DeathReason reason,
+                          core::Duration older_than = {});
   [[nodiscard]] bool look_for_new(core::SteadyTime now);
   [[nodiscard]] std::size_t want_from(std::span<const std::string> names, std::vector<Want>& wants,
                                       core::SteadyTime now);

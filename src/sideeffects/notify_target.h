@@ -32,6 +32,8 @@ struct NotifyTarget {
   RateLimit rate{.per_minute = 0, .burst = 10};
   std::uint32_t in_flight_max = 4;
   RetrySettings retry;
+  // What has waited longer than this is not sent any more, but for the end of what was told. 0: nothing is too old.
+  core::Duration max_age = std::chrono::hours{72};
 
   [[nodiscard]] const std::string& name() const { return channel.name; }
   [[nodiscard]] bool wants(core::SiteState state) const {

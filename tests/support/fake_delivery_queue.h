@@ -275,6 +275,22 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     return buried;
   }
 
+  core::Result<std::uint64_t> bury_older(std::string_view target, se::DeathReason reason,
+                                         core::Duration age, std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    if (away_) return unavailable();
+    std::uint64_t buried = 0;
+    for (Row& row : rows_) {
+      if (buried == limit) break;
+      if (row.what.target != target || row.state != Row::State::Waiting) continue;
+      if (clock_.steady() - row.made_at <= age || se::is_end_kind(row.what.kind)) continue;
+      row.state = Row::State::Dead;
+      row.reason = reason;
+      ++buried;
+    }
+    return buried;
+  }
+
   core::Result<std::vector<se::TargetLevel>> levels() override {
     const std::lock_guard lock(mutex_);
     ++levels_read_;

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "../../unit/channels/messages.h"
 #include "sending.h"
@@ -32,9 +33,12 @@ import asyncio, email, email.policy, json, ssl, sys
 from aiosmtpd.smtp import SMTP, AuthResult
 class Handler:
     count = 0
+    asked = {}
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith('nobody'): return '550 5.1.1 no such user'
         if address.startswith('later'): return '451 4.7.1 come back later'
+        Handler.asked[address] = Handler.asked.get(address, 0) + 1
+        if address.startswith('grey') and Handler.asked[address] == 1: return '451 4.7.1 greylisted'
         envelope.rcpt_tos.append(address)
         return '250 OK'
     async def handle_DATA(self, server, session, envelope):
@@ -120,10 +124,14 @@ TEST(Email, ArrivesWholeAndReadable) {
   const SendResult result = sending.send(target, message, "msg_mail");
   ASSERT_EQ(result.outcome, SendOutcome::Delivered) << result.detail;
   EXPECT_EQ(result.status, 250);
-  ASSERT_EQ(sink.count(), 1U);
+  ASSERT_EQ(sink.count(), 2U);
   const Json mail = sink.mail(1);
   EXPECT_EQ(mail["from"], "ww@example.org");
-  EXPECT_EQ(mail["to"], (Json{"noc@example.org", "two@example.org"}));
+  // Each recipient's server is spoken to for itself; the mail names them all.
+  std::set<Json> envelopes{mail["to"], sink.mail(2)["to"]};
+  EXPECT_EQ(envelopes, (std::set<Json>{Json{"noc@example.org"}, Json{"two@example.org"}}));
+  EXPECT_EQ(mail["headers"]["to"], "noc@example.org, Zweite <two@example.org>");
+  EXPECT_EQ(sink.mail(2)["headers"]["message-id"], mail["headers"]["message-id"]);
   EXPECT_EQ(mail["headers"]["subject"], "DOWN Läden: connect_timeout");
   EXPECT_EQ(mail["headers"]["from"], "Watchwheel für alle <ww@example.org>");
   EXPECT_EQ(mail["headers"]["message-id"], "<msg_mail@example.org>");
@@ -137,9 +145,9 @@ TEST(Email, ArrivesWholeAndReadable) {
 
   // The next attempt of the same message is the same mail; its end belongs to the same conversation.
   ASSERT_EQ(sending.send(target, message, "msg_mail", 2).outcome, SendOutcome::Delivered);
-  EXPECT_EQ(sink.mail(2)["headers"]["message-id"], mail["headers"]["message-id"]);
+  EXPECT_EQ(sink.mail(3)["headers"]["message-id"], mail["headers"]["message-id"]);
   ASSERT_EQ(sending.send(target, testing::up(), "msg_up").outcome, SendOutcome::Delivered);
-  EXPECT_EQ(sink.mail(3)["headers"]["references"], mail["headers"]["references"]);
+  EXPECT_EQ(sink.mail(5)["headers"]["references"], mail["headers"]["references"]);
 }
 
 TEST(Email, GoesOverTlsWithALoginAndNeverWithout) {
@@ -174,7 +182,7 @@ TEST(Email, GoesOverTlsWithALoginAndNeverWithout) {
   target.mail_tls = MailTls::Required;
   EXPECT_EQ(sending.send(target, testing::down()).outcome, SendOutcome::Retry);
   EXPECT_EQ(plain.count(), 0U);
-  EXPECT_EQ(sink.count(), 1U);
+  EXPECT_EQ(sink.count(), 2U);
 }
 
 TEST(Email, RefusalsMeanWhatTheyMean) {
@@ -197,6 +205,19 @@ TEST(Email, RefusalsMeanWhatTheyMean) {
   EXPECT_EQ(some.outcome, SendOutcome::Delivered);
   EXPECT_NE(some.detail.find("not for all recipients"), std::string::npos) << some.detail;
   EXPECT_EQ(sink.mail(1)["to"], (Json{"noc@example.org"}));
+
+  // One that is not taken yet is tried again, and he alone; the refused one does not hinder him.
+  target.to = {"grey@example.org", "nobody@example.org", "noc@example.org"};
+  const std::size_t before = sink.count();
+  const SendResult grey = sending.send(target, testing::down(), "msg_grey");
+  EXPECT_EQ(grey.outcome, SendOutcome::Retry);
+  EXPECT_TRUE(grey.part_taken);
+  EXPECT_NE(grey.detail.find("greylisted"), std::string::npos) << grey.detail;
+  ASSERT_EQ(sink.count(), before + 1);
+  EXPECT_EQ(sink.mail(before + 1)["to"], (Json{"noc@example.org"}));
+  EXPECT_EQ(sending.send(target, testing::down(), "msg_grey", 2).outcome, SendOutcome::Delivered);
+  ASSERT_EQ(sink.count(), before + 2);
+  EXPECT_EQ(sink.mail(before + 2)["to"], (Json{"grey@example.org"}));
 
   target = mail_target("smtp://127.0.0.1:" + std::to_string(testing::free_port()));
   EXPECT_EQ(sending.send(target, testing::down()).outcome, SendOutcome::Retry);

@@ -448,6 +448,31 @@ TEST_P(DeliveryContract, WhatWaitsForATargetThatIsGoneIsBuried) {
   EXPECT_EQ(contract::take(post.log->list(kDead, 10)).size(), 4U);
 }
 
+TEST_P(DeliveryContract, WhatIsTooOldIsBuriedButForTheEndOfWhatWasTold) {
+  const Post post(*under_test, *store);
+  post.put({message("ops", 1, "leased")});
+  ASSERT_EQ(post.claim({{"ops", 1}}).deliveries.size(), 1U);
+  NewDelivery end_of_told = message("ops", 2, "end");
+  end_of_told.kind = "up";
+  NewDelivery end_of_old = message("ops", 3, "its end");
+  end_of_old.kind = "up";
+  post.put({end_of_told, message("ops", 3, "old"), message("other", 4, "elsewhere")});
+  under_test->execute("UPDATE deliveries SET queued_at = queued_at - 100000");
+  post.put({end_of_old, message("ops", 5, "young")});
+  const auto bury = [&](core::Duration age, std::size_t limit) {
+    return contract::take(post.queue->bury_older("ops", DeathReason::TooOld, age, limit));
+  };
+  EXPECT_EQ(bury(std::chrono::minutes{2}, 10), 0U);
+  EXPECT_EQ(bury(std::chrono::minutes{1}, 10), 1U);
+  EXPECT_EQ(bury(std::chrono::minutes{1}, 10), 0U);
+  std::vector<std::string> dead;
+  for (const DeliveryRecord& one : contract::take(post.log->list(kDead, 10))) {
+    dead.push_back(one.message_id);
+    EXPECT_EQ(one.reason, "too_old");
+  }
+  EXPECT_EQ(dead, (std::vector<std::string>{"old", "its end"}));
+}
+
 TEST_P(DeliveryContract, LevelsTellEachTargetsHeapAndAge) {
   const Post post(*under_test, *store);
   EXPECT_TRUE(contract::take(post.queue->levels()).empty());

@@ -477,6 +477,67 @@ TEST(DeliveryWorker, TargetThatIsNotConfiguredIsBuriedAfterAWhileAndNotBefore) {
   EXPECT_TRUE(world.channels.sent().empty());
 }
 
+// Goal: a receiver that comes back after weeks is not flooded with what nobody needs any more, but it hears of every end. Method: a
+// receiver that is away for longer than the limit, with its circuit open, so that nothing is claimed.
+TEST(DeliveryWorker, WhatHasWaitedTooLongIsBuriedButForEnds) {
+  NotifyTarget target = target_of("ops");
+  target.max_age = 30min;
+  target.retry.attempts_max = 100;
+  NotifyTarget patient = target_of("patient");
+  patient.max_age = {};
+  World world({target, patient});
+  for (const char* name : {"ops", "patient"}) {
+    world.channels.script(name, [&](const Attempt&) {
+      return FakeChannels::Answer{.result = result_of(SendOutcome::Retry, 24h), .takes = 10ms};
+    });
+  }
+  for (std::uint64_t i = 0; i < 700; ++i) (void)world.queue_one("ops", i);
+  world.queue.insert({.target = "ops",
+                      .kind = "up",
+                      .message_id = "msg_end",
+                      .line = 1000,
+                      .site = {},
+                      .body = encode_message(test_message("ops", world.clock.wall())),
+                      .events = {},
+                      .delay = {},
+                      .instead_of = {}});
+  const std::string waits = world.queue_one("patient", 1);
+  world.run_for(29min, 1s);
+  EXPECT_EQ(world.worker->stats().dead.value(), 0U);
+  const std::string young = world.queue_one("ops", 2000);
+  world.run_for(3min, 1s);
+  EXPECT_EQ(world.worker->stats().dead.value(), 700U);
+  for (const auto& row : world.queue.rows()) {
+    const bool old = row.what.target == "ops" && row.what.message_id != young && row.what.kind != "up";
+    EXPECT_EQ(row.state == State::Dead, old) << row.what.message_id;
+    EXPECT_EQ(row.reason, old ? std::optional(DeathReason::TooOld) : std::nullopt);
+  }
+  EXPECT_EQ(world.state_of(waits), State::Waiting);
+}
+
+// Goal: one recipient whose server says "later" is asked again, but those that have the mail do not wait for him for long, and the place
+// counts as well. Method: a mail of which some is taken, always.
+TEST(DeliveryWorker, MailThatSomeHaveIsTriedAFewTimesMoreAndThePlaceIsWell) {
+  NotifyTarget target = target_of("ops");
+  target.channel.type = ChannelType::Email;
+  target.retry.attempts_max = 20;
+  World world({target});
+  world.channels.script("ops", [&](const Attempt&) {
+    SendResult result = result_of(SendOutcome::Retry);
+    result.part_taken = true;
+    return FakeChannels::Answer{.result = result, .takes = 10ms};
+  });
+  const std::string first = world.queue_one("ops", 1);
+  for (std::uint64_t i = 2; i <= 10; ++i) (void)world.queue_one("ops", i);
+  world.run_for(1s);
+  EXPECT_EQ(world.channels.sent().size(), 10U) << "a place that takes something is not failing";
+  EXPECT_EQ(world.worker->targets().at(0).circuit, CircuitState::Closed);
+  world.run_for(60s);
+  EXPECT_EQ(world.state_of(first), State::Done);
+  EXPECT_EQ(world.channels.sent().size(), 10U * DeliveryWorker::kPartMailAttempts);
+  EXPECT_EQ(world.worker->stats().dead.value(), 0U);
+}
+
 // Goal: taking away what is old costs no look at the whole queue. Method: more of it than goes at once, for a minute.
 TEST(DeliveryWorker, OldRowsGoInSmallStepsAndLevelsAreReadEachHalfMinuteAllTheSame) {
   World world({target_of("ops")});
