@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/commands_report.h - `watchwheel report`: how long sites were up, down, unknown and in maintenance in a window of time, and how
-// fast they answered.
+// app/commands_report.h - `watchwheel report`: how long sites were up, down, unknown and in maintenance in a window of time, and
+// how fast they answered.
 //
 // Bounded  a page of sites at a time, printed as it is read; by tag, kTagsMax tags.
 #pragma once

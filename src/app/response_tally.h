@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// app/response_tally.h - how fast a lane's sites answered since they were last projected, and all of them together since it began.
+// app/response_tally.h - how fast a lane's sites answered since they were last projected, and all of them since it began.
 //
-// Owns     eight bytes a site, in blocks of 4096 slots that are taken with the first answer of one of them; none while switched off.
+// Owns     eight bytes a site, in blocks of 4096 slots, each taken with the first answer of one of them; none while switched off.
 // Thread   the lane's. all(): any.
 // Bounded  as the site table.
 // Cost     add(): some ns; no lock, no allocation but of a block.

@@ -14,15 +14,17 @@ namespace {
 using sideeffects::HistoryPurge;
 using sideeffects::HistoryTable;
 
-// A page of events by id, whether each may go (it ended before ?2, and nobody is still to be told of it), and whether it began after
-// that. ?1 above which id, ?3 how many.
-#define WATCHWHEEL_EVENTS(by_id)                                                                   \
-  "SELECT id, transitions_total, (ended_at IS NOT NULL AND ended_at < ?2"                          \
-  " AND id NOT IN (SELECT event_id FROM outbox) AND id NOT IN (SELECT event_id FROM outbox_wakes)" \
-  "), started_at >= ?2 FROM events " by_id " WHERE id > ?1 ORDER BY id LIMIT ?3"
+// A page of events by id, whether each is over since before ?2, and whether it began after that. ?1 above which id, ?3 how many.
+#define WATCHWHEEL_EVENTS(by_id)                                           \
+  "SELECT id, transitions_total, (ended_at IS NOT NULL AND ended_at < ?2)" \
+  ", started_at >= ?2 FROM events " by_id " WHERE id > ?1 ORDER BY id LIMIT ?3"
 constexpr Sql kEvents(WATCHWHEEL_EVENTS(""), WATCHWHEEL_EVENTS("FORCE INDEX (PRIMARY)"));
 constexpr Sql kRemoveTransitions = "DELETE FROM event_transitions WHERE event_id = ?";
-// Once more: between the reading and this an operator may have opened it again, or a notice may have come.
+// Of which somebody is still to be told. Read from end to end once a step, not once an event: both are short, but for a mass outage.
+constexpr Sql kWaiting =
+    "SELECT event_id FROM outbox WHERE event_id BETWEEN ?1 AND ?2"
+    " UNION ALL SELECT event_id FROM outbox_wakes WHERE event_id BETWEEN ?1 AND ?2";
+// Once more, and locked: nothing goes by what was true a moment ago.
 #define WATCHWHEEL_OVER " id = ?1 AND ended_at IS NOT NULL AND ended_at < ?2"
 constexpr Sql kLockEvent("SELECT id FROM events WHERE" WATCHWHEEL_OVER,
                          "SELECT id FROM events WHERE" WATCHWHEEL_OVER " FOR UPDATE");
@@ -90,9 +92,9 @@ std::int64_t signed_limit(std::size_t limit) {
 }  // namespace
 
 std::vector<Sql> history_queries() {
-  return {kEvents,    kRemoveTransitions, kLockEvent,   kRemoveEvent, kGaps,
-          kRemoveGap, kRemoveVantage,     kRemoveGroup, kRollups,     kRemoveRollup,
-          kMinutes,   kRemoveMinute,      kMinute};
+  return {kEvents,       kWaiting,   kRemoveTransitions, kLockEvent,   kRemoveEvent,
+          kGaps,         kRemoveGap, kRemoveVantage,     kRemoveGroup, kRollups,
+          kRemoveRollup, kMinutes,   kRemoveMinute,      kMinute};
 }
 
 core::Result<HistoryPurge> SqlHistoryStore::purge(const sideeffects::HistoryRetention& retention,
@@ -143,16 +145,18 @@ core::Result<void> SqlHistoryStore::know_from(std::int64_t before_ms) {
 core::Result<void> SqlHistoryStore::purge_events(std::int64_t before_ms, std::size_t limit,
                                                  HistoryPurge& purged) {
   std::vector<std::int64_t> old;
-  std::size_t transitions = 0;
   // Past those that stay, be they thousands that have been open for long, up to those that began too late to be old.
   for (int pages = 0; pages < kPagesMax && old.empty(); ++pages) {
     Query query = connection_->query(kEvents);
     query.bind(events_from_).bind(before_ms).bind(signed_limit(limit));
     std::size_t rows = 0;
+    std::size_t transitions = 0;
     bool young = true;
+    bool end = false;
     while (transitions < limit) {
       core::Result<bool> row = query.step();
       if (!row) return row.error();
+      end = !*row && rows < limit;
       if (!*row) break;
       ++rows;
       events_from_ = query.integer(0);
@@ -161,8 +165,10 @@ core::Result<void> SqlHistoryStore::purge_events(std::int64_t before_ms, std::si
       old.push_back(events_from_);
       transitions += static_cast<std::size_t>(query.integer(1));
     }
+    query.rewind();
+    if (auto left = leave_waiting(old); !left) return left;
     // The end: the next walk begins at the first event again.
-    if (old.empty() && (young || rows < limit)) {
+    if (old.empty() && (young || end)) {
       events_from_ = 0;
       return {};
     }
@@ -196,6 +202,20 @@ core::Result<void> SqlHistoryStore::purge_events(std::int64_t before_ms, std::si
   purged.of(HistoryTable::Events) += events;
   purged.of(HistoryTable::EventTransitions) += removed;
   return {};
+}
+
+core::Result<void> SqlHistoryStore::leave_waiting(std::vector<std::int64_t>& ids) {
+  if (ids.empty()) return {};
+  Query query = connection_->query(kWaiting);
+  query.bind(ids.front()).bind(ids.back());  // They rise.
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    const auto found = std::lower_bound(ids.begin(), ids.end(), query.integer(0));
+    if (found != ids.end() && *found == query.integer(0)) ids.erase(found);
+    if (ids.empty()) return {};
+  }
 }
 
 core::Result<void> SqlHistoryStore::purge_gaps(std::int64_t before_ms, std::size_t limit,

@@ -28,6 +28,8 @@ class SqlHistoryStore final : public sideeffects::HistoryStore {
  private:
   [[nodiscard]] core::Result<void> purge_events(std::int64_t before_ms, std::size_t limit,
                                                 sideeffects::HistoryPurge& purged);
+  // Takes those away of which a notice waits.
+  [[nodiscard]] core::Result<void> leave_waiting(std::vector<std::int64_t>& ids);
   [[nodiscard]] core::Result<void> purge_gaps(std::int64_t before_ms, std::size_t limit,
                                               sideeffects::HistoryPurge& purged);
   // Rows of a table with one id, found by `find` (before_ms, limit) and removed by `remove` (id).

@@ -126,6 +126,18 @@ TEST_P(StoreContract, OldEventsBehindManyThatGoOnAreFound) {
   EXPECT_EQ(under_test->number("SELECT count(*) FROM events"), 50);
 }
 
+TEST_P(StoreContract, OldEventsBehindManyOfWhichNoticesWaitAreFound) {
+  const auto history = take(store->make_history_store());
+  const auto ids = add_sites(30);
+  for (const core::SiteId id : ids) commit(whole_story(id, 0));
+  under_test->execute("DELETE FROM outbox WHERE site_id > " + std::to_string(ids[24].value));
+  for (int steps = 0; steps < 30; ++steps) (void)take(history->purge({.events = 24h}, 4));
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM events"), 25);
+  under_test->execute("DELETE FROM outbox");
+  for (int steps = 0; steps < 60; ++steps) (void)take(history->purge({.events = 24h}, 4));
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM events"), 0);
+}
+
 TEST_P(StoreContract, WhatElseIsOldGoesByItsOwnTime) {
   const auto history = take(store->make_history_store());
   const auto ids = add_sites(3);

@@ -90,7 +90,7 @@ TEST_F(QueryPlans, OfAReportFollowTheOrderOfSites) {
 // short.
 TEST_F(QueryPlans, OfWhatIsKeptFollowAnIndex) {
   std::vector<Sql> queries = history_queries();
-  EXPECT_GE(queries.size(), 13U);
+  EXPECT_GE(queries.size(), 14U);
   for (const Sql& sql : response_rollup_queries()) queries.push_back(sql);
   for (const Sql& sql : queries) {
     for (const std::string& step : costly_steps(path_, sql.sqlite))
