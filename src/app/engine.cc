@@ -68,7 +68,8 @@ LaneTuning tuning_of(const Config& config, std::size_t lanes) {
   return LaneTuning{.confirm = confirm_policy(config),
                     .projection_interval = config.projection.interval,
                     .rollups = config.history.rollups,
-                    .hourly_sites_max = hourly_sites_max(config.history, lanes)};
+                    .hourly_sites_max = hourly_sites_max(config.history, lanes),
+                    .resolvers = config.checks.options.resolvers};
 }
 
 FeederSettings feeder_settings(const Config& config) {

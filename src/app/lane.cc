@@ -605,8 +605,11 @@ core::SiteFacts Lane::facts_of(core::SiteId id) {
   if (last.ended() || last.confirmed_at == core::kNoWallTime) return facts;
   const SiteSlot slot = sites_.find(id);
   if (slot == core::kNoSlot) return facts;
+  const auto& options = plans_[sites_.plan(slot)].options;
   facts.subject = std::make_shared<const core::Subject>(
-      core::Subject{std::string(sites_.url(slot)), plans_[sites_.plan(slot)].options});
+      core::Subject{.url = std::string(sites_.url(slot)),
+                    .options = options,
+                    .own_resolvers = options->resolvers != tuning_.resolvers});
   return facts;
 }
 

@@ -27,6 +27,7 @@ struct LaneTuning {
   bool rollups = false;  // Response times are counted and projected.
   // A lane of no more sites projects them by the hour too. Hours of a million sites are 24 million rows a day.
   std::size_t hourly_sites_max = 0;
+  std::vector<std::string> resolvers{};  // Of all sites that have none of their own.
 };
 
 // feeder -> lane. A value.

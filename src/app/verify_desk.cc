@@ -15,6 +15,8 @@
 
 #include "app/loop_lateness.h"
 #include "app/result_json.h"
+#include "checker/address.h"
+#include "checker/address_guard.h"
 #include "core/ensure.h"
 #include "core/hash.h"
 #include "verify/wire.h"
@@ -330,12 +332,32 @@ core::Result<core::CheckOptions> VerifyDesk::options_for(const core::SiteOptions
                          "option " + name + " is the verifier's own and cannot be asked for"};
   }
   core::CheckOptions own;
-  own.resolvers = settings_.own.resolvers;
+  own.resolvers = settings_.own.resolvers;  // A site's own may replace them: see blocked_resolver().
   own.allow = settings_.own.allow;
   own.allow_private = settings_.own.allow_private;
   own.ca_file = settings_.own.ca_file;
   own.user_agent = settings_.own.user_agent;
   return core::merge_options(own, asked);
+}
+
+// A site may bring the name servers that alone know its name. Asking them is reaching an address like any other.
+std::string VerifyDesk::blocked_resolver(const core::SiteOptions& asked) const {
+  const auto named = std::find_if(asked.begin(), asked.end(),
+                                  [](const auto& option) { return option.first == "resolver"; });
+  core::CheckOptions wanted;
+  if (named == asked.end() || !core::apply_option(wanted, named->first, named->second)) return {};
+  std::vector<checker::Cidr> allowed;
+  for (const std::string& text : settings_.own.allow) {
+    if (const auto cidr = checker::parse_cidr(text)) allowed.push_back(*cidr);
+  }
+  for (const std::string& text : wanted.resolvers) {
+    const auto at = checker::parse_endpoint(text, 53);
+    if (!at) continue;  // Refused with the other options.
+    const auto verdict = checker::guard(at->ip, allowed, settings_.own.allow_private);
+    if (!verdict.allowed)
+      return "resolver " + text + " is " + std::string(verdict.reason) + ", not allowed here";
+  }
+  return {};
 }
 
 void VerifyDesk::verify(const std::string& body, Answered answered) {
@@ -382,6 +404,10 @@ void VerifyDesk::verify(const std::string& body, Answered answered) {
   };
   for (std::size_t place = 0; place < request->checks.size(); ++place) {
     verify::Ask& ask = request->checks[place];
+    if (std::string blocked = blocked_resolver(ask.options); !blocked.empty()) {
+      refuse(place, ask.url, core::Cause::AddressBlocked, std::move(blocked));
+      continue;
+    }
     auto options = options_for(ask.options);
     if (!options) {
       refuse(place, ask.url, core::Cause::TargetInvalid, options.error().message);

@@ -63,6 +63,7 @@ struct Testimony {
 struct Subject {
   std::string url;
   std::shared_ptr<const CheckOptions> options;
+  bool own_resolvers = false;  // The site's, where others are to ask too; else they are this host's.
 };
 
 }  // namespace watchwheel::core

@@ -72,7 +72,8 @@ bool Panel::ask(std::uint64_t asker, const sideeffects::Question& question, Now 
   questions_.emplace(number, Open{.asker = asker,
                                   .id = question.id,
                                   .url = question.subject.url,
-                                  .options = options_to_send(*question.subject.options),
+                                  .options = options_to_send(*question.subject.options,
+                                                             question.subject.own_resolvers),
                                   .deadline = question.deadline,
                                   .answered = std::vector<bool>(seats_.size()),
                                   .left = seats_.size()});

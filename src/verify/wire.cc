@@ -81,7 +81,7 @@ std::optional<Answer> answer_from(const json& value) {
 
 }  // namespace
 
-core::SiteOptions options_to_send(const CheckOptions& o) {
+core::SiteOptions options_to_send(const CheckOptions& o, bool own_resolvers) {
   static const CheckOptions kDefaults;
   core::SiteOptions out;
   const auto add = [&](std::string_view name, const auto& value, const auto& usual, auto text) {
@@ -113,6 +113,7 @@ core::SiteOptions options_to_send(const CheckOptions& o) {
   add("max_redirects", o.max_redirects, d.max_redirects, as_number);
   add("method", o.method, d.method, as_is);
   add("redirects", o.redirects, d.redirects, as_word);
+  if (own_resolvers) add("resolver", o.resolvers, d.resolvers, as_lines);
   add("size_max", o.size_max_bytes, d.size_max_bytes, as_number);
   add("size_min", o.size_min_bytes, d.size_min_bytes, as_number);
   add("timeout", o.timeout, d.timeout, as_duration);

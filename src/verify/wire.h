@@ -5,8 +5,9 @@
 //   answered  {"vantage": {"name": "fra", "region": "eu"}, "results": [{"id": "1", …as `watchwheel check --json`…}]}
 //
 // `id` is the engine's own, given back as it was. Options are the site columns by name, as texts, and only those that differ
-// from the built-in defaults. What belongs to the place where a check is made is never sent, and refused where it is: files,
-// resolvers, and what the address guard lets through (kNotSent). A reader passes over names that it does not know.
+// from the built-in defaults. What belongs to the place where a check is made is never sent, and refused where it is: files, and
+// what the address guard lets through (kNotSent). Resolvers are sent where a site has its own: its name means something only there.
+// The verifier asks them only if its guard lets it. A reader passes over names that it does not know.
 //
 // Bounded  a batch: kBatchMost checks; an answer's detail and address: as core::Evidence keeps them.
 // Fails    Invalid, saying what is wrong. Never by exception.
@@ -34,9 +35,10 @@ inline constexpr core::Duration kDeadlineLeast = std::chrono::milliseconds{100};
 inline constexpr core::Duration kDeadlineMost = std::chrono::minutes{5};
 
 // Options that a verifier has of its own.
-inline constexpr std::array<std::string_view, 10> kNotSent{
-    "ca_file",           "client_cert_file", "client_key_file", "auth_user",     "auth_password_file",
-    "bearer_token_file", "resolver",         "allow",           "allow_private", "priority"};
+inline constexpr std::array<std::string_view, 9> kNotSent{
+    "ca_file",           "client_cert_file",  "client_key_file", "auth_user",
+    "auth_password_file", "bearer_token_file", "allow",           "allow_private",
+    "priority"};
 
 struct Ask {
   std::string id;
@@ -65,8 +67,9 @@ struct Reply {
   std::vector<Answer> answers;
 };
 
-// What differs from CheckOptions{}, without kNotSent: apply_option makes them the same again.
-[[nodiscard]] core::SiteOptions options_to_send(const core::CheckOptions& options);
+// What differs from CheckOptions{}, without kNotSent: apply_option makes them the same again. `own_resolvers`: they are the site's
+// and not those of this host.
+[[nodiscard]] core::SiteOptions options_to_send(const core::CheckOptions& options, bool own_resolvers);
 
 // Why another place cannot make this check as it is meant: it needs a file of this host. "": it can.
 [[nodiscard]] std::string_view bound_to_here(const core::CheckOptions& options);

@@ -53,6 +53,26 @@ TEST(Verifier, AnswersABatchInItsOrderWithWhatItSaw) {
   EXPECT_EQ(verifier.process().stop(), 0);
 }
 
+// A site may have name servers of its own, and its name mean something only there. They are asked where the guard lets them be.
+TEST(Verifier, AsksASitesOwnNameServersWhereTheyMayBeReached) {
+  fleet::Config config;
+  config.sites = 1;
+  const FleetThread fleet(config);
+  VerifierUnderTest verifier;
+  verifier.start();
+  const std::string own = "127.0.0.1:" + std::to_string(fleet.fleet().dns_port());
+  const json answer =
+      verifier.verify({check("1", fleet.url(0), {{"resolver", own}}),
+                       check("2", fleet.url(0), {{"resolver", "10.0.0.53"}}),
+                       check("3", fleet.url(0), {{"resolver", own + "\n169.254.169.254"}}),
+                       check("4", fleet.url(0), {{"resolver", "nobody"}})});
+  EXPECT_EQ(answer["results"][0]["outcome"], "up") << answer.dump(1);
+  EXPECT_EQ(answer["results"][1]["cause"], "address_blocked");
+  EXPECT_THAT(answer["results"][1]["detail"].get<std::string>(), HasSubstr("resolver 10.0.0.53"));
+  EXPECT_EQ(answer["results"][2]["cause"], "address_blocked");
+  EXPECT_EQ(answer["results"][3]["cause"], "target_invalid");
+}
+
 // A site that answers nothing: the request's deadline holds, not the check's.
 TEST(Verifier, AnswersAtTheDeadlineWhatHasNoResultByThen) {
   FaultServer site;

@@ -41,25 +41,34 @@ core::CheckOptions unusual() {
   o.http_version = "2";
   o.exchange = "curl";
   o.ip = core::IpFamily::V6;
+  o.resolvers = {"192.0.2.53", "[2001:db8::53]:5353"};
   return o;
 }
 
 // Goal: another place makes the very same check. Method: every option away from its default, there and back.
 TEST(VerifyWire, OptionsComeOutAsTheyWentIn) {
-  const core::SiteOptions sent = options_to_send(unusual());
+  const core::SiteOptions sent = options_to_send(unusual(), true);
   core::CheckOptions got;
   for (const auto& [name, text] : sent) {
     const auto applied = core::apply_option(got, name, text);
     ASSERT_TRUE(applied) << name << ": " << applied.error().message;
   }
   EXPECT_EQ(got, unusual());
-  EXPECT_THAT(options_to_send(core::CheckOptions{}), IsEmpty());
+  EXPECT_THAT(options_to_send(core::CheckOptions{}, true), IsEmpty());
+}
+
+// Those of the host are not the site's: elsewhere they may be nobody's.
+TEST(VerifyWire, ResolversAreSentOnlyWhereTheyAreTheSitesOwn) {
+  core::CheckOptions o;
+  o.resolvers = {"192.0.2.53"};
+  EXPECT_THAT(options_to_send(o, false), IsEmpty());
+  EXPECT_EQ(options_to_send(o, true), (core::SiteOptions{{"resolver", "192.0.2.53"}}));
 }
 
 // A new option must be sent, or be named as one that is not.
 TEST(VerifyWire, EveryOptionIsSentOrNamedAsNotSent) {
   std::set<std::string_view> covered(kNotSent.begin(), kNotSent.end());
-  const core::SiteOptions sent = options_to_send(unusual());
+  const core::SiteOptions sent = options_to_send(unusual(), true);
   for (const auto& [name, text] : sent) covered.insert(name);
   for (const std::string_view name : core::option_names()) EXPECT_TRUE(covered.contains(name)) << name;
   EXPECT_EQ(covered.size(), core::option_names().size());
@@ -77,7 +86,7 @@ TEST(VerifyWire, WhatNeedsAFileOfThisHostIsBoundToIt) {
 
 TEST(VerifyWire, ARequestIsReadAsItWasWritten) {
   Request request{.deadline = 14s, .checks = {}};
-  request.checks.push_back({.id = "1", .url = "http://a.test/", .options = options_to_send(unusual())});
+  request.checks.push_back({.id = "1", .url = "http://a.test/", .options = options_to_send(unusual(), true)});
   request.checks.push_back({.id = "2", .url = "http://b.test/?q=\"x\"", .options = {}});
   const auto read = decode_request(encode(request), 2);
   ASSERT_TRUE(read) << read.error().message;
