@@ -76,6 +76,13 @@ FeederSettings feeder_settings(const Config& config) {
   return FeederSettings{.defaults = config.checks.options, .interval = config.checks.interval};
 }
 
+// All of them, of which there is one at least.
+bool canaries_up(const VantageReading& here) {
+  return !here.canaries.empty() &&
+         std::all_of(here.canaries.begin(), here.canaries.end(),
+                     [](const CanaryReading& one) { return one.asked && one.ok; });
+}
+
 VantageSettings vantage_settings(const Config& config) {
   return VantageSettings{.canaries = config.vantage.canaries,
                          .failure_share = config.vantage.failure_share,
@@ -589,20 +596,22 @@ core::Result<void> EngineImpl::start_threads() try {
   if (legacy_writer_) legacy_writer_->start();
   if (member_) member_->turn();  // What nobody has is ours before the first site is read.
   for (ShardParts& shard : shards_) shard.thread->start();
-  if (panel_) {
-    if (auto started = panel_->start(); !started) return started;
-  }
   projector_thread_->start();
   for (auto& lane : lanes_) {
     if (auto started = lane->thread.start(); !started) return started;
   }
   if (auto started = vantage_->start(); !started) return started;
+  if (panel_) {
+    panel_->set_well_here([this] { return canaries_up(vantage_->reading()); });
+    if (auto started = panel_->start(); !started) return started;
+  }
   feeder_->start();
   history_->start();
   if (legacy_reader_) legacy_reader_->start();
   if (cluster_) cluster_->start();
   return {};
 } catch (const std::exception& error) {  // No descriptor for a loop, or no thread.
+  if (panel_) panel_->stop();              // It asks the vantage, which ends before it.
   return core::Error{core::ErrorKind::Unavailable, error.what()};
 }
 
@@ -636,8 +645,8 @@ void EngineImpl::drain_and_stop() {
 void EngineImpl::stop_threads(core::SteadyTime last_call) {
   for (auto& lane : lanes_) lane->thread.stop();
   history_->stop(last_call);
-  vantage_->stop();
   if (panel_) panel_->stop();
+  vantage_->stop();
   for (ShardParts& shard : shards_) {
     if (!shard.thread->stop(last_call)) {
       log_.error(fmt::format("shard_not_drained mailbox={}", shard.mailbox->depth()));
@@ -660,6 +669,7 @@ void EngineImpl::reload(const Config& config) {
   for (ShardParts& shard : shards_) shard.thread->set_policy(confirm_policy(config_));
   quorum_.store(confirm_policy(config_).quorum);
   vantage_->set(vantage_settings(config_));
+  if (panel_) panel_->set_canaries(config_.vantage.canaries);
   if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
   config_.history = config.history;
   history_->set(history_retention(config_.history));

@@ -16,6 +16,9 @@ namespace watchwheel::app {
 namespace {
 
 using nlohmann::ordered_json;
+using namespace std::chrono_literals;
+
+constexpr core::Duration kExamineEvery = 60s;
 
 core::Result<verify::VerifierSettings> settings_of(const VerifierConfig& one) {
   verify::VerifierSettings settings{.name = one.name,
@@ -57,6 +60,9 @@ void say(Log& log, const verify::VerifierReading& now, verify::Standing before) 
     case verify::Standing::Contrary:
       log.error(line + " meaning=\"it sees up whatever we see down\"");
       break;
+    case verify::Standing::Wrong:
+      log.error(line + fmt::format(" action=not_counted error=\"{}\"", now.last_error));
+      break;
     case verify::Standing::Overloaded:
       log.warn(line);
       break;
@@ -90,10 +96,12 @@ core::Result<std::unique_ptr<verify::PanelThread>> make_panel(const Config& conf
     if (!settings) return settings.error();
     list.push_back(*std::move(settings));
   }
-  return std::make_unique<verify::PanelThread>(
-      std::move(list), verify::PanelLimits{}, default_user_agent(),
+  auto panel = std::make_unique<verify::PanelThread>(
+      std::move(list), verify::PanelLimits{.examine_every = kExamineEvery}, default_user_agent(),
       [&log](const verify::VerifierReading& now, verify::Standing before) { say(log, now, before); },
       clock);
+  panel->set_canaries(config.vantage.canaries);
+  return panel;
 }
 
 std::string verifiers_json(const VerifiersReading& reading) {

@@ -17,7 +17,7 @@ double number(const core::Counter& counted) {
 }
 
 struct Samples {
-  std::vector<http::Sample> answers, batches, states;
+  std::vector<http::Sample> answers, batches, states, exams;
   std::vector<http::HistogramSample> took;
 };
 
@@ -37,6 +37,8 @@ void add(Samples& all, const std::string& name, const verify::VerifierStats& sta
     const auto one = static_cast<verify::Standing>(i);
     all.states.push_back({labels("state", verify::to_string(one)), one == standing ? 1.0 : 0.0});
   }
+  all.exams.push_back({labels("result", "passed"), number(stats.exams_passed)});
+  all.exams.push_back({labels("result", "failed"), number(stats.exams_failed)});
   all.took.push_back({{{"verifier", name}}, stats.batch.read()});
 }
 
@@ -74,6 +76,8 @@ void append_verifier_metrics(const VerifiersReading& reading,
   out.push_back(counter("watchwheel_verifier_batches_total", "Requests to a verifier, by result.",
                         all.batches));
   out.push_back(gauge("watchwheel_verifier_state", "1 for how a verifier does.", all.states));
+  out.push_back(counter("watchwheel_verifier_examinations_total",
+                        "Examinations of a verifier that it answered, by result.", all.exams));
   out.push_back(histogram("watchwheel_verifier_batch_seconds",
                           "From sending a request to a verifier to its answer.", all.took));
 }

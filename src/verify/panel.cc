@@ -33,7 +33,7 @@ Saw saw_of(Cause cause) {
 
 std::string_view to_string(Standing standing) {
   constexpr std::array<std::string_view, kStandingCount> kNames{"unknown", "well", "silent",
-                                                                "overloaded", "contrary"};
+                                                                "overloaded", "contrary", "wrong"};
   ENSURE(static_cast<std::size_t>(standing) < kStandingCount, "a standing outside its list");
   return kNames[static_cast<std::size_t>(standing)];
 }
@@ -76,7 +76,8 @@ bool Panel::ask(std::uint64_t asker, const sideeffects::Question& question, Now 
                                                              question.subject.own_resolvers),
                                   .deadline = question.deadline,
                                   .answered = std::vector<bool>(seats_.size()),
-                                  .left = seats_.size()});
+                                  .left = seats_.size(),
+                                  .due = due_.emplace(question.deadline, number)});
   numbers_[asker].emplace(question.id, number);
   for (std::size_t seat = 0; seat < seats_.size(); ++seat) {
     Seat& s = seats_[seat];
@@ -96,8 +97,24 @@ void Panel::drop(std::uint64_t asker, std::uint64_t id) {
   if (of_asker == numbers_.end()) return;
   const auto found = of_asker->second.find(id);
   if (found == of_asker->second.end()) return;
-  questions_.erase(found->second);  // Queues and batches pass over what is gone.
+  const auto question = questions_.find(found->second);
+  due_.erase(question->second.due);
+  questions_.erase(question);  // Queues and batches pass over what is gone.
   of_asker->second.erase(found);
+}
+
+// Wherever they wait, on the way or behind others that have more time.
+void Panel::expire(Now now) {
+  while (!due_.empty() && due_.begin()->first <= now.steady) {
+    const Number number = due_.begin()->second;
+    const std::vector<bool> answered = questions_.at(number).answered;
+    for (std::size_t seat = 0; seat < seats_.size(); ++seat) {
+      const Seat& s = seats_[seat];
+      if (answered[seat]) continue;
+      const Saw saw = s.failures > 0 ? s.last_failure : s.refusals > 0 ? Saw::Overloaded : Saw::Silent;
+      give(seat, number, {.saw = saw, .detail = "it did not answer in time"}, now);
+    }
+  }
 }
 
 // One answer of a seat to each question.
@@ -128,7 +145,11 @@ void Panel::give(std::size_t seat, Number number, Witness witness, Now now) {
 // ---- Batches ----
 
 void Panel::turn(Now now) {
-  for (std::size_t seat = 0; seat < seats_.size(); ++seat) fill(seat, now);
+  expire(now);
+  for (std::size_t seat = 0; seat < seats_.size(); ++seat) {
+    fill(seat, now);
+    examine(seat, now);
+  }
 }
 
 void Panel::fill(std::size_t seat, Now now) {
@@ -155,7 +176,7 @@ void Panel::fill(std::size_t seat, Now now) {
 
 void Panel::send_batch(std::size_t seat, Now now) {
   Seat& s = seats_[seat];
-  Batch batch{.questions = {}, .sent = now.steady};
+  Batch batch{.questions = {}, .sent = now.steady, .exam = 0};
   Request request;
   Duration least = Duration::max();
   while (!s.queue.empty() && batch.questions.size() < s.batch_max) {
@@ -186,14 +207,17 @@ void Panel::on_end(std::size_t seat, std::uint64_t number, BatchEnd end, Now now
   if (found == s.batches.end()) return;
   Batch batch = std::move(found->second);
   s.batches.erase(found);
+  if (batch.exam > 0) s.examined = false;
   s.stats->batch.observe(now.steady - batch.sent);
   if (end.how == BatchEnd::How::Answered) {
     if (const auto reply = decode_reply(end.body)) {
       s.failures = 0;
       s.refusals = 0;
       s.reading.last_error.clear();
+      if (batch.exam > 0) mark_exam(s, batch.exam, *reply, now);
+      if (wrong(s)) s.reading.last_error = s.wrong;
       take_answers(seat, batch, *reply, now);
-      stand(s, contrary(s) ? Standing::Contrary : Standing::Well, now);
+      stand(s, wrong(s) ? Standing::Wrong : contrary(s) ? Standing::Contrary : Standing::Well, now);
       fill(seat, now);
       return;
     }
@@ -214,13 +238,76 @@ void Panel::take_answers(std::size_t seat, const Batch& batch, const Reply& repl
       continue;
     }
     const verify::Answer& answer = *found->second;
-    give(seat, number,
-         {.saw = saw_of(answer.cause),
-          .cause = answer.cause,
-          .http_status = answer.http_status,
-          .detail = answer.detail},
-         now);
+    Witness witness{.saw = saw_of(answer.cause),
+                    .cause = answer.cause,
+                    .http_status = answer.http_status,
+                    .detail = answer.detail};
+    if (wrong(seats_[seat]) && core::is_vote(witness.saw)) {
+      witness.detail = "not counted, it said " + std::string(core::to_string(witness.saw)) + ": " +
+                       seats_[seat].wrong;
+      witness.saw = Saw::NotMeasured;
+    }
+    give(seat, number, std::move(witness), now);
   }
+}
+
+// ---- Examinations ----
+
+void Panel::set_canaries(std::vector<std::string> urls) {
+  if (urls.size() > kExamCanariesMost) urls.resize(kExamCanariesMost);
+  canaries_ = std::move(urls);
+}
+
+void Panel::examine(std::size_t seat, Now now) {
+  Seat& s = seats_[seat];
+  const bool is_time = limits_.examine_every > Duration::zero() && !s.examined &&
+                       now.steady >= std::max(s.exam_at, s.hold_until);
+  // Who is in doubt is tried with one batch at a time, whichever it is.
+  if (!is_time || (in_doubt(s) && !s.batches.empty())) return;
+  Request request{.deadline = limits_.exam_time - limits_.reserve, .checks = {}};
+  request.checks.push_back({.id = "exam-0", .url = std::string(kNowhere), .options = {}});
+  for (const std::string& url : canaries_) {
+    const std::size_t size = request.checks.size();
+    if (!now.well_here || size >= s.batch_max) break;
+    request.checks.push_back({.id = "exam-" + std::to_string(size), .url = url, .options = {}});
+  }
+  s.examined = true;
+  // Without the canaries, which are not known to be up here, it is half an examination: the whole follows as soon as they are.
+  const bool is_half = !canaries_.empty() && !now.well_here;
+  s.exam_at = now.steady + (is_half ? limits_.exam_again : limits_.examine_every);
+  s.stats->batches.add();
+  const std::uint64_t number = ++last_batch_;
+  s.batches.emplace(number,
+                    Batch{.questions = {}, .sent = now.steady, .exam = request.checks.size()});
+  send_(seat, number, encode(request), limits_.exam_time);
+}
+
+// Not measured is no mistake. Of the canaries one alone may be down, for it as for us: all of them are not.
+void Panel::mark_exam(Seat& seat, std::size_t checks, const Reply& reply, Now now) {
+  const auto saw = [&](std::size_t check) -> std::optional<Saw> {
+    const std::string id = "exam-" + std::to_string(check);
+    const auto found = std::find_if(reply.answers.begin(), reply.answers.end(),
+                                    [&](const verify::Answer& answer) { return answer.id == id; });
+    if (found == reply.answers.end()) return std::nullopt;
+    return saw_of(found->cause);
+  };
+  if (!saw(0)) return;  // It said nothing.
+  const bool nowhere_is_up = saw(0) == Saw::Up;
+  bool sees_none = now.well_here && checks > 1;
+  for (std::size_t check = 1; check < checks; ++check)
+    sees_none = sees_none && saw(check) == Saw::Down;
+  if (!nowhere_is_up && !sees_none) {
+    seat.exams_failed = 0;
+    seat.wrong.clear();
+    seat.stats->exams_passed.add();
+    return;
+  }
+  // Before it is believed to be wrong it may think again, soon.
+  seat.exams_failed = std::min<std::uint32_t>(seat.exams_failed + 1, kExamsToWrong);
+  seat.stats->exams_failed.add();
+  if (!wrong(seat)) seat.exam_at = now.steady + limits_.exam_again;
+  seat.wrong = nowhere_is_up ? "it sees up a name that does not exist"
+                             : "it sees all of our canaries down";
 }
 
 void Panel::fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now now) {
@@ -229,10 +316,11 @@ void Panel::fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now
   s.reading.last_error = end.problem;
   (refused ? s.stats->refused_batches : s.stats->failed_batches).add();
   // A batch of one that is too large is a failure like any other.
-  const bool splits = end.how == BatchEnd::How::TooLarge && batch.questions.size() > 1;
+  const std::size_t checks = batch.questions.size() + batch.exam;
+  const bool splits = end.how == BatchEnd::How::TooLarge && checks > 1;
   Duration hold{};
   if (splits) {
-    s.batch_max = std::max<std::size_t>(1, batch.questions.size() / 2);
+    s.batch_max = std::max<std::size_t>(1, checks / 2);
   } else if (refused) {
     s.refusals = std::min<std::uint32_t>(s.refusals + 1, 16);
     hold = end.retry_after.value_or(limits_.hold * (1U << (s.refusals - 1)));
@@ -241,9 +329,12 @@ void Panel::fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now
     s.last_failure = end.how == BatchEnd::How::TimedOut ? Saw::Silent : Saw::Error;
     hold = limits_.hold * (1U << (s.failures - 1));
   }
-  s.hold_until = now.steady + std::min(hold, limits_.hold_most);
+  // What an earlier one asked for holds, too.
+  s.hold_until = std::max(s.hold_until, now.steady + std::min(hold, limits_.hold_most));
   if (refused) stand(s, Standing::Overloaded, now);
   if (in_doubt(s)) stand(s, Standing::Silent, now);
+  // An examination that came to nothing is tried again soon, as a question would be.
+  if (batch.exam > 0 && !in_doubt(s)) s.exam_at = s.hold_until;
   // Asked again before all others; who is in doubt is not waited for.
   for (auto number = batch.questions.rbegin(); number != batch.questions.rend(); ++number) {
     if (in_doubt(s) && !refused) {
@@ -268,7 +359,13 @@ void Panel::stand(Seat& seat, Standing standing, Now now) {
 
 std::optional<SteadyTime> Panel::next() const {
   std::optional<SteadyTime> next;
+  if (!due_.empty()) next = due_.begin()->first;
   for (const Seat& seat : seats_) {
+    const bool is_tried = in_doubt(seat) && !seat.batches.empty();
+    if (limits_.examine_every > Duration::zero() && !seat.examined && !is_tried) {
+      const SteadyTime exam = std::max(seat.exam_at, seat.hold_until);
+      if (!next || exam < *next) next = exam;
+    }
     if (seat.queue.empty()) continue;
     const SteadyTime at = seat.hold_until;
     // Full of batches: their ends are turns. But what waits has a deadline.

@@ -7,12 +7,17 @@
 // Bounded  questions_max questions; batch_max checks a batch (fewer for a verifier that refused so many), batches_max batches at once
 //          to a verifier.
 // Time     steady and wall, passed in.
-// Fails    never. Every verifier gives one answer to each question, late ones apart: what cannot be asked or is not answered in
-//          time becomes an answer that is no vote.
+// Fails    never. Every verifier gives one answer to each question, by its deadline: what cannot be asked or is not answered by then
+//          becomes an answer that is no vote. One that comes later is counted and not told.
 //
 // A verifier that refuses (429, 503) or fails is left alone for a moment (Retry-After, else 1 s, doubling to 30 s with each failure
 // in a row), and what it was asked is asked again where time is left. One that failed kFailuresToDoubt times in a row is in doubt: one batch at a time is tried,
 // and what is asked meanwhile is answered for it at once, so that nobody waits for the dead.
+//
+// Every `examine_every` a verifier is examined, outage or not: a name that does not exist (kNowhere) must not be up, and of our
+// canaries, while we see them up, one at least must not be down. So one that is not there, has another token, or whose network or
+// resolver is broken is known before it is needed. One that fails kExamsToWrong of these in a row is wrong: what it sees is no vote
+// until it passes one again.
 #pragma once
 
 #include <array>
@@ -20,6 +25,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +47,10 @@ inline constexpr std::uint32_t kFailuresToDoubt = 3;
 inline constexpr std::uint32_t kUpsToContrary = 10;
 // And of so many sites: a single one may be well where it stands.
 inline constexpr std::size_t kSitesToContrary = 3;
+// A name that no registry gives out (RFC 6761).
+inline constexpr std::string_view kNowhere = "http://watchwheel-examines.invalid/";
+inline constexpr std::uint32_t kExamsToWrong = 2;
+inline constexpr std::size_t kExamCanariesMost = 8;
 
 struct PanelLimits {
   std::size_t questions_max = 65'536;
@@ -51,6 +61,9 @@ struct PanelLimits {
   core::Duration reserve = std::chrono::milliseconds{250};  // Of a deadline, for the way back.
   // A batch has the deadline of the first of its questions: those that have so much more time go with a later one.
   core::Duration spread = std::chrono::seconds{1};
+  core::Duration examine_every{};  // 0: never.
+  core::Duration exam_time = std::chrono::seconds{15};
+  core::Duration exam_again = std::chrono::seconds{5};  // After the first that failed.
 };
 
 // How a verifier does. A closed list.
@@ -60,8 +73,9 @@ enum class Standing : std::uint8_t {
   Silent,    // It does not answer, or with errors.
   Overloaded,
   Contrary,  // It answers, and sees up whatever we see down.
+  Wrong,     // It fails its examinations: what it sees is not counted.
 };
-inline constexpr std::size_t kStandingCount = 5;
+inline constexpr std::size_t kStandingCount = 6;
 [[nodiscard]] std::string_view to_string(Standing standing);
 
 // Written by the panel thread, read by any.
@@ -71,6 +85,8 @@ struct VerifierStats {
   core::Counter batches;
   core::Counter refused_batches;                       // Answered with 429 or 503.
   core::Counter failed_batches;
+  core::Counter exams_passed;
+  core::Counter exams_failed;
   core::Histogram batch;                               // From sending to the answer.
   core::Gauge standing;
 };
@@ -81,7 +97,7 @@ struct VerifierReading {
   std::string url;
   Standing standing = Standing::Unknown;
   core::WallTime since = core::kNoWallTime;  // Of that standing.
-  std::string last_error;                    // "" when the newest batch was answered.
+  std::string last_error;                    // "" when the newest batch was answered, and it is not wrong.
 };
 
 // A batch as it ended.
@@ -106,6 +122,7 @@ class Panel : core::Pinned {
   struct Now {
     core::SteadyTime steady;
     core::WallTime wall;
+    bool well_here = false;  // Our canaries are up, as far as we see.
   };
   // Sends a batch; on_end() tells of it later. `timeout`: for the whole of it.
   using Send = std::function<void(std::size_t seat, std::uint64_t batch, std::string body, core::Duration timeout)>;
@@ -118,6 +135,8 @@ class Panel : core::Pinned {
   [[nodiscard]] bool ask(std::uint64_t asker, const sideeffects::Question& question, Now now);
   void drop(std::uint64_t asker, std::uint64_t id);
   void on_end(std::size_t seat, std::uint64_t batch, BatchEnd end, Now now);
+  // What is up as far as anybody knows; at most kExamCanariesMost of them are asked about.
+  void set_canaries(std::vector<std::string> urls);
   // Sends what can be sent, gives up what has no time left.
   void turn(Now now);
   // When turn() has something to do, if nothing comes.
@@ -137,10 +156,12 @@ class Panel : core::Pinned {
     core::SteadyTime deadline;
     std::vector<bool> answered;  // By seat.
     std::size_t left = 0;
+    std::multimap<core::SteadyTime, Number>::iterator due;
   };
   struct Batch {
     std::vector<Number> questions;
     core::SteadyTime sent;
+    std::size_t exam = 0;  // Of how many checks; 0: it is none.
   };
   struct Seat {
     VerifierReading reading;
@@ -153,16 +174,24 @@ class Panel : core::Pinned {
     std::uint32_t refusals = 0;  // Batches in a row.
     std::uint32_t ups = 0;       // Votes in a row.
     std::vector<std::string> up_urls;  // Of what; at most kSitesToContrary different ones.
+    core::SteadyTime exam_at = core::kNoSteadyTime;  // The next; the first at once.
+    bool examined = false;                           // An examination is under way.
+    std::uint32_t exams_failed = 0;                  // In a row.
+    std::string wrong;                               // What it got wrong in the newest.
     std::unique_ptr<VerifierStats> stats;
   };
 
+  void expire(Now now);
   void fill(std::size_t seat, Now now);
   void send_batch(std::size_t seat, Now now);
   void take_answers(std::size_t seat, const Batch& batch, const Reply& reply, Now now);
   void fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now now);
   void give(std::size_t seat, Number question, core::Witness witness, Now now);
+  void examine(std::size_t seat, Now now);
+  void mark_exam(Seat& seat, std::size_t checks, const Reply& reply, Now now);
   void stand(Seat& seat, Standing standing, Now now);
   [[nodiscard]] static bool contrary(const Seat& seat);
+  [[nodiscard]] static bool wrong(const Seat& seat) { return seat.exams_failed >= kExamsToWrong; }
   [[nodiscard]] static bool in_doubt(const Seat& seat) { return seat.failures >= kFailuresToDoubt; }
 
   const PanelLimits limits_;
@@ -170,8 +199,10 @@ class Panel : core::Pinned {
   const Tell tell_;
   const Say say_;
   std::vector<Seat> seats_;
+  std::vector<std::string> canaries_;
   std::unordered_map<Number, Open> questions_;
   std::unordered_map<std::uint64_t, std::unordered_map<std::uint64_t, Number>> numbers_;  // By asker and id.
+  std::multimap<core::SteadyTime, Number> due_;  // Those that are open, by deadline.
   Number last_ = 0;
   std::uint64_t last_batch_ = 0;
 };

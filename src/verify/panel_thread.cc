@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr core::Duration kLongestWait = 250ms;
 constexpr long kConnectMs = 5000;
+constexpr core::Duration kAskHereEvery = 1s;
 
 struct EasyDeleter {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -107,6 +109,7 @@ struct PanelThread::Parts {
   }
 
   void loop() noexcept;
+  [[nodiscard]] Panel::Now look();
   void take_asked(Panel::Now now);
   void take_ended(Panel::Now now);
   void publish();
@@ -132,6 +135,9 @@ struct PanelThread::Parts {
   Panel panel;
   std::unordered_map<CURL*, std::unique_ptr<Transfer>> transfers;
   std::vector<bool> to_wake;  // By port.
+  bool is_well_here = false;
+  core::SteadyTime asked_here = core::kNoSteadyTime;
+  std::function<bool()> well_here;  // Constant after start.
 
   struct Asked {
     std::size_t port = 0;
@@ -141,6 +147,7 @@ struct PanelThread::Parts {
   mutable std::mutex mutex;
   std::vector<Asked> inbox;               // Guarded by mutex. Questions within limits.questions_max.
   std::vector<VerifierReading> readings;  // Guarded by mutex.
+  std::optional<std::vector<std::string>> new_canaries;  // Guarded by mutex.
 };
 
 class PanelThread::Parts::Port final : public sideeffects::VerifierPanel {
@@ -197,7 +204,7 @@ void PanelThread::Parts::loop() noexcept {
   pthread_setname_np(pthread_self(), "verify");
   to_wake.assign(ports.size(), false);
   while (!stopping.load()) {
-    const Panel::Now now{clock.steady(), clock.wall()};
+    const Panel::Now now = look();
     int running = 0;
     curl_multi_perform(multi.get(), &running);
     take_ended(now);
@@ -214,11 +221,21 @@ void PanelThread::Parts::loop() noexcept {
   transfers.clear();
 }
 
+Panel::Now PanelThread::Parts::look() {
+  const core::SteadyTime now = clock.steady();
+  if (well_here && now - asked_here >= kAskHereEvery) {
+    is_well_here = well_here();
+    asked_here = now;
+  }
+  return {now, clock.wall(), is_well_here};
+}
+
 void PanelThread::Parts::take_asked(Panel::Now now) {
   std::vector<Asked> asked;
   {
     const std::lock_guard lock(mutex);
     asked.swap(inbox);
+    if (new_canaries) panel.set_canaries(*std::exchange(new_canaries, std::nullopt));
   }
   for (const Asked& one : asked) {
     if (one.is_drop) {
@@ -344,6 +361,16 @@ void PanelThread::stop() {
   parts_->stopping.store(true);
   curl_multi_wakeup(parts_->multi.get());
   parts_->thread.join();
+}
+
+void PanelThread::set_canaries(std::vector<std::string> urls) {
+  const std::lock_guard lock(parts_->mutex);
+  parts_->new_canaries = std::move(urls);
+}
+
+void PanelThread::set_well_here(std::function<bool()> well_here) {
+  ENSURE(!parts_->thread.joinable(), "what is well here is asked from the start on");
+  parts_->well_here = std::move(well_here);
 }
 
 std::size_t PanelThread::seats() const {

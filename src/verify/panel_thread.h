@@ -2,7 +2,7 @@
 // verify/panel_thread.h - asks the verifiers over HTTPS, on a thread of its own ("verify"), for every shard.
 //
 // Owns     the thread, its libcurl multi handle and connections, the panel.
-// Thread   make(), port(), start(), stop(): the engine's, in this order. A port: its shard's. The readings: any; a mutex held to copy.
+// Thread   make(), port(), start(), stop(): the engine's, in this order. A port: its shard's. The readings, set_canaries(): any; a mutex held to copy.
 // Blocks   only in its wait, at most 250 ms. A verifier that hangs holds a handle, never the thread.
 // Bounded  as the panel (panel.h); an answer is read up to kAnswerBytesMost.
 // Fails    make(): a token, a certificate or an authority cannot be read. Later nothing: what fails is an answer that is no vote.
@@ -47,6 +47,11 @@ class PanelThread : core::Pinned {
   [[nodiscard]] core::Result<void> start();
   // What is under way is given up.
   void stop();
+
+  // With what verifiers are examined from now on. Any thread.
+  void set_canaries(std::vector<std::string> urls);
+  // Whether all canaries are up as this host sees them; else they prove nothing. Before start(); called on the panel thread.
+  void set_well_here(std::function<bool()> well_here);
 
   [[nodiscard]] std::size_t seats() const;
   [[nodiscard]] const VerifierStats& stats(std::size_t seat) const;

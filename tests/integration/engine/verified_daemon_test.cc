@@ -11,8 +11,9 @@
 namespace watchwheel::testing {
 namespace {
 
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using namespace std::chrono_literals;
 
 fleet::Config three_sites() {
@@ -22,16 +23,21 @@ fleet::Config three_sites() {
   return config;
 }
 
-// A verifier that says of every site that it is up, whatever it is asked: it speaks the protocol and lies.
+// A verifier that says the same of every site, whatever it is asked: it speaks the protocol and lies.
 class Liar {
  public:
-  Liar() { server_.on("/v1/verify", ok("{\"results\": []}", "Content-Type: application/json\r\n")); }
-  // Its answers carry the ids of the first so many questions.
-  void lie(int questions) {
+  // Its answers carry the ids of the first so many questions. Of its examination (what does not exist, then canaries) it tells
+  // the truth unless `everywhere`.
+  explicit Liar(int questions, const std::string& cause = "ok", bool everywhere = false) {
     json results = json::array();
-    for (int id = 1; id <= questions; ++id)
-      results.push_back({{"id", std::to_string(id)}, {"cause", "ok"}, {"phase", "done"}, {"http_status", 200}});
-    server_.on("/v1/verify", ok(json{{"results", results}}.dump(), "Content-Type: application/json\r\n"));
+    const auto add = [&](const std::string& id, const std::string& what) {
+      results.push_back({{"id", id}, {"cause", what}, {"phase", "done"}, {"http_status", 200}});
+    };
+    for (int id = 1; id <= questions; ++id) add(std::to_string(id), cause);
+    add("exam-0", everywhere ? cause : "dns_nxdomain");
+    for (int id = 1; id <= 3; ++id) add("exam-" + std::to_string(id), everywhere ? cause : "ok");
+    server_.on("/v1/verify",
+               ok(json{{"results", results}}.dump(), "Content-Type: application/json\r\n"));
   }
   [[nodiscard]] std::string url() const {
     return "http://127.0.0.1:" + std::to_string(server_.port());
@@ -86,8 +92,7 @@ TEST(VerifiedDaemon, IsConfirmedByAQuorumAndSaysWhoSawWhat) {
                                dir.file("v.key") + "\"\ntoken_file = \"" + token + "\"\n",
                            checks_of(fleet), true);
   honest.start();
-  Liar liar;
-  liar.lie(100);
+  const Liar liar(100);
   DaemonUnderTest daemon(fleet, 2s,
                          entry("honest", honest.url(),
                                "region = \"eu\"\ntoken_file = \"" + token + "\"\nca_file = \"" +
@@ -120,8 +125,7 @@ TEST(VerifiedDaemon, IsConfirmedByAQuorumAndSaysWhoSawWhat) {
 // verifiers, one lying, one dead; what lies is noticed, and so is what is dead.
 TEST(VerifiedDaemon, IsNotCalledDownAgainstOthersAndTheyAreShown) {
   const FleetThread fleet(three_sites());
-  Liar liar;
-  liar.lie(1000);
+  const Liar liar(1000);
   DaemonUnderTest daemon(fleet, 2s, entry("liar", liar.url()) + gone());
   daemon.import_sites(3);
   daemon.start();
@@ -188,6 +192,136 @@ TEST(VerifiedDaemon, SaysThatItsTokenIsRefused) {
   ASSERT_TRUE(eventually([&] { return !incident_of(daemon, "down").empty(); }));
   EXPECT_EQ(incident_of(daemon, "down")["transitions"][1]["verification"]["basis"], "unanswered");
   EXPECT_THAT(verifier_of(daemon, "v")["error"].get<std::string>(), HasSubstr("token"));
+  EXPECT_EQ(daemon.stop().status, 0);
+}
+
+// Goal: as its operator sees it: what only we cannot reach is not told as down, to anybody; what is down for all is, with the names
+// of who saw it, in incident, text, message and metrics; and it is a false alarm when it is over. Method: two verifiers, one asked for
+// with a token, one with mutual TLS; a site that answers by who asks.
+TEST(VerifiedDaemon, TellsWhatOthersSeeTooAndNotWhatOnlyWeSee) {
+  const FleetThread fleet(three_sites());
+  const TempDir dir;
+  const Authority ca("verifier test root");
+  const auto papers = [&](const std::string& name, const CertSpec& spec) {
+    const Certificate certificate = ca.issue(spec);
+    write_pem(certificate, dir.file(name + ".pem"));
+    write_key(certificate, dir.file(name + ".key"));
+    return "\"" + dir.file(name);
+  };
+  const std::string server = papers("server", {.common_name = "v", .ips = {"127.0.0.1"}});
+  const std::string client = papers("client", {.common_name = "engine"});
+  const std::string token = dir.write("token", "open-sesame\n");
+  const std::string who = "user_agent = \"elsewhere\"\n";
+  VerifierUnderTest fra("name = \"fra\"\ntoken_file = \"" + token + "\"\n", who);
+  VerifierUnderTest ams("name = \"ams\"\ncert_file = " + server + ".pem\"\nkey_file = " + server +
+                            ".key\"\nclient_ca_file = \"" + ca.ca_file() + "\"\n",
+                        who, true);
+  fra.start();
+  ams.start();
+  FaultServer site;
+  site.on("/ours", status(500, "Internal Server Error"));
+  site.on("/ours", "elsewhere", ok("fine"));
+  site.on("/all", status(503, "Service Unavailable"));
+  FaultServer receiver;
+  receiver.on("/hook", ok(""));
+  DaemonUnderTest daemon(
+      fleet, 2s,
+      entry("fra", fra.url(), "region = \"eu\"\ntoken_file = \"" + token + "\"\n") +
+          entry("ams", ams.url(),
+                "region = \"eu\"\nca_file = \"" + ca.ca_file() + "\"\nclient_cert_file = " +
+                    client + ".pem\"\nclient_key_file = " + client + ".key\"\n") +
+          "[[notify]]\nname = \"ops\"\nurl = \"" + receiver.url("/hook") +
+          "\"\nallow = [\"127.0.0.0/8\"]\n");
+  daemon.import_sites(1);
+  ASSERT_EQ(daemon.command({"sites", "add", site.url("/ours")}).status, 0);
+  ASSERT_EQ(daemon.command({"sites", "add", site.url("/all")}).status, 0);
+  daemon.start();
+  daemon.wait_ready();
+  const auto of = [&](const std::string& path, const std::string& state) {
+    const json all = daemon.incidents(false);
+    for (const json& one : all["incidents"]) {
+      if (one["url"] == site.url(path) && one["state"] == state) return one;
+    }
+    return json();
+  };
+  ASSERT_TRUE(eventually([&] { return !of("/all", "down").empty(); }))
+      << daemon.incidents(false).dump(1) << daemon.status()["verification"].dump(1);
+  const json verification = of("/all", "down")["transitions"][1]["verification"];
+  EXPECT_EQ(verification["basis"], "quorum");
+  // Both stand in one region: they are one vantage, decided when both have spoken, and both are named.
+  EXPECT_EQ(witness_of(verification, "fra")["saw"], "down") << verification.dump(1);
+  EXPECT_EQ(witness_of(verification, "ams")["saw"], "down");
+  EXPECT_EQ(witness_of(verification, "ams")["http_status"], 503);
+  ASSERT_TRUE(eventually([&] { return !receiver.requests().empty(); }));
+  EXPECT_THAT(receiver.requests()[0], HasSubstr(site.url("/all")));
+  EXPECT_THAT(receiver.requests()[0], HasSubstr("\"fra\""));
+  EXPECT_THAT(receiver.requests()[0], HasSubstr("\"ams\""));
+  ASSERT_TRUE(eventually([&] {
+    return daemon.metric("watchwheel_verifications_disputed") == 1 &&
+           of("/ours", "seems_down")["verification"].is_object();
+  }));
+  EXPECT_EQ(of("/ours", "seems_down")["verification"]["basis"], "disagreement");
+  EXPECT_EQ(daemon.metric("watchwheel_incidents_open{state=\"down\"}"), 1);
+  site.on("/ours", ok("fine"));
+  ASSERT_TRUE(eventually([&] { return !of("/ours", "up").empty(); }));
+  EXPECT_EQ(of("/ours", "up")["transitions"][1]["reason"], "false_alarm");
+  EXPECT_EQ(verifier_of(daemon, "fra")["state"], "well");
+  EXPECT_EQ(verifier_of(daemon, "ams")["state"], "well");
+  EXPECT_EQ(daemon.metric("watchwheel_verifier_state{verifier=\"ams\",state=\"well\"}"), 1);
+  EXPECT_EQ(daemon.stop().status, 0);
+  for (const std::string& message : receiver.requests())
+    EXPECT_THAT(message, Not(HasSubstr(site.url("/ours"))));
+  EXPECT_EQ(fra.process().stop(), 0);
+  EXPECT_EQ(ams.process().stop(), 0);
+}
+
+// Goal: a verifier that says yes to everything and one that says no are found by their examination, told once, and neither has a
+// vote: our own word decides, and says so. Method: our canaries, which the second sees down too.
+TEST(VerifiedDaemon, WhoFailsItsExaminationHasNoVote) {
+  const FleetThread fleet(three_sites());
+  const Liar yes(100, "ok", true);
+  const Liar no(100, "connect_refused", true);
+  DaemonUnderTest daemon(fleet, 2s,
+                         "[vantage]\ncanaries = [\"" + fleet.url(2) + "\"]\n" +
+                             entry("yes", yes.url()) + entry("no", no.url()));
+  daemon.import_sites(2);
+  daemon.start();
+  daemon.wait_ready();
+  ASSERT_TRUE(eventually([&] {
+    return verifier_of(daemon, "yes")["state"] == "wrong" &&
+           verifier_of(daemon, "no")["state"] == "wrong";
+  })) << daemon.status()["verification"].dump(1);
+  EXPECT_THAT(verifier_of(daemon, "yes")["error"].get<std::string>(), HasSubstr("does not exist"));
+  EXPECT_THAT(verifier_of(daemon, "no")["error"].get<std::string>(), HasSubstr("canaries"));
+  EXPECT_EQ(daemon.metric("watchwheel_verifier_state{verifier=\"no\",state=\"wrong\"}"), 1);
+  EXPECT_GE(
+      daemon.metric("watchwheel_verifier_examinations_total{verifier=\"no\",result=\"failed\"}"),
+      2);
+  fleet.fault("status_500", 0, 0);
+  ASSERT_TRUE(eventually([&] { return !incident_of(daemon, "down").empty(); }));
+  const json verification = incident_of(daemon, "down")["transitions"][1]["verification"];
+  EXPECT_EQ(verification["basis"], "unanswered");
+  EXPECT_EQ(witness_of(verification, "yes")["saw"], "not_measured");
+  EXPECT_THAT(witness_of(verification, "yes")["detail"].get<std::string>(),
+              HasSubstr("it said up"));
+  EXPECT_EQ(witness_of(verification, "no")["saw"], "not_measured");
+  const Finished end = daemon.stop();
+  EXPECT_EQ(end.status, 0);
+  const auto told = end.err.find("verifier_wrong name=\"no\"");
+  EXPECT_NE(told, std::string::npos) << end.err;
+  EXPECT_EQ(end.err.find("verifier_wrong name=\"no\"", told + 1), std::string::npos);
+}
+
+TEST(VerifiedDaemon, WithoutOthersItsOwnWordIsEnoughAndTheIncidentSaysSo) {
+  const FleetThread fleet(three_sites());
+  DaemonUnderTest daemon(fleet, 2s);
+  daemon.import_sites(1);
+  daemon.start();
+  daemon.wait_ready();
+  fleet.fault("status_500", 0, 0);
+  ASSERT_TRUE(eventually([&] { return !incident_of(daemon, "down").empty(); }));
+  const json verification = incident_of(daemon, "down")["transitions"][1]["verification"];
+  EXPECT_EQ(verification["basis"], "local_only") << verification.dump(1);
   EXPECT_EQ(daemon.stop().status, 0);
 }
 

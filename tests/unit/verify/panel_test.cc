@@ -11,8 +11,8 @@ namespace watchwheel::verify {
 namespace {
 
 using core::Saw;
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
 struct Sent {
@@ -37,22 +37,25 @@ class PanelTest : public ::testing::Test {
       list.push_back({"v" + std::to_string(i), "", "https://v" + std::to_string(i)});
     panel_ = std::make_unique<Panel>(
         limits, list,
-        [this](std::size_t seat, std::uint64_t batch, const std::string& body, core::Duration timeout) {
+        [this](std::size_t seat, std::uint64_t batch, const std::string& body,
+               core::Duration timeout) {
           sent_.push_back({seat, batch, json::parse(body), timeout});
         },
         [this](std::uint64_t asker, sideeffects::SeatAnswer answer) {
           told_.push_back({asker, answer.id, answer.seat, std::move(answer.witness)});
         },
         [this](const VerifierReading& now, Standing before) {
-          said_.push_back(std::string(to_string(before)) + ">" + std::string(to_string(now.standing)));
+          said_.push_back(std::string(to_string(before)) + ">" +
+                          std::string(to_string(now.standing)));
         });
   }
-  Panel::Now now() const { return {now_, core::from_unix_ms(1'700'000'000'000)}; }
+  Panel::Now now() const { return {now_, core::from_unix_ms(1'700'000'000'000), well_here_}; }
   bool ask(std::uint64_t id, core::Duration within = 15s) {
     const bool taken = panel_->ask(
-        7, {.id = id,
-            .subject = {"http://s" + std::to_string(id) + "/", std::make_shared<core::CheckOptions>()},
-            .deadline = now_ + within},
+        7,
+        {.id = id,
+         .subject = {"http://s" + std::to_string(id) + "/", std::make_shared<core::CheckOptions>()},
+         .deadline = now_ + within},
         now());
     panel_->turn(now());
     return taken;
@@ -79,6 +82,17 @@ class PanelTest : public ::testing::Test {
     end(sent, {.how = how, .problem = "connection refused"});
   }
 
+  // Answers an examination: what does not exist, and then each canary.
+  void mark(const Sent& sent, const std::vector<core::Cause>& causes) {
+    json results = json::array();
+    for (std::size_t i = 0; i < causes.size(); ++i)
+      results.push_back({{"id", sent.body["checks"][i]["id"]},
+                         {"cause", core::to_string(causes[i])},
+                         {"phase", "done"}});
+    end(sent, batch_end(200, json{{"results", results}}.dump(), std::nullopt));
+  }
+
+  bool well_here_ = true;
   core::SteadyTime now_ = core::SteadyTime{} + 1h;
   std::unique_ptr<Panel> panel_;
   std::vector<Sent> sent_;
@@ -266,6 +280,86 @@ TEST_F(PanelTest, RefusesMoreThanItMayHold) {
   EXPECT_FALSE(ask(3));
   answer(sent_[0], core::Cause::Ok);
   EXPECT_TRUE(ask(3));
+}
+
+// Goal: a verifier that sees up what does not exist is known before it is needed, its word is no vote, and it is believed again.
+TEST_F(PanelTest, OneThatInventsNamesIsNotCountedUntilItPasses) {
+  make(1, {.examine_every = 60s});
+  panel_->turn(now());
+  ASSERT_EQ(sent_.size(), 1U);  // At once, for whom nobody has asked anything yet.
+  EXPECT_EQ(sent_[0].body["checks"][0]["url"], kNowhere);
+  mark(sent_[0], {core::Cause::Ok});
+  EXPECT_EQ(said_, std::vector<std::string>{"unknown>well"});  // Once is not enough.
+  ask(1);
+  answer(sent_[1], core::Cause::Ok);
+  EXPECT_EQ(told_[0].witness.saw, Saw::Up);
+  pass(5s);
+  ASSERT_EQ(sent_.size(), 3U);
+  mark(sent_[2], {core::Cause::Ok});
+  EXPECT_EQ(said_.back(), "well>wrong");
+  EXPECT_THAT(panel_->readings()[0].last_error, HasSubstr("does not exist"));
+  ask(2);
+  answer(sent_[3], core::Cause::HttpStatus);
+  EXPECT_EQ(told_[1].witness.saw, Saw::NotMeasured);
+  EXPECT_THAT(told_[1].witness.detail, HasSubstr("it said down"));
+  EXPECT_EQ(said_.back(), "well>wrong");  // Told once.
+  pass(60s);
+  mark(sent_[4], {core::Cause::DnsNxdomain});
+  EXPECT_EQ(said_.back(), "wrong>well");
+  ask(3);
+  answer(sent_[5], core::Cause::HttpStatus);
+  EXPECT_EQ(told_[2].witness.saw, Saw::Down);
+  EXPECT_EQ(panel_->stats(0).exams_failed.value(), 2U);
+  EXPECT_EQ(panel_->stats(0).exams_passed.value(), 1U);
+}
+
+// Goal: one that sees everything down is noticed by what is up. Method: our canaries; one of them alone proves nothing, nor do they
+// while we do not see them up ourselves, nor what it did not measure.
+TEST_F(PanelTest, OneThatSeesAllCanariesDownIsNotCounted) {
+  using core::Cause;
+  make(1, {.examine_every = 60s});
+  panel_->set_canaries({"http://c1/", "http://c2/"});
+  panel_->turn(now());
+  ASSERT_EQ(sent_[0].body["checks"].size(), 3U);
+  mark(sent_[0], {Cause::DnsNxdomain, Cause::ConnectRefused, Cause::Ok});
+  pass(60s);
+  mark(sent_[1], {Cause::DnsNxdomain, Cause::ConnectRefused, Cause::LocalNetwork});
+  pass(60s);
+  well_here_ = false;
+  mark(sent_[2], {Cause::DnsNxdomain, Cause::ConnectRefused, Cause::ConnectRefused});
+  EXPECT_EQ(panel_->stats(0).exams_failed.value(), 0U);
+  pass(60s);
+  EXPECT_EQ(sent_[3].body["checks"].size(), 1U);  // Not asked: it would prove nothing.
+  mark(sent_[3], {Cause::DnsNxdomain});
+  well_here_ = true;
+  pass(60s);
+  mark(sent_[4], {Cause::DnsNxdomain, Cause::ConnectRefused, Cause::ConnectTimeout});
+  pass(5s);
+  mark(sent_[5], {Cause::DnsNxdomain, Cause::ConnectRefused, Cause::ConnectTimeout});
+  EXPECT_EQ(said_, (std::vector<std::string>{"unknown>well", "well>wrong"}));
+}
+
+// Goal: a dead verifier, or one with another token, is known without an outage; and one that takes small batches is examined with
+// fewer canaries.
+TEST_F(PanelTest, TheDeadAreNoticedBeforeTheyAreNeeded) {
+  make(1, {.examine_every = 60s});
+  panel_->turn(now());
+  end(sent_[0], batch_end(401, "", std::nullopt));
+  pass(1s);
+  end(sent_[1], batch_end(401, "", std::nullopt));
+  pass(2s);
+  end(sent_[2], batch_end(401, "", std::nullopt));
+  EXPECT_EQ(said_, std::vector<std::string>{"unknown>silent"});
+  EXPECT_THAT(panel_->readings()[0].last_error, HasSubstr("token"));
+  pass(60s);
+  mark(sent_[3], {core::Cause::DnsNxdomain});
+  EXPECT_EQ(said_.back(), "silent>well");
+  panel_->set_canaries({"http://c1/", "http://c2/", "http://c3/"});
+  pass(60s);
+  ASSERT_EQ(sent_[4].body["checks"].size(), 4U);
+  end(sent_[4], batch_end(400, "", std::nullopt));
+  pass(1ms);
+  EXPECT_EQ(sent_[5].body["checks"].size(), 2U);
 }
 
 TEST_F(PanelTest, AWrongTokenIsSaid) {
