@@ -4,7 +4,7 @@
 # The package neither enables nor starts the service: there is nothing to watch before the first site.
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)  # Only what is installed has to be built: no tests, no tools.
 
-install(FILES config/watchwheel.service DESTINATION lib/systemd/system)
+install(FILES config/watchwheel.service config/watchwheel-verifier.service DESTINATION lib/systemd/system)
 install(FILES config/watchwheel.toml DESTINATION /etc/watchwheel)
 install(FILES config/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)

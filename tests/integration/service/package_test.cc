@@ -51,6 +51,7 @@ TEST_F(Package, HoldsEveryFileInItsPlace) {
   for (const Wanted& wanted : {
            Wanted{"-rwxr-xr-x root/root", "./usr/bin/watchwheel"},
            Wanted{"-rw-r--r-- root/root", "./usr/lib/systemd/system/watchwheel.service"},
+           Wanted{"-rw-r--r-- root/root", "./usr/lib/systemd/system/watchwheel-verifier.service"},
            Wanted{"-rw-r--r-- root/root", "./etc/watchwheel/watchwheel.toml"},
            Wanted{"-rw-r--r-- root/root", "./usr/share/doc/watchwheel/copyright"},
            Wanted{"-rw-r--r-- root/root", "./usr/share/doc/watchwheel/changelog.gz"},
