@@ -73,7 +73,7 @@ constexpr Sql kLevel = "SELECT count(*), min(queued_at) FROM outbox";
 constexpr Sql kWakesDue = "SELECT count(*), min(due_at) FROM outbox_wakes WHERE due_at <= ?";
 
 constexpr std::size_t kPageRows = 200;
-// Rows of other processes, and later ones of an event, are read past; so many pages a call.
+// Rows of other processes, and later ones of a site, are read past; so many pages a call.
 constexpr int kPagesMax = 20;
 // When all of that is other processes', the next call goes on behind it: one that stands still stops nobody else. It begins anew at
 // the end, after so many calls, and when so many sites were passed over.
@@ -181,7 +181,7 @@ struct SqlOutbox::Page {
   std::int64_t after_id = 0;
   std::size_t limit = 0;
   const std::function<bool(core::SiteId)>& mine;
-  std::set<core::EventId> seen;  // An event's later notices wait for its first.
+  std::set<core::SiteId> seen;  // A site's later notices wait for its first, those of its next event too.
   std::vector<Notice> notices;
   std::vector<core::SiteId> passed;  // Not ours.
   bool full = false;                 // There may be more rows behind it.
@@ -241,7 +241,7 @@ core::Result<void> SqlOutbox::read_page(Page& page) {
       if (!page.wakes) page.passed.push_back(notice.site);
       continue;
     }
-    if (!page.seen.insert(notice.event).second) continue;
+    if (!page.seen.insert(notice.site).second) continue;
     core::Result<void> read = read_event(*connection_, query, notice);
     if (read) read = read_site(query, notice);
     if (read && !page.wakes) read = read_transition(*connection_, query, notice);

@@ -98,7 +98,7 @@ struct NewDelivery {
   std::string kind;    // For people and tellings: "down", "up", "reminder" … At most 32 bytes.
   std::string message_id;  // At most 64 bytes. The caller makes it; the same at every attempt.
   // Deliveries of one target with the same line are sent one after the other, in the order of their ids: the next when the one
-  // before has been delivered or buried. The site's id, or something that no site's id is.
+  // before has been delivered or buried; an end also when what it ends, in any line, has been. The site's id, or what no site's id is.
   std::uint64_t line = 0;
   core::SiteId site;                    // For lists; 0: it is of several sites or none.
   std::string body;                     // Opaque; at most kDeliveryBodyMax.
@@ -138,7 +138,7 @@ class Outbox {
  public:
   virtual ~Outbox() = default;
 
-  // The oldest notices that are due, oldest first, at most `limit`; only the oldest of each event, so that `tellings` hold all that
+  // The oldest notices that are due, oldest first, at most `limit`; only the oldest of each site, so that `tellings` hold all that
   // was decided before it. `mine`: whether this process looks after a site; others are passed over. Changes nothing: what is not
   // settled is taken again.
   [[nodiscard]] virtual core::Result<std::vector<Notice>> take(

@@ -5,8 +5,8 @@
 //
 //   the notice says                told before, not over   earned
 //   seems down, or down            nothing of that         told, when the target's states, tags and severity let it through
-//   over (recovered, false alarm,  yes                     told that it is over, whatever tags and severity say by now
-//   paused, removed, closed)
+//   over (recovered, false alarm,  yes                     told that it is over, whatever tags and severity say by now, and
+//   paused, removed, closed)                               whether or not the target is configured at this moment
 //   over                           no                      nothing: nobody is told the end of what they never heard of
 //   a reminder is due, still down  -                       told again, unless the last telling still waits; acknowledged: no more
 //   acknowledged, commented        -                       nothing
@@ -67,7 +67,7 @@ struct Routing {
   std::uint64_t held = 0;  // Kept back by a hold.
 };
 
-// `notices`: at most one of each event, as Outbox::take gives them. What is not in `settled` stays and is to be routed again.
+// `notices`: at most one of each site, as Outbox::take gives them. What is not in `settled` stays and is to be routed again.
 [[nodiscard]] Routing route(std::span<const Notice> notices, const NotifyTargets& targets,
                             const RouteContext& context);
 

@@ -82,6 +82,13 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     const std::lock_guard lock(mutex_);
     lose_ = true;
   }
+  // As when the clock of the store is set forward: every lease has run out.
+  void expire_leases() {
+    const std::lock_guard lock(mutex_);
+    for (Row& row : rows_) {
+      if (row.state == Row::State::Leased) row.visible_at = clock_.steady();
+    }
+  }
   void insert(const se::NewDelivery& delivery) {
     const std::lock_guard lock(mutex_);
     put(delivery);
@@ -110,7 +117,7 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     std::vector<se::Notice> out;
     for (const Waiting& waiting : notices_) {
       if (waiting.due_at > clock_.steady() || !mine(waiting.notice.site)) continue;
-      const auto same = [&](const se::Notice& n) { return n.event == waiting.notice.event; };
+      const auto same = [&](const se::Notice& n) { return n.site == waiting.notice.site; };
       if (std::any_of(out.begin(), out.end(), same)) continue;
       out.push_back(now_of(waiting.notice));
       if (out.size() == limit) break;

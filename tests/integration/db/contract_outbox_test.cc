@@ -102,6 +102,24 @@ TEST_P(DeliveryContract, WhatIsSaidTwiceIsOneNotice) {
   EXPECT_EQ(box.rows("outbox"), 3) << "opened, confirmed, recovered";
 }
 
+// Goal: after a wait in which a site failed twice, its second outage is looked at when the first is told to its end.
+TEST_P(DeliveryContract, ASitesNextOutageWaitsForTheEndOfTheLast) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(whole_story(id, 0));
+  commit(opened(id, 99'000));
+  std::vector<core::WallTime> started;
+  while (true) {
+    const auto notices = box.take_all();
+    if (notices.empty()) break;
+    ASSERT_EQ(notices.size(), 1U);
+    started.push_back(notices[0].started_at);
+    ASSERT_EQ(contract::take(box.outbox->settle(std::vector{notices[0].id}, {}, {})),
+              Settling::Done);
+  }
+  EXPECT_EQ(started, (std::vector{at(0), at(0), at(0), at(99'000)}));
+}
+
 TEST_P(DeliveryContract, ACommitThatIsRefusedLeavesNone) {
   const Box box(*under_test, *store);
   const auto ids = add_sites(2);
