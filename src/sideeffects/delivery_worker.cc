@@ -105,7 +105,7 @@ void DeliveryWorker::take_answers(core::SteadyTime now) {
   }
   for (const Answer& one : answers) {
     const auto flight = under_way_.find(one.id);
-    if (flight == under_way_.end() || flight->second.token != one.token) continue;
+    if (flight == under_way_.end() || flight->second.number != one.number) continue;
     const UnderWay ended = std::move(flight->second);
     under_way_.erase(flight);
     answer(ended, one.id, one.result, now);
@@ -409,6 +409,13 @@ void DeliveryWorker::begin(Delivery delivery, core::SteadyTime claimed_at, core:
   const auto found = targets_.find(delivery.target);
   if (found == targets_.end()) return give_back(delivery, settings_.poll, now);
   Target& target = found->second;
+  // Its lease ran out while we are sending it (the store's clock was set, or the machine slept): what comes of that is said under
+  // the new one. Sent twice it would hold two places, and free one.
+  if (const auto sending = under_way_.find(delivery.id); sending != under_way_.end()) {
+    sending->second.token = delivery.token;
+    target.rate.give_back();
+    return;
+  }
   if (claimed_at + lease() - now <= target.channel->timeout + kLeaseSpare) {
     target.rate.give_back();
     return give_back(delivery, {}, now);
@@ -436,7 +443,8 @@ void DeliveryWorker::begin(Delivery delivery, core::SteadyTime claimed_at, core:
     return;
   }
   ++target.reading.under_way;
-  under_way_[delivery.id] = {.token = delivery.token,
+  under_way_[delivery.id] = {.number = ++begun_,
+                             .token = delivery.token,
                              .attempt = delivery.attempt,
                              .target = delivery.target,
                              .channel = target.channel,
@@ -447,10 +455,10 @@ void DeliveryWorker::begin(Delivery delivery, core::SteadyTime claimed_at, core:
        .number = delivery.attempt,
        .target = target.channel,
        .message = std::make_shared<const Message>(*std::move(message))},
-      [inbox = inbox_, id = delivery.id, token = delivery.token](SendResult result) {
+      [inbox = inbox_, id = delivery.id, number = begun_](SendResult result) {
         const std::lock_guard lock(inbox->mutex);
         if (!inbox->wake) return;
-        inbox->answers.push_back({.id = id, .token = token, .result = std::move(result)});
+        inbox->answers.push_back({.id = id, .number = number, .result = std::move(result)});
         inbox->wake();
       });
 }

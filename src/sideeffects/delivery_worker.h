@@ -138,6 +138,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
     TargetReading reading;
   };
   struct UnderWay {
+    std::uint64_t number = 0;  // Of our attempts: which answer is its own.
     std::uint64_t token = 0;
     std::uint32_t attempt = 0;
     std::string target;
@@ -147,7 +148,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
   };
   struct Answer {
     DeliveryId id;
-    std::uint64_t token = 0;
+    std::uint64_t number = 0;
     SendResult result;
   };
   // Outlives the worker while a channel holds on to a callback.
@@ -200,6 +201,7 @@ class DeliveryWorker final : public Chore, core::Pinned {
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::map<std::string, Target, std::less<>> targets_;
   std::map<DeliveryId, UnderWay> under_way_;
+  std::uint64_t begun_ = 0;  // Attempts.
   std::vector<Finish> finishing_;
   std::set<core::SteadyTime> looks_;  // When something known of will be due.
   std::map<std::string, core::SteadyTime> unknown_since_;

@@ -403,6 +403,30 @@ TEST(DeliveryWorker, LeaseOfALongAttemptIsKept) {
   EXPECT_EQ(world.worker->stats().stale.value(), 0U);
 }
 
+// Goal: what is claimed again while we are sending it (the store's clock was set forward, the machine slept) is sent once, is
+// delivered with that answer, and holds one place, not one for good.
+TEST(DeliveryWorker, OwnLeaseThatRanOutHoldsNoSecondPlace) {
+  NotifyTarget ops = target_of("ops");
+  ops.in_flight_max = 1;
+  World world({ops});
+  world.channels.script("ops", [](const Attempt&) {
+    return FakeChannels::Answer{.result = {.outcome = SendOutcome::Delivered, .status = 200},
+                                .takes = 3s};
+  });
+  const std::string first = world.queue_one("ops", 1);
+  world.run_for(1500ms);
+  ASSERT_EQ(world.channels.sent().size(), 1U);
+  world.queue.expire_leases();
+  world.worker->note_new();
+  world.run_for(5s);
+  EXPECT_EQ(world.channels.sent().size(), 1U);
+  EXPECT_EQ(world.state_of(first), State::Done);
+  const std::string second = world.queue_one("ops", 1);
+  world.run_for(6s);
+  EXPECT_EQ(world.state_of(second), State::Done);
+  EXPECT_EQ(world.channels.sent().size(), 2U);
+}
+
 TEST(DeliveryWorker, DrainBeginsNothingAndGivesBackWhatIsUnderWay) {
   World world({target_of("ops")});
   world.channels.script("ops", [](const Attempt&) {
