@@ -75,6 +75,7 @@ class NotifierImpl final : public Notifier {
     NoticeRouter::Settings out;
     out.mine = settings.mine;
     out.hold = [this](const sideeffects::Notice& notice) { return maintenance_.hold(notice); };
+    out.ready = [this] { return maintenance_.ready(); };
     out.delivered = [this] {
       worker_.note_new();
       worker_thread_.wake();

@@ -13,10 +13,14 @@ constexpr core::Duration kMoment = 1s;
 
 }  // namespace
 
+core::Result<void> MaintenanceWatch::ready() {
+  return known_ ? core::Result<void>{} : read(clock_.steady(), clock_.wall());
+}
+
 std::optional<Hold> MaintenanceWatch::hold(const Notice& notice) {
   const core::SteadyTime now = clock_.steady();
   const core::WallTime wall = clock_.wall();
-  if (read_at_ == core::kNoSteadyTime || now >= read_at_ + kReadEach) read(now, wall);
+  if (read_at_ == core::kNoSteadyTime || now >= read_at_ + kReadEach) (void)read(now, wall);
   if (!known_) return Hold{.reason = "maintenance_unread", .look_again = kReadEach};
   if (wall < moved_to_ || wall >= moved_to_ + kMoment) {
     calendar_.move_to(wall);
@@ -28,13 +32,13 @@ std::optional<Hold> MaintenanceWatch::hold(const Notice& notice) {
               .look_again = std::min<core::Duration>(holding->until - wall, kLookAgainMax)};
 }
 
-void MaintenanceWatch::read(core::SteadyTime now, core::WallTime wall) {
+core::Result<void> MaintenanceWatch::read(core::SteadyTime now, core::WallTime wall) {
   read_at_ = now;
   auto windows = store_.list(wall);
   if (!windows) {
     if (!failing_) warn_("maintenance_unread why=\"" + windows.error().message + "\"");
     failing_ = true;
-    return;
+    return windows.error();
   }
   failing_ = false;
   known_ = true;
@@ -48,6 +52,7 @@ void MaintenanceWatch::read(core::SteadyTime now, core::WallTime wall) {
   }
   calendar_ = MaintenanceCalendar(*std::move(windows));
   moved_to_ = core::kNoWallTime;
+  return {};
 }
 
 }  // namespace watchwheel::sideeffects

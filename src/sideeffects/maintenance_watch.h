@@ -4,8 +4,8 @@
 // Owns     the windows as last read.
 // Thread   the router's, for every call but the gauges.
 // Bounded  kMaintenanceWindowsMax windows.
-// Fails    the store cannot be read: what was read before holds on. Before the first reading nothing is told: it would be false
-//          to wake somebody for what was announced.
+// Fails    the store cannot be read: what was read before holds on. Before the first reading nothing is told and nothing dropped
+//          (ready()): it would be false to wake somebody for what was announced.
 #pragma once
 
 #include <functional>
@@ -31,10 +31,12 @@ class MaintenanceWatch : core::Pinned {
                    std::function<void(const std::string&)> warn)
       : store_(store), clock_(clock), warn_(std::move(warn)) {}
 
+  // An error: the windows were never read. Who may be told what is not known then.
+  [[nodiscard]] core::Result<void> ready();
   [[nodiscard]] std::optional<Hold> hold(const Notice& notice);
 
  private:
-  void read(core::SteadyTime now, core::WallTime wall);
+  core::Result<void> read(core::SteadyTime now, core::WallTime wall);
 
   MaintenanceStore& store_;
   const core::Clock& clock_;

@@ -53,6 +53,7 @@ void NoticeRouter::turn(core::SteadyTime now) {
     const std::lock_guard lock(mutex_);
     return targets_;
   }();
+  if (const auto ready = settings_.ready(); !ready) return failed(ready.error(), now);
   const auto taken = outbox_.take(kNoticesMax, settings_.mine);
   if (!taken) return failed(taken.error(), now);
 

@@ -46,7 +46,8 @@ struct World {
                          [this](const std::string& line) { warnings.push_back(line); }};
   std::map<std::uint64_t, Notice> events;
   NoticeRouter router{
-      NoticeRouter::Settings{.hold = [this](const Notice& notice) { return watch.hold(notice); }},
+      NoticeRouter::Settings{.hold = [this](const Notice& notice) { return watch.hold(notice); },
+                             .ready = [this] { return watch.ready(); }},
       queue, std::make_shared<const NotifyTargets>(NotifyTargets{target()}), clock, 7};
 
   static NotifyTarget target() {
@@ -167,6 +168,20 @@ TEST(MaintenanceWatch, GoesByTheWallClockWhicheverWayItIsSet) {
   EXPECT_FALSE(world.watch.hold(notice));
   world.clock.step_wall(-10min);
   EXPECT_TRUE(world.watch.hold(notice));
+}
+
+// Goal: an outage that begins and ends before the windows could be read for the first time is told when they are, and not dropped.
+TEST(MaintenanceWatch, NothingIsDroppedBeforeTheWindowsAreKnown) {
+  World world;
+  world.store.away = true;
+  world.change(1, SiteState::Down);
+  world.change(1, SiteState::Up);
+  world.run_for(1min);
+  EXPECT_EQ(world.told(), "");
+  EXPECT_EQ(world.queue.notices(), 2U);
+  world.store.away = false;
+  world.run_for(10s);
+  EXPECT_EQ(world.told(), "down up ");
 }
 
 TEST(MaintenanceWatch, AStoreThatIsAwayChangesNothingAndIsToldOnce) {
