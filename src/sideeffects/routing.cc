@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <list>
 #include <utility>
 
 namespace watchwheel::sideeffects {
@@ -252,7 +253,8 @@ class Decider {
       : targets_(targets), context_(context) {}
 
   void one(const Notice& notice) {
-    if (!notice.event_known || !notice.problem.empty() || targets_.empty()) return settle(notice);
+    const bool nobody = targets_.empty() && notice.tellings.empty();
+    if (!notice.event_known || !notice.problem.empty() || nobody) return settle(notice);
     if (notice.wake && notice.memo.starts_with(kRemindMemo)) return remind(notice);
     if (says_only(notice)) return settle(notice);
     const core::SiteState state = told_state(notice);
@@ -337,7 +339,10 @@ class Decider {
     bool in_digest = false;
     bool whole = false;
     const std::string_view only = requeued_for(notice);
-    for (const NotifyTarget& target : targets_) {
+    std::vector<const NotifyTarget*> heard = absent(notice);
+    for (const NotifyTarget& target : targets_) heard.push_back(&target);
+    for (const NotifyTarget* const one : heard) {
+      const NotifyTarget& target = *one;
       if (!only.empty() && only != target.name()) continue;
       Known known = known_to(target, notice);
       if (!known.open && was_kept_for_digest(target, notice)) {
@@ -362,6 +367,23 @@ class Decider {
       if (target->skip_short && known.untouched) instead_of = known.deliveries;
       tell(*target, notice, MessageKind::Up, known.group, std::move(instead_of));
     }
+  }
+
+  // Who was told of the event and is not configured now. A mistake in the configuration that lasts a moment must not leave them
+  // with an outage that never ends; of those that stay away the delivery worker gives it up.
+  [[nodiscard]] std::vector<const NotifyTarget*> absent(const Notice& notice) {
+    std::vector<const NotifyTarget*> found;
+    for (const Telling& telling : notice.tellings) {
+      const auto named = [&](const NotifyTarget& one) { return one.name() == telling.target; };
+      if (std::any_of(targets_.begin(), targets_.end(), named)) continue;
+      auto known = std::find_if(absent_.begin(), absent_.end(), named);
+      if (known == absent_.end()) {
+        known = absent_.emplace(absent_.end());
+        known->channel.name = telling.target;
+      }
+      if (std::find(found.begin(), found.end(), &*known) == found.end()) found.push_back(&*known);
+    }
+    return found;
   }
 
   // It began in a mass outage and ended before its digest was made: a moment ago, or a wait for it that is due says so, however
@@ -509,6 +531,7 @@ class Decider {
   const RouteContext& context_;
   Routing routing_;
   std::vector<Together> together_;
+  std::list<NotifyTarget> absent_;  // Of each only the name is known.
 };
 
 }  // namespace

@@ -286,6 +286,28 @@ TEST(Routing, WithoutTargetsOrEventSettlesOnly) {
   }
 }
 
+// Goal: a [[notify]] that is missing for a moment costs nobody the end of what they were told; it is told nothing new meanwhile.
+TEST(Routing, EndIsForThoseWhoWereToldThoughTheyAreNotConfiguredNow) {
+  for (const NotifyTargets& left : {NotifyTargets{}, NotifyTargets{ops("phone")}}) {
+    Notice end = recovered(1);
+    end.tellings = {told("down")};
+    EXPECT_EQ(kinds(one(end, left)), Kinds{"ops:up"});
+    end.tellings.push_back(told("up"));
+    EXPECT_TRUE(kinds(one(end, left)).empty());
+    end.tellings = {told("down", Telling::State::Dead)};
+    EXPECT_TRUE(kinds(one(end, left)).empty());
+    Notice down = confirmed(1);
+    down.tellings = {told("seems_down")};
+    EXPECT_EQ(kinds(one(down, left)), left.empty() ? Kinds{} : Kinds{"phone:down"});
+  }
+  // Of a mass outage: in one message, as to those who are there.
+  Notice first = in_group(recovered(1));
+  Notice second = in_group(recovered(2));
+  first.tellings = second.tellings = {told("down_group")};
+  const std::vector<Notice> both{first, second};
+  EXPECT_EQ(kinds(route(both, {}, {})), Kinds{"ops:up_group"});
+}
+
 TEST(Routing, MessageSaysWhatWasSeenAndHoldsNoSecretOfTheUrl) {
   const Routing routing = one(confirmed(7), {ops()});
   const Message message = message_in(routing);
