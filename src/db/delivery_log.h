@@ -86,10 +86,10 @@ class DeliveryLog {
 
   // A dead letter is tried again, under its id and with its message id, its attempts counted anew. It goes before what was made
   // after it in its line. When its event is over already, a wake (kRequeuedMemo) sees to it that this is told behind it. Invalid:
-  // what was made after it of the same event was told to the same target, or waits; it would come too late.
+  // what was made after it of the same event was told to the same target, or waits; or it is the end of what is not told.
   [[nodiscard]] virtual core::Result<void> requeue(sideeffects::DeliveryId id) = 0;
   // The same for those of `filter` (dead letters, whatever it says), oldest first, each `spacing` after the one before. In small
-  // transactions. Those that come too late stay dead letters. Says how many were requeued.
+  // transactions. Those that may not be stay dead letters. Says how many were requeued.
   [[nodiscard]] virtual core::Result<std::uint64_t> requeue_all(const DeliveryFilter& filter,
                                                                 core::Duration spacing) = 0;
 };

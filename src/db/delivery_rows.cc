@@ -92,6 +92,20 @@ core::Result<void> remove_from_queue(Connection& connection, std::span<const std
     }
   });
   if (!found) return found;
+  // Ends of the same events may stand behind it from other lines.
+  core::Result<void> ends = by_parts(gone, [&](auto part) -> core::Result<void> {
+    Query query = connection.query(kBehindOf);
+    bind_ids(query, part);
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) return {};
+      const std::int64_t id = query.integer(0);
+      const bool is_gone = std::binary_search(gone.begin(), gone.end(), id);
+      if (sideeffects::is_end_kind(query.text(1)) && !is_gone) behind.push_back(id);
+    }
+  });
+  if (!ends) return ends;
   core::Result<void> removed = by_parts(gone, [&](auto part) -> core::Result<void> {
     Query remove = connection.query(kDelete);
     bind_ids(remove, part);
@@ -103,6 +117,7 @@ core::Result<void> remove_from_queue(Connection& connection, std::span<const std
   });
   if (!removed) return removed;
   std::sort(behind.begin(), behind.end());
+  behind.erase(std::unique(behind.begin(), behind.end()), behind.end());
   return by_parts(behind, [&](auto part) {
     Query query = connection.query(kAdvance);
     query.bind(now_ms).bind(now_ms);
@@ -124,6 +139,11 @@ core::Result<void> copy_to_dead(Connection& connection, const DeadRow& row) {
   return query.bind(row.at_ms).bind(row.id).run();
 }
 
+core::Result<bool> told_before(Connection& connection, std::int64_t delivery) {
+  Query query = connection.query(kToldBefore);
+  return query.bind(delivery).step();
+}
+
 core::Result<void> bury_untold_ends(Connection& connection, std::span<const std::int64_t> dead,
                                     std::string_view reason, std::int64_t now_ms) {
   std::set<std::int64_t> ends;
@@ -140,12 +160,9 @@ core::Result<void> bury_untold_ends(Connection& connection, std::span<const std:
   if (!found) return found;
   Ids untold;
   for (const std::int64_t id : ends) {
-    {
-      Query told = connection.query(kToldBefore);
-      const core::Result<bool> row = told.bind(id).step();
-      if (!row) return row.error();
-      if (*row) continue;
-    }
+    const core::Result<bool> told = told_before(connection, id);
+    if (!told) return told.error();
+    if (*told) continue;
     Query unleased = connection.query(kUnleased);
     const core::Result<bool> row = unleased.bind(id).step();
     if (!row) return row.error();

@@ -55,7 +55,7 @@ core::Result<void> by_parts(std::span<const std::int64_t> ids, Work work) {
 }
 
 // Inside a transaction that has locked these rows. Each is as good as gone afterwards: its tellings say `telling`, and what stood
-// behind it in its line is due now.
+// behind it in its line, or as an end of its events in another, is due now.
 [[nodiscard]] core::Result<void> remove_from_queue(Connection& connection,
                                                    std::span<const std::int64_t> ids,
                                                    std::int64_t now_ms, std::string_view telling);
@@ -77,6 +77,9 @@ struct DeadRow {
   std::int64_t at_ms = 0;
 };
 [[nodiscard]] core::Result<void> copy_to_dead(Connection& connection, const DeadRow& row);
+
+// Whether of an event of this delivery its target was told something before it, or will be.
+[[nodiscard]] core::Result<bool> told_before(Connection& connection, std::int64_t delivery);
 
 // After remove_from_queue() of these with "dead": buries the ends of their events that wait and of which the target was told
 // nothing else (is_end_kind).

@@ -49,8 +49,8 @@ constexpr Sql kAttempts =
     "SELECT requeues, attempt, at, took_ms, http_status, detail, verdict FROM delivery_attempts"
     " WHERE delivery_id = ? ORDER BY requeues, attempt";
 
-constexpr Sql kLockDead("SELECT requeues, target FROM dead_letters WHERE id = ?",
-                        "SELECT requeues, target FROM dead_letters WHERE id = ? FOR UPDATE");
+constexpr Sql kLockDead("SELECT requeues, target, kind FROM dead_letters WHERE id = ?",
+                        "SELECT requeues, target, kind FROM dead_letters WHERE id = ? FOR UPDATE");
 #define WATCHWHEEL_OVERTAKEN(by_id, by_event)                                      \
   "SELECT 1 FROM delivery_tellings t " by_id " JOIN delivery_tellings n " by_event \
   " ON n.event_id = t.event_id AND n.delivery_id > t.delivery_id"                  \
@@ -160,6 +160,7 @@ core::Result<SqlDeliveryLog::PutBack> SqlDeliveryLog::put_back(std::int64_t id, 
                                                                std::int64_t now_ms) {
   std::int64_t requeues = 0;
   std::string target;
+  bool is_end = false;
   {
     Query lock = connection_->query(kLockDead);
     const core::Result<bool> row = lock.bind(id).step();
@@ -167,6 +168,12 @@ core::Result<SqlDeliveryLog::PutBack> SqlDeliveryLog::put_back(std::int64_t id, 
     if (!*row) return PutBack::NotThere;
     requeues = lock.integer(0);
     target = lock.text(1);
+    is_end = sideeffects::is_end_kind(lock.text(2));
+  }
+  if (is_end) {
+    const core::Result<bool> told = told_before(*connection_, id);
+    if (!told) return told.error();
+    if (!*told) return PutBack::NothingToEnd;
   }
   {
     Query overtaken = connection_->query(kOvertaken);
@@ -199,6 +206,11 @@ core::Result<void> SqlDeliveryLog::requeue(DeliveryId id) {
     if (*done == PutBack::NotThere)
       return core::Error{core::ErrorKind::NotFound,
                          "there is no dead letter " + std::to_string(id.value)};
+    if (*done == PutBack::NothingToEnd)
+      return core::Error{core::ErrorKind::Invalid,
+                         "dead letter " + std::to_string(id.value) +
+                             " says that something is over of which its target was never told;"
+                             " requeue what it was to be told before"};
     if (*done == PutBack::TooLate)
       return core::Error{core::ErrorKind::Invalid,
                          "dead letter " + std::to_string(id.value) +

@@ -24,7 +24,7 @@ class SqlDeliveryLog final : public DeliveryLog {
                                                         core::Duration spacing) override;
 
  private:
-  enum class PutBack : std::uint8_t { Done, NotThere, TooLate };
+  enum class PutBack : std::uint8_t { Done, NotThere, TooLate, NothingToEnd };
   [[nodiscard]] core::Result<PutBack> put_back(std::int64_t id, std::int64_t due_ms,
                                                std::int64_t now_ms);
   [[nodiscard]] core::Result<void> add_attempts(DeliveryDetail& detail);

@@ -36,6 +36,18 @@ constexpr Sql kCandidates(
   " FROM deliveries d " by_id " WHERE d.id IN " WATCHWHEEL_IDS
 constexpr Sql kBefore(WATCHWHEEL_BEFORE("INDEXED BY deliveries_line", ""),
                       WATCHWHEEL_BEFORE("FORCE INDEX (deliveries_line)", "FORCE INDEX (PRIMARY)"));
+// Of each end that stands in another line than what it ends: the same of what waits of its events for its target.
+#define WATCHWHEEL_BEFORE_END(by_id, by_event, by_key)                                \
+  "SELECT t.delivery_id, CASE WHEN p.state = 1 AND p.vt > ? THEN -1 ELSE p.vt END"    \
+  " FROM delivery_tellings t " by_id " JOIN delivery_tellings b " by_event            \
+  " ON b.event_id = t.event_id AND b.delivery_id < t.delivery_id"                     \
+  " JOIN deliveries p " by_key " ON p.id = b.delivery_id WHERE b.target = t.target"   \
+  " AND b.state = 'queued' AND t.kind IN ('up', 'up_group', 'warning_over',"          \
+  " 'warning_over_group') AND t.delivery_id IN " WATCHWHEEL_IDS
+constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings_event", ""),
+                         WATCHWHEEL_BEFORE_END("FORCE INDEX (PRIMARY)",
+                                               "FORCE INDEX (delivery_tellings_event)",
+                                               "FORCE INDEX (PRIMARY)"));
 constexpr Sql kPutBehind(
     "UPDATE deliveries SET state = 2, vt = ? WHERE id = ?",
     "UPDATE deliveries FORCE INDEX (PRIMARY) SET state = 2, vt = ? WHERE id = ?");
@@ -263,27 +275,29 @@ core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claimi
   return {};
 }
 
-// Leaves in `ids` those that are the first of their line.
+// Leaves in `ids` those that are the first of their line, and no end of what is not told yet.
 core::Result<void> SqlDeliveryQueue::put_behind(Ids& ids, Claiming& claiming) {
   std::vector<std::pair<std::int64_t, std::int64_t>> behind;  // Id, until when.
   const std::int64_t latest = claiming.now_ms + to_ms_up(kBehindMax);
   // Whoever ends that attempt looks for who waits behind it, and may have looked just before this one came.
   const std::int64_t soon = claiming.now_ms + to_ms_up(kBehindLeased);
-  core::Result<void> asked = by_parts(ids, [&](auto part) -> core::Result<void> {
-    Query query = connection_->query(kBefore);
-    query.bind(claiming.now_ms);
-    bind_ids(query, part);
-    while (true) {
-      core::Result<bool> row = query.step();
-      if (!row) return row.error();
-      if (!*row) return {};
-      if (query.is_null(1)) continue;
-      const bool sent_now = query.integer(1) < 0;
-      const std::int64_t until = sent_now ? soon : query.integer(1) + 1;
-      behind.emplace_back(query.integer(0), std::clamp(until, claiming.now_ms + 1, latest));
-    }
-  });
-  if (!asked) return asked;
+  for (const Sql& before : {kBefore, kBeforeEnd}) {
+    core::Result<void> asked = by_parts(ids, [&](auto part) -> core::Result<void> {
+      Query query = connection_->query(before);
+      query.bind(claiming.now_ms);
+      bind_ids(query, part);
+      while (true) {
+        core::Result<bool> row = query.step();
+        if (!row) return row.error();
+        if (!*row) return {};
+        if (query.is_null(1)) continue;
+        const bool sent_now = query.integer(1) < 0;
+        const std::int64_t until = sent_now ? soon : query.integer(1) + 1;
+        behind.emplace_back(query.integer(0), std::clamp(until, claiming.now_ms + 1, latest));
+      }
+    });
+    if (!asked) return asked;
+  }
   std::sort(behind.begin(), behind.end());
   for (const auto& [id, until] : behind) {
     Query query = connection_->query(kPutBehind);
@@ -695,7 +709,7 @@ core::Result<std::uint64_t> SqlDeliveryQueue::purge_tellings(std::int64_t before
 }
 
 std::vector<Sql> delivery_queue_queries() {
-  return {kIsDue,      kCandidates, kBefore,         kPutBehind,   kLease,
+  return {kIsDue,      kCandidates, kBefore,         kPutBehind,   kLease,     kBeforeEnd,
           kRead,       kLock,       kFree,           kLog,         kForget,
           kExtend,     kFormer,     kWaiting,        kOlder,        kOldDone,     kOldDead,
           kRemoveDone, kRemoveDead, kRemoveAttempts, kOldTellings, kRemoveTelling};

@@ -257,6 +257,38 @@ TEST_P(StoreContract, OfOneLineOnlyTheFirstIsHandedOut) {
   EXPECT_EQ(message_ids(post.claim()), std::vector<std::string>{"up"}) << "a burial frees it too";
 }
 
+// Goal: the end of an outage is never sent before a beginning of it that waits, though they stand in different lines: a site's own,
+// and that of a mass outage which it joined later. What begins waits for nothing but its line.
+TEST_P(DeliveryContract, AnEndWaitsForWhatItEndsInWhateverLine) {
+  const Post post(*under_test, *store);
+  post.put({of_kind("seems_down", "ops", 1, {1}), of_kind("down_group", "ops", 9, {1, 2}),
+            of_kind("up_group", "ops", 9, {1, 2}), of_kind("up_group", "other", 9, {1})});
+  const auto kinds = [&](const Claimed& claimed) {
+    std::vector<std::string> all;
+    for (const Delivery& delivery : claimed.deliveries) all.push_back(delivery.kind);
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  const Claimed begun = post.claim();
+  ASSERT_EQ(kinds(begun), (std::vector<std::string>{"down_group", "seems_down"}));
+  for (const Delivery& delivery : begun.deliveries) {
+    if (delivery.kind == "down_group") {
+      EXPECT_EQ(post.finish(delivery, Delivered{}), 0U);
+    } else {
+      EXPECT_EQ(post.finish(delivery, Retry{10min}), 0U);
+    }
+  }
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  post.pass(5min);
+  EXPECT_TRUE(post.claim().deliveries.empty()) << "it is tried again later, and so is its end";
+  post.pass(5min);
+  const Claimed again = post.claim();
+  ASSERT_EQ(kinds(again), std::vector<std::string>{"seems_down"});
+  EXPECT_EQ(post.finish(again.deliveries[0], Delivered{}), 0U);
+  EXPECT_EQ(kinds(post.claim()), std::vector<std::string>{"up_group"}) << "due at once";
+  EXPECT_EQ(kinds(post.claim({{"other", 9}})), std::vector<std::string>{"up_group"});
+}
+
 // Goal: a heap of messages of one line does not keep others of the target from being found.
 TEST_P(DeliveryContract, ALongLineHidesNobody) {
   const Post post(*under_test, *store);
@@ -385,6 +417,20 @@ TEST_P(DeliveryContract, DeadLettersAreRequeuedUnderTheirIds) {
 }
 
 // Whoever finished the first of a line may have looked for the next before it was there: that one does not wait for the lease's end.
+// Goal: what a person requeues tells nobody the end of what they were not told.
+TEST_P(DeliveryContract, AnEndIsRequeuedOnlyBehindWhatItEnds) {
+  const Post post(*under_test, *store);
+  post.put({of_kind("down", "ops", 1, {1}), of_kind("up", "ops", 1, {1})});
+  EXPECT_EQ(post.finish(post.claim().deliveries.at(0), Bury{DeathReason::Permanent}), 0U);
+  const auto dead = contract::take(post.log->list(kDead, 10));
+  ASSERT_EQ(dead.size(), 2U);
+  EXPECT_TRUE(is_error(post.log->requeue(dead[1].id).error(), ErrorKind::Invalid, "never told"));
+  EXPECT_EQ(contract::take(post.log->requeue_all({.dead = true, .target = "ops"}, {})), 2U);
+  const Claimed first = post.claim();
+  ASSERT_EQ(first.deliveries.size(), 1U);
+  EXPECT_EQ(first.deliveries[0].kind, "down");
+}
+
 TEST_P(DeliveryContract, WhoStandsBehindOneThatIsBeingSentIsSeenAgainSoon) {
   const Post post(*under_test, *store);
   post.put({message("ops", 1, "down"), message("ops", 1, "up")});
