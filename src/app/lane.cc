@@ -243,6 +243,9 @@ void Lane::edit(SiteSlot slot, const LaneMessage& message, scheduler::PlanIndex 
     sites_.set_interval(slot, message.interval);
     scheduler_->reschedule(slot, now_);
   }
+  // What others are asked about it is another check now.
+  if (asks_differently && tuning_.confirm.verified() && attention_.contains(message.id))
+    post(message.id, facts_of(message.id));
 }
 
 void Lane::put_paused(const LaneMessage& message) {

@@ -74,25 +74,36 @@ bool is_decisive(Basis basis) {
   return basis != Basis::None && basis != Basis::Disagreement;
 }
 
+// What others have said: of the outage that is newest, of one before it, and how often of the one that is stored.
+struct Told {
+  const Testimony& newest;
+  const Testimony& earlier;
+  std::uint32_t round = 0;
+};
+
 // How this outage, which earned our own word, is decided.
-Testimony decided(const Outage& outage, const core::ConfirmPolicy& policy,
-                  const Testimony& testimony) {
+Testimony decided(const Outage& outage, const core::ConfirmPolicy& policy, const Told& told) {
   if (!policy.verified()) return {.basis = Basis::LocalOnly, .witnesses = {}};
-  const bool of_it = testimony.outage == outage.started_at || testimony.basis == Basis::LocalOnly;
-  if (of_it && testimony.basis != Basis::None) return testimony;
+  for (const Testimony* const testimony : {&told.newest, &told.earlier}) {
+    const bool of_it =
+        testimony->outage == outage.started_at || testimony->basis == Basis::LocalOnly;
+    if (of_it && testimony->basis != Basis::None) return *testimony;
+  }
   Testimony none{.outage = outage.started_at, .quorum = policy.quorum, .witnesses = {}};
   const bool outlasted =
       outage.ended() && outage.ended_at - outage.confirmed_at > policy.verify_timeout;
-  // Whoever closes it says that it is over, not that it was real.
-  if (outlasted && outage.ended_as != Presence::Closed) none.basis = Basis::Unasked;
+  // Whoever closes it says that it is over, not that it was real; and of what was stored of a round without confirming it, others saw
+  // it up.
+  if (outlasted && outage.ended_as != Presence::Closed && told.round == 0)
+    none.basis = Basis::Unasked;
   return none;
 }
 
 void confirm(EventWrite& write, const Outage& outage, const core::ConfirmPolicy& policy,
-             const Testimony& given) {
+             const Told& told) {
   const bool asked_for = write.state == SiteState::SeemsDown && outage.confirmed_at != kNoWallTime;
   if (!asked_for || outage.failures < policy.failures) return;
-  const Testimony testimony = decided(outage, policy, given);
+  const Testimony testimony = decided(outage, policy, told);
   write.testimony = testimony;
   if (!is_decisive(testimony.basis)) return;
   // When the policy was raised since the lane confirmed it, it is met only by now; and when others were asked, when they had answered.
@@ -157,15 +168,15 @@ std::optional<StoredEvent> stored_after(const EventWrite& write,
 
 // Brings one event to where the outage is: `stored` is that event, or nothing when it is new.
 void follow(Verdict& verdict, const std::optional<StoredEvent>& stored, const SiteFacts& facts,
-            const Outage& outage, const core::ConfirmPolicy& policy,
-            const Testimony& testimony) {
+            const Outage& outage, const core::ConfirmPolicy& policy, Told told) {
+  told.round = stored ? stored->round : 0;
   EventWrite write = stored ? draft(facts.site, *stored) : open_event(facts.site, outage);
   write.failures = std::max(write.failures, outage.failures);
   write.merged = outage.merged;
   write.group = outage.group;
   // After a restart the lane knows only the cause until the next failure; the store knows all of it.
   if (outage.last_failed_at != kNoWallTime) write.evidence = outage.evidence;
-  confirm(write, outage, policy, testimony);
+  confirm(write, outage, policy, told);
   if (outage.ended()) {
     const bool recovered = outage.ended_as == Presence::Watched;
     close(write, outage.ended_at, outage.ended_as, recovered ? outage.ended_by : write.evidence);
@@ -202,7 +213,8 @@ Verdict judge_requests(const StoredEvent& open, std::span<const OperatorRequest>
 }
 
 Verdict judge(const std::optional<StoredEvent>& open, const SiteFacts& facts,
-              const core::ConfirmPolicy& policy, const Testimony& testimony) {
+              const core::ConfirmPolicy& policy, const Testimony& testimony,
+              const Testimony& earlier) {
   Verdict verdict{
       .writes = {}, .open_after = open, .unknown_event = std::nullopt, .event_gone = false};
   auto outage = facts.outages.begin();
@@ -228,7 +240,7 @@ Verdict judge(const std::optional<StoredEvent>& open, const SiteFacts& facts,
       return {.writes = {}, .open_after = open, .unknown_event = std::nullopt, .event_gone = true};
     }
     const std::optional<StoredEvent> stored = verdict.open_after;
-    follow(verdict, stored, facts, *outage, policy, testimony);
+    follow(verdict, stored, facts, *outage, policy, {testimony, earlier});
   }
   return verdict;
 }

@@ -16,8 +16,8 @@
 //
 // confirmed, where other vantages are asked: only with a testimony (core/testimony.h) that decides so. Without one the event stays
 // seems_down, but for an outage that lasted longer beyond its last needed failure than their answers may take, and of which
-// nobody was heard: then it is confirmed by our own failures (Basis::Unasked), for what was real must not become a false alarm
-// because we were late.
+// nobody was heard, then or in a round before: then it is confirmed by our own failures (Basis::Unasked), for what was real must not
+// become a false alarm because we were late. `earlier`: what was heard of an outage that ended before the one of `testimony`.
 //
 // closed: recovered if it was confirmed, else false_alarm; operator when paused or closed by a person; site_removed when
 // removed. confirmed: only when the lane says so and the failures reach the policy given here.
@@ -48,7 +48,8 @@ struct Verdict {
 
 [[nodiscard]] Verdict judge(const std::optional<StoredEvent>& open, const core::SiteFacts& facts,
                             const core::ConfirmPolicy& policy,
-                            const core::Testimony& testimony = {});
+                            const core::Testimony& testimony = {},
+                            const core::Testimony& earlier = {});
 
 // What people did to the open event `open` beside all that: a transition for each, which changes no state. `requests`: of that event,
 // at least one, none of them a close (that is the lane's to say: core::Presence::Closed).

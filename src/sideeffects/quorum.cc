@@ -40,10 +40,9 @@ Count count_vantages(std::span<const Ballot> ballots, bool time_is_over) {
 
 Basis weigh(std::span<const Ballot> ballots, std::uint32_t quorum, bool time_is_over) {
   const Count count = count_vantages(ballots, time_is_over);
-  if (count.down >= quorum) return Basis::Quorum;
-  if (count.down + count.awaited >= quorum && count.awaited > 0) return Basis::None;
-  if (count.up > 0) return Basis::Disagreement;
-  return count.awaited > 0 ? Basis::None : Basis::Unanswered;
+  if (count.down >= quorum && count.down > count.up + count.awaited) return Basis::Quorum;
+  if (count.awaited > 0) return Basis::None;
+  return count.up > 0 ? Basis::Disagreement : Basis::Unanswered;
 }
 
 bool outvoted(std::span<const Ballot> ballots) {

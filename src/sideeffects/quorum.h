@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/quorum.h - what the votes of several vantages come to. Pure.
 //
-//   down votes, ours included, reach the quorum                          Quorum
-//   they may still reach it with those that are awaited                  None: wait
-//   they cannot any more, and a vantage sees the site up                 Disagreement
-//   they cannot any more, nobody sees it up, somebody is awaited         None: that one may see it up
-//   the same, and nobody is awaited or the time is over                  Unanswered
+//   down votes, ours included, reach the quorum, and are more than the up votes and those awaited   Quorum
+//   not so, and somebody is awaited                                                                 None: wait
+//   not so, nobody is awaited or the time is over, and a vantage sees the site up                   Disagreement
+//   the same, and nobody sees it up                                                                 Unanswered
+//
+// So a quorum that is smaller than half of the vantages is none where as many or more see it up, whoever answers first. Who else
+// sees it up is waited for: how a dispute ends depends on it (outvoted).
 //
 // Votes are counted by vantage: verifiers of one region are one, which sees the site up when any of them does, and is awaited while
 // one of them is. Silence, overload, not_measured and errors are no votes.

@@ -120,6 +120,7 @@ void Shard::doubt(SiteId site) {
 
 void Shard::close_notes() {
   notes_closed_ = true;
+  verification_.close();
 }
 
 void Shard::deliver_notes() {
@@ -286,7 +287,7 @@ void Shard::take_verified() {
   if (buckets_ != nullptr && now_ >= look_for_lost_at_) {
     look_for_lost_at_ = now_ + kLookForLost;
     verification_.drop_if(
-        [&](SiteId site) { return buckets_->standing(site) != core::Standing::Ours; });
+        [&](SiteId site) { return buckets_->standing(site) == core::Standing::Away; });
   }
   verification_.collect({now_, clock_.wall()}, taken_, std::max<std::size_t>(1, limits_.batch_sites_max / 2));
   const auto is_older = [&](const core::SiteFacts& facts) {
@@ -302,9 +303,9 @@ void Shard::take_verified() {
 }
 
 Verdict Shard::judge_entry(const Entry& entry, const std::optional<StoredEvent>& open) {
-  const core::Testimony testimony =
+  const Verification::Heard heard =
       verification_.consult(entry.facts, open, policy_, {now_, clock_.wall()});
-  return judge(open, entry.facts, policy_, testimony);
+  return judge(open, entry.facts, policy_, heard.newest, heard.earlier);
 }
 
 // What was posted last tells all that waits under the same seat, here or in the first `waited` of the batch. Judged after it, the

@@ -115,7 +115,7 @@ class Shard : core::Pinned {
   // What was committed of it was not brought into the store: what is remembered is dropped, and its lane asked.
   void doubt(core::SiteId site);
   // The lanes have stopped: a note that is refused is dropped instead of holding up what is left to
-  // commit.
+  // commit, and who was asked and has not answered is not taken for silent.
   void close_notes();
 
   // Sites set aside, oldest first. A site that is stored later leaves the list.

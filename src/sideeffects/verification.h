@@ -12,7 +12,14 @@
 // An outage is asked about as soon as the lane says that its failures reached the policy. Answers come in any order and at any
 // time; one that comes after its round is passed over. A round ends as soon as the votes decide (quorum.h), at its deadline at the latest. After a
 // disagreement the next failures ask again, `again_after` later at the earliest, twice as long each time up to `again_most`. A site
-// that recovers is asked about no more.
+// that recovers is asked about no more; what was answered until then is weighed, if it is a vote.
+//
+// Who saw it up and says nothing in a later round (late, overloaded, our own trouble) has not changed his mind: that vote is kept for
+// ConfirmPolicy::dispute_most, until he votes again. A vote that saw it down is of its round only. A site that is asked for
+// differently than before (its URL, its options) is asked about anew: what was answered was about something else.
+//
+// A round at whose end we were late by more than `late_most` is not weighed by its time but asked once more: it was we who stood
+// still. After close() no round ends by its time.
 //
 // Nobody can hold a real outage at seems_down alone, whether they lie or look from where it is well: when it has failed here for
 // ConfirmPolicy::dispute_most and in the newest round no more vantages saw it up than down, our own word is enough
@@ -45,6 +52,7 @@ struct VerificationLimits {
   core::Duration again_after = std::chrono::seconds{15};
   core::Duration again_most = std::chrono::minutes{5};
   core::Duration dispute_least = std::chrono::minutes{1};
+  core::Duration late_most = std::chrono::seconds{2};
 };
 
 struct VerificationStats {
@@ -60,19 +68,27 @@ class Verification : core::Pinned {
     core::WallTime wall;
   };
 
+  // What is known of the outage that is being judged, and of the one before it that is judged with it.
+  struct Heard {
+    core::Testimony newest;
+    core::Testimony earlier{};
+  };
+
   explicit Verification(const VerificationLimits& limits) : limits_(limits) {}
 
   // Nobody is asked without one. Before the first facts; it outlives them.
   void attach(VerifierPanel& panel);
 
   // What judge() is to know of these facts, which are about to be judged; `open`: what is stored. Asks where it is time to.
-  [[nodiscard]] core::Testimony consult(const core::SiteFacts& facts,
-                                        const std::optional<StoredEvent>& open,
-                                        const core::ConfirmPolicy& policy, Now now);
+  [[nodiscard]] Heard consult(const core::SiteFacts& facts, const std::optional<StoredEvent>& open,
+                              const core::ConfirmPolicy& policy, Now now);
   // Takes answers and looks at deadlines. Appends the facts of at most `room` sites that are decided now, to be judged again.
   void collect(Now now, std::vector<core::SiteFacts>& into, std::size_t room);
   // The verdict on the site was stored; this is open now.
   void settled(core::SiteId site, const std::optional<StoredEvent>& open);
+
+  // We are stopping: whoever has not answered will not be heard, and that is not his silence.
+  void close() { closed_ = true; }
 
   // Forgets sites that are somebody else's now.
   template <typename IsGone>
@@ -90,19 +106,29 @@ class Verification : core::Pinned {
   [[nodiscard]] const VerificationStats& stats() const { return stats_; }
 
  private:
+  // Of one who saw it up.
+  struct Kept {
+    core::Witness witness;
+    core::SteadyTime since;
+  };
   struct Site {
     core::SiteFacts facts;
+    core::ConfirmPolicy policy;  // Of the round.
     core::WallTime started_at = core::kNoWallTime;  // Which outage.
     std::uint64_t question = 0;                     // 0: none is open.
     core::SteadyTime deadline = core::kNoSteadyTime;
     std::vector<std::optional<core::Witness>> answers;  // By seat.
+    std::vector<std::optional<Kept>> kept;              // By seat.
+    bool once_more = false;                             // The round was asked again because we were late.
     std::uint32_t asked_failures = 0;
     std::uint32_t rounds = 0;
-    std::uint32_t quorum = 2;
     core::SteadyTime again_at = core::kNoSteadyTime;
+    core::SteadyTime wanted_at = core::kNoSteadyTime;  // Since when it is to be asked about anew.
+    core::WallTime same_since = core::kNoWallTime;     // Asked for as it is now. kNoWallTime: from its start.
     core::SteadyTime disputed_since = core::kNoSteadyTime;  // The first disagreement; later ones do not move it.
     bool outvoted = false;                                  // In the newest round.
     core::Testimony testimony;  // Of the last round that was decided.
+    core::Testimony earlier;    // Of the outage before, until it is stored.
     bool ready = false;         // Decided, and not judged since.
   };
 
@@ -111,8 +137,21 @@ class Verification : core::Pinned {
   VerifierPanel::Asked open_question(Site& site, const core::SiteFacts& facts,
                                      const core::Outage& outage, const core::ConfirmPolicy& policy,
                                      Now now);
+  void ask_anew(Site& site, Now now);
+  void ask_again(Site& site, const core::SiteFacts& facts, const core::Outage& outage,
+                 const core::ConfirmPolicy& policy, Now now);
+  [[nodiscard]] bool ask_once_more(Site& site, Now now);
   void hear(const SeatAnswer& answer, Now now);
-  void weigh_round(core::SiteId id, Site& site, bool time_is_over, Now now);
+  // What a seat is counted as; nullptr: it is awaited, or silent when the time is over.
+  [[nodiscard]] const core::Witness* voice(const Site& site, std::size_t seat, bool time_is_over,
+                                           Now now) const;
+  enum class When : std::uint8_t {
+    Open,      // Others may still answer.
+    TimeOver,
+    Ended,     // The outage is over: what is decided without a vote is not.
+  };
+  void weigh_round(core::SiteId id, Site& site, When when, Now now);
+  void decide_alone(Site& site, core::Basis basis, const core::Outage& outage, Now now);
   void end_dispute(Site& site, const core::Outage& outage, const core::ConfirmPolicy& policy,
                    Now now);
   void close_question(Site& site);
@@ -125,10 +164,11 @@ class Verification : core::Pinned {
   std::unordered_map<core::SiteId, Site> sites_;
   std::unordered_map<std::uint64_t, core::SiteId> questions_;
   std::deque<std::uint64_t> due_;  // Questions as they were asked, those that are closed among them: so by deadline, but for a reload.
-  std::vector<core::SiteId> ready_;
+  std::deque<core::SiteId> ready_;
   std::vector<SeatAnswer> heard_;
   std::uint64_t last_question_ = 0;
   std::size_t disputed_ = 0;
+  bool closed_ = false;
   VerificationStats stats_;
 };
 

@@ -418,6 +418,16 @@ TEST(Judge, AnOutageThatEndsUndecidedIsAFalseAlarmUnlessItOutlastedTheAnswers) {
   EXPECT_EQ(agreed.ended_at, brief.ended_at);
 }
 
+// What was said is lost with a lease or a process; that something was said is stored: others saw it up.
+TEST(Judge, AnOutageOfWhichARoundWasStoredIsNotUnasked) {
+  const Verdict disputed = judge(std::nullopt, facts_of({outage_of(kT, 3)}), kAsking,
+                                 testimony_of(core::Basis::Disagreement));
+  Outage lasting = ended(outage_of(kT, 3));
+  lasting.ended_at = lasting.confirmed_at + 5min;
+  const Verdict over = judge(disputed.open_after, facts_of({lasting}), kAsking);
+  EXPECT_EQ(reasons(over.writes.front()), Reasons{FalseAlarm});
+}
+
 // A round that decides nothing new of the site is written once, for it is shown.
 TEST(Judge, WritesADisagreementOnce) {
   const StoredEvent stored = stored_event(kT, SiteState::SeemsDown, 3);

@@ -56,10 +56,18 @@ TEST(Quorum, WalksItsTable) {
            Row{"du", 3, Basis::Disagreement, Basis::Disagreement},
            Row{"dd", 3, Basis::Quorum, Basis::Quorum},
            Row{"u..", 3, Basis::None, Basis::Disagreement},
-           Row{"uu.", 3, Basis::Disagreement, Basis::Disagreement},  // Decided, whatever the third says.
+           Row{"uu.", 3, Basis::None, Basis::Disagreement},  // It will be no quorum; but how many see it up counts.
+           Row{"u.", 3, Basis::None, Basis::Disagreement},
            Row{"ss.", 3, Basis::None, Basis::Unanswered},  // No quorum any more; but it may see it up.
            Row{"ssu", 3, Basis::Disagreement, Basis::Disagreement},
-           Row{"uuudd", 3, Basis::Quorum, Basis::Quorum},
+           // A quorum that as many or more see otherwise is none, in whatever order they say so.
+           Row{"uuudd", 3, Basis::Disagreement, Basis::Disagreement},
+           Row{"duu", 2, Basis::Disagreement, Basis::Disagreement},
+           Row{"d..", 2, Basis::None, Basis::Quorum},
+           Row{"dd.", 2, Basis::Quorum, Basis::Quorum},
+           Row{"du.", 2, Basis::None, Basis::Quorum},
+           Row{"dus", 2, Basis::Quorum, Basis::Quorum},
+           Row{"duuu..", 2, Basis::None, Basis::Disagreement},
        }) {
     EXPECT_EQ(weigh(ballots(row.letters), row.quorum, false), row.basis) << row.letters << row.quorum;
     EXPECT_EQ(weigh(ballots(row.letters), row.quorum, true), row.when_over)

@@ -146,6 +146,8 @@ TEST(Verification, AQuorumConfirmsAndTheWitnessesAreInTheTransition) {
   bench.say(1, 2, Saw::Up);
   EXPECT_EQ(bench.reasons(1), "opened");
   bench.say(1, 0, Saw::Down);
+  EXPECT_EQ(bench.reasons(1), "opened");  // Were the third to see it up, as many would see it up as down.
+  bench.say(1, 1, Saw::Error);
   ASSERT_EQ(bench.reasons(1), "opened confirmed");
   const core::Testimony testimony = bench.transitions(1)[1].testimony;
   EXPECT_EQ(testimony.basis, Basis::Quorum);
@@ -156,7 +158,7 @@ TEST(Verification, AQuorumConfirmsAndTheWitnessesAreInTheTransition) {
   EXPECT_EQ(testimony.witnesses[0].saw, Saw::Down);
   EXPECT_EQ(testimony.witnesses[1].vantage, "v0");
   EXPECT_EQ(testimony.witnesses[1].saw, Saw::Down);
-  EXPECT_EQ(testimony.witnesses[2].saw, Saw::Silent);
+  EXPECT_EQ(testimony.witnesses[2].saw, Saw::Error);
   EXPECT_EQ(testimony.witnesses[3].saw, Saw::Up);
   // The lane hears it.
   EXPECT_EQ(bench.notes.sent.back().event_state, SiteState::Down);
@@ -337,7 +339,9 @@ TEST(Verification, AnOutageThatGoesOnHereIsDownInTheEndThoughOneVantageDisputesI
 // Goal: that it fails here for long is not enough where more see it up: our own way is the likelier fault. Nor is it forgotten when
 // one of them changes.
 TEST(Verification, WhoIsOutvotedStaysInDisputeUntilHeIsNot) {
-  Bench bench(2);
+  core::ConfirmPolicy three = kPolicy;
+  three.quorum = 3;
+  Bench bench(2, three);
   bench.fails(1, 3);
   bench.say(1, 0, Saw::Up);
   bench.say(1, 1, Saw::Up);
@@ -351,8 +355,163 @@ TEST(Verification, WhoIsOutvotedStaysInDisputeUntilHeIsNot) {
   bench.say(1, 1, Saw::Silent);
   EXPECT_EQ(bench.reasons(1), "opened");
   bench.say(1, 0, Saw::Up);
+  EXPECT_EQ(bench.reasons(1), "opened");  // Who says nothing has not changed his mind.
+  bench.pass(2min);
+  bench.fails(1, 90);
+  bench.say(1, 1, Saw::Down);
+  bench.say(1, 0, Saw::Up);
   ASSERT_EQ(bench.reasons(1), "opened confirmed");
   EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Outlasted);
+}
+
+// Goal: a round that nobody answered makes no outage of a dispute before its time. Method: seen up once, then silence.
+TEST(Verification, SilenceAfterADisputeDoesNotEndIt) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.pass(15s);
+  bench.fails(1, 5);
+  ASSERT_EQ(bench.panel->asked.size(), 2U);
+  bench.pass(15s);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 1);
+  const core::Testimony& shown = bench.store.events()[0].row.testimony;
+  EXPECT_EQ(shown.basis, Basis::Disagreement);
+  EXPECT_EQ(shown.round, 2U);
+  EXPECT_EQ(shown.witnesses.at(1).saw, Saw::Up);
+  bench.pass(30s);
+  bench.fails(1, 8);
+  bench.say(1, 0, Saw::Overloaded);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  bench.pass(1min);
+  bench.fails(1, 62);
+  ASSERT_EQ(bench.reasons(1), "opened confirmed");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Outlasted);
+}
+
+// Two who saw it up outvote us for as long as what they saw is worth something; then their silence is only silence.
+TEST(Verification, WhatWasSeenUpHoldsForTheTimeOfADisputeAndNoLonger) {
+  Bench bench(2);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.say(1, 1, Saw::Up);
+  std::uint32_t failures = 3;
+  for (int round = 0; round < 4; ++round) {
+    bench.pass(130s);
+    bench.fails(1, failures += 20);
+    bench.pass(15s);
+    ASSERT_EQ(bench.reasons(1), "opened") << round;
+  }
+  bench.pass(5min);
+  bench.fails(1, failures + 30);
+  bench.pass(15s);
+  ASSERT_EQ(bench.reasons(1), "opened confirmed");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Unanswered);
+}
+
+// Goal: an outage that others saw up stays a false alarm when it ended in the same breath in which the next one was told.
+TEST(Verification, ADisputedOutageThatIsToldWithTheNextOneIsNotTakenForUnasked) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.pass(2min);
+  SiteFacts both = bench.facts_of(1, 20, 1s);
+  SiteFacts next = bench.facts_of(1, 3);
+  for (core::WallTime* at : {&next.outages[0].started_at, &next.outages[0].last_failed_at,
+                             &next.outages[0].confirmed_at})
+    *at += 10min;
+  both.outages.push_back(next.outages[0]);
+  both.subject = next.subject;
+  both.seq = next.seq;
+  bench.post(std::move(both));
+  EXPECT_EQ(bench.reasons(1), "opened false_alarm opened");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Disagreement);
+  bench.say(1, 0, Saw::Down);
+  EXPECT_EQ(bench.reasons(1), "opened false_alarm opened confirmed");
+}
+
+// One of two has said that it is up when the site recovers: that was a vote.
+TEST(Verification, WhatWasSaidBeforeTheEndIsHeard) {
+  Bench bench(2);
+  bench.fails(1, 3);
+  bench.say(1, 0, Saw::Up);
+  bench.recovers(1, 3, 1min);  // Longer than any answer may take.
+  ASSERT_EQ(bench.reasons(1), "opened false_alarm");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Disagreement);
+  EXPECT_EQ(bench.shard->verification().waiting.value(), 0);
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 0);
+  EXPECT_EQ(bench.shard->next_turn(), std::nullopt);
+}
+
+// Goal: what stood still was we. Method: the clock jumps far beyond the deadline of a round; it is asked again, but once only.
+TEST(Verification, ARoundThatWeSleptThroughIsAskedAgainOnce) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.pass(40s);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  ASSERT_EQ(bench.panel->asked.size(), 2U);
+  EXPECT_EQ(bench.panel->dropped, 1U);
+  bench.say(1, 0, Saw::Up);
+  EXPECT_EQ(bench.store.events()[0].row.testimony.basis, Basis::Disagreement);
+  EXPECT_EQ(bench.store.events()[0].row.testimony.round, 1U);
+  bench.fails(2, 3);
+  bench.pass(40s);
+  EXPECT_EQ(bench.reasons(2), "opened");
+  bench.pass(40s);  // A host that is always late decides too.
+  EXPECT_EQ(bench.reasons(2), "opened confirmed");
+}
+
+// Goal: an answer about the old URL decides nothing about the new one.
+TEST(Verification, ASiteThatIsEditedIsAskedAboutAnew) {
+  Bench bench(1);
+  const auto edited = [&](std::uint32_t failures, const std::string& url) {
+    SiteFacts facts = bench.facts_of(1, failures);
+    facts.subject = std::make_shared<const core::Subject>(
+        core::Subject{url, std::make_shared<const core::CheckOptions>()});
+    return facts;
+  };
+  bench.fails(1, 3);
+  const std::uint64_t old_question = bench.panel->asked[0].id;
+  bench.post(edited(4, "http://new/"));
+  ASSERT_EQ(bench.panel->asked.size(), 2U);
+  EXPECT_EQ(bench.panel->asked[1].subject.url, "http://new/");
+  bench.panel->say(old_question, 0, Saw::Down);
+  bench.turn();
+  EXPECT_EQ(bench.reasons(1), "opened");
+  bench.panel->say(bench.panel->asked[1].id, 0, Saw::Up);
+  bench.turn();
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 1);
+  // Of the next one, too: at once, not when the dispute about the other would have been taken up again; and its time runs anew.
+  bench.pass(2min);
+  bench.post(edited(70, "http://third/"));
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 0);
+  ASSERT_EQ(bench.panel->asked.size(), 3U);
+  bench.panel->say(bench.panel->asked[2].id, 0, Saw::Up);
+  bench.turn();
+  EXPECT_EQ(bench.reasons(1), "opened");
+  EXPECT_EQ(bench.shard->verification().disputed.value(), 1);
+  // What is asked for as before is no edit.
+  bench.post(edited(71, "http://third/"));
+  EXPECT_EQ(bench.panel->asked.size(), 3U);
+  // Nobody may be asked: told by our own word, but no sooner than answers would have been there.
+  bench.panel->answers_with = VerifierPanel::Asked::Full;
+  bench.post(edited(72, "http://fourth/"));
+  EXPECT_EQ(bench.reasons(1), "opened");
+  bench.pass(15s);
+  bench.post(edited(74, "http://fourth/"));
+  ASSERT_EQ(bench.reasons(1), "opened confirmed");
+  EXPECT_EQ(bench.transitions(1)[1].testimony.basis, Basis::Unasked);
+}
+
+// Whoever has not answered when we stop is not silent.
+TEST(Verification, OurOwnEndDecidesNothing) {
+  Bench bench(1);
+  bench.fails(1, 3);
+  bench.shard->close_notes();
+  bench.pass(15s);
+  bench.pass(15s);
+  EXPECT_EQ(bench.reasons(1), "opened");
+  EXPECT_EQ(bench.shard->next_turn(), std::nullopt);
 }
 
 TEST(Verification, ARestartDoesNotBeginADisputeAnew) {
