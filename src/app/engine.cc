@@ -11,6 +11,7 @@
 //   store ◄─ cluster ─► buckets (which sites are ours: lanes, shards, projector and feeder look)      where hosts share a store
 //
 //   committed transitions ─► router ─► store (deliveries) ─► deliveries ─► channels ─► receivers (notifier.h)
+//   while a database server is away, and this host is alone: journal ─► router ─► notices.db ─► deliveries (local_notices.h)
 //
 //   shard ─► verify (asks the verifiers) ─► shard
 //
@@ -102,7 +103,8 @@ class EngineImpl final : public Engine {
                 {.resident = &resident_bytes, .trim = [] { ::malloc_trim(0); }}, log),
         started_at_(clock.wall()) {}
 
-  core::Result<void> build(const StoreRoad::Meanwhile& meanwhile, NameSight* sight);
+  core::Result<void> build(const StoreRoad::Meanwhile& meanwhile, NameSight* sight,
+                           const std::function<void()>& store_there);
   core::Result<void> start() override;
   void drain_and_stop() override;
   void reload(const Config& config) override;
@@ -207,7 +209,7 @@ class EngineImpl final : public Engine {
   core::Result<void> build_legacy();
   std::unique_ptr<sideeffects::EventStore> noted(
       std::unique_ptr<sideeffects::EventStore> store) const {
-    store = std::make_unique<ToldEvents>(std::move(store), *notifier_);
+    store = std::make_unique<ToldEvents>(std::move(store), notifier_);
     if (!legacy_writer_) return store;
     return std::make_unique<NotedEvents>(std::move(store), *legacy_writer_);
   }
@@ -294,7 +296,8 @@ class NotesToLanes final : public sideeffects::NoteSink {
 
 // ---- Building ----
 
-core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, NameSight* sight) {
+core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, NameSight* sight,
+                                     const std::function<void()>& store_there) {
   db::StoreAccess access = store_access(config_.store);
   access.clock = &clock_;
   access.notice = [this](const std::string& what) {
@@ -308,8 +311,8 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, Name
   if (migrated->before != migrated->after) {
     log_.info(fmt::format("store_migrated from={} to={}", migrated->before, migrated->after));
   }
+  if (store_there) store_there();
   if (auto built = build_cluster(sight); !built) return built;
-  if (auto built = build_notifier(); !built) return built;
   if (auto built = build_legacy(); !built) return built;
   // The legacy table is told of what is in the store: of a detour when it is replayed.
   auto road = StoreRoad::make(config_.store, *store_, clock_, log_, seed(1),
@@ -317,6 +320,7 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, Name
                               fencing(db::kReplayerWriter));
   if (!road) return road.error();
   road_ = *std::move(road);
+  if (auto built = build_notifier(); !built) return built;
   // Not before the journal is ours: what we hold from then on nobody else looks after, and another process may keep it for ever.
   if (member_) {
     if (auto joined = member_->join(); !joined) return joined;
@@ -381,7 +385,23 @@ core::Result<void> EngineImpl::build_notifier() {
       return buckets->standing(site) == core::Standing::Ours;
     };
   }
-  auto made = Notifier::make(std::move(settings), *store_, clock_, log_);
+  std::unique_ptr<LocalNotices> local;
+  if (auto* detour = road_->detour()) {
+    auto kept = LocalNotices::make(
+        {.directory = config_.store.state_dir,
+         .journal = road_->journal(),
+         .detour = detour,
+         .alone = [this] { return !member_ || member_->stats().nodes_live.value() == 1; }},
+        store_.get(), clock_, log_);
+    if (kept) {
+      local = *std::move(kept);
+    } else {
+      log_.error(fmt::format("notices_not_kept action=wait_for_the_store error=\"{}\"",
+                             kept.error().message));
+    }
+  }
+  auto made = local ? Notifier::make(std::move(settings), std::move(local), clock_, log_)
+                    : Notifier::make(std::move(settings), *store_, clock_, log_);
   if (!made) return made.error();
   notifier_ = *std::move(made);
   return {};
@@ -575,7 +595,8 @@ core::Result<void> EngineImpl::build_feeder() {
   std::vector<LaneInbox> inboxes;
   for (auto& lane : lanes_)
     inboxes.push_back({&lane->inbox, [&thread = lane->thread] { thread.wake(); }});
-  feeder_ = std::make_unique<Feeder>(feeder_settings(config_), *std::move(feed), std::move(inboxes),
+  feeder_ = std::make_unique<Feeder>(feeder_settings(config_),
+                                     notifier_->named(*std::move(feed)), std::move(inboxes),
                                      clock_, log_, FeederPace{}, buckets_.get());
   if (member_) member_->set_care(*feeder_);
   return {};
@@ -745,9 +766,10 @@ std::vector<QueueReading> EngineImpl::queues() const {
 core::Result<std::unique_ptr<Engine>> Engine::make(const Config& config, const core::Clock& clock,
                                                    Log& log,
                                                    const StoreRoad::Meanwhile& meanwhile,
-                                                   NameSight* sight) {
+                                                   NameSight* sight,
+                                                   const std::function<void()>& store_there) {
   auto engine = std::make_unique<EngineImpl>(config, clock, log);
-  if (auto built = engine->build(meanwhile, sight); !built) return built.error();
+  if (auto built = engine->build(meanwhile, sight, store_there); !built) return built.error();
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

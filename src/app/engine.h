@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,10 +74,12 @@ struct LegacyReading {
 class Engine : core::Pinned {
  public:
   // Opens and migrates the store and builds everything; nothing runs yet. `meanwhile`: of StoreRoad::replay_left(). `sight`: for who
-  // tries again and again (cluster_member.h).
+  // tries again and again (cluster_member.h). `store_there`: the store was opened, and from now on journal and notices in the state
+  // directory are the engine's.
   [[nodiscard]] static core::Result<std::unique_ptr<Engine>> make(
       const Config& config, const core::Clock& clock, Log& log,
-      const StoreRoad::Meanwhile& meanwhile = nullptr, NameSight* sight = nullptr);
+      const StoreRoad::Meanwhile& meanwhile = nullptr, NameSight* sight = nullptr,
+      const std::function<void()>& store_there = nullptr);
   virtual ~Engine() = default;
 
   // Once. When it fails every thread that was started has ended; the engine can only be destroyed then.

@@ -411,6 +411,18 @@ void add_notify(Families& out, const NotifierReading& reading) {
                       "Targets that are left alone for now because they do not work.", not_closed));
   out.push_back(
       gauge("watchwheel_notify_targets_gone", "Targets that want no more messages (410).", gone));
+  const LocalNoticesReading local = reading.local.value_or(LocalNoticesReading{});
+  out.push_back(gauge("watchwheel_notices_from_journal",
+                      "1 while notices come from the journal because the store is away.",
+                      local.phase == sideeffects::NoticePhase::Straight ? 0 : 1));
+  out.push_back(counter("watchwheel_notices_handed_over_total",
+                        "Deliveries made while the store was away that are in the store.",
+                        number(local.handed_over)));
+  out.push_back(counter("watchwheel_notices_presumed_total",
+                        "Notices of events of which it was not known who was told what before.",
+                        number(local.presumed)));
+  out.push_back(counter("watchwheel_notice_mirror_errors_total",
+                        "Failures of this host's own copy of notices.", number(local.errors)));
   out.push_back(gauge("watchwheel_notices_waiting",
                       "Committed transitions of which nobody was told yet.",
                       routed.waiting.value()));

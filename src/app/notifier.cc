@@ -17,21 +17,28 @@ using sideeffects::NotifyTargets;
 // Under way at once, all targets together: some 16 targets that hang with all their places leave the others theirs.
 constexpr std::size_t kAttemptsMax = 128;
 
+// What router and worker stand on: the store's, or those that `local` has.
+struct Ground {
+  std::unique_ptr<sideeffects::Outbox> outbox;
+  std::unique_ptr<sideeffects::DeliveryQueue> queue;
+  std::unique_ptr<sideeffects::MaintenanceStore> windows;
+  std::unique_ptr<LocalNotices> local;
+};
+
 class NotifierImpl final : public Notifier {
  public:
-  NotifierImpl(NotifierSettings settings, std::unique_ptr<sideeffects::Outbox> outbox,
-               std::unique_ptr<sideeffects::DeliveryQueue> queue,
-               std::unique_ptr<sideeffects::MaintenanceStore> windows,
-               std::unique_ptr<channels::Sender> sender, const core::Clock& clock, Log& log)
-      : outbox_(std::move(outbox)),
-        queue_(std::move(queue)),
-        windows_(std::move(windows)),
-        maintenance_(*windows_, clock, [&log](const std::string& line) { log.warn(line); }),
+  NotifierImpl(NotifierSettings settings, Ground ground, std::unique_ptr<channels::Sender> sender,
+               const core::Clock& clock, Log& log)
+      : ground_(std::move(ground)),
+        outbox_(ground_.local ? ground_.local->outbox() : *ground_.outbox),
+        queue_(ground_.local ? ground_.local->queue() : *ground_.queue),
+        maintenance_(ground_.local ? ground_.local->windows() : *ground_.windows, clock,
+                     [&log](const std::string& line) { log.warn(line); }),
         sender_(std::move(sender)),
-        worker_(worker_settings(settings, log), *queue_, *sender_, shared(settings.targets), clock,
+        worker_(worker_settings(settings, log), queue_, *sender_, shared(settings.targets), clock,
                 settings.run),
         worker_thread_("deliveries", worker_, clock),
-        router_(router_settings(settings, log), *outbox_, shared(settings.targets), clock,
+        router_(router_settings(settings, log), outbox_, shared(settings.targets), clock,
                 settings.run + 1),
         router_thread_("router", router_, clock) {}
 
@@ -48,7 +55,13 @@ class NotifierImpl final : public Notifier {
     worker_.abandon();
     sender_->stop(deadline);
   }
-  void note_commit() override { router_thread_.wake(); }
+  void note_commit(std::span<const sideeffects::EventWrite> writes) override {
+    if (ground_.local) ground_.local->note(writes);
+    router_thread_.wake();
+  }
+  std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed) override {
+    return ground_.local ? ground_.local->named(std::move(feed)) : std::move(feed);
+  }
   void reload(const NotifyTargets& targets) override {
     const auto both = shared(targets);
     router_.set_targets(both);
@@ -56,7 +69,9 @@ class NotifierImpl final : public Notifier {
     worker_thread_.wake();
   }
   NotifierReading reading() const override {
-    return {router_.stats(), worker_.stats(), worker_.targets()};
+    std::optional<LocalNoticesReading> local;
+    if (ground_.local) local = ground_.local->reading();
+    return {router_.stats(), worker_.stats(), worker_.targets(), local};
   }
 
  private:
@@ -84,9 +99,9 @@ class NotifierImpl final : public Notifier {
     return out;
   }
 
-  const std::unique_ptr<sideeffects::Outbox> outbox_;
-  const std::unique_ptr<sideeffects::DeliveryQueue> queue_;
-  const std::unique_ptr<sideeffects::MaintenanceStore> windows_;
+  const Ground ground_;
+  sideeffects::Outbox& outbox_;
+  sideeffects::DeliveryQueue& queue_;
   sideeffects::MaintenanceWatch maintenance_;
   const std::unique_ptr<channels::Sender> sender_;
   DeliveryWorker worker_;
@@ -94,6 +109,15 @@ class NotifierImpl final : public Notifier {
   NoticeRouter router_;
   sideeffects::TurnThread router_thread_;
 };
+
+core::Result<std::unique_ptr<Notifier>> make_on(Ground ground, NotifierSettings settings,
+                                                const core::Clock& clock, Log& log) {
+  auto sender = channels::Sender::make(
+      {.attempts_max = kAttemptsMax, .user_agent = settings.user_agent}, clock);
+  if (!sender) return sender.error();
+  return std::unique_ptr<Notifier>(std::make_unique<NotifierImpl>(
+      std::move(settings), std::move(ground), *std::move(sender), clock, log));
+}
 
 }  // namespace
 
@@ -105,12 +129,18 @@ core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings
   if (!queue) return queue.error();
   auto windows = store.make_maintenance_store();
   if (!windows) return windows.error();
-  auto sender = channels::Sender::make(
-      {.attempts_max = kAttemptsMax, .user_agent = settings.user_agent}, clock);
-  if (!sender) return sender.error();
-  return std::unique_ptr<Notifier>(std::make_unique<NotifierImpl>(
-      std::move(settings), *std::move(outbox), *std::move(queue), *std::move(windows),
-      *std::move(sender), clock, log));
+  return make_on({.outbox = *std::move(outbox),
+                  .queue = *std::move(queue),
+                  .windows = *std::move(windows),
+                  .local = {}},
+                 std::move(settings), clock, log);
+}
+
+core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings,
+                                                       std::unique_ptr<LocalNotices> local,
+                                                       const core::Clock& clock, Log& log) {
+  return make_on({.outbox = {}, .queue = {}, .windows = {}, .local = std::move(local)},
+                 std::move(settings), clock, log);
 }
 
 }  // namespace watchwheel::app

@@ -3,6 +3,8 @@
 //
 //   store (outbox) ─► router ─► store (deliveries) ─► deliveries ─► channels ─► receivers
 //
+// Where there is a LocalNotices it stands between both and the store, and before this host's own file while the store is away.
+//
 // Owns     the three threads "router", "deliveries" and "channels", three sessions with the store.
 // Thread   make(), start(), stop(): the engine's maker. note_commit(), reading(): any. reload(): one at a time.
 // Bounded  what is under way (channels' attempts_max); all else is in the store.
@@ -12,9 +14,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "app/local_notices.h"
 #include "app/log.h"
 #include "core/clock.h"
 #include "core/pinned.h"
@@ -39,6 +44,7 @@ struct NotifierReading {
   const sideeffects::RouterStats& router;
   const sideeffects::DeliveryStats& deliveries;
   std::vector<sideeffects::TargetReading> targets;
+  std::optional<LocalNoticesReading> local;
 };
 
 class Notifier : core::Pinned {
@@ -47,6 +53,10 @@ class Notifier : core::Pinned {
                                                                     db::Store& store,
                                                                     const core::Clock& clock,
                                                                     Log& log);
+  // On what `local` gives: the store as long as that answers.
+  [[nodiscard]] static core::Result<std::unique_ptr<Notifier>> make(
+      NotifierSettings settings, std::unique_ptr<LocalNotices> local, const core::Clock& clock,
+      Log& log);
   virtual ~Notifier() = default;
 
   virtual void start() = 0;
@@ -54,21 +64,26 @@ class Notifier : core::Pinned {
   virtual void drain() = 0;
   // drain(), lets what is under way end until `deadline` and gives back the rest with its attempts. Joins.
   virtual void stop(core::SteadyTime deadline) = 0;
-  // A transition was committed.
-  virtual void note_commit() = 0;
+  // These were committed, or may have been.
+  virtual void note_commit(std::span<const sideeffects::EventWrite> writes) = 0;
+  // The feed, of which names are kept where that is needed.
+  [[nodiscard]] virtual std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed) = 0;
   virtual void reload(const sideeffects::NotifyTargets& targets) = 0;
   [[nodiscard]] virtual NotifierReading reading() const = 0;
 };
 
-// The store as the shards and the replayer see it: what it commits is told.
+// The store as the shards and the replayer see it: what it commits is told. `notifier` may be made later: what was committed before
+// is found in the store.
 class ToldEvents final : public sideeffects::EventStore {
  public:
-  ToldEvents(std::unique_ptr<sideeffects::EventStore> store, Notifier& notifier)
+  ToldEvents(std::unique_ptr<sideeffects::EventStore> store,
+             const std::unique_ptr<Notifier>& notifier)
       : store_(std::move(store)), notifier_(notifier) {}
   core::Result<void> commit(std::span<const sideeffects::EventWrite> writes) override {
     auto done = store_->commit(writes);
     // Unknown may have been stored: looking costs little.
-    if (done || done.error().kind == core::ErrorKind::Unknown) notifier_.note_commit();
+    if (notifier_ && (done || done.error().kind == core::ErrorKind::Unknown))
+      notifier_->note_commit(writes);
     return done;
   }
   core::Result<std::optional<sideeffects::StoredEvent>> open_event(core::SiteId site) override {
@@ -77,7 +92,7 @@ class ToldEvents final : public sideeffects::EventStore {
 
  private:
   const std::unique_ptr<sideeffects::EventStore> store_;
-  Notifier& notifier_;
+  const std::unique_ptr<Notifier>& notifier_;
 };
 
 }  // namespace watchwheel::app

@@ -35,7 +35,19 @@ ordered_json notify_json(const NotifierReading& reading) {
   for (const TargetReading& target : reading.targets) targets.push_back(target_json(target));
   const sideeffects::DeliveryStats& sent = reading.deliveries;
   const sideeffects::RouterStats& routed = reading.router;
-  return {{"notices_waiting", routed.waiting.value()},
+  // Where notices come from, and what became of them while they came from the journal.
+  ordered_json local = nullptr;
+  std::string source = "store";
+  if (reading.local) {
+    source = to_string(reading.local->phase);
+    local = {{"times", reading.local->times},
+             {"presumed", reading.local->presumed},
+             {"handed_over", reading.local->handed_over},
+             {"errors", reading.local->errors}};
+  }
+  return {{"source", source},
+          {"journal", std::move(local)},
+          {"notices_waiting", routed.waiting.value()},
           {"notices_oldest_s", routed.oldest_s.value()},
           {"notices_routed", routed.notices.value()},
           {"notices_unstorable", routed.unstorable.value()},

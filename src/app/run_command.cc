@@ -32,6 +32,7 @@
 #include "app/store_road.h"
 #include "app/version.h"
 #include "app/waiting.h"
+#include "app/waiting_notices.h"
 #include "checker/tls_decode.h"
 #include "db/store_url.h"
 #include "http/access.h"
@@ -143,6 +144,7 @@ class Daemon final : public http::EngineView {
   NameSight name_sight_;   // While there is no engine.
   Waiting waiting_;        // Guarded by mutex_. While there is no engine.
 
+  std::unique_ptr<WaitingNotices> waiting_notices_;  // While there is no engine.
   std::unique_ptr<Engine> engine_;
   std::atomic<Engine*> live_{nullptr};  // engine_, once it runs; for the http thread.
   std::unique_ptr<StoreReader> reader_;  // Outlives the server.
@@ -179,12 +181,16 @@ core::Result<void> Daemon::start() {
   // The port that was bound, which differs from the one asked for when that was 0.
   facts_.http_listen = running_.http.listen.substr(0, running_.http.listen.rfind(':') + 1) +
                        std::to_string(server_->local_port());
-  if (auto started = start_engine(); !started && !io_.stopped()) {
-    if (auto waits = await_store(started.error()); !waits) return waits;
-  }
+  // Before the engine is there: to open its store, and to replay what is left, may take long.
   reader_->start();
   server_->start();
   log_.info(fmt::format("listening address={}", facts().http_listen));
+  if (auto started = start_engine(); !started && !io_.stopped()) {
+    if (auto waits = await_store(started.error()); !waits) {
+      server_->stop();
+      return waits;
+    }
+  }
   return {};
 }
 
@@ -211,9 +217,9 @@ core::Result<void> Daemon::start_engine() {
     config = running_;
   }
   name_sight_.waits = false;
-  auto engine = Engine::make(config, clock_, log_,
-                             [this](std::uint64_t left) { return still_replaying(left); },
-                             &name_sight_);
+  auto engine = Engine::make(
+      config, clock_, log_, [this](std::uint64_t left) { return still_replaying(left); },
+      &name_sight_, [this] { waiting_notices_.reset(); });
   {
     const std::lock_guard lock(mutex_);
     waiting_.replaying = false;
@@ -255,10 +261,14 @@ core::Result<void> Daemon::await_store(const core::Error& why) {
   const auto known = waiting();
   const bool look = first || !known.journal_error.empty() || store_again_ >= count_again_;
   if (look) count_again_ = store_again_ + kCountAgain;
-  const core::Result<std::uint64_t> left =
-      look ? StoreRoad::left_behind(running_.store) : known.journal_entries;
+  // Where another process has our name the store is there, and what we left is that one's to replay, or ours in a moment.
+  if (!waiting_notices_ && !name_sight_.waits)
+    waiting_notices_ = WaitingNotices::begin(running_, clock_, log_);
+  const core::Result<std::uint64_t> left = waiting_notices_ ? waiting_notices_->journal_entries()
+                                           : look ? StoreRoad::left_behind(running_.store)
+                                                  : known.journal_entries;
   const std::string unread = left ? "" : left.error().message;
-  const bool in_use = StoreRoad::journal_in_use(running_.store);
+  const bool in_use = !waiting_notices_ && StoreRoad::journal_in_use(running_.store);
   if (in_use && !known.journal_in_use)
     log_.error(fmt::format("journal_in_use action=wait error=\"{}\"", why.message));
   if (name_sight_.waits && !known.name_in_use)
@@ -275,6 +285,7 @@ core::Result<void> Daemon::await_store(const core::Error& why) {
   waiting_.journal_error = unread;
   waiting_.journal_in_use = in_use;
   waiting_.name_in_use = name_sight_.waits;
+  waiting_.notices = waiting_notices_ != nullptr;
   return {};
 }
 
@@ -311,6 +322,7 @@ void Daemon::stop() {
   ready_.store(false);
   service_.stopping();
   log_.info("stopping");
+  waiting_notices_.reset();
   if (live_.load() != nullptr) engine_->drain_and_stop();
   reader_->stop();
   server_->stop();

@@ -189,6 +189,10 @@ sideeffects::Detour* StoreRoad::detour() {
   return parts_->detour.get();
 }
 
+sideeffects::Journal* StoreRoad::journal() {
+  return parts_->journal.get();
+}
+
 void StoreRoad::on_set_aside(std::function<void(core::SiteId)> told) {
   parts_->teller.on_set_aside(std::move(told));
 }

@@ -80,6 +80,9 @@ class StoreRoad : core::Pinned {
   // Null: everything goes straight.
   [[nodiscard]] sideeffects::Detour* detour();
 
+  // Null with detour().
+  [[nodiscard]] sideeffects::Journal* journal();
+
   // Told of each site of which a write was set aside. Before start(); from the replayer's thread.
   void on_set_aside(std::function<void(core::SiteId)> told);
   void start();

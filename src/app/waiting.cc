@@ -19,6 +19,7 @@ std::string to_text(const Waiting& waiting) {
     return fmt::format(
         "{} writes of the journal are being replayed and the site list comes after them: no site is checked",
         waiting.journal_entries);
+  if (starting(waiting)) return "starting: the store is being opened, and no site is checked yet";
   if (waiting.journal_in_use)
     return fmt::format(
         "another process has the journal, and what it leaves comes before the site list: no site is checked since {} ({})",
@@ -28,8 +29,9 @@ std::string to_text(const Waiting& waiting) {
         "another daemon may live under our node's name: this one checks no site since {} ({})",
         core::to_iso8601(waiting.since), waiting.error);
   return fmt::format(
-      "the store is away since {} and the site list cannot be read: no site is checked; {} ({})",
-      core::to_iso8601(waiting.since), journal, waiting.error);
+      "the store is away since {} and the site list cannot be read: no site is checked; {}{} ({})",
+      core::to_iso8601(waiting.since), journal,
+      waiting.notices ? ", and people are told from it" : "", waiting.error);
 }
 
 std::string waiting_json(const Waiting& waiting, const std::string& store_url,
@@ -49,6 +51,7 @@ std::string waiting_json(const Waiting& waiting, const std::string& store_url,
                                     {"entries", waiting.journal_entries},
                                     {"replaying", waiting.replaying},
                                     {"trouble", waiting.journal_error}}}};
+  json["notify"] = {{"source", waiting.notices ? "journal" : "none"}};
   json["summary"] = {{"standing", to_string(Standing::Fault)}, {"text", to_text(waiting)}};
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

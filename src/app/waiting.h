@@ -19,11 +19,20 @@ struct Waiting {
   bool name_in_use = false;           // Another daemon may live under our node's name. The store is there.
   bool replaying = false;             // The store is back, and takes them.
   std::string journal_error;          // Not empty: how many there are cannot be read.
+  bool notices = false;               // What an earlier process left to tell is told meanwhile.
 };
+
+// The store is being opened: nobody knows yet whether it is there.
+[[nodiscard]] inline bool starting(const Waiting& waiting) {
+  return waiting.since == core::kNoWallTime && !waiting.replaying && !waiting.journal_in_use &&
+         !waiting.name_in_use;
+}
+
 
 // Not when it is something else that is waited for.
 [[nodiscard]] inline bool store_away(const Waiting& waiting) {
-  return !waiting.replaying && !waiting.journal_in_use && !waiting.name_in_use;
+  return !waiting.replaying && !waiting.journal_in_use && !waiting.name_in_use &&
+         !starting(waiting);
 }
 // For /-/ready, for systemd, for a person.
 [[nodiscard]] std::string to_text(const Waiting& waiting);

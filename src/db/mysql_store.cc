@@ -12,6 +12,7 @@
 #include "db/sql_history_store.h"
 #include "db/sql_maintenance_store.h"
 #include "db/sql_operator_desk.h"
+#include "db/sql_notice_mirror.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
@@ -130,6 +131,15 @@ core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> MysqlStore::make_ma
 }
 core::Result<std::unique_ptr<sideeffects::HistoryStore>> MysqlStore::make_history_store() {
   return make<sideeffects::HistoryStore, SqlHistoryStore>();
+}
+
+core::Result<std::unique_ptr<sideeffects::NoticeMirror>> MysqlStore::make_notice_mirror(
+    const std::string& path) {
+  auto connection = MysqlConnection::open(access_);
+  if (!connection) return connection.error();
+  auto mirror = SqlNoticeMirror::open(path, *std::move(connection));
+  if (!mirror) return mirror.error();
+  return std::unique_ptr<sideeffects::NoticeMirror>(*std::move(mirror));
 }
 
 core::Result<std::unique_ptr<LegacyTable>> MysqlStore::make_legacy_table(

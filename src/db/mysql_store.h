@@ -47,6 +47,8 @@ class MysqlStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::NoticeMirror>> make_notice_mirror(
+      const std::string& path) override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(
       const LegacyMapping& mapping) override;
 

@@ -54,6 +54,7 @@ constexpr Sql kAppend =
     "INSERT INTO entries (written_at, version, kind, site_id, body) VALUES (?, ?, ?, ?, ?)";
 constexpr Sql kRead =
     "SELECT seq, version, kind, body FROM entries WHERE seq > ? ORDER BY seq LIMIT ?";
+constexpr Sql kNewest = "SELECT seq FROM sqlite_sequence WHERE name = 'entries'";
 constexpr Sql kRemove = "DELETE FROM entries WHERE seq <= ?";
 constexpr Sql kSetAside =
     "INSERT OR IGNORE INTO set_aside SELECT seq, written_at, version, kind, site_id, body, ?2, ?3"
@@ -256,10 +257,10 @@ core::Result<void> SqliteJournal::append_bodies(std::span<const JournalWrite> wr
 core::Result<std::vector<JournalEntry>> SqliteJournal::read(std::size_t limit) {
   const std::lock_guard lock(mutex_);
   if (connection_ == nullptr) return unusable(options_.directory, "its file cannot be opened");
-  auto page = read_page(limit);
+  auto page = read_page(removed_, limit);
   if (!page && page.error().kind == core::ErrorKind::Corrupt) {
     if (auto anew = begin_anew(); !anew) return anew.error();
-    page = read_page(limit);
+    page = read_page(removed_, limit);
   }
   if (!page) return page;
   if (page->empty()) {
@@ -271,10 +272,21 @@ core::Result<std::vector<JournalEntry>> SqliteJournal::read(std::size_t limit) {
   return page;
 }
 
-core::Result<std::vector<JournalEntry>> SqliteJournal::read_page(std::size_t limit) {
+core::Result<std::vector<JournalEntry>> SqliteJournal::read_after(std::uint64_t after,
+                                                                  std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  if (connection_ == nullptr) return unusable(options_.directory, "its file cannot be opened");
+  const auto newest = connection_->number(kNewest);
+  if (!newest) return newest.error();
+  const bool anew = static_cast<std::int64_t>(after) > newest->value_or(0);
+  return read_page(anew ? 0 : after, limit);
+}
+
+core::Result<std::vector<JournalEntry>> SqliteJournal::read_page(std::uint64_t after,
+                                                                 std::size_t limit) {
   std::vector<JournalEntry> entries;
   Query query = connection_->query(kRead);
-  query.bind(static_cast<std::int64_t>(removed_)).bind(static_cast<std::int64_t>(limit));
+  query.bind(static_cast<std::int64_t>(after)).bind(static_cast<std::int64_t>(limit));
   for (;;) {
     const auto row = query.step();
     if (!row) return row.error();

@@ -47,6 +47,8 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
                                           core::WallTime at) override;
   [[nodiscard]] core::Result<std::vector<sideeffects::JournalEntry>> read(
       std::size_t limit) override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::JournalEntry>> read_after(
+      std::uint64_t after, std::size_t limit) override;
   void remove(std::uint64_t seq) override;
   [[nodiscard]] core::Result<void> set_aside(std::uint64_t seq, const std::string& reason,
                                              core::WallTime at) override;
@@ -81,7 +83,8 @@ class SqliteJournal final : public sideeffects::Journal, core::Pinned {
   [[nodiscard]] core::Result<void> append_bodies(std::span<const sideeffects::JournalWrite> writes,
                                                  std::span<const std::string> bodies,
                                                  core::WallTime at);
-  [[nodiscard]] core::Result<std::vector<sideeffects::JournalEntry>> read_page(std::size_t limit);
+  [[nodiscard]] core::Result<std::vector<sideeffects::JournalEntry>> read_page(std::uint64_t after,
+                                                                               std::size_t limit);
   [[nodiscard]] core::Result<void> note_owner();
   [[nodiscard]] core::Result<std::uint64_t> count(std::uint64_t after, std::uint64_t through);
   void tell();

@@ -14,6 +14,11 @@ core::Result<std::unique_ptr<LegacyTable>> Store::make_legacy_table(const Legacy
                      "set store.url to mysql://…, or remove [legacy]"};
 }
 
+core::Result<std::unique_ptr<sideeffects::NoticeMirror>> Store::make_notice_mirror(
+    const std::string& /*path*/) {
+  return core::Error{core::ErrorKind::Invalid, "only the store on a server has a mirror of notices"};
+}
+
 core::Result<std::unique_ptr<Store>> open_store(const StoreAccess& access) {
   if (is_mysql_url(access.url)) {
     auto place = parse_mysql_url(access.url);

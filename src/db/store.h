@@ -31,6 +31,7 @@
 #include "sideeffects/history_api.h"
 #include "sideeffects/maintenance_api.h"
 #include "sideeffects/operator_api.h"
+#include "sideeffects/notice_mirror_api.h"
 #include "sideeffects/vantage_store_api.h"
 
 namespace watchwheel::db {
@@ -91,6 +92,9 @@ class Store : core::Pinned {
   make_history_store() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::OperatorDesk>>
   make_operator_desk() = 0;
+  // In the file `path` on this host, which prepare_notices_file() has made. Invalid: an embedded store has none.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::NoticeMirror>> make_notice_mirror(
+      const std::string& path);
   // Another program's table on the same server. Invalid, naming the key of [legacy], when the mapping makes no sense or the
   // store has no server.
   [[nodiscard]] virtual core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(

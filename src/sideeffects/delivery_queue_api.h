@@ -40,6 +40,10 @@ using DeliveryId =
     core::Id<struct DeliveryIdTag,
              std::uint64_t>;  // Rises with time. Kept by a dead letter that is requeued.
 
+// What was given its id by a host alone, while the store was away (notice_mirror_api.h). No store ever gets so far, and JSON's
+// numbers hold it.
+inline constexpr std::uint64_t kAwayIdFirst = std::uint64_t{1} << 52U;
+
 // ---- Notices: the router's side.
 
 // One message that was already decided for an event and a target.
@@ -91,6 +95,9 @@ struct Notice {
   std::vector<std::string> tags;
 
   std::vector<Telling> tellings;  // Of this event, oldest first.
+  // Not all that was told of it is known here (notice_mirror_api.h): a target without a telling counts as told what it would be told
+  // of the event as it was before the change.
+  bool presumed = false;
 };
 
 struct NewDelivery {

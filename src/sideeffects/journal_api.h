@@ -64,6 +64,10 @@ class Journal {
                                                   core::WallTime at) = 0;
   // The oldest entries.
   [[nodiscard]] virtual core::Result<std::vector<JournalEntry>> read(std::size_t limit) = 0;
+  // Those behind `after`, which may have been read before: for whoever tells of them while the store is away. Behind one that was never
+  // given (the file was begun anew): from the oldest.
+  [[nodiscard]] virtual core::Result<std::vector<JournalEntry>> read_after(std::uint64_t after,
+                                                                           std::size_t limit) = 0;
   // Those up to and with `seq` are in the store. They are not read again by this process, even when the disk refuses to forget
   // them.
   virtual void remove(std::uint64_t seq) = 0;

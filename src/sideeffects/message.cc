@@ -260,7 +260,7 @@ std::string headline(const Message& message) {
 }
 
 std::string condition_key(const MessageSite& site) {
-  return "ww-" + hex32({std::to_string(site.site.value), std::to_string(site.event.value),
+  return "ww-" + hex32({std::to_string(site.site.value),
                         std::to_string(core::to_unix_ms(site.started_at))});
 }
 

@@ -67,7 +67,7 @@ struct MessageSite {
   std::string name;  // "" when it has none.
   std::string url;
   std::vector<std::string> tags;
-  core::EventId event;           // Its incident: the same from its first message to its last.
+  core::EventId event;  // 0: the store was away when it was decided, and gives it one later. See condition_key().
   std::uint32_t transition = 0;  // The seq of the change; 0: none of its own (a reminder).
   core::TransitionReason reason = core::TransitionReason::Opened;
   core::SiteState before = core::SiteState::Up;

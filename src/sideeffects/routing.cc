@@ -30,6 +30,10 @@ std::string kind_word(MessageKind kind, bool group) {
   return std::string(to_string(kind)) + std::string(group ? kGroupSuffix : "");
 }
 
+bool is_outage(core::SiteState state) {
+  return state == core::SiteState::SeemsDown || state == core::SiteState::Down;
+}
+
 // What a target knows of an event.
 struct Known {
   bool open = false;      // It was told that it began, and not that it is over.
@@ -48,9 +52,26 @@ std::string_view requeued_for(const Notice& notice) {
   return colon == std::string_view::npos ? std::string_view() : memo.substr(colon + 1);
 }
 
+bool wants_beginning(const NotifyTarget& target, const Notice& notice, MessageKind kind);
+
+// What a target was told, as far as it can be told from the event and today's settings.
+Known presumed_of(const NotifyTarget& target, const Notice& notice) {
+  Known known;
+  known.untouched = false;
+  if (notice.wake) return known;
+  const bool was_down = notice.transition.before == core::SiteState::Down;
+  known.down = was_down && wants_beginning(target, notice, MessageKind::Down);
+  known.open = known.down || (is_outage(notice.transition.before) &&
+                              wants_beginning(target, notice, MessageKind::SeemsDown));
+  return known;
+}
+
 Known known_to(const NotifyTarget& target, const Notice& notice) {
   const bool again = requeued_for(notice) == target.name();
   Known known;
+  if (notice.presumed && std::none_of(notice.tellings.begin(), notice.tellings.end(),
+                                      [&](const Telling& t) { return t.target == target.name(); }))
+    return presumed_of(target, notice);
   for (const Telling& telling : notice.tellings) {
     if (telling.target != target.name() || telling.state == Telling::State::Cancelled) continue;
     std::string_view word = telling.kind;
@@ -103,10 +124,6 @@ bool wants_beginning(const NotifyTarget& target, const Notice& notice, MessageKi
   const core::SiteState state =
       kind == MessageKind::SeemsDown ? core::SiteState::SeemsDown : core::SiteState::Down;
   return target.wants(state) && severity_of(kind) >= target.severity && tagged_for(target, notice);
-}
-
-bool is_outage(core::SiteState state) {
-  return state == core::SiteState::SeemsDown || state == core::SiteState::Down;
 }
 
 // The state that the notice is about. Of a transition it is what that changed it to, though the event may have gone on: each change
@@ -507,9 +524,10 @@ class Decider {
     for (std::size_t i = part.first; i < part.first + part.count; ++i) {
       MessageSite& site = together.sites[i];
       parts.push_back(text_of(site.site.value));
-      parts.push_back(text_of(site.event.value));
+      // Not the event's id: while the store is away it has none, and the message is the same one.
       parts.push_back(text_of(static_cast<std::uint64_t>(core::to_unix_ms(site.started_at))));
       delivery.events.push_back(site.event);
+      if (site.event.value >= kAwayIdFirst) site.event = {};
       message.sites.push_back(std::move(site));
     }
     // What is over was as bad as the worst of it.

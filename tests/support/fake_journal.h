@@ -36,6 +36,15 @@ class FakeJournal final : public sideeffects::Journal {
     }
     return page;
   }
+  core::Result<std::vector<sideeffects::JournalEntry>> read_after(std::uint64_t after,
+                                                                  std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<sideeffects::JournalEntry> page;
+    for (const Kept& kept : entries_) {
+      if (page.size() < limit && (kept.entry.seq > after || after > seq_)) page.push_back(kept.entry);
+    }
+    return page;
+  }
   void remove(std::uint64_t seq) override {
     const std::lock_guard lock(mutex_);
     while (!entries_.empty() && entries_.front().entry.seq <= seq) entries_.pop_front();

@@ -262,6 +262,87 @@ TEST_F(Notify, AMaintenanceWindowHoldsBackWhatBeginsInIt) {
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 
+// What one site was told, in order; a message that was sent twice counts once.
+std::string kinds_of(const std::vector<Hook>& hooks, const std::string& url) {
+  std::string words;
+  std::set<std::string> ids;
+  for (const Hook& hook : hooks) {
+    if (hook.sites() == 1 && hook.data.at("sites").at(0).at("url") == url &&
+        ids.insert(hook.id).second)
+      words += hook.kind() + " ";
+  }
+  return words;
+}
+
+// Goal: who is alone on a database server tells people while that is away, in order, also after a SIGKILL, and nothing again once it
+// is back. Method: site 1 failed before, 2 fails and recovers meanwhile, of 3 the receiver refuses the message until we were killed.
+TEST_F(Notify, ADatabaseThatIsAwayKeepsNothingFromBeingTold) {
+  MariaDb server;
+  EventTables(server.port(), "").execute("CREATE DATABASE watchwheel");
+  start(target("ops"), server.url("watchwheel"));
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; }, 60s))
+      << daemon_->process().err();
+  ASSERT_TRUE(eventually([&] { return daemon_->status().at("notify").at("source") == "store"; }));
+
+  server.kill();
+  fleet_->clear(1, 1);
+  fleet_->fault("status_500", 2, 2);
+  ASSERT_TRUE(eventually(
+      [&] {
+        return kinds_of(receiver_.hooks(), fleet_->url(1)) == "down up " &&
+               kinds_of(receiver_.hooks(), fleet_->url(2)) == "down ";
+      },
+      90s))
+      << receiver_.kinds() << daemon_->process().err();
+  fleet_->clear(2, 2);
+  ASSERT_TRUE(eventually(
+      [&] { return kinds_of(receiver_.hooks(), fleet_->url(2)) == "down up "; }, 60s))
+      << receiver_.kinds() << daemon_->process().err();
+  EXPECT_EQ(receiver_.hooks().size(), 4U) << receiver_.kinds();
+  EXPECT_EQ(daemon_->status().at("notify").at("source"), "journal");
+  EXPECT_EQ(daemon_->metric("watchwheel_notices_from_journal"), 1);
+
+  receiver_.answer(503);
+  fleet_->fault("status_500", 3, 3);
+  ASSERT_TRUE(eventually([&] { return receiver_.hooks().size() > 4; }, 60s))
+      << daemon_->process().err();
+  daemon_->kill();
+  const std::size_t before = receiver_.hooks().size();
+  receiver_.answer(200);
+  daemon_->start();
+  ASSERT_TRUE(eventually([&] { return receiver_.hooks().size() > before; }, 90s))
+      << daemon_->process().err();
+  EXPECT_EQ(daemon_->status().at("notify").at("source"), "journal");
+  EXPECT_EQ(kinds_of(receiver_.hooks(), fleet_->url(3)), "down ");
+  EXPECT_EQ(receiver_.hooks().size(), before + 1);
+
+  server.start_again();
+  ASSERT_TRUE(eventually(
+      [&] {
+        return daemon_->get("/-/ready") == "ready\n" &&
+               daemon_->status().at("notify").at("source") == "store";
+      },
+      90s))
+      << daemon_->process().err();
+  fleet_->clear(3, 3);
+  ASSERT_TRUE(eventually(
+      [&] { return kinds_of(receiver_.hooks(), fleet_->url(3)) == "down up "; }, 60s))
+      << receiver_.kinds() << daemon_->process().err();
+  ASSERT_TRUE(eventually([&] {
+    EventTables tables(server.port(), "watchwheel");
+    return tables.number("SELECT count(*) FROM outbox") == 0 &&
+           tables.number("SELECT count(*) FROM deliveries") == 0;
+  })) << daemon_->process().err();
+  EXPECT_EQ(receiver_.hooks().size(), before + 2) << receiver_.kinds();
+  for (std::uint32_t site = 1; site <= 3; ++site)
+    EXPECT_EQ(kinds_of(receiver_.hooks(), fleet_->url(site)), "down up ") << site;
+  EventTables tables(server.port(), "watchwheel");
+  EXPECT_EQ(tables.number("SELECT count(*) FROM deliveries_done WHERE outcome = 'delivered'"), 6);
+  EXPECT_EQ(tables.broken_laws(), "");
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
 TEST_F(Notify, ReloadTakesOverATargetAndTestSendsOneMessage) {
   start("");
   std::string text = daemon_->config_text() + target("later");

@@ -179,8 +179,12 @@ TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
     daemon.start();
     ASSERT_TRUE(eventually([&] { return daemon.get("/-/healthy").has_value(); }, 60s));
     EXPECT_EQ(daemon.get("/-/ready"), std::nullopt) << "it knows no site";
-    const json status = daemon.status();
-    EXPECT_GT(status.at("recording").at("journal").at("entries").get<int>(), 5) << status.dump(1);
+    EXPECT_TRUE(eventually(
+        [&] {
+          return daemon.status().at("recording").at("journal").at("entries").get<int>() > 5;
+        },
+        60s))
+        << daemon.status().dump(1);
   }
   GetParam().back(it);
 
@@ -224,8 +228,13 @@ TEST(JournalInUse, IsWaitedForAndSaidSo) {
   daemon.start();
   ASSERT_TRUE(eventually([&] { return daemon.get("/-/healthy").has_value(); }, 60s));
   EXPECT_EQ(daemon.get("/-/ready"), std::nullopt);
-  const std::string text = daemon.status().at("summary").at("text");
-  EXPECT_TRUE(text.starts_with("another process has the journal")) << text;
+  EXPECT_TRUE(eventually(
+      [&] {
+        const std::string text = daemon.status().at("summary").at("text");
+        return text.starts_with("another process has the journal");
+      },
+      60s))
+      << daemon.status().dump(1);
   EXPECT_EQ(daemon.metric("watchwheel_store_away"), 0);
   held->reset();
   EXPECT_TRUE(eventually([&] { return daemon.get("/-/ready") == "ready\n"; }, 60s))

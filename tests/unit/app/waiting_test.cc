@@ -17,6 +17,8 @@ nlohmann::json recording(const Waiting& waiting) {
 
 // Goal: what is not known is not told as a number, and a server that is back not as away.
 TEST(Waiting, SaysWhatItWaitsForAndWhatIsKnownOfTheJournal) {
+  EXPECT_EQ(to_text(Waiting{}), "starting: the store is being opened, and no site is checked yet");
+  EXPECT_FALSE(store_away(Waiting{}));
   Waiting waiting;
   waiting.since = kSince;
   waiting.error = "refused";

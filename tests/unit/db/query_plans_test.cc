@@ -6,10 +6,12 @@
 
 #include "db/delivery_rows.h"
 #include "db/migrations.h"
+#include "db/notice_handover.h"
 #include "db/response_rollups.h"
 #include "db/sql_delivery_queue.h"
 #include "db/sql_history_store.h"
 #include "db/sql_incident_log.h"
+#include "db/sql_notice_mirror.h"
 #include "db/sql_outbox.h"
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
@@ -102,7 +104,8 @@ TEST_F(QueryPlans, OfWhatIsKeptFollowAnIndex) {
 // outbox: it is short, or read a page at a time by its ids.
 TEST_F(QueryPlans, OfDeliveriesFollowAnIndex) {
   std::vector<Sql> queries = delivery_queue_queries();
-  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries()})
+  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries(),
+                                       notice_mirror_queries(), handover_queries()})
     queries.insert(queries.end(), more.begin(), more.end());
   EXPECT_GE(queries.size(), 30U);
   for (const Sql& sql : queries) {

@@ -67,6 +67,28 @@ TEST_F(JournalFile, GivesBackInTheOrderOfComing) {
   EXPECT_GT(journal->reading().bytes, 0U);
 }
 
+TEST_F(JournalFile, IsReadBehindAnEntryWithoutBeingUsedUp) {
+  const auto journal = open();
+  ASSERT_TRUE(journal->append(writes(1, 4), kAt));
+  const auto seq = [&](std::uint64_t after, std::size_t limit) {
+    std::vector<std::uint64_t> all;
+    const auto page = journal->read_after(after, limit).value();
+    for (const JournalEntry& entry : page) all.push_back(entry.seq);
+    return all;
+  };
+  EXPECT_EQ(seq(0, 2), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(seq(2, 9), (std::vector<std::uint64_t>{3, 4}));
+  EXPECT_EQ(sites(*journal), (std::vector<std::uint64_t>{1, 2, 3, 4}));
+  journal->remove(3);
+  EXPECT_EQ(seq(0, 9), (std::vector<std::uint64_t>{4}));
+  journal->remove(4);
+  EXPECT_EQ(seq(4, 9), (std::vector<std::uint64_t>{}));
+  ASSERT_TRUE(journal->append(writes(5, 5), kAt));
+  EXPECT_EQ(seq(4, 9), (std::vector<std::uint64_t>{5}));
+  // Of a file before this one.
+  EXPECT_EQ(seq(900, 9), (std::vector<std::uint64_t>{5}));
+}
+
 TEST_F(JournalFile, IsThereAfterARestartWithoutWhatWasRemoved) {
   {
     const auto journal = open();

@@ -257,6 +257,47 @@ TEST(Routing, EndFollowsABeginningThatWasRequeuedAfterIt) {
   EXPECT_EQ(message_in(one(paused, {ops()})).sites.at(0).after, SiteState::Paused);
 }
 
+// Of an event that was told of elsewhere, as far as anybody here knows.
+TEST(Routing, WhatIsNotKnownIsPresumedFromTheEventAndTheSettings) {
+  NotifyTarget all = ops("all");
+  all.states = {SiteState::SeemsDown, SiteState::Down, SiteState::Up};
+  NotifyTarget tagged = ops("tagged");
+  tagged.tags = {"nobody has it"};
+  NotifyTarget skips = ops("skips");
+  skips.skip_short = true;
+  const NotifyTargets targets{ops(), all, tagged, skips};
+  const auto told_to = [&](Notice notice) {
+    notice.presumed = true;
+    std::string text;
+    for (const NewDelivery& one : one(std::move(notice), targets).deliveries)
+      text += one.target + " " + one.kind + " ";
+    return text;
+  };
+  EXPECT_EQ(told_to(recovered(1)), "ops up all up skips up ");
+  EXPECT_EQ(told_to(confirmed(1)), "ops down all down skips down ");
+  EXPECT_EQ(told_to(false_alarm(1)), "all up ");
+  // What is known counts.
+  Notice known = recovered(1);
+  known.tellings = {told("up")};
+  EXPECT_EQ(told_to(known), "all up skips up ");
+}
+
+TEST(Routing, AnEventThatHasNoNumberYetIsToldWithTheSameId) {
+  Notice without = confirmed(1);
+  without.event = core::EventId{kAwayIdFirst + 7};
+  const auto with_number = one(confirmed(1), {ops()}).deliveries;
+  const auto without_number = one(without, {ops()}).deliveries;
+  ASSERT_EQ(with_number.size(), 1U);
+  ASSERT_EQ(without_number.size(), 1U);
+  EXPECT_EQ(with_number.front().message_id, without_number.front().message_id);
+  EXPECT_EQ(without_number.front().events, std::vector<core::EventId>{without.event});
+  const auto message = decode_message(without_number.front().body);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->sites.front().event.value, 0U);
+  EXPECT_EQ(condition_key(message->sites.front()),
+            condition_key(decode_message(with_number.front().body)->sites.front()));
+}
+
 TEST(Routing, FiltersByTagAndSeverityWhatBeginsAndNeverWhatEnds) {
   NotifyTarget tagged = ops();
   tagged.tags = {"paid", "eu"};

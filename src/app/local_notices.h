@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// app/local_notices.h - the store's outbox, deliveries and maintenance windows, and this host's own in their place while the store is
+// away (sideeffects/away_notices.h). For a daemon on a database server with a journal.
+//
+// Owns     notices.db in the state directory, beside the journal and under its lock; seven sessions with it, and those with the store.
+// Thread   make(): the engine's. note(), reading(): any. The others as what they return says.
+// Fails    make(): its file, or the store. Then there is none, and notices wait for the store.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "app/log.h"
+#include "core/clock.h"
+#include "core/pinned.h"
+#include "core/result.h"
+#include "db/store.h"
+#include "sideeffects/away_notices.h"
+#include "sideeffects/detour.h"
+#include "sideeffects/maintenance_api.h"
+
+namespace watchwheel::app {
+
+struct LocalNoticesReading {
+  sideeffects::NoticePhase phase = sideeffects::NoticePhase::Straight;
+  std::uint64_t times = 0;
+  std::uint64_t presumed = 0;
+  std::uint64_t handed_over = 0;
+  std::uint64_t errors = 0;
+};
+
+class LocalNotices : core::Pinned {
+ public:
+  struct Settings {
+    std::string directory;  // store.state_dir.
+    sideeffects::Journal* journal = nullptr;
+    sideeffects::Detour* detour = nullptr;              // Null with the store.
+    std::function<bool()> alone = [] { return true; };  // No other host shares the store.
+  };
+  // `store` null: it is away, and this process ends or begins anew before it is back.
+  [[nodiscard]] static core::Result<std::unique_ptr<LocalNotices>> make(const Settings& settings,
+                                                                        db::Store* store,
+                                                                        const core::Clock& clock,
+                                                                        Log& log);
+  ~LocalNotices();
+
+  [[nodiscard]] sideeffects::Outbox& outbox();
+  [[nodiscard]] sideeffects::DeliveryQueue& queue();
+  [[nodiscard]] sideeffects::MaintenanceStore& windows();
+  // What the site list says of names is kept here.
+  [[nodiscard]] std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed);
+  void note(std::span<const sideeffects::EventWrite> writes);
+  // An earlier process ran alone, and may have left something to tell. Before the threads.
+  [[nodiscard]] bool was_alone();
+  [[nodiscard]] LocalNoticesReading reading() const;
+
+ private:
+  struct Parts;
+  explicit LocalNotices(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace watchwheel::app
