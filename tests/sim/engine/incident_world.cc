@@ -158,6 +158,11 @@ struct IncidentWorld::Process : core::Pinned {
                                              std::size_t limit) override {
       return process_.through([&] { return inner_->bury_waiting(target, reason, limit); });
     }
+    core::Result<std::uint64_t> bury_older(std::string_view target,
+                                           sideeffects::DeathReason reason, core::Duration age,
+                                           std::size_t limit) override {
+      return process_.through([&] { return inner_->bury_older(target, reason, age, limit); });
+    }
     core::Result<std::vector<sideeffects::TargetLevel>> levels() override {
       return process_.through([&] { return inner_->levels(); });
     }
