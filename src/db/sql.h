@@ -29,7 +29,7 @@
 
 namespace watchwheel::db {
 
-inline constexpr std::size_t kQueriesMax = 32;
+inline constexpr std::size_t kQueriesMax = 48;
 
 enum class Dialect : std::uint8_t { Sqlite, Mysql };
 
