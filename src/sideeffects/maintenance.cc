@@ -193,7 +193,8 @@ std::string weekdays_text(std::uint8_t weekdays) {
   if (weekdays == kEveryDay) return "daily";
   std::string text;
   for (std::size_t day = 0; day < kDays.size(); ++day) {
-    if ((weekdays >> day & 1U) != 0) text += (text.empty() ? "" : ",") + std::string(kDays.at(day));
+    const unsigned left = static_cast<unsigned>(weekdays) >> day;
+    if ((left & 1U) != 0) text += (text.empty() ? "" : ",") + std::string(kDays.at(day));
   }
   return text;
 }
