@@ -11,6 +11,8 @@ using namespace std::chrono_literals;
 
 // No id of a store has it, nor those that a host gives (kAwayIdFirst).
 constexpr std::uint64_t kMirrorBit = std::uint64_t{1} << 61U;
+// In a row, until the store counts as away.
+constexpr int kFailuresAway = 2;
 // Its twin is under way, begun before the store went away.
 constexpr core::Duration kTwinAgain = 2s;
 // Of what is handed over the mirror keeps no history.
@@ -97,6 +99,11 @@ core::Result<void> AwayOutbox::look_at_phase() {
   return {};
 }
 
+// A session that was lost while nobody used it is found out by its next use, and the one after that has a new session.
+void AwayOutbox::store_failed(const core::Error& error) {
+  if (++failures_ >= kFailuresAway) settings_.store_failed(error);
+}
+
 core::Result<void> AwayOutbox::leave_store() {
   if (auto begun = mirror_.begin_away(); !begun) return begun;
   noted_since_.store(true);
@@ -129,9 +136,10 @@ core::Result<std::vector<Notice>> AwayOutbox::take_from_store(
   auto taken = store_->take(limit, mine);
   if (!taken) {
     if (noted) noted_.store(true);
-    if (is_away(taken.error()) && settings_.alone()) settings_.store_failed(taken.error());
+    if (is_away(taken.error()) && settings_.alone()) store_failed(taken.error());
     return taken;
   }
+  failures_ = 0;
   taken_.clear();
   for (const Notice& notice : *taken)
     taken_[notice.id] = {.event = notice.event, .seq = notice.wake ? 0 : notice.transition.seq};
@@ -198,7 +206,7 @@ core::Result<bool> AwayOutbox::hand_over() {
   for (bool done = false; !done;) {
     const auto step = mirror_.hand_over();
     if (!step && is_away(step.error())) {
-      settings_.store_failed(step.error());
+      store_failed(step.error());
       return step.error();
     }
     if (!step) {
@@ -210,6 +218,7 @@ core::Result<bool> AwayOutbox::hand_over() {
       done = true;
       continue;
     }
+    failures_ = 0;
     done = *step;
     if (!done && settings_.away())
       return false;  // Again: what is handed over already is known there.

@@ -101,6 +101,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   };
 
   [[nodiscard]] core::Result<void> look_at_phase();
+  void store_failed(const core::Error& error);
   [[nodiscard]] core::Result<void> leave_store();
   [[nodiscard]] core::Result<std::vector<Notice>> take_from_store(
       std::size_t limit, const std::function<bool(core::SiteId)>& mine);
@@ -121,6 +122,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   AwayShared& shared_;
   const core::Clock& clock_;
   int tries_ = 0;
+  int failures_ = 0;  // Of the store, in a row.
   std::optional<bool> alone_;  // As the mirror was told.
   bool known_ = false;         // Whether an earlier process left something to hand over.
   bool taken_here_ = false;    // The newest notices are the mirror's.
