@@ -26,6 +26,9 @@ constexpr int kSqlPort = 3306;
 constexpr int kGroupPort = 4567;
 constexpr int kIncrementPort = 4568;
 constexpr int kTransferPort = 4444;
+// A node that got no processor for two seconds while it joined is put out again, and then asks for a copy of everything, which there
+// is not. What its own tables know is enough for another start.
+constexpr int kStartTries = 3;
 
 const std::string kProvider = "/usr/lib/galera/libgalera_smm.so";
 
@@ -276,7 +279,7 @@ std::string Galera::recovered_position(std::size_t node) const {
   return all.substr(begin, all.find_first_of(" \n", begin) - begin);
 }
 
-void Galera::start(std::size_t node) {
+void Galera::start_once(std::size_t node) {
   bool others_run = false;
   for (const Node& other : nodes_) others_run |= other.process && other.process->runs_for({});
   std::vector<std::string> words{"--wsrep-start-position=" + recovered_position(node)};
@@ -292,6 +295,17 @@ void Galera::start(std::size_t node) {
     words.emplace_back("--wsrep-new-cluster");
   }
   launch(node, std::move(words));
+}
+
+void Galera::start(std::size_t node) {
+  for (int tries = 1;; ++tries) {
+    try {
+      return start_once(node);
+    } catch (const std::runtime_error&) {
+      if (tries == kStartTries) throw;
+      kill(node);
+    }
+  }
 }
 
 std::string Galera::status(std::size_t node, const std::string& name) const {

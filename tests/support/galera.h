@@ -65,6 +65,7 @@ class Galera : core::Pinned {
   };
 
   [[nodiscard]] std::vector<std::string> command(std::size_t node) const;
+  void start_once(std::size_t node);
   void launch(std::size_t node, std::vector<std::string> last_words);
   [[nodiscard]] std::string status(std::size_t node, const std::string& name) const;
   [[nodiscard]] std::string recovered_position(std::size_t node) const;
