@@ -9,7 +9,8 @@
 
 namespace watchwheel::sim {
 
-// SQLite's own, but for the time and for waiting until something is on the disk: no machine goes down here, only a process.
+// SQLite's own, but for the time, for waiting until something is on the disk (no machine goes down here, only a process), and for the
+// locks of a transaction, which are most of what it asks of the kernel.
 struct StoreTime::Files {
   sqlite3_vfs vfs{};  // First: SQLite gives us this, and we are at the same place.
   const core::Clock* clock = nullptr;
@@ -26,6 +27,8 @@ struct StoreTime::Files {
     if (!ours) {
       ours = std::make_unique<sqlite3_io_methods>(*file->pMethods);
       ours->xSync = [](sqlite3_file*, int) { return SQLITE_OK; };
+      // Transactions of one thread never meet. What a connection holds as long as it is open stays locked: who closes asks it.
+      ours->xShmLock = [](sqlite3_file*, int, int, int) { return SQLITE_OK; };
     }
     file->pMethods = ours.get();
     return code;
