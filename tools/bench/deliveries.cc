@@ -8,7 +8,7 @@
 //           ambiguous   those of `in_flight` that had arrived already: nobody can tell them from those that had not
 //   burst   a receiver takes C a second (measured first, with a heap before it); then 0.4 C, for a while 1.3 C, and 0.4 C again. The
 //           heap's peak is to be 0.3 C times that while, and gone after peak / 0.6 C; and 0.9 C leaves no heap at all
-//   shared  a heap, and two processes that send it: none may be told twice
+//   shared  a heap, and two processes that send it: none may be told twice, and both must have sent some
 //
 // Sender and receiver are processes of their own; the receiver's record is what counts. Prints JSON; the exit status is 1 when
 // something was lost or told twice that was not in flight. Without --quick the figures of `burst` must be within a quarter of the
@@ -26,6 +26,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -37,6 +38,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "app/notifier.h"
@@ -66,8 +68,7 @@ double now_s() {
 class WarningsOnly final : public app::Log {
  public:
   void write(app::LogLevel level, std::string_view line) noexcept override {
-    if (enabled(level))
-      std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+    if (enabled(level)) std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
   }
   [[nodiscard]] bool enabled(app::LogLevel level) const noexcept override {
     return level == app::LogLevel::Error;
@@ -78,6 +79,7 @@ class WarningsOnly final : public app::Log {
 
 struct Arrival {
   std::string id;
+  std::string sender;  // Which process.
   std::uint64_t event = 0;
   double at = 0;
 };
@@ -163,7 +165,10 @@ class Receiver {
     if (connection.text.size() < head + 4 + std::strtoul(length.c_str(), nullptr, 10)) return;
     const std::string body = connection.text.substr(head + 4);
     const auto message = Json::parse(body, nullptr, false);
-    Arrival arrival{.id = header(connection.text, "webhook-id"), .event = 0, .at = now_s()};
+    Arrival arrival{.id = header(connection.text, "webhook-id"),
+                    .sender = header(connection.text, "User-Agent"),
+                    .event = 0,
+                    .at = now_s()};
     if (!message.is_discarded()) arrival.event = message["data"]["sites"][0]["event"];
     {
       const std::lock_guard lock(mutex_);
@@ -205,7 +210,7 @@ struct Phase {
   double seconds = 0;
 };
 
-// "40:5,130:10": 40 a second for 5 s, then 130 for 10 s. 0 seconds: so many at once.
+// "40:5,130:10": 40 a second for 5 s, then 130 for 10 s. "40:0": 40 at once.
 std::vector<Phase> phases_of(const std::string& text) {
   std::vector<Phase> phases;
   const char* at = text.c_str();
@@ -218,6 +223,16 @@ std::vector<Phase> phases_of(const std::string& text) {
     if (end == at && *end != '\0') give_up("no phases: " + text);
   }
   return phases;
+}
+
+// How many are committed in a phase.
+std::uint64_t count_of(const Phase& phase) {
+  return static_cast<std::uint64_t>(phase.per_second * std::max(phase.seconds, 1.0));
+}
+std::uint64_t count_of(const std::string& phases) {
+  std::uint64_t all = 0;
+  for (const Phase& phase : phases_of(phases)) all += count_of(phase);
+  return all;
 }
 
 sideeffects::EventWrite outage(core::SiteId site, core::WallTime began) {
@@ -257,10 +272,12 @@ struct Sender {
   std::uint32_t in_flight = 4;
   std::string phases;
   std::string progress;  // A line of "time count" for each commit.
+  [[nodiscard]] std::string up() const { return progress + "." + node; }  // Is there once it sends.
 };
 
 // Commits one outage after the other, the first site's first, as the phases say.
-void produce(const Sender& sender, db::Store& store, app::Notifier& notifier) {
+void produce(const Sender& sender, db::Store& store,
+             const std::unique_ptr<app::Notifier>& notifier) {
   app::ToldEvents events(must(store.make_event_store()), notifier);
   std::ofstream progress(sender.progress, std::ios::app);
   progress.precision(15);
@@ -269,12 +286,12 @@ void produce(const Sender& sender, db::Store& store, app::Notifier& notifier) {
   double begun = now_s();
   for (const Phase& phase : phases_of(sender.phases)) {
     const std::uint64_t before = made;
-    const double all = phase.per_second * std::max(phase.seconds, 1.0);
-    while (made < before + static_cast<std::uint64_t>(all)) {
-      const double due =
-          phase.seconds == 0 ? all : std::min(all, phase.per_second * (now_s() - begun));
+    const std::uint64_t all = before + count_of(phase);
+    while (made < all) {
+      const auto due = static_cast<std::uint64_t>(phase.per_second * (now_s() - begun));
+      const std::uint64_t until = phase.seconds == 0 ? all : std::min(all, before + due);
       std::vector<sideeffects::EventWrite> writes;
-      while (made < before + static_cast<std::uint64_t>(due) && writes.size() < 100)
+      while (made < until && writes.size() < 100)
         writes.push_back(outage(core::SiteId{++made}, clock.wall()));
       if (writes.empty()) {
         clock.sleep_for(2ms);
@@ -298,11 +315,12 @@ int run_sender(const Sender& sender) {
   target.in_flight_max = sender.in_flight;
   const auto run = static_cast<std::uint64_t>(clock.wall().time_since_epoch().count());
   const auto notifier = must(app::Notifier::make(
-      {.targets = {target}, .node = sender.node, .run = run, .user_agent = "bench"}, *store, clock,
-      log));
+      {.targets = {target}, .node = sender.node, .run = run, .user_agent = sender.node}, *store,
+      clock, log));
   notifier->start();
+  std::ofstream(sender.up()) << "up" << std::endl;
   std::thread producer;
-  if (!sender.phases.empty()) producer = std::thread([&] { produce(sender, *store, *notifier); });
+  if (!sender.phases.empty()) producer = std::thread([&] { produce(sender, *store, notifier); });
   char byte = 0;
   while (::read(STDIN_FILENO, &byte, 1) > 0) {
   }
@@ -317,11 +335,21 @@ class Child {
   Child(const std::string& program, const Sender& sender) {
     std::array<int, 2> pipe{};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0) give_up("no pipe");
-    const std::vector<std::string> words{
-        program,      "--role",      "sender",    "--store",      sender.store,
-        "--node",     sender.node,   "--port",    std::to_string(sender.port),
-        "--in-flight", std::to_string(sender.in_flight), "--phases", sender.phases,
-        "--progress", sender.progress};
+    const std::vector<std::string> words{program,
+                                         "--role",
+                                         "sender",
+                                         "--store",
+                                         sender.store,
+                                         "--node",
+                                         sender.node,
+                                         "--port",
+                                         std::to_string(sender.port),
+                                         "--in-flight",
+                                         std::to_string(sender.in_flight),
+                                         "--phases",
+                                         sender.phases,
+                                         "--progress",
+                                         sender.progress};
     std::vector<char*> raw;
     for (const std::string& word : words) raw.push_back(const_cast<char*>(word.c_str()));
     raw.push_back(nullptr);
@@ -379,9 +407,11 @@ class Bed {
     }
   }
   [[nodiscard]] std::string url() const { return "sqlite://" + dir_ + "/w.db"; }
-  [[nodiscard]] Sender sender(const Receiver& receiver, const std::string& phases) const {
+  [[nodiscard]] Sender sender(const Receiver& receiver, const std::string& phases,
+                              std::uint32_t in_flight) const {
     return {.store = url(),
             .port = receiver.port(),
+            .in_flight = in_flight,
             .phases = phases,
             .progress = dir_ + "/progress"};
   }
@@ -461,10 +491,10 @@ Json crash(const Options& options, bool& good) {
   const double seconds = options.quick ? 4 : 20;
   const Bed bed(options, "crash", static_cast<std::uint64_t>(rate * seconds) + 1);
   Receiver receiver(20ms);
-  Sender sender = bed.sender(receiver, std::to_string(rate) + ":" + std::to_string(seconds));
-  sender.in_flight = 16;
+  Sender sender = bed.sender(receiver, std::to_string(rate) + ":" + std::to_string(seconds), 16);
   auto first = std::make_unique<Child>(options.program, sender);
-  if (!wait_for([&] { return receiver.count() > static_cast<std::size_t>(rate * seconds / 4); }, 2min))
+  if (!wait_for([&] { return receiver.count() > static_cast<std::size_t>(rate * seconds / 4); },
+                2min))
     give_up("the burst does not arrive");
   first->kill_it();
   const std::size_t before = receiver.count();
@@ -519,42 +549,34 @@ Heap heap_of(const std::vector<std::pair<double, double>>& produced,
 }
 
 Json burst(const Options& options, bool& good) {
-  constexpr core::Duration kTakes = 20ms;
+  // The receiver is slow, and not we: some 80 a second.
+  constexpr core::Duration kTakes = 400ms;
+  constexpr std::uint32_t kPlaces = 32;
   const std::size_t heap = options.quick ? 200 : 1000;
   double capacity = 0;
   {
     const Bed bed(options, "capacity", heap);
     Receiver receiver(kTakes);
-    const Child child(options.program, bed.sender(receiver, std::to_string(heap) + ":0"));
+    const Child child(options.program, bed.sender(receiver, std::to_string(heap) + ":0", kPlaces));
     if (!wait_for([&] { return receiver.count() >= heap; }, 2min)) give_up("the heap stays");
     const auto arrivals = receiver.arrivals();
     const std::size_t from = heap / 5;
-    capacity = static_cast<double>(arrivals.size() - 1 - from) /
-               (arrivals.back().at - arrivals[from].at);
+    capacity =
+        static_cast<double>(arrivals.size() - 1 - from) / (arrivals.back().at - arrivals[from].at);
   }
   const double quiet = options.quick ? 1 : 5;
-  const double loud = options.quick ? 2 : 10;
+  const double loud = options.quick ? 2 : 20;
   const auto run = [&](const std::string& name, double rho) {
     const double tail = loud * std::max(rho - 1, 0.0) / 0.6 * 1.5 + 2;
     const auto phase = [&](double share, double seconds) {
       return std::to_string(share * capacity) + ":" + std::to_string(seconds);
     };
-    const auto all =
-        static_cast<std::uint64_t>(capacity * (0.4 * (quiet + tail) + rho * loud)) + 10;
+    const std::string phases = phase(0.4, quiet) + "," + phase(rho, loud) + "," + phase(0.4, tail);
+    const std::uint64_t all = count_of(phases);
     const Bed bed(options, name, all);
     Receiver receiver(kTakes);
-    Child child(options.program, bed.sender(receiver, phase(0.4, quiet) + "," + phase(rho, loud) +
-                                                          "," + phase(0.4, tail)));
-    const core::SystemClock clock;
-    clock.sleep_for(std::chrono::duration_cast<core::Duration>(
-        std::chrono::duration<double>(quiet + loud + tail)));
-    const bool told = wait_for(
-        [&] {
-          const auto produced = bed.produced();
-          return !produced.empty() &&
-                 static_cast<double>(receiver.count()) >= produced.back().second;
-        },
-        1min);
+    Child child(options.program, bed.sender(receiver, phases, kPlaces));
+    const bool told = wait_for([&] { return receiver.count() >= all; }, 3min);
     child.finish();
     const Heap seen = heap_of(bed.produced(), receiver.arrivals(), 8);
     const Told compared = compare(bed.events(), receiver.arrivals());
@@ -566,9 +588,13 @@ Json burst(const Options& options, bool& good) {
     const bool as_said =
         rho > 1 ? near(seen.peak, peak) && near(measured, drain) : seen.peak <= capacity / 2;
     if (!options.quick) good = good && as_said;
-    return Json{{"offered", rho},           {"peak", seen.peak},      {"peak_by_formula", peak},
-                {"drain_s", measured},      {"drain_by_formula_s", drain},
-                {"lost", compared.lost},    {"duplicates", compared.duplicates},
+    return Json{{"offered", rho},
+                {"peak", seen.peak},
+                {"peak_by_formula", peak},
+                {"drain_s", measured},
+                {"drain_by_formula_s", drain},
+                {"lost", compared.lost},
+                {"duplicates", compared.duplicates},
                 {"within_a_quarter", as_said}};
   };
   Json json{{"capacity_per_s", capacity}};
@@ -578,24 +604,30 @@ Json burst(const Options& options, bool& good) {
 }
 
 Json shared(const Options& options, bool& good) {
-  const std::size_t heap = options.quick ? 400 : 5000;
+  const std::size_t heap = options.quick ? 600 : 5000;
   Json json = Json::array();
   for (const int senders : {1, 2}) {
     const Bed bed(options, "shared" + std::to_string(senders), heap);
-    Receiver receiver(5ms);
+    Receiver receiver(50ms);
     std::vector<std::unique_ptr<Child>> children;
-    for (int i = 0; i < senders; ++i) {
-      Sender sender = bed.sender(receiver, i == 0 ? std::to_string(heap) + ":0" : "");
+    for (int i = senders - 1; i >= 0;
+         --i) {  // Who makes the heap last: the others are there before.
+      Sender sender = bed.sender(receiver, i == 0 ? std::to_string(heap) + ":0" : "", 16);
       sender.node = "bench" + std::to_string(i);
-      sender.in_flight = 16;
       children.push_back(std::make_unique<Child>(options.program, sender));
+      if (!wait_for([&] { return std::filesystem::exists(sender.up()); }, 1min))
+        give_up("a sender does not start");
     }
     const bool all = wait_for([&] { return receiver.count() >= heap; }, 3min);
     for (const auto& child : children) child->finish();
     const auto arrivals = receiver.arrivals();
     const Told told = compare(bed.events(), arrivals);
-    good = good && all && told.lost == 0 && told.duplicates == 0;
+    std::map<std::string, std::uint64_t> by_sender;
+    for (const Arrival& one : arrivals) ++by_sender[one.sender];
+    good = good && all && told.lost == 0 && told.duplicates == 0 &&
+           by_sender.size() == static_cast<std::size_t>(senders);
     json.push_back({{"senders", senders},
+                    {"sent_by_each", by_sender},
                     {"messages", arrivals.size()},
                     {"lost", told.lost},
                     {"duplicates", told.duplicates},
