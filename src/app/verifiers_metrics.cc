@@ -29,9 +29,9 @@ void add(Samples& all, const std::string& name, const verify::VerifierStats& sta
   for (std::size_t i = 0; i < core::kSawCount; ++i)
     all.answers.push_back(
         {labels("saw", core::to_string(static_cast<core::Saw>(i))), number(stats.answers[i])});
-  const double bad = number(stats.refused_batches) + number(stats.failed_batches);
-  all.batches.push_back({labels("result", "answered"), std::max(0.0, number(stats.batches) - bad)});
+  all.batches.push_back({labels("result", "answered"), number(stats.answered_batches)});
   all.batches.push_back({labels("result", "refused"), number(stats.refused_batches)});
+  all.batches.push_back({labels("result", "too_large"), number(stats.divided_batches)});
   all.batches.push_back({labels("result", "failed"), number(stats.failed_batches)});
   for (std::size_t i = 0; i < verify::kStandingCount; ++i) {
     const auto one = static_cast<verify::Standing>(i);

@@ -68,6 +68,8 @@ Panel::Panel(const PanelLimits& limits, std::vector<VerifierSeat> seats, Send se
 
 bool Panel::ask(std::uint64_t asker, const sideeffects::Question& question, Now now) {
   if (questions_.size() >= limits_.questions_max) return false;
+  const core::CheckOptions& options = *question.subject.options;
+  const Duration within = question.deadline - now.steady;
   const Number number = ++last_;
   questions_.emplace(number, Open{.asker = asker,
                                   .id = question.id,
@@ -75,14 +77,23 @@ bool Panel::ask(std::uint64_t asker, const sideeffects::Question& question, Now 
                                   .options = options_to_send(*question.subject.options,
                                                              question.subject.own_resolvers),
                                   .deadline = question.deadline,
+                                  .least = std::min<Duration>(
+                                      std::min(options.timeout, limits_.check_least) + limits_.reserve,
+                                      within / 2),
+                                  .inward = options.allow_private || !options.allow.empty(),
                                   .answered = std::vector<bool>(seats_.size()),
                                   .left = seats_.size(),
                                   .due = due_.emplace(question.deadline, number)});
   numbers_[asker].emplace(question.id, number);
   for (std::size_t seat = 0; seat < seats_.size(); ++seat) {
     Seat& s = seats_[seat];
-    const bool probed = s.hold_until <= now.steady && s.batches.empty() && s.queue.empty();
-    if (in_doubt(s) && !probed) {
+    // Who is in doubt and being tried may come back for good, or for nothing: nobody waits for that.
+    const bool tried = in_doubt(s) && !s.batches.empty();
+    const auto open = questions_.find(number);
+    if (open == questions_.end()) break;
+    const bool in_time =
+        std::max(now.steady, s.hold_until) + open->second.least < question.deadline;
+    if (tried || (in_doubt(s) && !in_time)) {
       give(seat, number,
            {.saw = s.last_failure, .detail = "not asked: " + s.reading.last_error}, now);
     } else {
@@ -120,21 +131,22 @@ void Panel::expire(Now now) {
 // One answer of a seat to each question.
 void Panel::give(std::size_t seat, Number number, Witness witness, Now now) {
   Seat& s = seats_[seat];
+  // What nobody asks any more, a site that is well by now as a rule, says nothing about a verifier either.
+  const auto found = questions_.find(number);
+  if (found == questions_.end()) return;
+  Open& open = found->second;
+  if (open.answered[seat]) return;
+  open.answered[seat] = true;
   s.stats->answers[static_cast<std::size_t>(witness.saw)].add();
   if (witness.saw == Saw::Up) {
     ++s.ups;
+    if (s.up_urls.size() < kSitesToContrary &&
+        std::find(s.up_urls.begin(), s.up_urls.end(), open.url) == s.up_urls.end())
+      s.up_urls.push_back(open.url);
   } else if (witness.saw == Saw::Down) {
     s.ups = 0;
     s.up_urls.clear();
   }
-  const auto found = questions_.find(number);
-  if (found == questions_.end()) return;
-  Open& open = found->second;
-  if (witness.saw == Saw::Up && s.up_urls.size() < kSitesToContrary &&
-      std::find(s.up_urls.begin(), s.up_urls.end(), open.url) == s.up_urls.end())
-    s.up_urls.push_back(open.url);
-  if (open.answered[seat]) return;
-  open.answered[seat] = true;
   witness.at = now.wall;
   const std::uint64_t asker = open.asker;
   const std::uint64_t id = open.id;
@@ -160,7 +172,7 @@ void Panel::fill(std::size_t seat, Now now) {
     if (open != questions_.end()) {
       // Held for longer than it can wait: no later turn could do better.
       const SteadyTime earliest = std::max(now.steady, s.hold_until);
-      if (earliest + limits_.reserve < open->second.deadline) break;
+      if (earliest + open->second.least < open->second.deadline) break;
       const bool failing = s.failures > 0;
       give(seat, s.queue.front(),
            {.saw = failing ? s.last_failure : Saw::Overloaded,
@@ -179,7 +191,10 @@ void Panel::send_batch(std::size_t seat, Now now) {
   Batch batch{.questions = {}, .sent = now.steady, .exam = 0};
   Request request;
   Duration least = Duration::max();
-  while (!s.queue.empty() && batch.questions.size() < s.batch_max) {
+  const std::size_t at_once = in_doubt(s) ? 1 : limits_.batches_max;
+  const std::size_t free = at_once - std::min(s.batches.size(), at_once - 1);
+  const std::size_t fair = std::max((s.queue.size() + free - 1) / free, limits_.batch_least);
+  while (!s.queue.empty() && batch.questions.size() < std::min(fair, s.batch_max)) {
     const Number number = s.queue.front();
     const auto open = questions_.find(number);
     const bool later = open != questions_.end() && !batch.questions.empty() &&
@@ -193,12 +208,12 @@ void Panel::send_batch(std::size_t seat, Now now) {
     least = std::min(least, open->second.deadline - now.steady);
   }
   if (batch.questions.empty()) return;
-  request.deadline = std::max<Duration>(least - limits_.reserve, kDeadlineLeast);
+  request.deadline = std::max<Duration>(least - std::min<Duration>(limits_.reserve, least / 3), kDeadlineLeast);
   s.stats->asked.add(batch.questions.size());
   s.stats->batches.add();
   const std::uint64_t number = ++last_batch_;
   s.batches.emplace(number, std::move(batch));
-  send_(seat, number, encode(request), std::max<Duration>(least, kDeadlineLeast));
+  send_(seat, number, encode(request), std::max<Duration>(least, kDeadlineLeast) + limits_.grace);
 }
 
 void Panel::on_end(std::size_t seat, std::uint64_t number, BatchEnd end, Now now) {
@@ -211,13 +226,17 @@ void Panel::on_end(std::size_t seat, std::uint64_t number, BatchEnd end, Now now
   s.stats->batch.observe(now.steady - batch.sent);
   if (end.how == BatchEnd::How::Answered) {
     if (const auto reply = decode_reply(end.body)) {
+      s.stats->answered_batches.add();
       s.failures = 0;
       s.refusals = 0;
       s.reading.last_error.clear();
+      // What was too large once may fit by now.
+      if (batch.questions.size() >= s.batch_max)
+        s.batch_max = std::min(limits_.batch_max, s.batch_max + std::max<std::size_t>(1, s.batch_max / 8));
       if (batch.exam > 0) mark_exam(s, batch.exam, *reply, now);
       if (wrong(s)) s.reading.last_error = s.wrong;
       take_answers(seat, batch, *reply, now);
-      stand(s, wrong(s) ? Standing::Wrong : contrary(s) ? Standing::Contrary : Standing::Well, now);
+      stand_answered(s, now);
       fill(seat, now);
       return;
     }
@@ -247,8 +266,24 @@ void Panel::take_answers(std::size_t seat, const Batch& batch, const Reply& repl
                        seats_[seat].wrong;
       witness.saw = Saw::NotMeasured;
     }
+    const auto open = questions_.find(number);
+    const bool unknown_there = answer.cause == Cause::DnsNxdomain || answer.cause == Cause::DnsNoAddress ||
+                               answer.cause == Cause::DnsRefused;
+    if (open != questions_.end() && open->second.inward && unknown_there) {
+      witness.detail = "not counted: what points into our network need not have a name elsewhere; " + witness.detail;
+      witness.saw = Saw::NotMeasured;
+    }
     give(seat, number, std::move(witness), now);
   }
+}
+
+void Panel::stalled(Duration time) {
+  std::multimap<SteadyTime, Number> due;
+  for (auto& [number, open] : questions_) {
+    open.deadline += time;
+    open.due = due.emplace(open.deadline, number);
+  }
+  due_ = std::move(due);
 }
 
 // ---- Examinations ----
@@ -314,24 +349,32 @@ void Panel::fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now
   Seat& s = seats_[seat];
   const bool refused = end.how == BatchEnd::How::Refused;
   s.reading.last_error = end.problem;
-  (refused ? s.stats->refused_batches : s.stats->failed_batches).add();
   // A batch of one that is too large is a failure like any other.
   const std::size_t checks = batch.questions.size() + batch.exam;
   const bool splits = end.how == BatchEnd::How::TooLarge && checks > 1;
   Duration hold{};
+  const bool with_another = batch.sent <= s.failed_at;
+  (refused ? s.stats->refused_batches : splits ? s.stats->divided_batches : s.stats->failed_batches).add();
   if (splits) {
     s.batch_max = std::max<std::size_t>(1, checks / 2);
   } else if (refused) {
     s.refusals = std::min<std::uint32_t>(s.refusals + 1, 16);
+    s.refused_at = now.steady;
+    s.failures = 0;
     hold = end.retry_after.value_or(limits_.hold * (1U << (s.refusals - 1)));
   } else {
-    s.failures = std::min<std::uint32_t>(s.failures + 1, 16);
+    if (!with_another) {
+      s.failures = std::min<std::uint32_t>(s.failures + 1, 16);
+      s.failed_at = now.steady;
+      hold = limits_.hold * (1U << (s.failures - 1));
+    }
     s.last_failure = end.how == BatchEnd::How::TimedOut ? Saw::Silent : Saw::Error;
-    hold = limits_.hold * (1U << (s.failures - 1));
   }
   // What an earlier one asked for holds, too.
   s.hold_until = std::max(s.hold_until, now.steady + std::min(hold, limits_.hold_most));
-  if (refused) stand(s, Standing::Overloaded, now);
+  // Of one that is contrary or wrong that is the more important word.
+  const bool is_worse = s.reading.standing == Standing::Contrary || s.reading.standing == Standing::Wrong;
+  if (refused && !is_worse) stand(s, Standing::Overloaded, now);
   if (in_doubt(s)) stand(s, Standing::Silent, now);
   // An examination that came to nothing is tried again soon, as a question would be.
   if (batch.exam > 0 && !in_doubt(s)) s.exam_at = s.hold_until;
@@ -347,6 +390,15 @@ void Panel::fail_batch(std::size_t seat, Batch&& batch, const BatchEnd& end, Now
 
 bool Panel::contrary(const Seat& seat) {
   return seat.ups >= kUpsToContrary && seat.up_urls.size() >= kSitesToContrary;
+}
+
+// One that refuses one batch and answers the next is overloaded still, and that is said once.
+void Panel::stand_answered(Seat& seat, Now now) {
+  Standing standing = wrong(seat) ? Standing::Wrong : contrary(seat) ? Standing::Contrary : Standing::Well;
+  const bool just_refused = seat.reading.standing == Standing::Overloaded &&
+                            now.steady - seat.refused_at < limits_.hold_most;
+  if (standing == Standing::Well && just_refused) standing = Standing::Overloaded;
+  stand(seat, standing, now);
 }
 
 void Panel::stand(Seat& seat, Standing standing, Now now) {
@@ -370,7 +422,7 @@ std::optional<SteadyTime> Panel::next() const {
     const SteadyTime at = seat.hold_until;
     // Full of batches: their ends are turns. But what waits has a deadline.
     const auto open = questions_.find(seat.queue.front());
-    SteadyTime until = open == questions_.end() ? at : open->second.deadline - limits_.reserve;
+    SteadyTime until = open == questions_.end() ? at : open->second.deadline - open->second.least;
     if (seat.batches.size() < (in_doubt(seat) ? 1 : limits_.batches_max)) until = std::min(until, at);
     if (!next || until < *next) next = until;
   }

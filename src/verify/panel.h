@@ -10,9 +10,12 @@
 // Fails    never. Every verifier gives one answer to each question, by its deadline: what cannot be asked or is not answered by then
 //          becomes an answer that is no vote. One that comes later is counted and not told.
 //
+// Batches that were under way together when one of them failed are one failure: a restart, or a link that breaks for a moment, ends
+// them all. One that refuses answers: that is no failure. After a moment in which we ourselves stood still all deadlines are moved (stalled()).
+//
 // A verifier that refuses (429, 503) or fails is left alone for a moment (Retry-After, else 1 s, doubling to 30 s with each failure
 // in a row), and what it was asked is asked again where time is left. One that failed kFailuresToDoubt times in a row is in doubt: one batch at a time is tried,
-// and what is asked meanwhile is answered for it at once, so that nobody waits for the dead.
+// and what cannot be tried in its time is answered for it at once, so that nobody waits for the dead.
 //
 // Every `examine_every` a verifier is examined, outage or not: a name that does not exist (kNowhere) must not be up, and of our
 // canaries, while we see them up, one at least must not be down. So one that is not there, has another token, or whose network or
@@ -55,10 +58,16 @@ inline constexpr std::size_t kExamCanariesMost = 8;
 struct PanelLimits {
   std::size_t questions_max = 65'536;
   std::size_t batch_max = 64;
-  std::size_t batches_max = 8;
+  std::size_t batches_max = 32;
+  // What waits is spread over the batches that may go: so many at least in each. A batch is as slow as its slowest check.
+  std::size_t batch_least = 8;
   core::Duration hold = std::chrono::seconds{1};
   core::Duration hold_most = std::chrono::seconds{30};
-  core::Duration reserve = std::chrono::milliseconds{250};  // Of a deadline, for the way back.
+  // Of a deadline, for the way there and back, a handshake included; a third of the time at most.
+  core::Duration reserve = std::chrono::seconds{1};
+  core::Duration grace = std::chrono::seconds{2};  // A batch that comes so late is late, not lost.
+  // Who has less time than a check may take, or than this, is not sent any more; half of its time at most.
+  core::Duration check_least = std::chrono::seconds{5};
   // A batch has the deadline of the first of its questions: those that have so much more time go with a later one.
   core::Duration spread = std::chrono::seconds{1};
   core::Duration examine_every{};  // 0: never.
@@ -82,8 +91,10 @@ inline constexpr std::size_t kStandingCount = 6;
 struct VerifierStats {
   std::array<core::Counter, core::kSawCount> answers;  // By what came of asking: one a question.
   core::Counter asked;                                 // Questions sent, repeated ones too.
-  core::Counter batches;
+  core::Counter batches;                               // Sent. Each ends as one of the four:
+  core::Counter answered_batches;
   core::Counter refused_batches;                       // Answered with 429 or 503.
+  core::Counter divided_batches;                       // Too large; what was in it is asked in smaller ones.
   core::Counter failed_batches;
   core::Counter exams_passed;
   core::Counter exams_failed;
@@ -135,6 +146,8 @@ class Panel : core::Pinned {
   [[nodiscard]] bool ask(std::uint64_t asker, const sideeffects::Question& question, Now now);
   void drop(std::uint64_t asker, std::uint64_t id);
   void on_end(std::size_t seat, std::uint64_t batch, BatchEnd end, Now now);
+  // We stood still for so long: whatever waits has so much more time.
+  void stalled(core::Duration time);
   // What is up as far as anybody knows; at most kExamCanariesMost of them are asked about.
   void set_canaries(std::vector<std::string> urls);
   // Sends what can be sent, gives up what has no time left.
@@ -154,6 +167,8 @@ class Panel : core::Pinned {
     std::string url;
     core::SiteOptions options;
     core::SteadyTime deadline;
+    core::Duration least{};      // With less time it is not sent.
+    bool inward = false;         // Its name may be known only where we are.
     std::vector<bool> answered;  // By seat.
     std::size_t left = 0;
     std::multimap<core::SteadyTime, Number>::iterator due;
@@ -169,6 +184,8 @@ class Panel : core::Pinned {
     std::unordered_map<std::uint64_t, Batch> batches;
     std::size_t batch_max = 0;
     core::SteadyTime hold_until = core::kNoSteadyTime;
+    core::SteadyTime failed_at = core::kNoSteadyTime;   // The newest failure that was counted.
+    core::SteadyTime refused_at = core::kNoSteadyTime;
     std::uint32_t failures = 0;  // Batches in a row.
     core::Saw last_failure = core::Saw::Error;
     std::uint32_t refusals = 0;  // Batches in a row.
@@ -190,6 +207,7 @@ class Panel : core::Pinned {
   void examine(std::size_t seat, Now now);
   void mark_exam(Seat& seat, std::size_t checks, const Reply& reply, Now now);
   void stand(Seat& seat, Standing standing, Now now);
+  void stand_answered(Seat& seat, Now now);
   [[nodiscard]] static bool contrary(const Seat& seat);
   [[nodiscard]] static bool wrong(const Seat& seat) { return seat.exams_failed >= kExamsToWrong; }
   [[nodiscard]] static bool in_doubt(const Seat& seat) { return seat.failures >= kFailuresToDoubt; }

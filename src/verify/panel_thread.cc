@@ -23,6 +23,10 @@ namespace {
 
 constexpr core::Duration kLongestWait = 250ms;
 constexpr long kConnectMs = 5000;
+// Ours is the clock of a batch; libcurl's comes after it, should we not look. It would look at its clock before its sockets, and what
+// came while we stood still would be thrown away.
+constexpr core::Duration kCurlGrace = 30s;
+constexpr core::Duration kStall = 2s;
 constexpr core::Duration kAskHereEvery = 1s;
 
 struct EasyDeleter {
@@ -49,6 +53,7 @@ struct Transfer {
   std::string body;
   std::string answer;
   bool too_long = false;
+  core::SteadyTime until;  // Then it is too late.
   std::unique_ptr<CURL, EasyDeleter> handle;
 };
 
@@ -75,7 +80,10 @@ BatchEnd end_of(Transfer& transfer, CURLcode code) {
     return batch_end(static_cast<int>(status), std::move(transfer.answer), after);
   }
   BatchEnd end;
-  end.how = code == CURLE_OPERATION_TIMEDOUT ? BatchEnd::How::TimedOut : BatchEnd::How::Failed;
+  // A smaller batch has a shorter answer.
+  end.how = transfer.too_long                    ? BatchEnd::How::TooLarge
+            : code == CURLE_OPERATION_TIMEDOUT ? BatchEnd::How::TimedOut
+                                               : BatchEnd::How::Failed;
   end.problem = transfer.too_long ? "its answer is too long" : curl_easy_strerror(code);
   return end;
 }
@@ -112,10 +120,12 @@ struct PanelThread::Parts {
   [[nodiscard]] Panel::Now look();
   void take_asked(Panel::Now now);
   void take_ended(Panel::Now now);
+  void end_late(Panel::Now now);
+  void notice_stall(core::SteadyTime now);
   void publish();
   void wait(core::SteadyTime now);
   void send(std::size_t seat, std::uint64_t batch, std::string body, core::Duration timeout);
-  void set_up(Transfer& transfer, core::Duration timeout) const;
+  [[nodiscard]] bool set_up(Transfer& transfer, core::Duration timeout) const;
   void deliver(std::uint64_t asker, SeatAnswer answer);
 
   const std::vector<VerifierSettings> verifiers;
@@ -134,7 +144,14 @@ struct PanelThread::Parts {
   // The thread's.
   Panel panel;
   std::unordered_map<CURL*, std::unique_ptr<Transfer>> transfers;
+  struct Ended {
+    std::size_t seat = 0;
+    std::uint64_t batch = 0;
+    BatchEnd end;
+  };
+  std::vector<Ended> ended;  // Without a word of libcurl's.
   std::vector<bool> to_wake;  // By port.
+  core::SteadyTime awake_by = core::kNoSteadyTime;  // We meant to wait no longer.
   bool is_well_here = false;
   core::SteadyTime asked_here = core::kNoSteadyTime;
   std::function<bool()> well_here;  // Constant after start.
@@ -158,7 +175,9 @@ class PanelThread::Parts::Port final : public sideeffects::VerifierPanel {
   const std::vector<sideeffects::Seat>& seats() const override { return parts_.seats; }
 
   Asked ask(Question question) override {
-    if (!bound_to_here(*question.subject.options).empty()) return Asked::Bound;
+    if (!bound_to_here(*question.subject.options).empty() ||
+        !can_be_sent(question.subject.url, *question.subject.options))
+      return Asked::Bound;
     {
       const std::lock_guard lock(parts_.mutex);
       if (parts_.inbox.size() >= parts_.limits.questions_max ||
@@ -205,9 +224,11 @@ void PanelThread::Parts::loop() noexcept {
   to_wake.assign(ports.size(), false);
   while (!stopping.load()) {
     const Panel::Now now = look();
+    notice_stall(now.steady);
     int running = 0;
     curl_multi_perform(multi.get(), &running);
     take_ended(now);
+    end_late(now);
     take_asked(now);
     panel.turn(now);
     publish();
@@ -260,6 +281,32 @@ void PanelThread::Parts::take_ended(Panel::Now now) {
   }
 }
 
+// It was not the verifiers who said nothing meanwhile.
+void PanelThread::Parts::notice_stall(core::SteadyTime now) {
+  const core::Duration late = now - awake_by;
+  if (awake_by == core::kNoSteadyTime || late < kStall) return;
+  panel.stalled(late);
+  for (auto& [handle, transfer] : transfers) transfer->until += late;
+}
+
+void PanelThread::Parts::end_late(Panel::Now now) {
+  for (auto one = transfers.begin(); one != transfers.end();) {
+    if (one->second->until > now.steady) {
+      ++one;
+      continue;
+    }
+    const std::unique_ptr<Transfer> transfer = std::move(one->second);
+    one = transfers.erase(one);
+    curl_multi_remove_handle(multi.get(), transfer->handle.get());
+    ended.push_back({transfer->seat,
+                     transfer->batch,
+                     {.how = BatchEnd::How::TimedOut, .problem = "it did not answer in time"}});
+  }
+  // Told when all are gone: each may send others.
+  for (Ended& one : std::exchange(ended, {}))
+    panel.on_end(one.seat, one.batch, std::move(one.end), now);
+}
+
 void PanelThread::Parts::publish() {
   auto newest = panel.readings();
   const std::lock_guard lock(mutex);
@@ -273,6 +320,7 @@ void PanelThread::Parts::wait(core::SteadyTime now) {
   core::Duration most = kLongestWait;
   if (const auto next = panel.next()) most = std::clamp<core::Duration>(*next - now, 1ms, most);
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(most);
+  awake_by = now + ms;
   curl_multi_poll(multi.get(), nullptr, 0, static_cast<int>(ms.count()), nullptr);
 }
 
@@ -282,40 +330,45 @@ void PanelThread::Parts::send(std::size_t seat, std::uint64_t batch, std::string
   transfer->seat = seat;
   transfer->batch = batch;
   transfer->body = std::move(body);
+  transfer->until = clock.steady() + timeout;
   transfer->handle.reset(curl_easy_init());
   ENSURE(transfer->handle != nullptr, "libcurl gives no handle");
-  set_up(*transfer, timeout);
+  if (!set_up(*transfer, timeout + kCurlGrace)) {
+    // As it is called from within the panel it is told later.
+    ended.push_back({seat,
+                     batch,
+                     {.how = BatchEnd::How::Failed, .problem = "libcurl does not take its settings"}});
+    return;
+  }
   CURL* const handle = transfer->handle.get();
   transfers.emplace(handle, std::move(transfer));
   curl_multi_add_handle(multi.get(), handle);
 }
 
-void PanelThread::Parts::set_up(Transfer& transfer, core::Duration timeout) const {
+bool PanelThread::Parts::set_up(Transfer& transfer, core::Duration timeout) const {
   const VerifierSettings& verifier = verifiers[transfer.seat];
   CURL* const handle = transfer.handle.get();
+  const auto set = [handle](CURLoption option, auto value) {
+    return curl_easy_setopt(handle, option, value) == CURLE_OK;
+  };
   const auto ms = core::duration_cast<std::chrono::milliseconds>(timeout).count();
   const std::string url = endpoint_of(verifier.url);
-  curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(ms));
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, kConnectMs);
-  curl_easy_setopt(handle, CURLOPT_USERAGENT, user_agent.c_str());
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, lines[transfer.seat].get());
-  curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
-                   static_cast<curl_off_t>(transfer.body.size()));
-  curl_easy_setopt(handle, CURLOPT_POSTFIELDS, transfer.body.c_str());
-  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &watchwheel_verify_take);
-  curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
-  if (!verifier.ca_file.empty())
-    curl_easy_setopt(handle, CURLOPT_CAINFO, verifier.ca_file.c_str());
-  if (!verifier.client_cert.empty()) {
-    curl_easy_setopt(handle, CURLOPT_SSLCERT, verifier.client_cert.c_str());
-    curl_easy_setopt(
-        handle, CURLOPT_SSLKEY,
-        (verifier.client_key.empty() ? verifier.client_cert : verifier.client_key).c_str());
-  }
+  const std::string& key = verifier.client_key.empty() ? verifier.client_cert : verifier.client_key;
+  return set(CURLOPT_URL, url.c_str()) && set(CURLOPT_PROTOCOLS_STR, "http,https") &&
+         set(CURLOPT_NOSIGNAL, 1L) &&
+         // A name that is still looked up when its time is over must not hold the thread, on which the answers of all others wait.
+         set(CURLOPT_QUICK_EXIT, 1L) && set(CURLOPT_NOPROXY, "*") &&
+         set(CURLOPT_TIMEOUT_MS, static_cast<long>(ms)) &&
+         set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMs) &&
+         set(CURLOPT_USERAGENT, user_agent.c_str()) &&
+         set(CURLOPT_HTTPHEADER, lines[transfer.seat].get()) &&
+         set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(transfer.body.size())) &&
+         set(CURLOPT_POSTFIELDS, transfer.body.c_str()) &&
+         set(CURLOPT_WRITEFUNCTION, &watchwheel_verify_take) &&
+         set(CURLOPT_WRITEDATA, static_cast<void*>(&transfer)) &&
+         (verifier.ca_file.empty() || set(CURLOPT_CAINFO, verifier.ca_file.c_str())) &&
+         (verifier.client_cert.empty() ||
+          (set(CURLOPT_SSLCERT, verifier.client_cert.c_str()) && set(CURLOPT_SSLKEY, key.c_str())));
 }
 
 void PanelThread::Parts::deliver(std::uint64_t asker, SeatAnswer answer) {

@@ -14,6 +14,34 @@ using nlohmann::json;
 
 constexpr std::size_t kTextBytesMost = 512;
 
+// As RFC 3629 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (std::size_t i = 0; i < text.size();) {
+    const unsigned char first = byte(i);
+    const std::size_t more = first < 0x80 ? 0 : first < 0xC2 ? 4 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : first < 0xF5 ? 3 : 4;
+    if (more == 4 || text.size() - i <= more) return false;
+    for (std::size_t k = 1; k <= more; ++k) {
+      if ((byte(i + k) & 0xC0U) != 0x80) return false;
+    }
+    const unsigned char second = more > 0 ? byte(i + 1) : 0;
+    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
+      return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+// Nothing that we say to each other is deeper. Deeper values are passed over as they are read, so that eight million brackets are no
+// memory.
+constexpr int kDepthMost = 8;
+
+json parse_shallow(std::string_view text) {
+  return json::parse(
+      text, [](int depth, json::parse_event_t, json&) { return depth <= kDepthMost; }, false);
+}
+
 core::Error invalid(std::string message) {
   return core::Error{core::ErrorKind::Invalid, std::move(message)};
 }
@@ -132,6 +160,12 @@ std::string_view bound_to_here(const CheckOptions& options) {
   return "";
 }
 
+bool can_be_sent(std::string_view url, const CheckOptions& options) {
+  const core::SiteOptions sent = options_to_send(options, true);
+  return is_utf8(url) && std::all_of(sent.begin(), sent.end(),
+                                     [](const auto& option) { return is_utf8(option.second); });
+}
+
 std::string encode(const Request& request) {
   json checks = json::array();
   for (const Ask& ask : request.checks) {
@@ -145,7 +179,7 @@ std::string encode(const Request& request) {
 }
 
 core::Result<Request> decode_request(std::string_view body, std::size_t batch_max) {
-  const json value = json::parse(body, nullptr, false);
+  const json value = parse_shallow(body);
   if (!value.is_object()) return invalid("the body is no JSON object");
   Request request;
   if (const auto ms = value.find("deadline_ms"); ms != value.end()) {
@@ -187,7 +221,7 @@ std::string encode_reply(std::string_view name, std::string_view region,
 }
 
 core::Result<Reply> decode_reply(std::string_view body) {
-  const json value = json::parse(body, nullptr, false);
+  const json value = parse_shallow(body);
   if (!value.is_object()) return invalid("the answer is no JSON object");
   Reply reply;
   if (const auto vantage = value.find("vantage"); vantage != value.end() && vantage->is_object()) {

@@ -73,6 +73,8 @@ struct Reply {
 
 // Why another place cannot make this check as it is meant: it needs a file of this host. "": it can.
 [[nodiscard]] std::string_view bound_to_here(const core::CheckOptions& options);
+// Whether all of a check can be said in JSON. Bytes that are no UTF-8 would arrive as others, and be looked for in vain.
+[[nodiscard]] bool can_be_sent(std::string_view url, const core::CheckOptions& options);
 
 [[nodiscard]] std::string encode(const Request& request);
 // As a verifier reads it: at most `batch_max` checks.

@@ -65,7 +65,7 @@ struct Wanted {  // A question, as the model has it.
 class World {
  public:
   World(std::uint64_t seed, std::size_t seats)
-      : random_(seed), moods_(seats, Mood::Right), wrong_(seats), failed_(seats), free_at_(seats) {
+      : random_(seed), moods_(seats, Mood::Right), wrong_(seats), failed_(seats), counted_(seats), free_at_(seats) {
     limits_ = {.questions_max = 40,
                .batch_max = 5,
                .batches_max = 3,
@@ -223,9 +223,10 @@ class World {
     const bool refused = how.how == BatchEnd::How::Refused;
     const bool splits = how.how == BatchEnd::How::TooLarge && way.body["checks"].size() > 1;
     const bool answered = how.how == BatchEnd::How::Answered && how.body != "<html>";
-    if (answered) {
-      failed_[way.seat] = 0;
-    } else if (!refused && !splits) {
+    if (answered || refused) failed_[way.seat] = 0;
+    // What was under way together fails together.
+    if (!answered && !refused && !splits && way.sent > counted_[way.seat]) {
+      counted_[way.seat] = now_;
       failed_[way.seat] = std::min(failed_[way.seat] + 1, 16U);
       leave_alone(way.seat, std::min<core::Duration>(1s * (1U << (failed_[way.seat] - 1)),
                                                      limits_.hold_most));
@@ -239,7 +240,8 @@ class World {
     } else if (answered && wrong_[way.seat] >= kExamsToWrong) {
       EXPECT_EQ(reading.standing, Standing::Wrong);
     } else if (answered) {
-      EXPECT_TRUE(reading.standing == Standing::Well || reading.standing == Standing::Contrary);
+      EXPECT_TRUE(reading.standing == Standing::Well || reading.standing == Standing::Contrary ||
+                  reading.standing == Standing::Overloaded);
     }
   }
 
@@ -298,6 +300,7 @@ class World {
   std::vector<Mood> moods_;
   std::vector<std::uint32_t> wrong_;   // Examinations in a row.
   std::vector<std::uint32_t> failed_;  // Batches in a row.
+  std::vector<core::SteadyTime> counted_;  // Their newest failure.
   std::vector<core::SteadyTime> free_at_;
   std::vector<Way> ways_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, Wanted> open_;

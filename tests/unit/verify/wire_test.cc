@@ -84,6 +84,27 @@ TEST(VerifyWire, WhatNeedsAFileOfThisHostIsBoundToIt) {
   EXPECT_EQ(bound_to_here(o), "bearer_token_file");
 }
 
+// What is nested deeper than anything we say is passed over, what is beside it is read.
+TEST(VerifyWire, DepthIsNoMemory) {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  EXPECT_FALSE(decode_reply(deep));
+  EXPECT_FALSE(decode_reply(std::string(1'000'000, '[')));
+  const auto reply = decode_reply(R"({"x":)" + deep + R"(,"results":[{"id":"1","cause":"ok","y":)" + deep + "}]}");
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->answers.size(), 1U);
+  EXPECT_EQ(reply->answers[0].cause, core::Cause::Ok);
+}
+
+TEST(VerifyWire, BytesThatAreNoTextCannotBeSent) {
+  EXPECT_TRUE(can_be_sent("http://a.test/\u00fc\u20ac\U0001F600", unusual()));
+  EXPECT_FALSE(can_be_sent("http://a.test/\xFC", core::CheckOptions{}));
+  for (const char* bytes : {"\xFC", "\xC3", "\xC0\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82", "\x80"}) {
+    core::CheckOptions o;
+    o.keyword = {"well", bytes};
+    EXPECT_FALSE(can_be_sent("http://a.test/", o)) << bytes;
+  }
+}
+
 TEST(VerifyWire, ARequestIsReadAsItWasWritten) {
   Request request{.deadline = 14s, .checks = {}};
   request.checks.push_back({.id = "1", .url = "http://a.test/", .options = options_to_send(unusual(), true)});
