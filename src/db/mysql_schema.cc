@@ -423,6 +423,14 @@ CREATE TABLE IF NOT EXISTS operator_requests (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// Which targets processes have configured, and when one last said so: what waits for others is buried (ADR 0021).
+constexpr const char* kSeenTargets = R"sql(
+CREATE TABLE IF NOT EXISTS delivery_targets (
+  target  VARCHAR(64) NOT NULL PRIMARY KEY,
+  seen_at BIGINT NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -440,6 +448,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {11, "maintenance windows", kMaintenance},
       {12, "how fast sites answered, and how far back history goes", kResponses},
       {13, "what people do to an event", kByHand},
+      {14, "which targets somebody has configured", kSeenTargets},
   };
   return steps;
 }

@@ -362,6 +362,14 @@ CREATE TABLE operator_requests (
 CREATE INDEX operator_requests_done ON operator_requests (done_at, id);
 )sql";
 
+// Which targets processes have configured, and when one last said so: what waits for others is buried (ADR 0021).
+constexpr const char* kSeenTargets = R"sql(
+CREATE TABLE delivery_targets (
+  target  TEXT PRIMARY KEY,
+  seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -376,6 +384,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {10, "maintenance windows", kMaintenance},
       {11, "how fast sites answered, and how far back history goes", kResponses},
       {12, "what people do to an event", kByHand},
+      {13, "which targets somebody has configured", kSeenTargets},
   };
   return steps;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 
 #include "core/ensure.h"
 #include "db/rows.h"
@@ -107,6 +108,18 @@ constexpr Sql kDeadLevels(
     " GROUP BY target",
     "SELECT target, count(*) FROM dead_letters FORCE INDEX"
     " (dead_letters_target) GROUP BY target");
+constexpr Sql kSeenTargets = "SELECT target, seen_at FROM delivery_targets";
+constexpr Sql kSeeTarget(
+    "INSERT INTO delivery_targets (target, seen_at) VALUES (?, ?)"
+    " ON CONFLICT (target) DO UPDATE SET seen_at = excluded.seen_at",
+    "INSERT INTO delivery_targets (target, seen_at) VALUES (?, ?)"
+    " ON DUPLICATE KEY UPDATE seen_at = VALUES(seen_at)");
+constexpr Sql kForgetTarget(
+    "DELETE FROM delivery_targets WHERE target = ?",
+    "DELETE d FROM delivery_targets d FORCE INDEX (PRIMARY) WHERE d.target = ?");
+// What was written within this time, by whatever process, is not written again.
+constexpr std::int64_t kSeenEachMs = 60'000;
+constexpr std::int64_t kSeenKeptMs = std::int64_t{24} * 60 * 60 * 1000;
 
 #define WATCHWHEEL_OLD(table, index, at) \
   "SELECT id FROM " table " " index " WHERE " at " < ? ORDER BY " at " LIMIT ?"
@@ -583,6 +596,49 @@ core::Result<std::uint64_t> SqlDeliveryQueue::bury_found(std::string_view target
   });
 }
 
+core::Result<std::map<std::string, std::int64_t, std::less<>>> SqlDeliveryQueue::seen_targets() {
+  std::map<std::string, std::int64_t, std::less<>> seen;
+  Query query = connection_->query(kSeenTargets);
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return seen;
+    seen.emplace(query.text(0), query.integer(1));
+  }
+}
+
+core::Result<void> SqlDeliveryQueue::note_targets(std::span<const std::string> targets) {
+  return retried(*connection_, [&]() -> core::Result<void> {
+    const core::Result<std::int64_t> now = connection_->now_ms();
+    if (!now) return now.error();
+    const auto seen = seen_targets();
+    if (!seen) return seen.error();
+    std::set<std::string_view>
+        due;  // By name: two that write wait for each other, not in a circle.
+    for (const std::string& target : targets) {
+      const auto row = seen->find(target);
+      if (row == seen->end() || row->second > *now || row->second <= *now - kSeenEachMs)
+        due.insert(target);
+    }
+    std::vector<std::string_view> old;
+    for (const auto& [target, at] : *seen) {
+      if (at < *now - kSeenKeptMs && !due.contains(target)) old.push_back(target);
+    }
+    if (due.empty() && old.empty()) return {};
+    core::Result<Transaction> transaction = Transaction::write(*connection_);
+    if (!transaction) return transaction.error();
+    for (const std::string_view target : due) {
+      Query query = connection_->query(kSeeTarget);
+      if (auto done = query.bind(target).bind(*now).run(); !done) return done;
+    }
+    for (const std::string_view target : old) {
+      Query query = connection_->query(kForgetTarget);
+      if (auto done = query.bind(target).run(); !done) return done;
+    }
+    return transaction->commit();
+  });
+}
+
 core::Result<std::vector<sideeffects::TargetLevel>> SqlDeliveryQueue::levels() {
   const core::Result<std::int64_t> now = connection_->now_ms();
   if (!now) return now.error();
@@ -612,8 +668,14 @@ core::Result<std::vector<sideeffects::TargetLevel>> SqlDeliveryQueue::levels() {
     if (!*row) break;
     level_of(query.text(0)).dead = static_cast<std::uint64_t>(query.integer(1));
   }
+  const auto seen = seen_targets();
+  if (!seen) return seen.error();
   std::vector<sideeffects::TargetLevel> levels;
-  for (auto& [target, level] : by_target) levels.push_back(std::move(level));
+  for (auto& [target, level] : by_target) {
+    if (const auto row = seen->find(target); row != seen->end())
+      level.seen = std::chrono::milliseconds(std::max<std::int64_t>(*now - row->second, 0));
+    levels.push_back(std::move(level));
+  }
   return levels;
 }
 
@@ -709,10 +771,10 @@ core::Result<std::uint64_t> SqlDeliveryQueue::purge_tellings(std::int64_t before
 }
 
 std::vector<Sql> delivery_queue_queries() {
-  return {kIsDue,      kCandidates, kBefore,         kPutBehind,   kLease,     kBeforeEnd,
-          kRead,       kLock,       kFree,           kLog,         kForget,
-          kExtend,     kFormer,     kWaiting,        kOlder,        kOldDone,     kOldDead,
-          kRemoveDone, kRemoveDead, kRemoveAttempts, kOldTellings, kRemoveTelling};
+  return {kIsDue,      kCandidates,     kBefore,      kPutBehind,     kLease,       kBeforeEnd,
+          kRead,       kLock,           kFree,        kLog,           kForget,      kExtend,
+          kFormer,     kWaiting,        kOlder,       kOldDone,       kOldDead,     kRemoveDone,
+          kRemoveDead, kRemoveAttempts, kOldTellings, kRemoveTelling, kForgetTarget};
 }
 
 }  // namespace watchwheel::db

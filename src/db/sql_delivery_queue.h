@@ -7,6 +7,7 @@
 // first away makes the next one due. Should the two meet on two nodes of a cluster, one of them is done again.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -44,6 +45,7 @@ class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
   [[nodiscard]] core::Result<std::uint64_t> bury_waiting(std::string_view target,
                                                          sideeffects::DeathReason reason,
                                                          std::size_t limit) override;
+  [[nodiscard]] core::Result<void> note_targets(std::span<const std::string> targets) override;
   [[nodiscard]] core::Result<std::vector<sideeffects::TargetLevel>> levels() override;
   [[nodiscard]] core::Result<std::uint64_t> purge(const sideeffects::DeliveryRetention& retention,
                                                   std::size_t limit) override;
@@ -81,6 +83,8 @@ class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
                                                       std::int64_t before_ms, std::size_t limit);
   [[nodiscard]] core::Result<std::uint64_t> purge_tellings(std::int64_t before_ms,
                                                            std::size_t limit);
+  // When each was seen.
+  [[nodiscard]] core::Result<std::map<std::string, std::int64_t, std::less<>>> seen_targets();
   [[nodiscard]] std::int64_t new_token();
 
   std::unique_ptr<Connection> connection_;

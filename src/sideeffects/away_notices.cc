@@ -384,6 +384,10 @@ core::Result<std::uint64_t> AwayQueue::bury_older(std::string_view target, Death
                     : local_.bury_older(target, reason, age, limit);
 }
 
+core::Result<void> AwayQueue::note_targets(std::span<const std::string> targets) {
+  return straight() ? store_->note_targets(targets) : local_.note_targets(targets);
+}
+
 core::Result<std::vector<TargetLevel>> AwayQueue::levels() {
   return straight() ? store_->levels() : local_.levels();
 }

@@ -149,6 +149,7 @@ class AwayQueue final : public DeliveryQueue, core::Pinned {
                                            std::size_t limit) override;
   core::Result<std::uint64_t> bury_older(std::string_view target, DeathReason reason,
                                          core::Duration age, std::size_t limit) override;
+  core::Result<void> note_targets(std::span<const std::string> targets) override;
   core::Result<std::vector<TargetLevel>> levels() override;
   core::Result<std::uint64_t> purge(const DeliveryRetention& retention, std::size_t limit) override;
 

@@ -257,6 +257,7 @@ struct TargetLevel {
   std::uint64_t leased = 0;
   std::uint64_t dead = 0;
   core::Duration oldest{};  // Since the oldest of the waiting and leased was queued.
+  std::optional<core::Duration> seen;  // Since a process last had it configured, as far as known.
 };
 
 // How long what is over is kept.
@@ -307,6 +308,10 @@ class DeliveryQueue {
                                                                DeathReason reason,
                                                                core::Duration age,
                                                                std::size_t limit) = 0;
+
+  // These are configured in this process, now. Said again at least each minute: levels() tells the others so, whose configuration
+  // may differ. A name that nobody has said for a day is forgotten.
+  [[nodiscard]] virtual core::Result<void> note_targets(std::span<const std::string> targets) = 0;
 
   // By target, with names that are not configured (any more). Reads an index from end to end: every half minute, not every claim.
   [[nodiscard]] virtual core::Result<std::vector<TargetLevel>> levels() = 0;

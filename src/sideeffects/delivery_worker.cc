@@ -243,9 +243,15 @@ bool DeliveryWorker::extend(core::SteadyTime now) {
 
 bool DeliveryWorker::look_at_levels(core::SteadyTime now) {
   if (now < level_at_ || draining_.load()) return true;
-  const auto levels = queue_.levels();
+  std::vector<std::string> configured;
+  for (const auto& [name, target] : targets_) {
+    if (target.configured) configured.push_back(name);
+  }
+  const auto noted = queue_.note_targets(configured);
+  const auto levels = noted ? queue_.levels() : noted.error();
   if (!levels) {
     stats_.errors.add();
+    unknown_since_.clear();  // Nor could others say what they know.
     return false;
   }
   level_at_ = now + settings_.level_each;
@@ -277,7 +283,10 @@ bool DeliveryWorker::look_at_levels(core::SteadyTime now) {
     const auto since = unknown_since_.find(level.target);
     const core::SteadyTime from = since == unknown_since_.end() ? now : since->second;
     unknown.emplace(level.target, from);
-    if (now - from >= settings_.no_target_after && !bury(level.target, DeathReason::NoTarget))
+    // Long enough here, and nobody else knows it: on a host that was not told yet it may be new.
+    const bool unseen = !level.seen || *level.seen >= settings_.no_target_after;
+    if (unseen && now - from >= settings_.no_target_after &&
+        !bury(level.target, DeathReason::NoTarget))
       return false;
   }
   unknown_since_ = std::move(unknown);

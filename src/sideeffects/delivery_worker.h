@@ -91,8 +91,8 @@ class DeliveryWorker final : public Chore, core::Pinned {
     core::Duration lease_min = std::chrono::seconds{60};
     core::Duration poll = std::chrono::seconds{1};
     core::Duration level_each = std::chrono::seconds{30};
-    // A target that is not configured for so long is not coming back: what waits for it is buried. A moment's mistake in the
-    // configuration costs nothing.
+    // A target that no process has had configured for so long is not coming back: what waits for it is buried. A moment's mistake
+    // in the configuration costs nothing.
     core::Duration no_target_after = std::chrono::minutes{10};
     CircuitPolicy circuit{};
     DeliveryRetention retention{};

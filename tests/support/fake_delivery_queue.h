@@ -298,6 +298,13 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     return buried;
   }
 
+  core::Result<void> note_targets(std::span<const std::string> targets) override {
+    const std::lock_guard lock(mutex_);
+    if (away_) return unavailable();
+    for (const std::string& target : targets) seen_[target] = clock_.steady();
+    return {};
+  }
+
   core::Result<std::vector<se::TargetLevel>> levels() override {
     const std::lock_guard lock(mutex_);
     ++levels_read_;
@@ -313,7 +320,11 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
         level.oldest = std::max(level.oldest, clock_.steady() - row.made_at);
     }
     std::vector<se::TargetLevel> all;
-    for (auto& [name, level] : by_target) all.push_back(level);
+    for (auto& [name, level] : by_target) {
+      if (const auto seen = seen_.find(name); seen != seen_.end())
+        level.seen = clock_.steady() - seen->second;
+      all.push_back(level);
+    }
     return all;
   }
 
@@ -407,6 +418,7 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
   std::vector<Row> rows_;
   std::uint64_t ids_ = 0;
   std::uint64_t tokens_ = 0;
+  std::map<std::string, core::SteadyTime> seen_;  // Targets, by whatever process.
   bool away_ = false;
   bool lose_ = false;
   std::uint64_t old_rows_ = 0;

@@ -539,6 +539,48 @@ TEST_P(DeliveryContract, LevelsTellEachTargetsHeapAndAge) {
   EXPECT_GE(levels[1].oldest, 60s);
 }
 
+// Goal: a host does not bury what another one sends. Method: one says what it has configured, the other reads it.
+TEST_P(DeliveryContract, WhatOneProcessHasConfiguredIsSeenByTheOthers) {
+  const Post post(*under_test, *store);
+  const auto other = contract::take(store->make_delivery_queue());
+  const auto seen = [&](const std::string& target) -> std::optional<core::Duration> {
+    for (const auto& level : contract::take(other->levels())) {
+      if (level.target == target) return level.seen;
+    }
+    ADD_FAILURE() << target << " is not there";
+    return {};
+  };
+  const auto note = [&](const std::vector<std::string>& targets) {
+    EXPECT_TRUE(post.queue->note_targets(targets));
+  };
+  post.put({message("ops", 1, "m1"), message("gone", 2, "m2"), message("nobody's", 3, "m3")});
+  note({"quiet", "ops", "gone"});
+  EXPECT_LT(seen("ops"), 60s);
+  EXPECT_EQ(seen("nobody's"), std::nullopt);
+  EXPECT_EQ(contract::take(other->levels()).size(), 3U) << "nothing waits for quiet";
+
+  const std::string earlier = "UPDATE delivery_targets SET seen_at = seen_at - ";
+  under_test->execute(earlier + "700000");
+  EXPECT_GE(seen("ops"), 700s);
+  note({"ops", "quiet"});
+  EXPECT_LT(seen("ops"), 60s);
+  EXPECT_GE(seen("gone"), 700s);
+
+  under_test->execute(earlier + "30000");
+  note({"ops"});
+  EXPECT_GE(seen("ops"), 30s) << "not written each time";
+  under_test->execute(earlier + "90000000");
+  note({"ops"});
+  EXPECT_LT(seen("ops"), 60s);
+  EXPECT_EQ(seen("gone"), std::nullopt) << "forgotten";
+  under_test->execute("UPDATE delivery_targets SET seen_at = seen_at + 90000000");
+  EXPECT_EQ(seen("ops"), 0s) << "the clock was set back";
+  note({"ops"});
+  under_test->execute(earlier + "50000");
+  EXPECT_GE(seen("ops"), 50s);
+  EXPECT_EQ(post.number("SELECT count(*) FROM delivery_targets"), 1);
+}
+
 TEST_P(DeliveryContract, WhatIsOverIsKeptForAWhileAndGoesInSmallSteps) {
   const Post post(*under_test, *store);
   const auto ids = add_sites(2);

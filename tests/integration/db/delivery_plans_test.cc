@@ -60,6 +60,7 @@ class DeliveryPlans : public ::testing::Test {
         "seq_1_to_2000");
     run("INSERT INTO outbox_wakes (due_at, site_id, event_id, memo) SELECT seq, seq, seq, '' FROM"
         " seq_1_to_2000");
+    run("INSERT INTO delivery_targets SELECT CONCAT('t', seq), 1 FROM seq_1_to_2000");
     for (const char* table : {"deliveries", "delivery_tellings", "deliveries_done", "dead_letters",
                               "delivery_attempts", "outbox", "outbox_wakes"})
       EXPECT_TRUE(admin->execute("ANALYZE TABLE p." + std::string(table)));

@@ -163,6 +163,9 @@ struct IncidentWorld::Process : core::Pinned {
                                            std::size_t limit) override {
       return process_.through([&] { return inner_->bury_older(target, reason, age, limit); });
     }
+    core::Result<void> note_targets(std::span<const std::string> targets) override {
+      return process_.through([&] { return inner_->note_targets(targets); });
+    }
     core::Result<std::vector<sideeffects::TargetLevel>> levels() override {
       return process_.through([&] { return inner_->levels(); });
     }

@@ -101,6 +101,9 @@ class Plugged final : public sideeffects::Outbox, public sideeffects::DeliveryQu
                                          core::Duration age, std::size_t limit) override {
     return queue_.bury_older(target, reason, age, limit);
   }
+  core::Result<void> note_targets(std::span<const std::string> targets) override {
+    return queue_.note_targets(targets);
+  }
   core::Result<std::vector<sideeffects::TargetLevel>> levels() override { return queue_.levels(); }
   core::Result<std::uint64_t> purge(const sideeffects::DeliveryRetention& retention,
                                     std::size_t limit) override {

@@ -501,6 +501,57 @@ TEST(DeliveryWorker, TargetThatIsNotConfiguredIsBuriedAfterAWhileAndNotBefore) {
   EXPECT_TRUE(world.channels.sent().empty());
 }
 
+TEST(DeliveryWorker, TargetThatAnotherHostKnowsIsBuriedOnlyWhenThatHostIsGone) {
+  World world({target_of("ops")});
+  world.queue_one("theirs", 1);
+  const std::vector<std::string> theirs{"theirs"};
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(world.queue.note_targets(theirs));
+    world.run_for(1min, 1s);
+  }
+  world.run_for(8min, 1s);
+  EXPECT_EQ(world.queue.rows()[0].state, State::Waiting);
+  world.run_for(2min, 1s);
+  EXPECT_EQ(world.queue.rows()[0].state, State::Dead);
+  EXPECT_EQ(world.queue.rows()[0].reason, DeathReason::NoTarget);
+}
+
+TEST(DeliveryWorker, SaysWhichTargetsItKnowsAndNoOthersAnyMore) {
+  World world({target_of("ops"), target_of("former")});
+  world.queue_one("former", 1);
+  world.channels.script("former", [](const Attempt&) {
+    return FakeChannels::Answer{.result = result_of(SendOutcome::Retry, 24h), .takes = 10ms};
+  });
+  const auto seen = [&] {
+    const auto levels = world.queue.levels();
+    return levels ? levels->at(0).seen : std::nullopt;
+  };
+  world.run_for(10min, 1s);
+  EXPECT_LE(seen(), 1min);
+  world.worker->set_targets(std::make_shared<const NotifyTargets>(NotifyTargets{target_of("ops")}));
+  world.run_for(5min, 1s);
+  EXPECT_GE(seen(), 4min);
+}
+
+// While the store is away nobody can say what is known; whoever is back first must not take that for an answer.
+TEST(DeliveryWorker, StoreThatWasAwayIsNoReasonToBuryWhatOthersKnow) {
+  World world({target_of("ops")});
+  world.queue_one("theirs", 1);
+  const std::vector<std::string> theirs{"theirs"};
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_TRUE(world.queue.note_targets(theirs));
+    world.run_for(1min, 1s);
+  }
+  world.queue.set_away(true);
+  world.run_for(15min, 1s);
+  world.queue.set_away(false);
+  world.run_for(5min, 1s);
+  EXPECT_EQ(world.queue.rows()[0].state, State::Waiting);
+  ASSERT_TRUE(world.queue.note_targets(theirs));
+  world.run_for(8min, 1s);
+  EXPECT_EQ(world.queue.rows()[0].state, State::Waiting);
+}
+
 // Goal: a receiver that comes back after weeks is not flooded with what nobody needs any more, but it hears of every end. Method: a
 // receiver that is away for longer than the limit, with its circuit open, so that nothing is claimed.
 TEST(DeliveryWorker, WhatHasWaitedTooLongIsBuriedButForEnds) {
