@@ -375,7 +375,7 @@ TEST(Verification, SilenceAfterADisputeDoesNotEndIt) {
   bench.pass(15s);
   EXPECT_EQ(bench.reasons(1), "opened");
   EXPECT_EQ(bench.shard->verification().disputed.value(), 1);
-  const core::Testimony& shown = bench.store.events()[0].row.testimony;
+  const core::Testimony shown = bench.store.events()[0].row.testimony;
   EXPECT_EQ(shown.basis, Basis::Disagreement);
   EXPECT_EQ(shown.round, 2U);
   EXPECT_EQ(shown.witnesses.at(1).saw, Saw::Up);
