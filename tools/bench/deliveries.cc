@@ -497,9 +497,13 @@ Json crash(const Options& options, bool& good) {
   Receiver receiver(20ms);
   Sender sender = bed.sender(receiver, std::to_string(rate) + ":" + std::to_string(seconds), 16);
   auto first = std::make_unique<Child>(options.program, sender);
-  if (!wait_for([&] { return receiver.count() > static_cast<std::size_t>(rate * seconds / 4); },
-                2min))
-    give_up("the burst does not arrive");
+  // While it commits, and after it has begun to send.
+  const auto in_the_middle = [&] {
+    const auto produced = bed.produced();
+    return receiver.count() > 20 && !produced.empty() &&
+           produced.back().second >= rate * seconds / 2;
+  };
+  if (!wait_for(in_the_middle, 2min)) give_up("the burst does not arrive");
   first->kill_it();
   const std::size_t before = receiver.count();
   const std::set<std::string> in_flight = bed.in_flight();
