@@ -70,7 +70,8 @@ struct LegacyWriter::Parts {
   void publish(core::SteadyTime now);
   [[nodiscard]] bool idle() const { return urgent.empty() && at == round.size(); }
   [[nodiscard]] core::Result<void> write_some();
-  [[nodiscard]] core::Result<void> write(std::span<const core::SiteId> sites);
+  // How many of them, from the first on, are dealt with: at least one.
+  [[nodiscard]] core::Result<std::size_t> write(std::span<const core::SiteId> sites);
 };
 
 // What was noted since the last look.
@@ -107,7 +108,7 @@ void LegacyWriter::Parts::publish(core::SteadyTime now) {
   stats.lag_s.set(core::to_seconds(now - oldest));
 }
 
-core::Result<void> LegacyWriter::Parts::write(std::span<const core::SiteId> sites) {
+core::Result<std::size_t> LegacyWriter::Parts::write(std::span<const core::SiteId> sites) {
   const auto done = table->project(sites);
   if (done) {
     stats.batches.add();
@@ -116,32 +117,37 @@ core::Result<void> LegacyWriter::Parts::write(std::span<const core::SiteId> site
     stats.overruled.add(done->overruled);
     stats.not_ours.add(done->not_ours);
     for (const core::SiteId site : done->locked) locked.add(site, clock.steady());
-    return {};
+    return done->sites;
   }
   const core::ErrorKind kind = done.error().kind;
   if (kind != core::ErrorKind::Invalid && kind != core::ErrorKind::NotFound) return done.error();
   if (sites.size() > 1) {
     const std::size_t half = sites.size() / 2;
-    if (auto first = write(sites.first(half)); !first) return first;
-    return write(sites.subspan(half));
+    const auto first = write(sites.first(half));
+    if (!first || *first < half) return first;
+    const auto second = write(sites.subspan(half));
+    // What is done is done; the rest comes again, and meets the same trouble.
+    return half + (second ? *second : 0);
   }
   stats.refused.add();
   log.warn(fmt::format("legacy_row_refused site={} error=\"{}\"", sites.front().value,
                        done.error().message));
-  return {};
+  return std::size_t{1};
 }
 
 core::Result<void> LegacyWriter::Parts::write_some() {
   if (!urgent.empty()) {
-    const auto size = static_cast<std::ptrdiff_t>(std::min(urgent.size(), db::kLegacyWriteMax));
-    const auto end = std::next(urgent.begin(), size);
-    if (auto done = write(Sites(urgent.begin(), end)); !done) return done;
-    urgent.erase(urgent.begin(), end);
+    const std::size_t size = std::min(urgent.size(), db::kLegacyTransactionMax);
+    const auto end = std::next(urgent.begin(), static_cast<std::ptrdiff_t>(size));
+    const auto done = write(Sites(urgent.begin(), end));
+    if (!done) return done.error();
+    urgent.erase(urgent.begin(), std::next(urgent.begin(), static_cast<std::ptrdiff_t>(*done)));
     return {};
   }
-  const std::size_t size = std::min(round.size() - at, db::kLegacyWriteMax);
-  if (auto done = write(std::span(round).subspan(at, size)); !done) return done;
-  at += size;
+  const std::size_t size = std::min(round.size() - at, db::kLegacyTransactionMax);
+  const auto done = write(std::span(round).subspan(at, size));
+  if (!done) return done.error();
+  at += *done;
   return {};
 }
 

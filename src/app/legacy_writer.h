@@ -3,7 +3,8 @@
 //
 // Owns     the thread, the table's session, which sites are to be written.
 // Thread   note(), note_urgent(): any. start(), stop(): the engine's. stats(): any.
-// Bounded  a site waits once, however often it is noted. A batch is db::kLegacyWriteMax sites in the order of the key.
+// Bounded  a site waits once, however often it is noted. A transaction is what waits, in the order of the key, at most
+//          db::kLegacyTransactionMax sites, and fewer when the server is slow (db::kLegacyHeldMost).
 // Time     what is urgent goes with the next batch; the rest in rounds, one after the other, each in the order of the key.
 // Fails    a store that is away: the same batch again, with backoff, for ever; counted. A row that its table refuses (a
 //          trigger, a constraint) is found by halving, counted and passed over until it is noted again.

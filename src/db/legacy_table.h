@@ -3,7 +3,8 @@
 //
 // Owns     its session with the store's server.
 // Thread   one at a time. Calls block.
-// Bounded  a page holds at most the `limit` asked for; project() takes at most kLegacyWriteMax sites at once.
+// Bounded  a page holds at most the `limit` asked for; project() takes at most kLegacyTransactionMax sites at once, and begins nothing
+//          more when it has held rows for kLegacyHeldMost.
 // Fails    core::Error as every store; the cursor given stays good.
 //
 // Reading goes by the primary key, or, where a bucket column is named, bucket by bucket through the index over bucket and active
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/ids.h"
 #include "core/pinned.h"
 #include "core/result.h"
@@ -24,7 +26,10 @@
 
 namespace watchwheel::db {
 
-inline constexpr std::size_t kLegacyWriteMax = 100;
+inline constexpr std::size_t kLegacyWriteMax = 100;  // Rows a statement.
+// One sync of the server's disk for so many rows, where so many wait. Their owners' edits wait meanwhile.
+inline constexpr std::size_t kLegacyTransactionMax = 1000;
+inline constexpr core::Duration kLegacyHeldMost = std::chrono::milliseconds{100};
 // Above it there must be room for ids that the store gives; see kGivenSiteIdMax.
 inline constexpr std::uint64_t kLegacyIdMax = std::uint64_t{1} << 62U;
 
@@ -56,6 +61,7 @@ struct LegacyPage {
 };
 
 struct LegacyWrites {
+  std::size_t sites = 0;  // So many of them, from the first on, is this about; the others were not begun.
   std::uint64_t status = 0;     // Rows whose status was changed.
   std::uint64_t checked = 0;    // Rows whose checked_at was.
   std::uint64_t overruled = 0;  // Of the first, those that another program had set meanwhile.
@@ -96,9 +102,9 @@ class LegacyTable : public LegacySource, core::Pinned {
   // Since when the list comes from this table, without a break; nothing when it does not.
   [[nodiscard]] virtual core::Result<std::optional<core::WallTime>> claimed_since() = 0;
 
-  // Reads what the store knows of each site, now, and writes it to the rows that do not say so yet: one short transaction. `sites`
-  // rise; those without a row or without anything measured are passed over. A row that another program holds in this moment is left
-  // and told. May be repeated.
+  // Reads what the store knows of each site, now, and writes it to the rows that do not say so yet: one short transaction, of all
+  // sites or of the first of them, at least kLegacyWriteMax. `sites` rise; those without a row or without anything measured are
+  // passed over. A row that another program holds in this moment is left and told. May be repeated.
   [[nodiscard]] virtual core::Result<LegacyWrites> project(std::span<const core::SiteId> sites) = 0;
 };
 

@@ -148,7 +148,7 @@ core::Result<std::unique_ptr<LegacyTable>> MysqlStore::make_legacy_table(
   auto connection = MysqlConnection::open(access_);
   if (!connection) return connection.error();
   return std::unique_ptr<LegacyTable>(
-      std::make_unique<SqlLegacyTable>(*std::move(connection), mapping));
+      std::make_unique<SqlLegacyTable>(*std::move(connection), mapping, access_.clock));
 }
 
 }  // namespace watchwheel::db

@@ -45,8 +45,9 @@ std::string quoted(const std::string& name) {
 
 }  // namespace
 
-SqlLegacyTable::SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMapping mapping)
-    : connection_(std::move(connection)), mapping_(std::move(mapping)) {
+SqlLegacyTable::SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMapping mapping,
+                               const core::Clock* clock)
+    : connection_(std::move(connection)), mapping_(std::move(mapping)), clock_(clock) {
   const std::size_t dot = mapping_.table.find('.');
   if (dot != std::string::npos) schema_ = mapping_.table.substr(0, dot);
   table_ = dot == std::string::npos ? mapping_.table : mapping_.table.substr(dot + 1);
@@ -446,8 +447,52 @@ core::Result<void> SqlLegacyTable::write(std::span<const Write> writes, bool sta
   return {};
 }
 
+core::Result<void> SqlLegacyTable::project_some(std::span<const core::SiteId> sites,
+                                                core::WallTime now, LegacyWrites& counts) {
+  const auto words = lock_rows(sites);
+  if (!words) return words.error();
+  if (words->size() < sites.size()) {
+    const auto held = held_rows(sites, *words);
+    if (!held) return held.error();
+    counts.locked.insert(counts.locked.end(), held->begin(), held->end());
+  }
+  std::vector<Write> fresh;
+  std::vector<Write> status;
+  {
+    Query asked = connection_->query(queries_->truth.c_str());
+    for (std::size_t i = 0; i < kLegacyWriteMax; ++i)
+      asked.bind(to_column(sites[std::min(i, sites.size() - 1)]));
+    while (true) {
+      core::Result<bool> row = asked.step();
+      if (!row) return row.error();
+      if (!*row) break;
+      const auto id = id_from<core::SiteId>(asked, 0);
+      const auto word = words->find(id);
+      if (word == words->end()) continue;
+      const LegacyTruth truth{.url = std::string(asked.text(1)),
+                              .active = asked.integer(2) != 0,
+                              .state = core::parse_site_state(asked.text(3)),
+                              .since = asked.time(4),
+                              .checked_at = asked.time(5),
+                              .next_due_at = asked.time(6)};
+      const LegacyChange change = legacy_change(mapping_, truth, word->second, now);
+      counts.not_ours += change.ours ? 0U : 1U;
+      if (!change.any()) continue;
+      counts.status += change.status ? 1U : 0U;
+      counts.overruled += change.overruled ? 1U : 0U;
+      counts.checked += change.fresh ? 1U : 0U;
+      (change.status ? status : fresh).push_back({id, change, truth.checked_at, truth.next_due_at});
+    }
+  }
+  if (auto done = write(fresh, false); !done) return done;
+  if (auto done = write(status, true); !done) return done;
+  counts.sites += sites.size();
+  return {};
+}
+
+// It waits for no row of the table's (lock_rows), so whoever waits for one of ours waits for nothing else.
 core::Result<LegacyWrites> SqlLegacyTable::project(std::span<const core::SiteId> sites) {
-  ENSURE(queries_ != nullptr && sites.size() <= kLegacyWriteMax,
+  ENSURE(queries_ != nullptr && sites.size() <= kLegacyTransactionMax,
          "a legacy table is written in parts");
   for (std::size_t i = 1; i < sites.size(); ++i)
     ENSURE(sites[i] > sites[i - 1], "sites to project rise, one each");
@@ -457,46 +502,15 @@ core::Result<LegacyWrites> SqlLegacyTable::project(std::span<const core::SiteId>
     if (!transaction) return transaction.error();
     const auto now = connection_->now_ms();
     if (!now) return now.error();
-    const auto words = lock_rows(sites);
-    if (!words) return words.error();
+    const auto time = [this] { return clock_ == nullptr ? core::SteadyTime{} : clock_->steady(); };
+    const core::SteadyTime began = time();
     LegacyWrites counts;
-    if (words->size() < sites.size()) {
-      auto held = held_rows(sites, *words);
-      if (!held) return held.error();
-      counts.locked = *std::move(held);
+    while (counts.sites < sites.size() && (counts.sites == 0 || time() - began < kLegacyHeldMost)) {
+      const std::size_t some = std::min(kLegacyWriteMax, sites.size() - counts.sites);
+      const auto done =
+          project_some(sites.subspan(counts.sites, some), core::from_unix_ms(*now), counts);
+      if (!done) return done.error();
     }
-    std::vector<Write> fresh;
-    std::vector<Write> status;
-    {
-      Query asked = connection_->query(queries_->truth.c_str());
-      for (std::size_t i = 0; i < kLegacyWriteMax; ++i)
-        asked.bind(to_column(sites[std::min(i, sites.size() - 1)]));
-      while (true) {
-        core::Result<bool> row = asked.step();
-        if (!row) return row.error();
-        if (!*row) break;
-        const auto id = id_from<core::SiteId>(asked, 0);
-        const auto word = words->find(id);
-        if (word == words->end()) continue;
-        const LegacyTruth truth{.url = std::string(asked.text(1)),
-                                .active = asked.integer(2) != 0,
-                                .state = core::parse_site_state(asked.text(3)),
-                                .since = asked.time(4),
-                                .checked_at = asked.time(5),
-                                .next_due_at = asked.time(6)};
-        const LegacyChange change =
-            legacy_change(mapping_, truth, word->second, core::from_unix_ms(*now));
-        counts.not_ours += change.ours ? 0U : 1U;
-        if (!change.any()) continue;
-        counts.status += change.status ? 1U : 0U;
-        counts.overruled += change.overruled ? 1U : 0U;
-        counts.checked += change.fresh ? 1U : 0U;
-        (change.status ? status : fresh)
-            .push_back({id, change, truth.checked_at, truth.next_due_at});
-      }
-    }
-    if (auto done = write(fresh, false); !done) return done.error();
-    if (auto done = write(status, true); !done) return done.error();
     if (auto done = transaction->commit(); !done) return done.error();
     return counts;
   });

@@ -19,8 +19,9 @@ namespace watchwheel::db {
 
 class SqlLegacyTable final : public LegacyTable {
  public:
-  // The mapping passed check_mapping().
-  SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMapping mapping);
+  // The mapping passed check_mapping(). Without a clock a transaction is bounded by its rows alone.
+  SqlLegacyTable(std::unique_ptr<Connection> connection, LegacyMapping mapping,
+                 const core::Clock* clock);
   ~SqlLegacyTable() override;
 
   [[nodiscard]] core::Result<std::vector<std::string>> check() override;
@@ -66,9 +67,13 @@ class SqlLegacyTable final : public LegacyTable {
   [[nodiscard]] core::Result<std::vector<core::SiteId>> held_rows(
       std::span<const core::SiteId> sites, const std::map<core::SiteId, LegacyWord>& words);
   [[nodiscard]] core::Result<void> write(std::span<const Write> writes, bool status);
+  // A statement's worth of sites, within a transaction.
+  [[nodiscard]] core::Result<void> project_some(std::span<const core::SiteId> sites,
+                                                core::WallTime now, LegacyWrites& counts);
 
   const std::unique_ptr<Connection> connection_;
   LegacyMapping mapping_;
+  const core::Clock* const clock_;
   std::string schema_, table_, quoted_;
   LegacyColumns columns_;
   bool by_buckets_ = false;

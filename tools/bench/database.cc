@@ -5,6 +5,7 @@
 //   project   freshness marks of sites spread over the whole table: rows a second, CPU of ours and of the server's
 //   events    a burst of failures through a real shard: how large do the groups become that are committed together
 //   fence     commits of events with the row that only the owner of a lease can change, and without it, by turns: what it costs
+//   legacy    the first fill of another program's table, so many rows a transaction, by turns: rows a second, CPU, how long each is held
 //   mixed     for --seconds: two engines' loads, events and projection, another client's edits, all at once; nothing may be
 //             lost, and on a single server nobody may meet a deadlock
 //
@@ -31,6 +32,7 @@
 #include "core/clock.h"
 #include "core/hash.h"
 #include "db/lease_store.h"
+#include "db/legacy_table.h"
 #include "db/mysql.h"
 #include "db/store.h"
 #include "sideeffects/shard.h"
@@ -251,6 +253,90 @@ void project(const Server& server, std::uint64_t sites) {
   for (const std::size_t batch :
        {std::size_t{100}, std::size_t{500}, std::size_t{1000}, std::size_t{2000}})
     run("changed", batch, 100'000);
+}
+
+// Rows that say nothing yet, 10,000 at a time: with a transaction for each statement's worth, and with as many as one may hold.
+void legacy(const Server& server, std::uint64_t sites) {
+  constexpr std::uint64_t kTurn = 10'000;
+  constexpr std::array kSizes{db::kLegacyWriteMax, db::kLegacyTransactionMax / 4,
+                              db::kLegacyTransactionMax};
+  const std::uint64_t turns = std::min<std::uint64_t>(4, sites / kTurn / kSizes.size());
+  const std::uint64_t rows = turns * kTurn * kSizes.size();
+  {
+    const auto connection = connect(server.url(0, "bench"));
+    must(connection->execute(
+        "CREATE TABLE watched (nr BIGINT NOT NULL PRIMARY KEY, address VARCHAR(300), health "
+        "VARCHAR(16), since DATETIME, seen DATETIME) ENGINE=InnoDB"));
+    must(connection->execute("INSERT INTO watched (nr, address) SELECT id, url FROM sites WHERE id "
+                             "<= " +
+                             std::to_string(rows) + " ORDER BY id"));
+    must(connection->execute(
+        "INSERT INTO site_state (site_id, measured, checked_at, cause, state_since) SELECT id, 1, "
+        "1700000000000, 'ok', 1700000000000 FROM sites WHERE id <= " +
+        std::to_string(rows) +
+        " ORDER BY id ON DUPLICATE KEY UPDATE measured = 1, checked_at = 1700000000000, "
+        "state_since = 1700000000000"));
+  }
+  db::LegacyMapping mapping;
+  mapping.table = "watched";
+  mapping.id = "nr";
+  mapping.url = "address";
+  mapping.status = "health";
+  mapping.status_up = "up";
+  mapping.status_seems_down = "odd";
+  mapping.status_down = "down";
+  mapping.status_changed_at = "since";
+  mapping.checked_at = "seen";
+  const core::SystemClock clock;
+  db::StoreAccess access;
+  access.url = server.url(0, "bench");
+  access.clock = &clock;
+  const auto store = must(db::open_store(access));
+  const auto table = must(store->make_legacy_table(mapping));
+  for (const std::string& problem : must(table->check())) {
+    std::fprintf(stderr, "watchwheel-bench-database: %s\n", problem.c_str());
+    std::exit(3);
+  }
+  struct Sum {
+    double seconds = 0, ours = 0, theirs = 0;
+    std::uint64_t transactions = 0;
+    std::vector<double> held;
+  };
+  std::array<Sum, kSizes.size()> sums;
+  std::uint64_t next = 1;
+  for (std::uint64_t turn = 0; turn < turns; ++turn) {
+    for (std::size_t size = 0; size < kSizes.size(); ++size) {
+      Sum& sum = sums.at(size);
+      const std::uint64_t end = next + kTurn;
+      const Times times(server);
+      while (next < end) {
+        std::vector<core::SiteId> some;
+        for (std::uint64_t id = next; id < end && some.size() < kSizes.at(size); ++id)
+          some.push_back(core::SiteId{id});
+        const core::SteadyTime began = clock.steady();
+        const db::LegacyWrites writes = must(table->project(some));
+        sum.held.push_back(std::chrono::duration<double>(clock.steady() - began).count());
+        if (writes.status != writes.sites) std::exit(1);
+        next += writes.sites;
+        ++sum.transactions;
+      }
+      sum.seconds += times.seconds();
+      sum.ours += times.our_cpu();
+      sum.theirs += times.their_cpu();
+    }
+  }
+  for (std::size_t size = 0; size < kSizes.size(); ++size) {
+    Sum& sum = sums.at(size);
+    const double written = static_cast<double>(turns * kTurn);
+    std::sort(sum.held.begin(), sum.held.end());
+    std::printf(
+        "legacy  at most %4zu rows a transaction: %.0f rows a second in %llu transactions; CPU a row "
+        "ours %.1f µs, server %.1f µs; a transaction took %.0f ms median, %.0f ms at most\n",
+        kSizes.at(size), written / sum.seconds, static_cast<unsigned long long>(sum.transactions),
+        sum.ours * 1e6 / written, sum.theirs * 1e6 / written,
+        sum.held.at(sum.held.size() / 2) * 1e3, sum.held.back() * 1e3);
+  }
+  std::fflush(stdout);
 }
 
 // Takes every note and forgets it.
@@ -650,12 +736,12 @@ int main(int argc, char** argv) {
   std::uint64_t sites = 1'000'000;
   int seconds = 60;
   std::string kind = "mariadb";
-  std::vector<std::string> only{"load", "project", "events", "fence", "mixed"};
+  std::vector<std::string> only{"load", "project", "legacy", "events", "fence", "mixed"};
   options.add_option("--sites", sites, "How many sites")->check(CLI::Range(1'000, 10'000'000));
   options.add_option("--seconds", seconds, "How long `mixed` goes on, and each size of `fence` (30 at most)")->check(CLI::Range(1, 3600));
   options.add_option("--server", kind, "What is started")
       ->check(CLI::IsMember({"mariadb", "galera"}));
-  options.add_option("--only", only, "load, project, events, fence, mixed")->delimiter(',');
+  options.add_option("--only", only, "load, project, legacy, events, fence, mixed")->delimiter(',');
   CLI11_PARSE(options, argc, argv);
 
   Server server;
@@ -678,6 +764,7 @@ int main(int argc, char** argv) {
   for (const std::string& part : only) {
     if (part == "load") load(server, sites);
     if (part == "project") project(server, sites);
+    if (part == "legacy") legacy(server, sites);
     if (part == "events") events(server, sites);
     if (part == "fence") fence(server, sites, seconds);
     if (part == "mixed") mixed(server, sites, seconds);

@@ -554,6 +554,62 @@ TEST_F(LegacyTableTest, BatchesOfEverySizeWriteTheirRows) {
       "99");
 }
 
+// Goal: of many that wait one transaction takes as many as it has time for, at least a statement's worth, and says how many; and
+// none of them when one is refused.
+TEST_F(LegacyTableTest, ATransactionTakesWhatItHasTimeFor) {
+  struct HastyClock final : core::Clock {
+    core::SteadyTime steady() const override { return core::SteadyTime{++looks * step}; }
+    core::WallTime wall() const override { return system.wall(); }
+    core::SteadyTime boot() const override { return system.boot(); }
+    void sleep_for(core::Duration d) const override { system.sleep_for(d); }
+    core::SystemClock system;
+    mutable std::int64_t looks = 0;
+    core::Duration step{};
+  };
+  run(kPlain);
+  std::vector<core::SiteRecord> records;
+  std::vector<core::FreshnessMark> marks;
+  std::vector<SiteId> ids;
+  std::string rows;
+  for (std::uint64_t i = 1; i <= 250; ++i) {
+    records.push_back(contract::site("http://s" + std::to_string(i) + ".example/"));
+    records.back().id = SiteId{i};
+    ids.push_back(SiteId{i});
+    marks.push_back(contract::measured(SiteId{i}, 1000));
+    rows += std::string(i == 1 ? "" : ", ") + "(" + std::to_string(i) + ", 's" + std::to_string(i) +
+            ".example/', 'on', 'dead')";
+  }
+  run("INSERT INTO watched (nr, address, state, health) VALUES " + rows + ";\n");
+  (void)take(catalog_->upsert(records));
+  ASSERT_TRUE(freshness_->write(marks));
+  HastyClock clock;
+  StoreAccess access;
+  access.url = server().url(database_);
+  access.clock = &clock;
+  const auto store = take(open_store(access));
+  const auto legacy = take(store->make_legacy_table(plain_mapping()));
+  ASSERT_THAT(take(legacy->check()), IsEmpty());
+
+  run("CREATE TRIGGER guard BEFORE UPDATE ON watched FOR EACH ROW IF NEW.nr = 240 THEN SIGNAL "
+      "SQLSTATE '45000' SET MESSAGE_TEXT = 'hands off'; END IF;\n");
+  const auto refused = legacy->project(ids);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(is_error(refused.error(), ErrorKind::Invalid, "hands off"));
+  EXPECT_EQ(text("SELECT count(*) FROM watched WHERE health = 'fine'"), "0");
+  run("DROP TRIGGER guard;\n");
+
+  clock.step = kLegacyHeldMost;
+  LegacyWrites writes = take(legacy->project(ids));
+  EXPECT_EQ(writes.sites, 100U);
+  EXPECT_EQ(writes.status, 100U);
+  EXPECT_EQ(text("SELECT count(*) FROM watched WHERE health = 'fine'"), "100");
+  clock.step = {};
+  writes = take(legacy->project(ids));
+  EXPECT_EQ(writes.sites, 250U);
+  EXPECT_EQ(writes.status, 150U);
+  EXPECT_EQ(text("SELECT count(*) FROM watched WHERE health = 'fine'"), "250");
+}
+
 TEST_F(LegacyTableTest, AListWithSitesOfItsOwnIsNotTakenOver) {
   run(kJetpack);
   const auto legacy = table(jetpack_mapping());

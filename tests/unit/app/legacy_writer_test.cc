@@ -26,9 +26,11 @@ struct Told {
   std::mutex mutex;
   std::vector<std::vector<SiteId>> batches;  // Taken.
   std::size_t away = 0;                      // So many calls fail.
-  std::set<SiteId> refused;                  // Rows that no batch may hold.
-  bool held = false;                         // Calls fail as long as it is.
-  std::set<SiteId> locked;                   // Rows that another program holds, for one call.
+  SiteId away_at;            // So does the first without refused rows that holds this one.
+  std::set<SiteId> refused;  // Rows that no batch may hold.
+  bool held = false;         // Calls fail as long as it is.
+  std::set<SiteId> locked;   // Rows that another program holds, for one call.
+  std::size_t most = db::kLegacyTransactionMax;  // It takes no more at once: it is slow.
 
   std::vector<std::uint64_t> all() {
     const std::lock_guard lock(mutex);
@@ -45,7 +47,7 @@ class FakeTable final : public EmptyTable {
   explicit FakeTable(Told& told) : told_(told) {}
   core::Result<db::LegacyWrites> project(std::span<const SiteId> sites) override {
     const std::lock_guard lock(told_.mutex);
-    EXPECT_LE(sites.size(), db::kLegacyWriteMax);
+    EXPECT_LE(sites.size(), db::kLegacyTransactionMax);
     EXPECT_TRUE(std::is_sorted(sites.begin(), sites.end()));
     if (told_.held || told_.away > 0) {
       if (!told_.held) --told_.away;
@@ -54,8 +56,15 @@ class FakeTable final : public EmptyTable {
     if (std::any_of(sites.begin(), sites.end(),
                     [&](SiteId id) { return told_.refused.contains(id); }))
       return core::Error{ErrorKind::Invalid, "a trigger says no"};
+    if (told_.away_at.value != 0 &&
+        std::find(sites.begin(), sites.end(), told_.away_at) != sites.end()) {
+      told_.away_at = {};
+      return core::Error{ErrorKind::Unavailable, "away"};
+    }
+    sites = sites.first(std::min(sites.size(), told_.most));
     told_.batches.emplace_back(sites.begin(), sites.end());
     db::LegacyWrites writes;
+    writes.sites = sites.size();
     for (const SiteId id : sites) {
       if (told_.locked.erase(id) > 0) writes.locked.push_back(id);
     }
@@ -76,7 +85,7 @@ class LegacyWriterTest : public ::testing::Test {
 };
 
 TEST_F(LegacyWriterTest, WhatIsNotedOftenIsWrittenOnceInOrder) {
-  for (std::uint64_t id = 250; id > 0; --id) {
+  for (std::uint64_t id = 2500; id > 0; --id) {
     writer_.note(SiteId{id});
     writer_.note(SiteId{id});
   }
@@ -84,19 +93,53 @@ TEST_F(LegacyWriterTest, WhatIsNotedOftenIsWrittenOnceInOrder) {
   EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
   EXPECT_EQ(told_.batches.size(), 3U);
   const auto all = told_.all();
-  EXPECT_EQ(all.size(), 250U);
+  EXPECT_EQ(all.size(), 2500U);
   EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
-  EXPECT_EQ(writer_.stats().checked.value(), 250U);
+  EXPECT_EQ(writer_.stats().checked.value(), 2500U);
 }
 
 TEST_F(LegacyWriterTest, WhatIsUrgentGoesFirst) {
-  for (std::uint64_t id = 1; id <= 250; ++id) writer_.note(SiteId{id});
-  writer_.note_urgent(SiteId{900});
-  writer_.note_urgent(SiteId{800});
+  for (std::uint64_t id = 1; id <= 2500; ++id) writer_.note(SiteId{id});
+  writer_.note_urgent(SiteId{9000});
+  writer_.note_urgent(SiteId{8000});
   writer_.start();
   EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
   ASSERT_EQ(told_.batches.size(), 4U);
-  EXPECT_THAT(told_.batches[0], ElementsAre(SiteId{800}, SiteId{900}));
+  EXPECT_THAT(told_.batches[0], ElementsAre(SiteId{8000}, SiteId{9000}));
+}
+
+// Goal: a server that does not take all at once is given the rest, in order, the urgent ones before all others, each once, with
+// refused rows among them.
+TEST_F(LegacyWriterTest, WhatASlowServerLeavesIsWrittenNext) {
+  told_.most = 100;
+  told_.refused = {SiteId{250}, SiteId{5321}};
+  for (std::uint64_t id = 1; id <= 1000; ++id) writer_.note(SiteId{id});
+  for (std::uint64_t id = 5001; id <= 6200; ++id) writer_.note_urgent(SiteId{id});
+  writer_.start();
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  std::vector<std::uint64_t> all = told_.all();
+  EXPECT_EQ(all.front(), 5001U);
+  ASSERT_EQ(all.size(), 2198U);
+  const auto first = all.begin() + 1199;
+  EXPECT_TRUE(std::is_sorted(all.begin(), first));
+  EXPECT_EQ(*first, 1U);
+  EXPECT_TRUE(std::is_sorted(first, all.end()));
+  EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end());
+  EXPECT_EQ(writer_.stats().refused.value(), 2U);
+}
+
+// Goal: what was written before a refused row's neighbours met a store that is away is not written again.
+TEST_F(LegacyWriterTest, AStoreThatGoesAwayAmongRefusedRowsLosesNothing) {
+  told_.refused = {SiteId{600}};
+  told_.away_at = SiteId{900};
+  for (std::uint64_t id = 1; id <= 1000; ++id) writer_.note(SiteId{id});
+  writer_.start();
+  EXPECT_TRUE(eventually([&] { return told_.all().size() == 999; }));
+  EXPECT_TRUE(writer_.stop(clock_.steady() + 30s));
+  const auto all = told_.all();
+  EXPECT_EQ(all.size(), 999U);
+  EXPECT_EQ(std::set(all.begin(), all.end()).size(), 999U);
+  EXPECT_EQ(told_.away_at, SiteId{}) << "it was away";
 }
 
 TEST_F(LegacyWriterTest, AStoreThatIsAwayIsAskedAgainAndNothingIsLost) {
