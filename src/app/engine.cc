@@ -519,6 +519,7 @@ core::Result<void> EngineImpl::build_shards() {
   }
   road_->on_set_aside([this](core::SiteId site) {
     for (ShardParts& shard : shards_) shard.thread->doubt(site);
+    feeder_->look_for_orphans();  // No lane answers for a site that was removed meanwhile.
   });
   return {};
 }

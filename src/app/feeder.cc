@@ -139,6 +139,7 @@ struct Feeder::Parts {
   // Open events without a site: when a page of them is asked for next, and after which site.
   core::SteadyTime orphans_at;
   core::SiteId orphans_after;
+  std::atomic<bool> orphans_told{false};  // There may be one.
   std::unordered_map<core::BucketNo, AtHand> at_hand;
   std::deque<Order> to_do;  // Taken from `orders`.
   std::vector<core::SteadyTime> begin_from;  // Of each bucket; while the whole list is read at the start.
@@ -598,7 +599,7 @@ void Feeder::Parts::loop() noexcept {
     }
     if (reread_after && clock.steady() >= reread_at) send_again();
     if (clock.steady() >= poll_at) follow_changes();
-    if (clock.steady() >= orphans_at) end_orphans();
+    if (clock.steady() >= orphans_at || orphans_told.exchange(false)) end_orphans();
   }
 }
 
@@ -628,6 +629,10 @@ std::vector<core::BucketNo> Feeder::take_prepared() {
 
 void Feeder::start() {
   parts_->thread = std::thread([this] { parts_->loop(); });
+}
+
+void Feeder::look_for_orphans() {
+  parts_->orphans_told.store(true);
 }
 
 void Feeder::retune(const FeederSettings& settings, std::shared_ptr<const LaneTuning> tuning) {

@@ -3,13 +3,13 @@
 // change.
 //
 // Owns     the thread ("feeder"), the store's feed, and the interned check options.
-// Thread   start(), stop(), retune(): the engine's. The orders of BucketCare: the cluster's. stats(): any.
+// Thread   start(), stop(), retune(): the engine's. The orders of BucketCare: the cluster's. look_for_orphans(), stats(): any.
 // Bounded  a page of 2,000 sites at a time; a lane's inbox that is full makes the feeder wait, so
 //          that a load of millions takes no memory of its own but what LaneSpread counts with, and the sites of buckets at hand
 //          (ClusterMember::kAtHandMax).
 // Time     changes are asked for once a second, and page after page while there are more. A re-read
 //          after a reload takes its pages in between: neither waits for the end of the other. So does a page
-//          of the open events whose site is gone, every few minutes.
+//          of the open events whose site is gone, every few minutes and when it is said that there may be one.
 // Fails    a store that is away: asked again with backoff up to 5 s, for ever; counted. What was
 //          sent stays in force.
 //
@@ -122,6 +122,8 @@ class Feeder final : public BucketCare, core::Pinned {
   // what has not changed. Others while that goes on: it begins again.
   void retune(const FeederSettings& settings, std::shared_ptr<const LaneTuning> tuning);
   void stop();
+  // An event whose site is gone may have been left open: with the next poll.
+  void look_for_orphans();
 
   [[nodiscard]] const FeederStats& stats() const;
 

@@ -409,6 +409,20 @@ TEST(Feeder, EndsEventsThatWereCommittedAfterTheRemoval) {
   EXPECT_TRUE(rig.take_until([&] { return rig.ended().size() == 25; }));
 }
 
+// Goal: one of which it is told is not left open until the next look of every few minutes.
+TEST(Feeder, LooksForEventsWhoseSiteIsGoneWhenItIsTold) {
+  FakeFeed::List list;
+  FeederRig rig(list, 2, {.poll_every = 1ms, .orphans_every = 24h});
+  ASSERT_TRUE(rig.settle());
+  {
+    const std::lock_guard lock(list.mutex);
+    list.orphans[7].record.id = core::SiteId{7};
+    list.orphans[7].open_event = core::OpenEvent{};
+  }
+  rig.feeder().look_for_orphans();
+  EXPECT_TRUE(rig.take_until([&] { return rig.ended().size() == 1; }));
+}
+
 // Goal: a store that is away for long is asked ever more seldom, and again at once when it was there.
 TEST(Feeder, AStoreThatIsAwayIsAskedMoreSeldom) {
   FakeFeed::List list;
