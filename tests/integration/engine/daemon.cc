@@ -136,7 +136,8 @@ void DaemonUnderTest::start(const std::vector<std::string>& through) {
 }
 
 void DaemonUnderTest::wait_ready() const {
-  const bool is_ready = eventually([this] { return get("/-/ready").has_value(); });
+  // A database that has just been made syncs every step of its schema: on a disk that others write to each takes a second.
+  const bool is_ready = eventually([this] { return get("/-/ready").has_value(); }, 90s);
   ENSURE(is_ready, "the daemon did not get ready: " + process_->err());
 }
 
