@@ -122,6 +122,7 @@ inline constexpr std::size_t kVerifiersMax = 64;
 struct VerifierConfig {
   std::string name, url, token_file, region;
   std::string ca_file, client_cert_file, client_key_file;
+  bool plain_http = false;  // Asked without encryption also where that goes over a network.
   friend bool operator==(const VerifierConfig&, const VerifierConfig&) = default;
 };
 

@@ -90,15 +90,19 @@ Key<Config> count(std::string_view section, std::string_view name, std::uint64_t
   return key;
 }
 
-template <typename At>
-Key<Config> flag(std::string_view section, std::string_view name, At at) {
-  Key<Config> key{.section = section, .name = name, .kind = Kind::Flag};
-  key.set = [at](Config& config, const Value& value) -> Result<void> {
-    at(config) = value.flag;
+template <typename Target, typename At>
+Key<Target> flag_of(std::string_view section, std::string_view name, At at) {
+  Key<Target> key{.section = section, .name = name, .kind = Kind::Flag};
+  key.set = [at](Target& target, const Value& value) -> Result<void> {
+    at(target) = value.flag;
     return {};
   };
-  key.show = [at](const Config& config) { return std::string(at(config) ? "true" : "false"); };
+  key.show = [at](const Target& target) { return std::string(at(target) ? "true" : "false"); };
   return key;
+}
+template <typename At>
+Key<Config> flag(std::string_view section, std::string_view name, At at) {
+  return flag_of<Config>(section, name, at);
 }
 
 template <typename At>
@@ -589,6 +593,8 @@ const std::vector<Key<VerifierConfig>>& verifier_keys() {
       text<VerifierConfig>(
           "verifier", "client_key_file", [](auto& v) -> auto& { return v.client_key_file; },
           path_or_credential),
+      flag_of<VerifierConfig>(
+          "verifier", "plain_http", [](auto& v) -> auto& { return v.plain_http; }),
   };
   return keys;
 }

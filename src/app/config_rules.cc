@@ -224,6 +224,7 @@ class Judge {
   void verifiers() {
     if (config_.verifiers.empty()) return;
     std::set<std::string> places;
+    std::set<std::string> urls;
     for (std::size_t i = 0; i < config_.verifiers.size(); ++i) {
       const VerifierConfig& one = config_.verifiers[i];
       const std::string prefix = "verifier." + std::to_string(i);
@@ -231,10 +232,17 @@ class Judge {
       if (!one.client_key_file.empty() && one.client_cert_file.empty())
         report(Severity::Error, {prefix + ".client_key_file"},
                "verifier.client_key_file means nothing without client_cert_file; set that too");
-      if (one.url.starts_with("http://") && !one.token_file.empty() && !is_local_url(one.url))
-        report(Severity::Warning, {prefix + ".url"},
-               "the token of verifier '" + printable(one.name) +
-                   "' goes over the network unencrypted; use https://");
+      const std::string url = one.url.ends_with('/') ? one.url.substr(0, one.url.size() - 1) : one.url;
+      if (!url.empty() && !urls.insert(url).second)
+        report(Severity::Error, {prefix + ".url"},
+               "another [[verifier]] has the url of '" + printable(one.name) +
+                   "': one place is one vantage; remove one of them");
+      if (one.url.starts_with("http://") && !one.plain_http && !is_local_url(one.url))
+        report(Severity::Error, {prefix + ".url"},
+               "what verifier '" + printable(one.name) +
+                   "' is asked and says goes over the network unencrypted, so whoever is on the way "
+                   "can read its token and vote for it; use https://, or plain_http = true where "
+                   "something else encrypts the way");
     }
     if (config_.verifiers.size() > kVerifiersMax) {
       report(Severity::Error, {"verifier"},
@@ -247,6 +255,13 @@ class Judge {
                  ") is more than there are vantages: " + std::to_string(places.size()) +
                  " by region or name, and this daemon; lower it or add verifiers elsewhere");
     }
+    if (const std::string_view file = default_file(); !file.empty()) {
+      const std::string key = "checks." + std::string(file);
+      report(Severity::Warning, {key},
+             key + " is a file of this machine and holds for every site that does not set its own: no "
+                   "verifier can make such a check, so this daemon's own word is enough for them "
+                   "(`bound` in their incidents); set it for the sites that need it");
+    }
     if (config_.confirm.quorum == 1) {
       report(Severity::Warning, {"confirm.quorum"},
              "confirm.quorum is 1: this daemon's own word is enough, and no verifier is asked");
@@ -258,6 +273,19 @@ class Judge {
                  core::format_duration(config_.checks.options.timeout) +
                  "): a site that answers nothing is not told by a verifier in time; raise it");
     }
+  }
+
+  // The default that no other machine can check with (verify::bound_to_here); "": there is none.
+  [[nodiscard]] std::string_view default_file() const {
+    const core::CheckOptions& o = config_.checks.options;
+    for (const auto& [name, file] : {std::pair{"ca_file", &o.ca_file},
+                                     std::pair{"client_cert_file", &o.client_cert_file},
+                                     std::pair{"client_key_file", &o.client_key_file},
+                                     std::pair{"auth_password_file", &o.auth_password_file},
+                                     std::pair{"bearer_token_file", &o.bearer_token_file}}) {
+      if (!file->empty()) return name;
+    }
+    return {};
   }
 
   static bool is_local_url(std::string_view url) {

@@ -39,6 +39,7 @@ constexpr int kExitBadConfig = 1;
 constexpr int kExitOwnTrouble = 3;
 constexpr auto kHeartbeat = 250ms;
 constexpr core::Duration kDrainPoll = 10ms;
+constexpr core::Duration kCanariesMost = 15s;
 // Beyond it the answers to a batch come too late for whoever asked.
 constexpr std::size_t kInFlightAutoMost = 4096;
 
@@ -96,6 +97,7 @@ class VerifierProcess {
       log_.info(fmt::format("signal_received signal={}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
       io_.stop();
     });
+    await_renewal();
     beat();
     io_.run();
     stop();
@@ -103,8 +105,23 @@ class VerifierProcess {
   }
 
  private:
-  core::Result<void> start() {
-    log_.info(fmt::format("starting version={} role=verifier", version()));
+  // SIGHUP: certificate, key, authority and token are read anew. Unhandled it would end us, and systemd takes that for a clean end.
+  void await_renewal() {
+    hangup_.async_wait([this](const boost::system::error_code& error, int) {
+      if (error) return;
+      const auto options = server_options();
+      const auto renewed = options ? server_->renew(*options) : core::Result<void>(options.error());
+      if (renewed) {
+        log_.info("reloaded what=\"certificate, token\"");
+      } else {
+        log_.error(fmt::format("reload_failed action=go_on_as_before error=\"{}\"",
+                               renewed.error().message));
+      }
+      await_renewal();
+    });
+  }
+
+  core::Result<http::VerifyServerOptions> server_options() const {
     const VerifierServerConfig& own = config_.verifier_server;
     http::VerifyServerOptions options;
     options.listen = own.listen;
@@ -124,7 +141,15 @@ class VerifierProcess {
       if (!token) return token.error();
       options.token = *std::move(token);
     }
-    auto server = http::VerifyServer::open(options, desk_);
+    return options;
+  }
+
+  core::Result<void> start() {
+    log_.info(fmt::format("starting version={} role=verifier", version()));
+    const VerifierServerConfig& own = config_.verifier_server;
+    const auto options = server_options();
+    if (!options) return options.error();
+    auto server = http::VerifyServer::open(*options, desk_);
     if (!server) return server.error();
     server_ = *std::move(server);
     desk_.set_listener(server_->stats());
@@ -136,6 +161,12 @@ class VerifierProcess {
           settings_.checker.user_agent, std::vector<const core::VantageTally*>{&tally_}, gate_,
           [](const sideeffects::VantageEvent&) {}, clock_, log_);
       if (auto started = vantage_->start(); !started) return started;
+      // Before they have said anything nothing is known of our own network, and what we see would be a vote.
+      const core::SteadyTime until = clock_.steady() + kCanariesMost;
+      while (!canaries_known() && clock_.steady() < until) clock_.sleep_for(kDrainPoll);
+    } else {
+      log_.warn("verifier_without_canaries meaning=\"a fault of this machine's network is a vote against every site\" "
+                "remedy=\"name some in vantage.canaries\"");
     }
     if (auto started = desk_.start(); !started) return started;
     server_->start();
@@ -150,6 +181,13 @@ class VerifierProcess {
                           settings_.in_flight_max));
     service_.ready(fmt::format("answering at {}", listen_));
     return {};
+  }
+
+  [[nodiscard]] bool canaries_known() const {
+    const VantageReading here = vantage_->reading();
+    return !here.canaries.empty() &&
+           std::all_of(here.canaries.begin(), here.canaries.end(),
+                       [](const CanaryReading& one) { return one.asked; });
   }
 
   void beat() {
@@ -192,6 +230,7 @@ class VerifierProcess {
   ServiceNotify service_;
   asio::io_context io_{1};
   asio::steady_timer heartbeat_{io_};
+  asio::signal_set hangup_{io_, SIGHUP};
   core::SteadyTime last_watchdog_ = core::kNoSteadyTime;
   VerifyDesk desk_;
   std::unique_ptr<VantageThread> vantage_;

@@ -215,7 +215,11 @@ class VerifyDesk::Worker final : public checker::ResultHandler, core::Pinned {
   void start_check(Item&& item, core::SteadyTime now) {
     const auto plan = plan_of(item.options, now);
     const core::WallTime wall = desk_.clock_.wall();
-    if (!plan) {
+    if (now >= item.deadline) {
+      // Nobody waits for it any more: others need its room.
+      late_.add();
+      finish(item, not_measured(core::Cause::Cancelled, "the deadline of the request came first", wall));
+    } else if (!plan) {
       finish(item, not_measured(core::Cause::TargetInvalid, plan.error().message, wall));
     } else if (checker_->start(++token_, item.url, *plan, now) != checker::Start::Started) {
       finish(item, not_measured(core::Cause::LocalOverload, "the verifier has no room", wall));

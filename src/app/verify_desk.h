@@ -10,8 +10,8 @@
 //          and its check goes on to its own end, counted, heard by nobody.
 // Fails    never towards the network: what cannot be asked is an answer. start() says why a checker could not be made.
 //
-// What a check may reach is this machine's to say: address guard, trust store and user agent are those of [checks] here, and no
-// request changes them. A check may name resolvers of its own where the guard lets them be reached. While this vantage is not well (its canaries, [vantage]) a failure is local_network, and
+// What a check may reach is this machine's to say: address guard and trust store are those of [checks] here, and no
+// request changes them. A site's own user agent is sent; without one it is that of [checks] here. A check may name resolvers of its own where the guard lets them be reached. While this vantage is not well (its canaries, [vantage]) a failure is local_network, and
 // a timeout that our own loop was late enough to bring about is local_overload: neither is a vote.
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -50,7 +51,7 @@ struct Context {
   }
 
   const VerifyServerLimits limits;
-  const std::string token;
+  std::string token;  // The http thread's, after start.
   VerifyDesk& desk;
   Stats stats;
   std::optional<ssl::context> tls;
@@ -133,6 +134,7 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
       lowest().expires_after(context_.limits.stranger);
       stream_.async_handshake(ssl::stream_base::server,
                               [self = this->shared_from_this()](error_code error) {
+                                if (!error && self->refused_) return self->refuse();
                                 if (!error) {
                                   // A certificate was shown that we trust, or none is asked for.
                                   if (self->context_.token.empty()) self->know();
@@ -144,9 +146,18 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
                                                                : Refused::Malformed);
                               });
     } else {
-      await_request();
+      refused_ ? refuse() : await_request();
     }
   }
+
+  // For which there is no room. With TLS it is told after the handshake.
+  void serve_refusal() {
+    refused_ = true;
+    serve();
+  }
+
+ private:
+  static constexpr bool kTls = !std::is_same_v<Stream, beast::tcp_stream>;
 
   void refuse() {
     context_.stats.count(Refused::TooManyConnections);
@@ -155,9 +166,6 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
     keep_alive_ = false;
     send(std::move(response));
   }
-
- private:
-  static constexpr bool kTls = !std::is_same_v<Stream, beast::tcp_stream>;
 
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
   void publish() { context_.stats.connections.set(static_cast<double>(context_.served)); }
@@ -287,17 +295,25 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
     if (error == beast::error::timeout) context_.stats.count(Refused::Timeout);
     if (error) return;
     if (keep_alive_) return await_request();
+    // Closing with bytes unread resets the connection, and the peer may lose the answer with it: read on for a moment.
     lowest().expires_after(kLinger);
-    if constexpr (kTls) {
-      stream_.async_shutdown([self = this->shared_from_this()](error_code) {});
-    } else {
-      // Closing with bytes unread resets the connection, and the peer may lose the answer with it: read on for a moment.
+    if constexpr (!kTls) {
       error_code ignored;
       lowest().socket().shutdown(tcp::socket::shutdown_send, ignored);
-      buffer_.clear();
-      stream_.async_read_some(buffer_.prepare(std::min<std::size_t>(4096, buffer_.max_size())),
-                              [self = this->shared_from_this()](error_code, std::size_t) {});
     }
+    read_on();
+  }
+
+  void read_on() {
+    buffer_.clear();
+    stream_.async_read_some(buffer_.prepare(std::min<std::size_t>(16 * 1024, buffer_.max_size())),
+                            [self = this->shared_from_this()](error_code error, std::size_t) {
+                              if (!error) return self->read_on();
+                              if constexpr (kTls) {
+                                if (error == asio::error::eof)
+                                  self->stream_.async_shutdown([self](error_code) {});
+                              }
+                            });
   }
 
   Context& context_;
@@ -307,6 +323,7 @@ class Session : public std::enable_shared_from_this<Session<Stream>> {
   bool keep_alive_ = false;
   bool head_only_ = false;
   bool known_ = false;    // Its peer has shown a token or a certificate, where one is asked for.
+  bool refused_ = false;  // There is no room for it.
   bool counted_ = false;  // Its request is one of context_.unanswered.
   std::optional<wire::request_parser<wire::string_body>> parser_;
   std::optional<wire::response<wire::string_body>> response_;
@@ -321,9 +338,9 @@ core::Error unusable(const std::string& key, const std::string& file, const erro
           key + ": " + file + " cannot be used: " + error.message() + "; give a readable PEM file"};
 }
 
-core::Result<void> load_tls(Context& context, const VerifyServerOptions& options) {
+core::Result<void> load_tls(std::optional<ssl::context>& into, const VerifyServerOptions& options) {
   if (options.cert_file.empty()) return {};
-  ssl::context& tls = context.tls.emplace(ssl::context::tls_server);
+  ssl::context& tls = into.emplace(ssl::context::tls_server);
   error_code error;
   tls.set_options(ssl::context::no_compression | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1,
                   error);
@@ -333,6 +350,10 @@ core::Result<void> load_tls(Context& context, const VerifyServerOptions& options
   tls.use_private_key_file(key, ssl::context::pem, error);
   if (error) return unusable("verifier_server.key_file", key, error);
   if (options.client_ca_file.empty()) return {};
+  // Without it a client that comes back with its session would be refused, fatally.
+  constexpr std::array<unsigned char, 10> kSessions{'w', 'a', 't', 'c', 'h', 'w', 'h', 'e', 'e', 'l'};
+  if (SSL_CTX_set_session_id_context(tls.native_handle(), kSessions.data(), kSessions.size()) != 1)
+    return core::Error{core::ErrorKind::Unavailable, "the TLS library refuses its settings"};
   tls.load_verify_file(options.client_ca_file, error);
   if (error) return unusable("verifier_server.client_ca_file", options.client_ca_file, error);
   tls.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error);
@@ -368,24 +389,23 @@ struct Loop {
   }
 
   void admit(tcp::socket socket) {
-    // Beyond the limit a few are told; with TLS that would cost the handshake which there is no room for.
+    // Beyond the limit a few are told, so that whoever has a right to ask hears that it is overload and no failure.
     const std::size_t strangers_max = strangers_most(context.limits);
     const bool full =
         context.served >= context.limits.connections || context.strangers >= strangers_max;
-    if (full && (context.tls || context.served >= context.limits.connections + kToldMost ||
+    if (full && (context.served >= context.limits.connections + kToldMost ||
                  context.strangers >= strangers_max + kToldMost)) {
       context.stats.count(Refused::TooManyConnections);
       return;
     }
     beast::tcp_stream stream(std::move(socket));
     if (context.tls) {
-      std::make_shared<TlsSession>(ssl::stream<beast::tcp_stream>(std::move(stream), *context.tls),
-                                   context)
-          ->serve();
-      return;
+      auto session = std::make_shared<TlsSession>(
+          ssl::stream<beast::tcp_stream>(std::move(stream), *context.tls), context);
+      return full ? session->serve_refusal() : session->serve();
     }
     auto session = std::make_shared<PlainSession>(std::move(stream), context);
-    full ? session->refuse() : session->serve();
+    full ? session->serve_refusal() : session->serve();
   }
 
   void run() noexcept {
@@ -400,10 +420,11 @@ struct Loop {
 
 struct VerifyServer::Impl {
   Impl(const VerifyServerOptions& options, VerifyDesk& desk)
-      : context(options, desk), loop(std::in_place, context) {}
+      : context(options, desk), loop(std::in_place, context), has_token(!options.token.empty()) {}
 
   Context context;  // Outlives the loop, and with it the connections.
   std::optional<Loop> loop;
+  const bool has_token;
   std::uint16_t port = 0;
   std::thread thread;
 };
@@ -411,7 +432,7 @@ struct VerifyServer::Impl {
 core::Result<std::unique_ptr<VerifyServer>> VerifyServer::open(const VerifyServerOptions& options,
                                                                VerifyDesk& desk) {
   auto impl = std::make_unique<Impl>(options, desk);
-  if (auto loaded = load_tls(impl->context, options); !loaded) return loaded.error();
+  if (auto loaded = load_tls(impl->context.tls, options); !loaded) return loaded.error();
   const auto listening = listen_at(options.listen, "verifier_server.listen");
   if (!listening) return listening.error();
   impl->loop->acceptor.assign(listening->v6 ? tcp::v6() : tcp::v4(), listening->fd);
@@ -429,6 +450,21 @@ void VerifyServer::start() {
   ENSURE(impl_->loop && !impl_->thread.joinable(), "the verifier's listener was started twice");
   impl_->loop->accept();
   impl_->thread = std::thread([loop = &*impl_->loop] { loop->run(); });
+}
+
+core::Result<void> VerifyServer::renew(const VerifyServerOptions& options) {
+  if (!impl_->loop) return {};
+  if (options.cert_file.empty() != !impl_->context.tls.has_value() ||
+      options.token.empty() != !impl_->has_token)
+    return core::Error{core::ErrorKind::Invalid, "whether there is a certificate or a token is not changed while it runs"};
+  auto tls = std::make_shared<std::optional<ssl::context>>();
+  if (auto loaded = load_tls(*tls, options); !loaded) return loaded.error();
+  // Open connections keep what they began with: each holds its own share of it.
+  asio::post(impl_->loop->io, [&context = impl_->context, tls, token = options.token] {
+    if (tls->has_value()) context.tls = std::move(*tls);
+    context.token = token;
+  });
+  return {};
 }
 
 void VerifyServer::close_admission() {

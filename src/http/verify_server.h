@@ -57,6 +57,9 @@ class VerifyServer : core::Pinned {
   ~VerifyServer();  // As stop().
 
   void start();  // Once.
+  // Takes the token, and reads certificate, key and authority anew, for connections that are accepted from now on. Whether there are
+  // any stays as it was. When it is refused nothing is changed. The owner's thread.
+  [[nodiscard]] core::Result<void> renew(const VerifyServerOptions& options);
   // No connection is accepted any more, and what is asked on those that are open gets 503.
   void close_admission();
   // Closes all connections, answers in progress included, and joins the thread. The desk answers no more by then. Can be repeated.

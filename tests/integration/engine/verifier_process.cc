@@ -37,6 +37,7 @@ HttpAnswer ask_http(const HttpAsk& ask) {
   if (!ask.token.empty())
     lines = curl_slist_append(lines, ("Authorization: Bearer " + ask.token).c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
+  if (ask.share != nullptr) curl_easy_setopt(curl, CURLOPT_SHARE, ask.share);
   if (!ask.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, ask.ca_file.c_str());
   if (!ask.client_cert.empty()) {
     curl_easy_setopt(curl, CURLOPT_SSLCERT, ask.client_cert.c_str());

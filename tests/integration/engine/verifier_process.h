@@ -26,6 +26,7 @@ struct HttpAsk {
   std::string ca_file{};
   std::string client_cert{};
   std::string client_key{};
+  void* share = nullptr;  // A CURLSH: what is kept of one request for the next.
 };
 [[nodiscard]] HttpAnswer ask_http(const HttpAsk& ask);
 

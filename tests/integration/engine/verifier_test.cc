@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `watchwheel verifier` with the built program: what it answers, whom it refuses, and how it ends.
+#include <arpa/inet.h>
+#include <curl/curl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -11,6 +15,7 @@
 
 #include "daemon.h"
 #include "support/certs.h"
+#include "support/eventually.h"
 #include "support/fault_server.h"
 #include "verifier_process.h"
 
@@ -166,9 +171,79 @@ TEST(Verifier, SpeaksTlsWithAPrivateAuthorityAndKnowsItsClients) {
   ask.client_cert = client + ".pem";
   ask.client_key = client + ".key";
   EXPECT_EQ(ask_http(ask).status, 200);
+  // Who comes back with the session of his last visit is no stranger.
+  CURLSH* const share = curl_share_init();
+  curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  ask.share = share;
+  for (int visit = 0; visit < 3; ++visit) EXPECT_EQ(ask_http(ask).status, 200) << visit;
+  ask.share = nullptr;
+  curl_share_cleanup(share);
   ask.ca_file = Authority("another root").ca_file();
   EXPECT_EQ(ask_http(ask).status, 0);
   EXPECT_EQ(verifier.process().stop(), 0);
+}
+
+// Goal: a renewed certificate and token are taken over without a restart, and bad ones are not. Method: SIGHUP, which unhandled ends a
+// process, in a way that its service manager takes for a clean one.
+TEST(Verifier, ReadsItsCertificateAndTokenAnewOnSighup) {
+  const Authority first("first root");
+  const Authority second("second root");
+  const TempDir dir;
+  const auto write = [&](const Authority& ca, const std::string& token) {
+    const Certificate certificate = ca.issue({.common_name = "v", .ips = {"127.0.0.1"}});
+    write_pem(certificate, dir.file("v.pem"));
+    write_key(certificate, dir.file("v.key"));
+    return dir.write("token", token);
+  };
+  const std::string token_file = write(first, "the-first-token");
+  VerifierUnderTest verifier("cert_file = \"" + dir.file("v.pem") + "\"\nkey_file = \"" +
+                                 dir.file("v.key") + "\"\ntoken_file = \"" + token_file + "\"\n",
+                             "", true);
+  verifier.start();
+  const auto status = [&](const Authority& ca, const std::string& token) {
+    return ask_http({.url = verifier.url() + "/metrics", .token = token, .ca_file = ca.ca_file()}).status;
+  };
+  EXPECT_EQ(status(first, "the-first-token"), 200);
+  (void)write(second, "the-second-token");
+  verifier.process().signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return status(second, "the-second-token") == 200; }))
+      << verifier.process().err();
+  EXPECT_EQ(status(second, "the-first-token"), 401);
+  (void)dir.write("v.pem", "no certificate");
+  verifier.process().signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] {
+    return verifier.process().err().find("reload_failed") != std::string::npos;
+  }));
+  EXPECT_EQ(status(second, "the-second-token"), 200);
+  EXPECT_EQ(verifier.process().stop(), 0);
+}
+
+// Goal: overload is told as overload over TLS too: a closed connection would count as a failure. Method: somebody silent takes the only
+// place; and a body that is too long is sent to its end.
+TEST(Verifier, SaysOverTlsThatThereIsNoRoomAndThatItIsTooMuch) {
+  const Authority ca("a root");
+  const TempDir dir;
+  const Certificate certificate = ca.issue({.common_name = "v", .ips = {"127.0.0.1"}});
+  write_pem(certificate, dir.file("v.pem"));
+  write_key(certificate, dir.file("v.key"));
+  VerifierUnderTest verifier("cert_file = \"" + dir.file("v.pem") + "\"\nkey_file = \"" +
+                                 dir.file("v.key") + "\"\nconnections_max = 1\nbody_max = \"64KiB\"\n",
+                             "", true);
+  verifier.start();
+  HttpAsk ask{.url = verifier.url() + "/v1/verify", .body = std::string(3'000'000, 'x'), .ca_file = ca.ca_file()};
+  EXPECT_EQ(ask_http(ask).status, 413);
+  sockaddr_in there{};
+  there.sin_family = AF_INET;
+  const std::string url = verifier.url();
+  there.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
+  there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int silent = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::connect(silent, reinterpret_cast<const sockaddr*>(&there), sizeof there), 0);
+  ask.body = json{{"checks", {check("1", "http://10.0.0.1/")}}}.dump();
+  int status = 0;
+  EXPECT_TRUE(eventually([&] { return (status = ask_http(ask).status) == 503; })) << status;
+  ::close(silent);
+  EXPECT_TRUE(eventually([&] { return (status = ask_http(ask).status) == 200; })) << status;
 }
 
 TEST(Verifier, IsNotOpenedToTheWorldByMistake) {

@@ -412,8 +412,19 @@ TEST(Config, VerifiersMustBeAbleToReachTheQuorum) {
               ElementsAre(HasSubstr("warning: confirm.timeout (5s) is shorter than checks.timeout")));
   EXPECT_THAT(problems(one + "client_key_file = \"/k\"\n"),
               ElementsAre(HasSubstr("error: verifier.client_key_file means nothing")));
-  EXPECT_THAT(problems("[[verifier]]\nname = \"a\"\nurl = \"http://a.example\"\ntoken_file = \"/t\"\n"),
-              ElementsAre(HasSubstr("warning: the token of verifier 'a'")));
+}
+
+// Whoever is on the way could vote; one machine is one vantage; and what no verifier can check is said.
+TEST(Config, VerifiersAreToldApartAndTrusted) {
+  const std::string plain = "[[verifier]]\nname = \"a\"\nurl = \"http://a.example\"\n";
+  EXPECT_THAT(problems(plain), ElementsAre(HasSubstr("w.toml:3:1: error: what verifier 'a' is asked")));
+  EXPECT_THAT(problems(plain + "plain_http = true\n"), IsEmpty());
+  EXPECT_THAT(problems("[[verifier]]\nname = \"a\"\nurl = \"http://127.0.0.1:9465\"\n"), IsEmpty());
+  const std::string one = "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+  EXPECT_THAT(problems(one + "[[verifier]]\nname = \"b\"\nurl = \"https://a.example/\"\n"),
+              ElementsAre(HasSubstr("w.toml:6:1: error: another [[verifier]] has the url of 'b'")));
+  EXPECT_THAT(problems("[checks]\nca_file = \"/ca.pem\"\n" + one),
+              ElementsAre(HasSubstr("w.toml:2:1: warning: checks.ca_file is a file of this machine")));
 }
 
 TEST(Config, AVerifierIsNotOpenedToTheWorldByMistake) {
