@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -81,7 +82,10 @@ std::uint64_t count(const verify::VerifierStats& stats, core::Saw saw) {
 
 core::ConfirmPolicy confirm_policy(const Config& config) {
   core::ConfirmPolicy policy = config.confirm.policy;
-  policy.quorum = config.verifiers.empty() ? 1 : config.confirm.quorum;
+  std::set<std::string> others;
+  for (const VerifierConfig& one : config.verifiers)
+    others.insert(sideeffects::Seat{one.name, one.region}.vantage());
+  policy.quorum = std::min(config.confirm.quorum, static_cast<std::uint32_t>(others.size() + 1));
   policy.verify_timeout = config.confirm.timeout;
   policy.dispute_most = config.confirm.dispute;
   return policy;

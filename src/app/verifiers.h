@@ -20,7 +20,8 @@ struct MetricFamily;
 
 namespace watchwheel::app {
 
-// When a site is down: with a quorum of vantages where there are others, else by our own word.
+// When a site is down: with a quorum of vantages where there are others, else by our own word. No more than there are: a reload takes
+// a new quorum at once, and verifiers only at the next start.
 [[nodiscard]] core::ConfirmPolicy confirm_policy(const Config& config);
 
 // Null without [[verifier]]. Invalid: a token or certificate that cannot be read, naming the verifier.

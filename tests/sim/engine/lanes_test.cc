@@ -222,6 +222,75 @@ TEST(Lanes, AnEventOpenedWhileItsSiteMovedIsEndedInItsNewLane) {
   EXPECT_EQ(store.events_of(core::SiteId{1}).size(), 1U);
 }
 
+// Goal: what others are asked about is the check as it is now. Method: a site fails long enough that others are asked; then its URL and
+// its options are edited, and the shard hears of each at once, before the next check.
+TEST(Lanes, AnEditOfATroubledSiteIsToldAtOnceWhereOthersAreAsked) {
+  core::ManualClock clock;
+  OneLane one;
+  one.prober = std::make_unique<FakeProber>(
+      clock, [](std::string_view, core::SteadyTime) { return Answer{core::Cause::HttpStatus}; },
+      [](std::string_view, core::Cause, core::SteadyTime) {});
+  app::LaneSettings settings;
+  settings.sites_max = 10;
+  settings.admission.descriptors = 1000;
+  settings.admission.memory_bytes = 1ULL << 30U;
+  settings.tuning.confirm.quorum = 2;
+  one.lane = std::make_unique<app::Lane>(settings,
+                                         app::LanePorts{.inbox = &one.inbox,
+                                                        .notes = {&one.notes},
+                                                        .shards = {{&one.mailbox, [] {}}},
+                                                        .marks = &one.marks},
+                                         clock.steady(), clock.wall());
+  one.lane->attach(*one.prober);
+  one.prober->report_to(*one.lane);
+  const auto turn = [&] {
+    core::FreshnessMark mark;
+    while (one.marks.take(mark)) {
+    }
+    one.lane->begin_turn(clock.steady(), clock.wall());
+    one.prober->turn(clock.steady());
+    one.lane->turn(clock.steady(), clock.wall());
+  };
+  std::vector<core::SiteFacts> told;
+  const auto take = [&] {
+    told.clear();
+    (void)one.mailbox.take(told, 10);
+    return !told.empty();
+  };
+  const auto put = [&](const std::string& url, const core::CheckOptions& options) {
+    app::LaneMessage message;
+    message.kind = app::LaneMessage::Kind::Put;
+    message.id = core::SiteId{1};
+    message.url = url;
+    message.interval = 60s;
+    message.options = std::make_shared<const core::CheckOptions>(options);
+    ASSERT_TRUE(one.inbox.offer(std::move(message)));
+  };
+  put("http://old.example/", {});
+  for (int i = 0; i < 60'000 && !(take() && told.back().subject); ++i) {
+    clock.advance(10ms);
+    turn();
+  }
+  ASSERT_FALSE(told.empty());
+  ASSERT_TRUE(told.back().subject);
+  EXPECT_EQ(told.back().subject->url, "http://old.example/");
+  put("http://new.example/", {});
+  turn();
+  ASSERT_TRUE(take());
+  ASSERT_TRUE(told.back().subject);
+  EXPECT_EQ(told.back().subject->url, "http://new.example/");
+  core::CheckOptions other;
+  other.keyword = {"basket"};
+  put("http://new.example/", other);
+  turn();
+  ASSERT_TRUE(take());
+  ASSERT_TRUE(told.back().subject);
+  EXPECT_EQ(told.back().subject->options->keyword, other.keyword);
+  put("http://new.example/", other);  // No edit.
+  turn();
+  EXPECT_FALSE(take());
+}
+
 // Goal: an event that the host before us stored after we had read its bucket is ended by us. Method: the site is watched here and
 // well; then its bucket is read once more, and its event is there; its next check is well again.
 TEST(Lanes, AnEventThatTheFormerOwnerStoredLastIsEnded) {
