@@ -104,6 +104,10 @@ class FieldOptions {
     add(app, "interval", "--interval", "time between checks, like 60s or 5m", false, false);
     add(app, "name", "--name", "a name for people", false, false);
     add(app, "tags", "--tag", "a tag; repeatable", true, false);
+    add(app, kParentsColumn, "--parent",
+        "the id or URL of a site that it depends on: while that is down nobody is told of this "
+        "one; repeatable",
+        true, false);
     add_check_options(app);
   }
   void add_url(CLI::App& app) {
@@ -378,6 +382,7 @@ class CommandLine {
   static std::string column_of(std::string name) {
     name.erase(0, name.find_first_not_of('-'));
     std::replace(name.begin(), name.end(), '-', '_');
+    if (name == "parent") return std::string(kParentsColumn);
     return name == "tag" ? "tags" : name;
   }
 

@@ -17,6 +17,7 @@
 #include "app/foreign_list.h"
 #include "app/progress_bar.h"
 #include "app/site_import.h"
+#include "app/site_parents.h"
 
 namespace watchwheel::app {
 namespace {
@@ -111,6 +112,9 @@ void print_summary(const ImportCounts& counts, bool dry_run, std::ostream& out) 
   out << "imported " << counts.accepted() << " (added " << counts.written.added << ", changed "
       << counts.written.changed << ", unchanged " << counts.written.unchanged << "), rejected "
       << counts.rejected << " of " << counts.rows << "\n";
+  if (counts.reparented + counts.orphaned != 0)
+    out << "parents: changed of " << counts.reparented << " sites, refused of " << counts.orphaned
+        << "\n";
 }
 
 class ImportCommand {
@@ -125,7 +129,7 @@ class ImportCommand {
       if (const int status = judge_all(); status != kExitOk) return status;
       input_.rewind();
     }
-    return args_.dry_run ? pass(nullptr) : write_all();
+    return args_.dry_run ? pass(nullptr, nullptr) : write_all();
   }
 
  private:
@@ -154,19 +158,24 @@ class ImportCommand {
     const auto catalog = (*store)->make_site_catalog();
     if (!catalog) return fail(io_, catalog.error());
     if (auto own = check_own_list(**catalog); !own) return fail(io_, own.error());
-    return pass(catalog->get());
+    const auto parents = db::SiteParents::open(**store);
+    if (!parents) return fail(io_, parents.error());
+    return pass(catalog->get(), parents->get());
   }
 
-  int pass(db::SiteCatalog* catalog) {
+  int pass(db::SiteCatalog* catalog, db::SiteParents* parents) {
     ProblemPrinter printer(io_.err);
     ProgressBar bar(
         io_.err,
         progress_for(io_, !args_.quiet, false, catalog == nullptr ? "reading" : "importing", "sites"),
         clock_);
-    SiteImport import(catalog, args_.file, [&](const Problem& p) {
-      bar.clear();
-      printer.print(p);
-    });
+    SiteImport import(
+        catalog, args_.file,
+        [&](const Problem& p) {
+          bar.clear();
+          printer.print(p);
+        },
+        parents);
     const auto done = read(import, bar);
     bar.clear();
     printer.finish();
@@ -179,7 +188,7 @@ class ImportCommand {
                       " sites, which are in the store; run the same import again when it is back");
     }
     print_summary(counts, args_.dry_run, io_.out);
-    return counts.rejected == 0 && !counts.unreadable ? kExitOk : kExitBad;
+    return counts.rejected + counts.orphaned == 0 && !counts.unreadable ? kExitOk : kExitBad;
   }
 
   core::Result<void> read(SiteImport& import, ProgressBar& bar) {
@@ -216,6 +225,8 @@ int export_sites(const ExportArgs& args, Io& io) {
   if (!store) return fail(io, store.error());
   const auto catalog = (*store)->make_site_catalog();
   if (!catalog) return fail(io, catalog.error());
+  const auto parents = db::SiteParents::open(**store);
+  if (!parents) return fail(io, parents.error());
   if (args.format == ListFormat::Csv) write_csv_header(io.out);
   const core::SystemClock clock;
   ProgressBar bar(io.err, progress_for(io, !args.quiet, true, "exporting", "sites"), clock);
@@ -223,8 +234,9 @@ int export_sites(const ExportArgs& args, Io& io) {
   std::uint64_t written = 0;
   core::SiteId after;
   for (;;) {
-    const auto page = (*catalog)->list({}, after, kExportPage);
+    auto page = (*catalog)->list({}, after, kExportPage);
     if (!page) return fail(io, page.error());
+    if (const auto shown = show_parents(**parents, *page); !shown) return fail(io, shown.error());
     for (const db::SiteView& site : *page) {
       if (args.format == ListFormat::Csv) {
         write_csv_row(io.out, site.record);

@@ -11,6 +11,7 @@
 #include "app/progress_bar.h"
 #include "app/site_fields.h"
 #include "app/site_list.h"
+#include "app/site_parents.h"
 #include "core/units.h"
 #include "db/site_catalog.h"
 #include "sideeffects/maintenance.h"
@@ -27,6 +28,7 @@ struct OpenCatalog {
   Config config;
   std::unique_ptr<db::Store> store;
   std::unique_ptr<db::SiteCatalog> catalog;
+  std::unique_ptr<db::SiteParents> parents;
 };
 
 // Nothing, after saying why; `status` is then what to return.
@@ -48,6 +50,12 @@ std::optional<OpenCatalog> open_catalog(const std::string& config_path, Io& io, 
     return std::nullopt;
   }
   open.catalog = *std::move(catalog);
+  auto parents = db::SiteParents::open(*open.store);
+  if (!parents) {
+    status = fail(io, parents.error());
+    return std::nullopt;
+  }
+  open.parents = *std::move(parents);
   return open;
 }
 
@@ -101,6 +109,8 @@ std::string view_text(const db::SiteView& site) {
           record.url;
   if (!record.name.empty()) line += "  \"" + record.name + "\"";
   for (const std::string& tag : record.tags) line += "  #" + tag;
+  const std::string parents = get_site_field(record, kParentsColumn);
+  if (!parents.empty()) line += "  behind " + parents;
   const bool failing = site.cause && core::outcome_of(*site.cause) != core::Outcome::Up;
   if (failing) line += "  " + std::string(core::to_string(*site.cause));
   return printable(line, 8192);
@@ -185,8 +195,10 @@ int list_sites(const ListArgs& args, Io& io) {
   while (left > 0 && io.out) {
     // Of a page that was read by state some rows may be shown as another one.
     const std::size_t wanted = wanted_state ? kListPage : std::min(left, kListPage);
-    const auto page = open->catalog->list(filter, after, wanted);
+    auto page = open->catalog->list(filter, after, wanted);
     if (!page) return fail(io, page.error());
+    if (const auto shown = show_parents(*open->parents, *page); !shown)
+      return fail(io, shown.error());
     for (db::SiteView site : *page) {
       show_maintenance(site, *calendar);
       if (left == 0) break;
@@ -219,9 +231,20 @@ int add_site(const AddArgs& args, Io& io) {
                 "site " + std::to_string(same->front().value) +
                     " has this URL already; change it with `watchwheel sites set`");
   }
+  const auto parents = resolve_parents(*open->catalog, take_parents(record));
+  if (!parents) return fail(io, parents.error());
+  for (const core::SiteId parent : *parents) {  // Before the site is there without them.
+    if (const auto there = open->catalog->get(parent); !there)
+      return fail(io, kExitBad, "parents: " + there.error().message);
+  }
   std::vector<core::SiteId> ids;
   const auto written = open->catalog->upsert(std::span(&record, 1), &ids);
   if (!written) return fail(io, written.error());
+  if (!parents->empty() && !ids.empty()) {
+    const db::Parentage parentage{.site = ids.front(), .parents = *parents};
+    if (const auto set = open->parents->set(std::span(&parentage, 1)); !set)
+      return fail(io, set.error());
+  }
   io.out << "added site " << (ids.empty() ? 0 : ids.front().value) << "\n";
   return kExitOk;
 }
@@ -247,10 +270,22 @@ int set_site(const SetArgs& args, Io& io) {
   core::SiteRecord record = site->record;
   if (const auto fit = apply(record, args.fields, open->config.checks); !fit)
     return fail(io, kExitUsage, fit.error().message);
+  const bool names_parents = std::any_of(args.fields.begin(), args.fields.end(), [](const auto& f) {
+    return f.first == kParentsColumn;
+  });
+  std::uint64_t reparented = 0;
+  const auto parents = resolve_parents(*open->catalog, take_parents(record));
+  if (!parents) return fail(io, parents.error());
+  if (names_parents) {  // First: they may be refused, and then nothing is done.
+    const db::Parentage parentage{.site = *id, .parents = *parents};
+    const auto set = open->parents->set(std::span(&parentage, 1));
+    if (!set) return fail(io, set.error());
+    reparented = *set;
+  }
   const auto written = open->catalog->upsert(std::span(&record, 1));
   if (!written) return fail(io, written.error());
   io.out << "site " << id->value
-         << (written->changed != 0 ? " changed\n" : " unchanged: it was so already\n");
+         << (written->changed + reparented != 0 ? " changed\n" : " unchanged: it was so already\n");
   return kExitOk;
 }
 

@@ -5,6 +5,7 @@
 
 #include "channels/sender.h"
 #include "sideeffects/maintenance_watch.h"
+#include "sideeffects/parent_watch.h"
 #include "sideeffects/turn_thread.h"
 
 namespace watchwheel::app {
@@ -34,6 +35,11 @@ class NotifierImpl final : public Notifier {
         queue_(ground_.local ? ground_.local->queue() : *ground_.queue),
         maintenance_(ground_.local ? ground_.local->windows() : *ground_.windows, clock,
                      [&log](const std::string& line) { log.warn(line); }),
+        parent_store_(std::move(settings.parents)),
+        parents_(parent_store_ ? std::make_unique<sideeffects::ParentWatch>(
+                                     *parent_store_, clock, settings.interval,
+                                     [&log](const std::string& line) { log.warn(line); })
+                               : nullptr),
         sender_(std::move(sender)),
         worker_(worker_settings(settings, log), queue_, *sender_, shared(settings.targets), clock,
                 settings.run),
@@ -89,8 +95,18 @@ class NotifierImpl final : public Notifier {
   NoticeRouter::Settings router_settings(const NotifierSettings& settings, Log& log) {
     NoticeRouter::Settings out;
     out.mine = settings.mine;
-    out.hold = [this](const sideeffects::Notice& notice) { return maintenance_.hold(notice); };
-    out.ready = [this] { return maintenance_.ready(); };
+    out.hold = [this](const sideeffects::Notice& notice) {
+      auto hold = maintenance_.hold(notice);
+      if (!hold && parents_) hold = parents_->hold(notice);
+      return hold;
+    };
+    out.remark = [this](const sideeffects::Notice& notice) {
+      return parents_ ? parents_->note(notice) : std::string();
+    };
+    out.ready = [this] {
+      if (parents_) parents_->turn();
+      return maintenance_.ready();
+    };
     out.delivered = [this] {
       worker_.note_new();
       worker_thread_.wake();
@@ -103,6 +119,8 @@ class NotifierImpl final : public Notifier {
   sideeffects::Outbox& outbox_;
   sideeffects::DeliveryQueue& queue_;
   sideeffects::MaintenanceWatch maintenance_;
+  const std::unique_ptr<sideeffects::ParentStore> parent_store_;
+  const std::unique_ptr<sideeffects::ParentWatch> parents_;
   const std::unique_ptr<channels::Sender> sender_;
   DeliveryWorker worker_;
   sideeffects::TurnThread worker_thread_;

@@ -28,6 +28,7 @@
 #include "sideeffects/delivery_worker.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/notice_router.h"
+#include "sideeffects/parents_api.h"
 
 namespace watchwheel::app {
 
@@ -38,6 +39,9 @@ struct NotifierSettings {
   std::string user_agent;
   sideeffects::DeliveryRetention retention{};
   std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
+  // Which sites depend on which; null: nobody is asked.
+  std::unique_ptr<sideeffects::ParentStore> parents{};
+  core::Duration interval = std::chrono::minutes{5};  // Of sites that have none of their own.
 };
 
 struct NotifierReading {

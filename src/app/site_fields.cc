@@ -9,6 +9,7 @@
 #include "checker/content_rules.h"
 #include "checker/target.h"
 #include "core/units.h"
+#include "sideeffects/parents_api.h"
 
 namespace watchwheel::app {
 namespace {
@@ -103,6 +104,48 @@ Result<void> set_tags(core::SiteRecord& record, std::string_view text) {
   return {};
 }
 
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// Ids or URLs: a comma may stand in a URL, so it parts only what stands before a number or a space.
+Result<std::vector<std::string>> split_parents(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\r\n";
+  std::vector<std::string> parents;
+  const auto add = [&](std::string_view one) {
+    if (one.empty()) return;
+    if (std::find(parents.begin(), parents.end(), one) == parents.end()) parents.emplace_back(one);
+  };
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(kSpaces), text.size());
+    std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    while (!word.empty()) {
+      const std::size_t comma = std::min(word.find(','), word.size());
+      if (!is_number(word.substr(0, comma)) && comma != 0) break;
+      add(word.substr(0, comma));
+      word.remove_prefix(std::min(comma + 1, word.size()));
+    }
+    if (word.ends_with(',')) word.remove_suffix(1);
+    add(word);
+  }
+  for (const std::string& parent : parents) {
+    if (is_number(parent)) {
+      core::SiteRecord scratch;
+      if (const Result<void> fit = set_id(scratch, parent); !fit)
+        return invalid("parents: '" + printable(parent, 40) + "' is no site id");
+      continue;
+    }
+    if (const Result<checker::Target> target = checker::parse_target(parent); !target)
+      return invalid("parents: '" + printable(parent, 40) +
+                     "' is neither the id nor the URL of a site; write 12 or https://…");
+  }
+  if (parents.size() > sideeffects::kParentsMax)
+    return invalid("parents: more than " + std::to_string(sideeffects::kParentsMax) +
+                   "; remove some");
+  return parents;
+}
+
 // A name without '/' is that of a systemd credential, where a secret may be in the file.
 bool is_relative_path(std::string_view option, std::string_view text) {
   if (!option.ends_with("_file") || text.starts_with('/')) return false;
@@ -115,14 +158,7 @@ bool is_verbatim(std::string_view column) {
          column == "body_match" || column == "body_not_match" || column == "json_equals";
 }
 
-Result<void> set_option(core::SiteRecord& record, std::string_view name, std::string_view text) {
-  core::CheckOptions scratch;
-  if (Result<void> fit = core::apply_option(scratch, name, text); !fit) return fit;
-  if (is_relative_path(name, text)) {
-    return invalid(std::string(name) +
-                   ": the path is relative, and the daemon has no useful working directory; write "
-                   "it from the root");
-  }
+void keep_option(core::SiteRecord& record, std::string_view name, std::string_view text) {
   const auto at =
       std::lower_bound(record.options.begin(), record.options.end(), name,
                        [](const auto& option, std::string_view n) { return option.first < n; });
@@ -131,6 +167,26 @@ Result<void> set_option(core::SiteRecord& record, std::string_view name, std::st
   } else {
     record.options.emplace(at, name, text);
   }
+}
+
+Result<void> set_parents(core::SiteRecord& record, std::string_view text) {
+  const Result<std::vector<std::string>> parents = split_parents(text);
+  if (!parents) return parents.error();
+  std::string joined;
+  for (const std::string& parent : *parents) joined += (joined.empty() ? "" : " ") + parent;
+  keep_option(record, kParentsColumn, joined);
+  return {};
+}
+
+Result<void> set_option(core::SiteRecord& record, std::string_view name, std::string_view text) {
+  core::CheckOptions scratch;
+  if (Result<void> fit = core::apply_option(scratch, name, text); !fit) return fit;
+  if (is_relative_path(name, text)) {
+    return invalid(std::string(name) +
+                   ": the path is relative, and the daemon has no useful working directory; write "
+                   "it from the root");
+  }
+  keep_option(record, name, text);
   return {};
 }
 
@@ -156,7 +212,8 @@ void unset(core::SiteRecord& record, std::string_view column) {
 
 const std::vector<std::string_view>& site_columns() {
   static const std::vector<std::string_view> columns = [] {
-    std::vector<std::string_view> all{"id", "url", "interval", "active", "name", "tags"};
+    std::vector<std::string_view> all{"id",   "url",  "interval",    "active",
+                                      "name", "tags", kParentsColumn};
     all.insert(all.end(), core::option_names().begin(), core::option_names().end());
     return all;
   }();
@@ -187,6 +244,7 @@ Result<void> set_site_field(core::SiteRecord& record, std::string_view column,
   if (column == "active") return set_active(record, value);
   if (column == "name") return set_name(record, value);
   if (column == "tags") return set_tags(record, value);
+  if (column == kParentsColumn) return set_parents(record, value);
   return set_option(record, column, value);
 }
 
@@ -207,13 +265,29 @@ std::string get_site_field(const core::SiteRecord& record, std::string_view colu
   return "";
 }
 
+std::vector<std::string> take_parents(core::SiteRecord& record) {
+  std::vector<std::string> parents;
+  std::string_view text;
+  const std::string whole = get_site_field(record, kParentsColumn);
+  for (text = whole; !text.empty();) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    parents.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  unset(record, kParentsColumn);
+  return parents;
+}
+
 Result<void> check_site(const core::SiteRecord& record, const ChecksConfig& defaults) {
   if (record.url.empty()) return invalid("url: is empty; every site needs one");
   core::Duration timeout = defaults.options.timeout;
   if (!record.options.empty()) {  // Most sites have none: nothing to copy for them.
-    const Result<core::CheckOptions> merged = core::merge_options(defaults.options, record.options);
+    core::SiteRecord own;
+    own.options = record.options;
+    (void)take_parents(own);
+    const Result<core::CheckOptions> merged = core::merge_options(defaults.options, own.options);
     if (!merged) return merged.error();
-    if (changes_content(record.options)) {
+    if (changes_content(own.options)) {
       if (Result<void> fit = checker::check_content_options(*merged); !fit) return fit;
     }
     timeout = merged->timeout;

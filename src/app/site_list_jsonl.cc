@@ -2,6 +2,7 @@
 // JSON lines: one object a line, its keys the site columns. Texts as in the CSV; `id` may be a number, `active` and the other
 // switches true or false, `tags` and the repeatable options lists of texts.
 #include <algorithm>
+#include <charconv>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -17,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool is_list(std::string_view column) {
-  return column == "tags" || is_repeatable(column);
+  return column == "tags" || column == kParentsColumn || is_repeatable(column);
 }
 
 core::Error invalid(std::string message) {
@@ -27,6 +28,10 @@ core::Error invalid(std::string message) {
 core::Result<std::string> list_text(const Json& value, std::string_view column) {
   std::string text;
   for (const Json& item : value) {
+    if (column == kParentsColumn && item.is_number_unsigned()) {
+      text += (text.empty() ? "" : "\n") + item.dump();
+      continue;
+    }
     const auto* one = item.get_ptr<const Json::string_t*>();
     if (one == nullptr)
       return invalid(std::string(column) +
@@ -162,6 +167,20 @@ class JsonlReader final : public SiteReader {
   DuplicateFinder duplicates_;
 };
 
+// Ids as numbers, URLs as texts.
+Json parents_json(std::string_view text) {
+  Json list = Json::array();
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    std::uint64_t id = 0;
+    const auto [end, error] = std::from_chars(one.data(), one.data() + one.size(), id);
+    const bool number = error == std::errc{} && end == one.data() + one.size();
+    list.push_back(number ? Json(id) : Json(one));
+  }
+  return list;
+}
+
 // As a list; as it stands where a list would lose its blank lines, for what is read back must be the same record.
 Json lines(std::string_view text) {
   Json list = Json::array();
@@ -189,8 +208,11 @@ std::string site_jsonl(const core::SiteRecord& record) {
   json["active"] = record.active;
   if (!record.name.empty()) json["name"] = record.name;
   if (!record.tags.empty()) json["tags"] = record.tags;
-  for (const auto& [name, text] : record.options)
-    json[name] = is_repeatable(name) ? lines(text) : Json(text);
+  for (const auto& [name, text] : record.options) {
+    json[name] = name == kParentsColumn ? parents_json(text)
+                 : is_repeatable(name)  ? lines(text)
+                                        : Json(text);
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

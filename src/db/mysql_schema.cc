@@ -431,6 +431,16 @@ CREATE TABLE IF NOT EXISTS delivery_targets (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// Which sites depend on which: while a parent is down nobody is told of its children.
+constexpr const char* kParents = R"sql(
+CREATE TABLE IF NOT EXISTS site_parents (
+  site_id   BIGINT NOT NULL,
+  parent_id BIGINT NOT NULL,
+  PRIMARY KEY (site_id, parent_id),
+  KEY site_parents_parent (parent_id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -449,6 +459,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {12, "how fast sites answered, and how far back history goes", kResponses},
       {13, "what people do to an event", kByHand},
       {14, "which targets somebody has configured", kSeenTargets},
+      {15, "sites that depend on others", kParents},
   };
   return steps;
 }

@@ -129,6 +129,9 @@ core::Result<std::unique_ptr<sideeffects::OperatorDesk>> MysqlStore::make_operat
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> MysqlStore::make_maintenance_store() {
   return make<sideeffects::MaintenanceStore, SqlMaintenanceStore>();
 }
+core::Result<std::unique_ptr<SiteParents>> MysqlStore::make_site_parents() {
+  return make<SiteParents, SiteParents>();
+}
 core::Result<std::unique_ptr<sideeffects::HistoryStore>> MysqlStore::make_history_store() {
   return make<sideeffects::HistoryStore, SqlHistoryStore>();
 }

@@ -7,6 +7,7 @@
 
 #include "db/migration_turn.h"
 #include "db/mysql.h"
+#include "db/site_parents.h"
 #include "db/store.h"
 
 namespace watchwheel::db {
@@ -47,6 +48,7 @@ class MysqlStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<SiteParents>> make_site_parents();
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::NoticeMirror>> make_notice_mirror(
       const std::string& path) override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(

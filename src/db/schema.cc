@@ -370,6 +370,16 @@ CREATE TABLE delivery_targets (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// Which sites depend on which: while a parent is down nobody is told of its children.
+constexpr const char* kParents = R"sql(
+CREATE TABLE site_parents (
+  site_id   INTEGER NOT NULL,
+  parent_id INTEGER NOT NULL CHECK (parent_id <> site_id),
+  PRIMARY KEY (site_id, parent_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX site_parents_parent ON site_parents (parent_id);
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -385,6 +395,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {11, "how fast sites answered, and how far back history goes", kResponses},
       {12, "what people do to an event", kByHand},
       {13, "which targets somebody has configured", kSeenTargets},
+      {14, "sites that depend on others", kParents},
   };
   return steps;
 }

@@ -63,6 +63,9 @@ constexpr Sql kForgetFreshness =
 constexpr Sql kPurge("DELETE FROM sites WHERE id IN " WATCHWHEEL_PURGED,
                      "DELETE gone, t FROM sites gone JOIN " WATCHWHEEL_PURGED
                      " d ON d.id = gone.id LEFT JOIN site_state t ON t.site_id = gone.id");
+// What depended on it depends on nobody then.
+constexpr Sql kForgetParents = "DELETE FROM site_parents WHERE site_id = ?";
+constexpr Sql kForgetChildren = "DELETE FROM site_parents WHERE parent_id = ?";
 constexpr Sql kOrigin = "SELECT place FROM site_origin WHERE only_row = 1";
 constexpr Sql kNoOrigin = "DELETE FROM site_origin WHERE only_row = 1";
 constexpr Sql kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
@@ -131,7 +134,8 @@ core::Error at_record(const core::Error& why, std::size_t index, const core::Sit
 
 std::vector<Sql> site_edit_queries() {
   return {kNewestSeq, kSetNewestSeq, kById,   kByUrl,           kIdsByUrl, kUpdate,
-          kReplace,   kSetActive,    kRemove, kForgetFreshness, kPurge,    kGet};
+          kReplace,   kSetActive,    kRemove, kForgetFreshness, kPurge,    kGet,
+          kForgetParents, kForgetChildren};
 }
 
 struct SqlSiteCatalog::Change {
@@ -371,6 +375,10 @@ core::Result<std::uint64_t> SqlSiteCatalog::remove(std::span<const core::SiteId>
       change->taken();
       ++removed;
       if (auto forgotten = forget_freshness(id); !forgotten) return forgotten.error();
+      for (const Sql* const forget : {&kForgetParents, &kForgetChildren}) {
+        if (auto done = connection_->query(*forget).bind(to_column(id)).run(); !done)
+          return done.error();
+      }
     }
     if (auto purged = purge_removed_sites(*connection_, change->now_ms); !purged)
       return purged.error();

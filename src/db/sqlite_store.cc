@@ -162,6 +162,10 @@ core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> SqliteStore::make_m
   return make<sideeffects::MaintenanceStore, SqlMaintenanceStore>(path_, kRecording);
 }
 
+core::Result<std::unique_ptr<SiteParents>> SqliteStore::make_site_parents() {
+  return make<SiteParents, SiteParents>(path_, kRecording);
+}
+
 core::Result<std::unique_ptr<sideeffects::HistoryStore>> SqliteStore::make_history_store() {
   return make<sideeffects::HistoryStore, SqlHistoryStore>(path_, kProjecting);
 }

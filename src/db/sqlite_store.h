@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "db/site_parents.h"
 #include "db/store.h"
 
 namespace watchwheel::db {
@@ -41,6 +42,7 @@ class SqliteStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
       override;
+  [[nodiscard]] core::Result<std::unique_ptr<SiteParents>> make_site_parents();
 
  private:
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}

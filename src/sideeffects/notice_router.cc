@@ -68,7 +68,8 @@ void NoticeRouter::turn(core::SteadyTime now) {
                                  [this, now](std::uint64_t group, bool ends) {
                                    return digest_wait({group, ends}, now);
                                  },
-                             .hold = settings_.hold};
+                             .hold = settings_.hold,
+                             .remark = settings_.remark};
   const std::span<const Notice> notices = fit(*taken, targets->size());
   const Routing routing = route(notices, *targets, context);
   if (const auto done = settle(routing, notices, *targets, context); !done)

@@ -50,7 +50,8 @@ class NoticeRouter final : public Chore, core::Pinned {
     std::function<std::optional<Hold>(const Notice&)> hold = [](const Notice&) {
       return std::optional<Hold>{};
     };
-    // An error: it cannot be known yet what is held. All stays where it is; a hold would drop an outage that ends meanwhile.
+    std::function<std::string(const Notice&)> remark = [](const Notice&) { return std::string{}; };
+    // Asked at the beginning of each turn. An error: it cannot be known yet what is held. All stays where it is; a hold would drop an outage that ends meanwhile.
     std::function<core::Result<void>()> ready = [] { return core::Result<void>{}; };
     std::function<void()> delivered = [] {};  // There is something to send.
     std::function<void(const std::string&)> warn = [](const std::string&) {};

@@ -207,6 +207,14 @@ std::string note_of(const Notice& notice, MessageKind kind) {
   return {};
 }
 
+// Of a message about a mass outage not all that there is to say of its sites has room.
+constexpr std::size_t kNoteBytesMax = 1000;
+
+void append_sentence(std::string& note, const std::string& sentence) {
+  if (sentence.empty() || note.size() + sentence.size() > kNoteBytesMax) return;
+  note += (note.empty() ? "" : " ") + sentence;
+}
+
 MessageSite site_of(const Notice& notice, MessageKind kind) {
   MessageSite site{.site = notice.site,
                    .name = notice.name,
@@ -439,6 +447,7 @@ class Decider {
   void tell(const NotifyTarget& target, const Notice& notice, MessageKind kind, bool group,
             std::vector<DeliveryId> instead_of) {
     MessageSite site = site_of(notice, kind);
+    const std::string remark = ends(kind) ? std::string() : context_.remark(notice);
     if (target.remind > core::Duration{} && notice.state == core::SiteState::Down &&
         (kind == MessageKind::Down || kind == MessageKind::Reminder))
       wake(notice, target.remind, std::string(kRemindMemo) + target.name());
@@ -450,6 +459,7 @@ class Decider {
                      .sites = {std::move(site)},
                      .due_at = notice.wake ? notice.at : core::kNoWallTime,
                      .note = note_of(notice, kind)};
+      append_sentence(alone.note, remark);
       return insert(alone, {.first = 0, .count = 1, .number = 0}, std::move(instead_of));
     }
     const auto same = [&](const Together& t) {
@@ -465,9 +475,14 @@ class Decider {
                                                  .sites = {},
                                                  .due_at = notice.at});
     }
+    const std::string shown = site.shown();
     found->sites.push_back(std::move(site));
-    if (notice.testimony.basis == core::Basis::Outlasted && !note_of(notice, kind).empty())
-      found->note = "Other vantages see some of them up; they went on failing here.";
+    static const std::string kOutlasted =
+        "Other vantages see some of them up; they went on failing here.";
+    if (notice.testimony.basis == core::Basis::Outlasted && !note_of(notice, kind).empty() &&
+        found->note.find(kOutlasted) == std::string::npos)
+      append_sentence(found->note, kOutlasted);
+    if (!remark.empty()) append_sentence(found->note, shown + ": " + remark);
   }
 
   // In as many messages as it takes.

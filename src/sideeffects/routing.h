@@ -55,6 +55,10 @@ struct RouteContext {
   std::function<std::optional<Hold>(const Notice& notice)> hold = [](const Notice&) {
     return std::optional<Hold>{};
   };
+  // What a message that says that it is down has to say besides, in a sentence. "": nothing.
+  std::function<std::string(const Notice& notice)> remark = [](const Notice&) {
+    return std::string{};
+  };
 };
 
 // What to do with a batch of notices, all in one transaction.

@@ -102,6 +102,40 @@ TEST_F(Commands, SitesAreAddedChangedPausedAndRemoved) {
   EXPECT_EQ(run({"sites", "list", "--limit", "1"}).status, 0);
 }
 
+// A list whose children come before their parents, by id and by URL; what is refused is named by its line, and the rest is in.
+TEST_F(Commands, ParentsComeThroughImportExportAndTheCommandLine) {
+  const std::string list =
+      "url,parents\nhttp://page.example/,http://app.example/\nhttp://app.example/,http://db.example/\n"
+      "http://db.example/,\nhttp://x.example/,http://nosuch.example/\n";
+  const Finished imported = run({"sites", "import", "--format", "csv", "-"}, list);
+  EXPECT_EQ(imported.status, 1);
+  EXPECT_THAT(imported.err, HasSubstr(":5"));
+  EXPECT_THAT(imported.err, HasSubstr("no site with the URL http://nosuch.example/"));
+  EXPECT_THAT(imported.out, HasSubstr("parents: changed of 2 sites, refused of 1"));
+  std::vector<Json> all = sites();
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0]["parents"], Json({2}));
+  EXPECT_EQ(all[1]["parents"], Json({3}));
+  EXPECT_FALSE(all[2].contains("parents"));
+
+  const Finished circle = run({"sites", "set", "3", "--parent", "1"});
+  EXPECT_EQ(circle.status, 1);
+  EXPECT_THAT(circle.err, HasSubstr("a circle: site 3 would depend on"));
+  EXPECT_EQ(run({"sites", "set", "4", "--parent", "77"}).status, 1);
+  EXPECT_EQ(run({"sites", "set", "4", "--parent", "1", "--parent", "http://db.example/"}).out,
+            "site 4 changed\n");
+  EXPECT_EQ(run({"sites", "add", "http://y.example/", "--parent", "77"}).status, 1);
+  EXPECT_EQ(sites().size(), 4U) << "one with a wrong parent is not added without it";
+
+  for (const std::string format : {"csv", "jsonl"}) {
+    const std::string before = run({"sites", "export", "--format", format}).out;
+    EXPECT_EQ(run({"sites", "set", "4", "--unset", "parents"}).out, "site 4 changed\n");
+    EXPECT_NE(run({"sites", "export", "--format", format}).out, before);
+    EXPECT_EQ(run({"sites", "import", "--format", format, "-"}, before).status, 0);
+    EXPECT_EQ(run({"sites", "export", "--format", format}).out, before);
+  }
+}
+
 // The window is made, shown with the sites it covers, and removed, each by a program of its own.
 TEST_F(Commands, AMaintenanceWindowShowsOnTheSitesItCovers) {
   ASSERT_EQ(run({"sites", "add", "https://a.example/", "--tag", "eu"}).status, 0);

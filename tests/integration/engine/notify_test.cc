@@ -281,6 +281,34 @@ TEST_F(Notify, AMaintenanceWindowHoldsBackWhatBeginsInIt) {
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 
+// What depends on a site that is down is not told until that is up and the other was looked at again.
+TEST_F(Notify, AParentThatIsDownHoldsBackItsChildren) {
+  start(target("ops"));
+  const std::string parent = fleet_->url(1);
+  const std::string child = fleet_->url(2);
+  ASSERT_EQ(daemon_->command({"sites", "set", child, "--parent", parent}).status, 0);
+  const Finished circle = daemon_->command({"sites", "set", parent, "--parent", child});
+  EXPECT_NE(circle.status, 0);
+  EXPECT_NE(circle.err.find("circle"), std::string::npos) << circle.err;
+
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; }, 60s))
+      << daemon_->process().err();
+  EXPECT_EQ(receiver_.hooks().at(0).data.at("note"), "Holds the notices of 1 site that depends on it.");
+  fleet_->fault("status_500", 2, 2);
+  ASSERT_TRUE(eventually([&] {
+    return daemon_->metric("watchwheel_notices_held_total") >= 1;
+  }, 60s)) << daemon_->process().err();
+  EXPECT_EQ(receiver_.kinds(), "down ");
+  EXPECT_TRUE(is_down(2)) << "it is checked and known all the same";
+
+  fleet_->clear(1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down up down "; }, 120s))
+      << receiver_.kinds() << daemon_->process().err();
+  EXPECT_EQ(receiver_.hooks().at(2).data.at("sites").at(0).at("url"), child);
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
 // What one site was told, in order; a message that was sent twice counts once.
 std::string kinds_of(const std::vector<Hook>& hooks, const std::string& url) {
   std::string words;

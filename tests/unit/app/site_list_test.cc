@@ -157,7 +157,7 @@ TEST(SiteCsv, AHeaderThatMakesNoSenseEndsTheReadingAndSaysWhy) {
       {"http://a.example/\nhttp://b.example/\n", "s:1: error: there is no header"},
       {"name,interval\nx,60s\n", "s:1: error: the header has no column named url"},
       {"url,intervall\n", "s:1:5: error: unknown column 'intervall'; did you mean 'interval'?"},
-      {"url,colour\n", "use one of id, url, interval, active, name, tags, method"},
+      {"url,colour\n", "use one of id, url, interval, active, name, tags, parents, method"},
       {"url,name,url\n", "s:1:10: error: the column 'url' is there twice"},
       {"url;name\n", "not separated by commas"},
       {std::string("\xff\xfeu\0r\0l\0", 8), "save it as UTF-8"},
@@ -302,6 +302,7 @@ TEST(SiteList, WhatIsWrittenIsReadBack) {
       {"latency_warning", "2s"},
       {"user_agent", "me/1.0"},
       {"priority", "low"},
+      {"parents", "7 https://a.example/?x=1,2"},
   };
   for (const auto& [column, text] : fields) {
     const auto set = set_site_field(site, column, text);

@@ -8,6 +8,7 @@
 #include "db/migrations.h"
 #include "db/notice_handover.h"
 #include "db/response_rollups.h"
+#include "db/site_parents.h"
 #include "db/sql_delivery_queue.h"
 #include "db/sql_history_store.h"
 #include "db/sql_incident_log.h"
@@ -58,6 +59,14 @@ TEST_F(QueryPlans, OfTheFeedFollowAnIndex) {
 TEST_F(QueryPlans, OfEditsFollowAnIndex) {
   const auto queries = site_edit_queries();
   EXPECT_GE(queries.size(), 8U);
+  for (const Sql& sql : queries)
+    EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
+}
+
+// What the router asks while it tells people, and nothing that grows with the list.
+TEST_F(QueryPlans, OfParentsFollowAnIndex) {
+  const auto queries = site_parents_queries();
+  EXPECT_GE(queries.size(), 6U);
   for (const Sql& sql : queries)
     EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// db/site_parents.h - which sites depend on which (table site_parents), as people edit it and as the router reads it.
+//
+// Owns     a session with the store.
+// Thread   one at a time. Calls block, and each is one short transaction.
+// Bounded  sideeffects::kParentsMax parents of a site, kSitesAboveMax sites above one.
+// Fails    core::Error. set(): Invalid, naming the site, what is wrong with its parents and what would be right; nothing is done then.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/ids.h"
+#include "core/result.h"
+#include "db/sql.h"
+#include "sideeffects/parents_api.h"
+
+namespace watchwheel::db {
+
+class Store;
+
+// A site and all its parents, sorted; none: it depends on nobody.
+struct Parentage {
+  core::SiteId site;
+  std::vector<core::SiteId> parents;
+  friend bool operator==(const Parentage&, const Parentage&) = default;
+};
+
+class SiteParents final : public sideeffects::ParentStore {
+ public:
+  explicit SiteParents(std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
+  [[nodiscard]] static core::Result<std::unique_ptr<SiteParents>> open(Store& store);
+
+  // Replaces the parents of each, all in one transaction; how many had others before. A site may be named once.
+  [[nodiscard]] core::Result<std::uint64_t> set(std::span<const Parentage> sites);
+  // The sites above `after` up to `last` that have any, by id. Parents that were removed are left out.
+  [[nodiscard]] core::Result<std::vector<Parentage>> list(core::SiteId after, core::SiteId last);
+
+  [[nodiscard]] core::Result<bool> any() override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::ParentOutage>> above(
+      core::SiteId site, core::WallTime since) override;
+  [[nodiscard]] core::Result<std::uint64_t> below(core::SiteId parent,
+                                                  std::uint64_t limit) override;
+  [[nodiscard]] core::Result<std::optional<core::Duration>> interval_of(core::SiteId site) override;
+
+ private:
+  [[nodiscard]] core::Result<std::vector<core::SiteId>> parents_of(core::SiteId site);
+  // True: it had others before.
+  [[nodiscard]] core::Result<bool> replace(const Parentage& wanted);
+  [[nodiscard]] core::Result<void> refuse_circle(core::SiteId site);
+
+  std::unique_ptr<Connection> connection_;
+};
+
+// What the router asks, for the test that holds each to an index.
+[[nodiscard]] std::vector<Sql> site_parents_queries();
+
+}  // namespace watchwheel::db

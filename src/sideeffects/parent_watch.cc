@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sideeffects/parent_watch.h"
+
+#include <algorithm>
+
+namespace watchwheel::sideeffects {
+
+std::optional<core::Duration> held_by_parents(const Notice& notice,
+                                              std::span<const ParentOutage> above,
+                                              core::Duration interval, core::WallTime now) {
+  const core::Duration lasted =
+      notice.started_at == core::kNoWallTime ? core::Duration{} : now - notice.started_at;
+  const core::Duration again = std::clamp<core::Duration>(lasted / 4, ParentWatch::kLookAgainMin,
+                                                          ParentWatch::kLookAgainMax);
+  std::optional<core::Duration> held;
+  for (const ParentOutage& outage : above) {
+    if (outage.ended_at == core::kNoWallTime) return again;
+    // Before that the child was well: what it has now is its own.
+    const bool covered =
+        outage.confirmed_at != core::kNoWallTime && outage.ended_at >= notice.started_at;
+    const core::Duration left = outage.ended_at + interval + ParentWatch::kSettleSlack - now;
+    // One that ended in the future is the work of a clock that was set: it holds nothing for ever.
+    const bool fresh = left > core::Duration{} && left <= interval + 2 * ParentWatch::kSettleSlack;
+    if (!covered || !fresh) continue;
+    const core::Duration wait = std::min<core::Duration>(left, ParentWatch::kLookAgainMax);
+    held = held ? std::max(*held, wait) : wait;
+  }
+  return held;
+}
+
+void ParentWatch::turn() {
+  holds_.clear();
+  notes_.clear();
+}
+
+bool ParentWatch::asked() {
+  const core::SteadyTime now = clock_.steady();
+  if (now < read_again_at_) return any_ && !failing_;
+  read_again_at_ = now + kReadEach;
+  const auto any = store_.any();
+  if (!any) {
+    failed(any.error());
+    return false;
+  }
+  failing_ = false;
+  any_ = *any;
+  return any_;
+}
+
+void ParentWatch::failed(const core::Error& error) {
+  if (!failing_) warn_("parents_unread why=\"" + error.message + "\"");
+  failing_ = true;
+  read_again_at_ = clock_.steady() + kAwayFor;
+}
+
+std::optional<Hold> ParentWatch::hold(const Notice& notice) {
+  if (!asked()) return std::nullopt;
+  if (const auto known = holds_.find(notice.site); known != holds_.end()) return known->second;
+  const auto above = store_.above(notice.site, notice.started_at);
+  if (!above) {
+    failed(above.error());
+    return std::nullopt;
+  }
+  std::optional<Hold> hold;
+  if (!above->empty()) {
+    const auto own = store_.interval_of(notice.site);
+    const core::Duration interval = own && *own ? **own : interval_;
+    if (const auto wait = held_by_parents(notice, *above, interval, clock_.wall()))
+      hold = Hold{.reason = "parent", .look_again = *wait};
+  }
+  return holds_.emplace(notice.site, std::move(hold)).first->second;
+}
+
+std::string ParentWatch::note(const Notice& notice) {
+  if (!asked()) return {};
+  if (const auto known = notes_.find(notice.site); known != notes_.end()) return known->second;
+  const auto count = store_.below(notice.site, kCountMax + 1);
+  if (!count) {
+    failed(count.error());
+    return {};
+  }
+  std::string text;
+  if (*count > 0) {
+    text = "Holds the notices of ";
+    text += *count > kCountMax ? "more than " + std::to_string(kCountMax) : std::to_string(*count);
+    text += *count == 1 ? " site that depends on it." : " sites that depend on it.";
+  }
+  return notes_.emplace(notice.site, std::move(text)).first->second;
+}
+
+}  // namespace watchwheel::sideeffects

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// sideeffects/parent_watch.h - the router's questions "may this be told now?" and "what does it hold back?", answered by which sites
+// depend on which.
+//
+//   a site above it                                         what begins at the child
+//   is down, or seems so                                    is held
+//   came up after the child began to fail, a moment ago     is held until the child was looked at again: what was only unreachable is up then
+//   came up, and the child was still down when looked at    is told
+//   only seemed down, and does not any more                 is told
+//
+// What is held is looked at again after a quarter of the time that it has lasted, between kLookAgainMin and kLookAgainMax.
+//
+// Owns     what was read since turn().
+// Thread   the router's, for every call.
+// Bounded  what one turn of the router asks for.
+// Fails    the store cannot be read: nothing is held, and for kAwayFor it is not asked. A notice too many is better than one too few.
+// Cost     where no site names a parent, a query every kReadEach; else two for each site above one of which something is to be told.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "core/clock.h"
+#include "core/pinned.h"
+#include "sideeffects/parents_api.h"
+#include "sideeffects/routing.h"
+
+namespace watchwheel::sideeffects {
+
+// How long the beginning of `notice` is held, when it has to be asked again. Nothing: it is not held. Pure. `interval`: how often the
+// child is checked.
+[[nodiscard]] std::optional<core::Duration> held_by_parents(const Notice& notice,
+                                                            std::span<const ParentOutage> above,
+                                                            core::Duration interval,
+                                                            core::WallTime now);
+
+class ParentWatch : core::Pinned {
+ public:
+  // The first parent that any site names counts within this.
+  static constexpr core::Duration kReadEach = std::chrono::seconds{5};
+  static constexpr core::Duration kAwayFor = std::chrono::seconds{30};
+  static constexpr core::Duration kLookAgainMin = std::chrono::seconds{2};
+  static constexpr core::Duration kLookAgainMax = std::chrono::minutes{1};
+  // Beside the interval: what a check takes, and its result on its way into the store.
+  static constexpr core::Duration kSettleSlack = std::chrono::seconds{15};
+  // More than these are not counted.
+  static constexpr std::uint64_t kCountMax = 1000;
+
+  // `interval`: of sites that have none of their own.
+  ParentWatch(ParentStore& store, const core::Clock& clock, core::Duration interval,
+              std::function<void(const std::string&)> warn)
+      : store_(store), clock_(clock), interval_(interval), warn_(std::move(warn)) {}
+
+  // The router begins a turn: what was read for the last one is read again.
+  void turn();
+  [[nodiscard]] std::optional<Hold> hold(const Notice& notice);
+  // What the message that `notice` earns has to say of the sites behind its own. "": there are none.
+  [[nodiscard]] std::string note(const Notice& notice);
+
+ private:
+  // False: nobody has parents, or the store does not answer.
+  [[nodiscard]] bool asked();
+  void failed(const core::Error& error);
+
+  ParentStore& store_;
+  const core::Clock& clock_;
+  const core::Duration interval_;
+  const std::function<void(const std::string&)> warn_;
+  bool any_ = false;
+  bool failing_ = false;
+  core::SteadyTime read_again_at_ = core::SteadyTime::min();
+  std::map<core::SiteId, std::optional<Hold>> holds_;
+  std::map<core::SiteId, std::string> notes_;
+};
+
+}  // namespace watchwheel::sideeffects

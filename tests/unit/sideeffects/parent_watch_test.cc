@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: while a parent is down nobody is told that a child fails; what is still down when it was looked at again after that is told,
+// what was only unreachable is not, and an end is never kept back. Method: the real router on an outbox in memory, parents in a map,
+// a clock that is moved; and the rule alone over a grid of times.
+#include "sideeffects/parent_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "sideeffects/notice_router.h"
+#include "support/fake_delivery_queue.h"
+
+namespace watchwheel::sideeffects {
+namespace {
+
+using namespace std::chrono_literals;
+using core::SiteId;
+using core::SiteState;
+using core::TransitionReason;
+
+constexpr core::Duration kInterval = 2min;
+
+class FakeParents final : public ParentStore {
+ public:
+  core::Result<bool> any() override {
+    ++reads;
+    if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
+    return !parents.empty();
+  }
+  core::Result<std::vector<ParentOutage>> above(SiteId site, core::WallTime since) override {
+    ++reads;
+    if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
+    std::vector<ParentOutage> found;
+    for (const auto& [child, parent] : parents) {
+      const auto outage = outages.find(parent);
+      if (child != site || outage == outages.end()) continue;
+      const core::WallTime ended = outage->second.ended_at;
+      if (ended == core::kNoWallTime || ended >= since) found.push_back(outage->second);
+    }
+    return found;
+  }
+  core::Result<std::uint64_t> below(SiteId site, std::uint64_t limit) override {
+    if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
+    std::uint64_t count = 0;
+    for (const auto& [child, parent] : parents) count += parent == site ? 1U : 0U;
+    return std::min(count, limit);
+  }
+  core::Result<std::optional<core::Duration>> interval_of(SiteId /*site*/) override {
+    return std::optional<core::Duration>{};
+  }
+  std::multimap<SiteId, SiteId> parents;  // Of each child.
+  std::map<SiteId, ParentOutage> outages;
+  bool away = false;
+  int reads = 0;
+};
+
+// Site 1 is the parent of 2 and 3; 4 depends on nobody.
+struct World {
+  World() { store.parents = {{SiteId{2}, SiteId{1}}, {SiteId{3}, SiteId{1}}}; }
+
+  core::ManualClock clock;
+  testing::FakeDeliveryQueue queue{clock};
+  FakeParents store;
+  std::vector<std::string> warnings;
+  ParentWatch watch{store, clock, kInterval,
+                    [this](const std::string& line) { warnings.push_back(line); }};
+  std::map<std::uint64_t, Notice> events;
+  NoticeRouter router{
+      NoticeRouter::Settings{.hold = [this](const Notice& notice) { return watch.hold(notice); },
+                             .remark = [this](const Notice& notice) { return watch.note(notice); },
+                             .ready =
+                                 [this] {
+                                   watch.turn();
+                                   return core::Result<void>{};
+                                 }},
+      queue, std::make_shared<const NotifyTargets>(NotifyTargets{target()}), clock, 7};
+
+  static NotifyTarget target() {
+    NotifyTarget target;
+    target.channel.name = "ops";
+    return target;
+  }
+  void run_for(core::Duration time) {
+    for (core::Duration passed{}; passed <= time; passed += 500ms) {
+      for (int i = 0; i < 1000; ++i) {
+        if (router.next_turn().value_or(core::SteadyTime::max()) > clock.steady()) break;
+        router.turn(clock.steady());
+      }
+      clock.advance(500ms);
+    }
+  }
+  void change(std::uint64_t site, SiteState after) {
+    Notice& notice = events[site];
+    const bool ends_it = after == SiteState::Up;
+    notice.site = SiteId{site};
+    notice.event = core::EventId{site};
+    notice.url = "https://s" + std::to_string(site) + ".example/";
+    if (notice.started_at == core::kNoWallTime) notice.started_at = clock.wall() - 20s;
+    if (after == SiteState::Down) notice.confirmed_at = clock.wall();
+    if (ends_it) notice.ended_at = clock.wall();
+    const SiteState before = notice.confirmed_at == core::kNoWallTime || after == SiteState::Down
+                                 ? SiteState::SeemsDown
+                                 : SiteState::Down;
+    notice.state = after;
+    notice.transition = {
+        .seq = ends_it ? 3U : 2U,
+        .reason = ends_it ? TransitionReason::Recovered : TransitionReason::Confirmed,
+        .before = before,
+        .after = after,
+        .at = clock.wall(),
+        .failures = 3,
+        .evidence = {}};
+    store.outages[notice.site] = {
+        .parent = notice.site, .confirmed_at = notice.confirmed_at, .ended_at = notice.ended_at};
+    queue.commit(notice);
+  }
+  // Kind and site of each message, in order.
+  std::string told() {
+    std::string all;
+    for (const auto& row : queue.rows())
+      all += row.what.kind + std::to_string(row.what.site.value) + " ";
+    return all;
+  }
+  std::string note_of(std::size_t row) {
+    return decode_message(queue.rows().at(row).what.body).value().note;
+  }
+};
+
+TEST(ParentWatch, TheParentIsToldWithTheNumberOfItsChildrenAndTheyAreNot) {
+  World world;
+  world.change(1, SiteState::Down);
+  world.run_for(2s);
+  world.change(2, SiteState::Down);
+  world.change(3, SiteState::Down);
+  world.change(4, SiteState::Down);
+  world.run_for(30min);
+  EXPECT_EQ(world.told(), "down1 down4 ");
+  EXPECT_EQ(world.note_of(0), "Holds the notices of 2 sites that depend on it.");
+  EXPECT_EQ(world.note_of(1), "");
+}
+
+TEST(ParentWatch, WhatIsStillDownWhenItWasLookedAtAgainIsToldAndOnce) {
+  World world;
+  world.change(1, SiteState::Down);
+  world.change(2, SiteState::Down);
+  world.change(3, SiteState::Down);
+  world.run_for(10min);
+  world.change(1, SiteState::Up);
+  world.run_for(1min);
+  EXPECT_EQ(world.told(), "down1 up1 ") << "neither was looked at again";
+  world.change(3, SiteState::Up);
+  world.run_for(5min);
+  EXPECT_EQ(world.told(), "down1 up1 down2 ") << "the one was only unreachable, the other is down";
+  world.change(2, SiteState::Up);
+  world.run_for(5s);
+  EXPECT_EQ(world.told(), "down1 up1 down2 up2 ");
+}
+
+TEST(ParentWatch, AParentThatOnlySeemedDownHoldsAsLongAsThatIsOpen) {
+  World world;
+  world.change(1, SiteState::SeemsDown);
+  world.change(2, SiteState::Down);
+  world.run_for(10s);
+  EXPECT_EQ(world.told().find("down2"), std::string::npos);
+  world.change(1, SiteState::Up);
+  world.run_for(20s);
+  EXPECT_NE(world.told().find("down2"), std::string::npos) << world.told();
+}
+
+TEST(ParentWatch, TheEndOfWhatWasToldBeforeIsToldAtOnce) {
+  World world;
+  world.change(2, SiteState::Down);
+  world.run_for(5s);
+  world.change(1, SiteState::Down);
+  world.run_for(5s);
+  world.change(2, SiteState::Up);
+  world.run_for(5s);
+  EXPECT_EQ(world.told(), "down2 down1 up2 ");
+}
+
+TEST(ParentWatch, AStoreThatIsAwayHoldsNothingAndIsNotAskedEachTime) {
+  World world;
+  world.store.away = true;
+  world.change(1, SiteState::Down);
+  world.change(2, SiteState::Down);
+  world.run_for(10s);
+  EXPECT_EQ(world.told(), "down1 down2 ");
+  EXPECT_EQ(world.warnings.size(), 1U);
+  EXPECT_LE(world.store.reads, 2);
+}
+
+TEST(ParentWatch, WhereNobodyHasParentsNoSiteIsAskedFor) {
+  World world;
+  world.store.parents.clear();
+  for (std::uint64_t site = 1; site <= 50; ++site) world.change(site, SiteState::Down);
+  world.run_for(4s);
+  EXPECT_EQ(world.queue.rows().size(), 50U);
+  EXPECT_LE(world.store.reads, 2);
+}
+
+// Whatever the times: an open outage holds, one that was over before the child began holds nothing, nothing is held for longer than
+// it takes to look again, and each wait is one that the router can keep.
+TEST(ParentWatch, TheRuleHoldsForAllTimes) {
+  const core::WallTime now = core::from_unix_ms(1'900'000'000'000);
+  int held = 0;
+  int told = 0;
+  for (const core::Duration began : {0s, 5s, 60s, 3600s, 864'000s}) {
+    for (const core::Duration over : {-3600s, 0s, 1s, 30s, 120s, 134s, 136s, 7200s}) {
+      for (const bool confirmed : {true, false}) {
+        Notice child;
+        child.started_at = now - began;
+        const ParentOutage open{.parent = SiteId{1},
+                                .confirmed_at = confirmed ? now - 1s : core::kNoWallTime,
+                                .ended_at = core::kNoWallTime};
+        const auto while_open = held_by_parents(child, {&open, 1}, kInterval, now);
+        ASSERT_TRUE(while_open);
+        EXPECT_GE(*while_open, ParentWatch::kLookAgainMin);
+        EXPECT_LE(*while_open, ParentWatch::kLookAgainMax);
+        ParentOutage past = open;
+        past.ended_at = now - over;
+        const auto after = held_by_parents(child, {&past, 1}, kInterval, now);
+        const bool wanted = confirmed && over >= 0s && over <= began &&
+                            over < kInterval + ParentWatch::kSettleSlack;
+        EXPECT_EQ(after.has_value(), wanted) << began.count() << " " << over.count();
+        EXPECT_GT(after.value_or(1s), 0s);
+        ++(after ? held : told);
+        const std::vector<ParentOutage> both{past, open};
+        EXPECT_TRUE(held_by_parents(child, both, kInterval, now));
+      }
+    }
+  }
+  EXPECT_GT(held, 5);
+  EXPECT_GT(told, 5);
+}
+
+}  // namespace
+}  // namespace watchwheel::sideeffects
