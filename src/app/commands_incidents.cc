@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/units.h"
@@ -104,6 +105,17 @@ std::string by_text(const sideeffects::ByHand& by) {
   return std::string(kDone.at(static_cast<std::size_t>(by.act))) + " by " +
          printable(by.who, sideeffects::kWhoBytesMax) + " (" + printable(by.source, 32) + ")" +
          (by.why.empty() ? "" : ": " + printable(by.why, sideeffects::kWhyBytesMax));
+}
+
+// The sites that flap now.
+core::Result<std::map<core::SiteId, core::WallTime>> flapping_since(db::Store& store) {
+  const auto flapping = store.make_flapping_store();
+  if (!flapping) return flapping.error();
+  const auto list = (*flapping)->flapping();
+  if (!list) return list.error();
+  std::map<core::SiteId, core::WallTime> sites;
+  for (const sideeffects::FlappingSite& site : *list) sites[site.site] = site.since;
+  return sites;
 }
 
 Json to_json(const db::Incident& incident, core::WallTime now) {
@@ -309,8 +321,14 @@ int show_incidents(const IncidentsArgs& args, Io& io) {
     for (const auto& one : common.vantage) vantage.push_back(to_json(one, now));
     for (const auto& one : common.groups) groups.push_back(to_json(one, now));
     Json incidents = Json::array();
-    const auto more = walk(**log, filter, args.limit,
-                           [&](const db::Incident& i) { incidents.push_back(to_json(i, now)); });
+    const auto flapping = flapping_since(**store);
+    if (!flapping) return fail(io, flapping.error());
+    const auto more = walk(**log, filter, args.limit, [&](const db::Incident& i) {
+      Json one = to_json(i, now);
+      const auto since = flapping->find(i.site);
+      one["site_flapping_since"] = since == flapping->end() ? Json() : time_or_null(since->second);
+      incidents.push_back(std::move(one));
+    });
     if (!more) return fail(io, more.error());
     io.out << dumped({{"incidents", std::move(incidents)},
                       {"more", *more},

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <optional>
 
 #include "app/commands_legacy.h"
@@ -63,12 +64,24 @@ Json time_or_null(core::WallTime t) {
   return t == core::kNoWallTime ? Json() : Json(core::to_iso8601(t));
 }
 
-std::string view_json(const db::SiteView& site) {
+// Those of which people were told so.
+core::Result<std::set<core::SiteId>> flapping_sites(db::Store& store) {
+  const auto flapping = store.make_flapping_store();
+  if (!flapping) return flapping.error();
+  const auto list = (*flapping)->flapping();
+  if (!list) return list.error();
+  std::set<core::SiteId> sites;
+  for (const sideeffects::FlappingSite& site : *list) sites.insert(site.site);
+  return sites;
+}
+
+std::string view_json(const db::SiteView& site, bool flapping) {
   Json json = Json::parse(site_jsonl(site.record));
   json["state"] = site.state ? Json(core::to_string(*site.state)) : Json();
   json["state_since"] = time_or_null(site.state_since);
   json["checked_at"] = time_or_null(site.checked_at);
   json["cause"] = site.cause ? Json(core::to_string(*site.cause)) : Json();
+  json["flapping"] = flapping;
   json["open_event"] = site.open_event.value == 0 ? Json() : Json(site.open_event.value);
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -94,7 +107,7 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
-std::string view_text(const db::SiteView& site) {
+std::string view_text(const db::SiteView& site, bool flapping) {
   const core::SiteRecord& record = site.record;
   std::string line = padded(std::to_string(record.id.value), 8) + " ";
   line += padded(site.state      ? std::string(core::to_string(*site.state))
@@ -111,6 +124,7 @@ std::string view_text(const db::SiteView& site) {
   for (const std::string& tag : record.tags) line += "  #" + tag;
   const std::string parents = get_site_field(record, kParentsColumn);
   if (!parents.empty()) line += "  behind " + parents;
+  if (flapping) line += "  flapping";
   const bool failing = site.cause && core::outcome_of(*site.cause) != core::Outcome::Up;
   if (failing) line += "  " + std::string(core::to_string(*site.cause));
   return printable(line, 8192);
@@ -181,6 +195,8 @@ int list_sites(const ListArgs& args, Io& io) {
   const core::SystemClock clock;
   const auto calendar = calendar_at(*open->store, clock.wall());
   if (!calendar) return fail(io, calendar.error());
+  const auto flapping = flapping_sites(*open->store);
+  if (!flapping) return fail(io, flapping.error());
   // What is stored of a site's state does not know of windows that hold.
   const std::optional<core::SiteState> wanted_state = filter.state;
   if (wanted_state == core::SiteState::Maintenance) filter.state.reset();
@@ -203,7 +219,8 @@ int list_sites(const ListArgs& args, Io& io) {
       show_maintenance(site, *calendar);
       if (left == 0) break;
       if (wanted_state && site.state != wanted_state) continue;
-      io.out << (args.json ? view_json(site) : view_text(site)) << "\n";
+      const bool flaps = flapping->contains(site.record.id);
+      io.out << (args.json ? view_json(site, flaps) : view_text(site, flaps)) << "\n";
       ++written;
       --left;
     }

@@ -20,6 +20,7 @@
 #include "app/problem.h"
 #include "core/check_options.h"
 #include "core/clock.h"
+#include "core/flapping.h"
 #include "core/site_facts.h"
 #include "sideeffects/notify_target.h"
 
@@ -158,6 +159,7 @@ struct Config {
   StoreConfig store;
   ChecksConfig checks;
   ConfirmConfig confirm;
+  core::FlapPolicy flapping;
   EngineConfig engine;
   VantageConfig vantage;
   ProjectionConfig projection;

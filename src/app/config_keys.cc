@@ -355,6 +355,15 @@ std::vector<Key<Config>> confirm_keys() {
   };
 }
 
+std::vector<Key<Config>> flapping_keys() {
+  return {
+      at_start(count(
+          "flapping", "low", 0, 99, [](auto& c) -> auto& { return c.flapping.low; })),
+      at_start(count(
+          "flapping", "high", 1, 100, [](auto& c) -> auto& { return c.flapping.high; })),
+  };
+}
+
 std::vector<Key<Config>> engine_keys() {
   Key<Config> memory = count(
       "engine", "memory", 64 * kMiB, kNoLimit,
@@ -564,8 +573,8 @@ std::vector<Key<Config>> http_and_log_keys() {
 const std::vector<Key<Config>>& config_keys() {
   static const std::vector<Key<Config>> keys = [] {
     std::vector<Key<Config>> all;
-    for (auto&& part : {store_keys(), check_keys(), confirm_keys(), engine_keys(), vantage_keys(),
-                        legacy_keys(), later_keys(), verifier_server_keys(),
+    for (auto&& part : {store_keys(), check_keys(), confirm_keys(), flapping_keys(), engine_keys(),
+                        vantage_keys(), legacy_keys(), later_keys(), verifier_server_keys(),
                         http_and_log_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }

@@ -137,6 +137,11 @@ class Judge {
   }
 
   void pacing() {
+    if (config_.flapping.low >= config_.flapping.high) {
+      report(Severity::Error, {"flapping.low", "flapping.high"},
+             "flapping.low (" + std::to_string(config_.flapping.low) +
+                 ") must be below flapping.high (" + std::to_string(config_.flapping.high) + ")");
+    }
     if (is_set("confirm.retry_interval") &&
         config_.confirm.policy.retry_interval > config_.checks.interval) {
       report(Severity::Warning, {"confirm.retry_interval"},

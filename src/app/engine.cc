@@ -379,6 +379,8 @@ core::Result<void> EngineImpl::build_notifier() {
                             .node = node_.empty() ? "local" : node_,
                             .run = seed(2),
                             .user_agent = user_agent()};
+  settings.flapping = config_.flapping;
+  settings.interval = config_.checks.interval;
   settings.retention.done = config_.history.keep_deliveries;
   settings.retention.dead = config_.history.keep_dead_letters;
   if (buckets_) {
@@ -386,7 +388,6 @@ core::Result<void> EngineImpl::build_notifier() {
       return buckets->standing(site) == core::Standing::Ours;
     };
   }
-  settings.interval = config_.checks.interval;
   if (store_) {
     auto parents = db::SiteParents::open(*store_);
     if (!parents && !road_->detour()) return parents.error();

@@ -63,6 +63,33 @@ class KeptWindows final : public sideeffects::MaintenanceStore, core::Pinned {
   std::vector<MaintenanceWindow> last_;
 };
 
+class StoresFlapping final : public sideeffects::FlappingStore, core::Pinned {
+ public:
+  StoresFlapping(std::unique_ptr<sideeffects::FlappingStore> store,
+                 const sideeffects::AwayShared& shared)
+      : store_(std::move(store)), shared_(shared) {}
+
+  core::Result<std::vector<sideeffects::FlappingSite>> flapping() override {
+    if (is_away()) return away();
+    return store_->flapping();
+  }
+  core::Result<std::vector<sideeffects::SiteChanges>> changes(std::span<const core::SiteId> sites,
+                                                              core::Duration interval,
+                                                              core::WallTime now) override {
+    if (is_away()) return away();
+    return store_->changes(sites, interval, now);
+  }
+
+ private:
+  [[nodiscard]] bool is_away() const {
+    return store_ == nullptr || shared_.phase() != sideeffects::NoticePhase::Straight;
+  }
+  static core::Error away() { return {core::ErrorKind::Unavailable, "the store is away"}; }
+
+  const std::unique_ptr<sideeffects::FlappingStore> store_;
+  const sideeffects::AwayShared& shared_;
+};
+
 template <typename Made>
 core::Result<std::unique_ptr<Made>> session(const std::string& path) {
   auto connection = db::SqliteConnection::open({.path = path, .checkpoint_pages = 4096});
@@ -87,6 +114,7 @@ struct LocalNotices::Parts {
   std::unique_ptr<sideeffects::AwayOutbox> outbox;
   std::unique_ptr<sideeffects::AwayQueue> queue;
   std::unique_ptr<KeptWindows> windows;
+  std::unique_ptr<StoresFlapping> flapping;
 };
 
 LocalNotices::LocalNotices(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -106,6 +134,7 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
   }
   if (auto ready = db::prepare_notices_file(parts->path, identity); !ready) return ready.error();
   std::unique_ptr<sideeffects::MaintenanceStore> store_windows;
+  std::unique_ptr<sideeffects::FlappingStore> store_flapping;
   if (store != nullptr) {
     auto outbox = store->make_outbox();
     if (!outbox) return outbox.error();
@@ -113,12 +142,15 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
     if (!queue) return queue.error();
     auto windows = store->make_maintenance_store();
     if (!windows) return windows.error();
+    auto flapping = store->make_flapping_store();
+    if (!flapping) return flapping.error();
     auto mirror = store->make_notice_mirror(parts->path);
     if (!mirror) return mirror.error();
     parts->store_outbox = *std::move(outbox);
     parts->store_queue = *std::move(queue);
     parts->mirror = *std::move(mirror);
     store_windows = *std::move(windows);
+    store_flapping = *std::move(flapping);
   } else {
     auto mirror = db::SqlNoticeMirror::open(parts->path, nullptr);
     if (!mirror) return mirror.error();
@@ -153,6 +185,7 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
       parts->store_queue.get(), *parts->here_queue, *parts->finish, parts->shared);
   parts->windows =
       std::make_unique<KeptWindows>(std::move(store_windows), *std::move(windows), parts->shared);
+  parts->flapping = std::make_unique<StoresFlapping>(std::move(store_flapping), parts->shared);
   // Kept from the first moment: a window in which nobody has been held back yet counts as well.
   if (store != nullptr) (void)parts->windows->list(clock.wall());
   return std::unique_ptr<LocalNotices>(new LocalNotices(std::move(parts)));
@@ -166,6 +199,10 @@ sideeffects::DeliveryQueue& LocalNotices::queue() {
 }
 sideeffects::MaintenanceStore& LocalNotices::windows() {
   return *parts_->windows;
+}
+
+sideeffects::FlappingStore& LocalNotices::flapping() {
+  return *parts_->flapping;
 }
 
 std::unique_ptr<db::SiteFeed> LocalNotices::named(std::unique_ptr<db::SiteFeed> feed) {

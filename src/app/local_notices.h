@@ -20,6 +20,7 @@
 #include "db/store.h"
 #include "sideeffects/away_notices.h"
 #include "sideeffects/detour.h"
+#include "sideeffects/flapping_api.h"
 #include "sideeffects/maintenance_api.h"
 
 namespace watchwheel::app {
@@ -50,6 +51,8 @@ class LocalNotices : core::Pinned {
   [[nodiscard]] sideeffects::Outbox& outbox();
   [[nodiscard]] sideeffects::DeliveryQueue& queue();
   [[nodiscard]] sideeffects::MaintenanceStore& windows();
+  // The store's, and nobody's while that is away: then nothing begins to flap and nothing ceases to.
+  [[nodiscard]] sideeffects::FlappingStore& flapping();
   // What the site list says of names is kept here.
   [[nodiscard]] std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed);
   void note(std::span<const sideeffects::EventWrite> writes);

@@ -375,9 +375,16 @@ void add_legacy(Families& out, const LegacyReading& reading) {
 
 // Zero, all of them, where one process has the store alone.
 void add_notify(Families& out, const NotifierReading& reading) {
-  using http::counter, http::gauge, sideeffects::ChannelType, sideeffects::SendOutcome;
+  using http::by, http::counter, http::gauge, sideeffects::ChannelType, sideeffects::SendOutcome;
   const sideeffects::DeliveryStats& sent = reading.deliveries;
   const sideeffects::RouterStats& routed = reading.router;
+  out.push_back(gauge("watchwheel_sites_flapping",
+                      "Sites of which single changes are not told, for they change too often.",
+                      reading.flapping.sites.value()));
+  out.push_back(counter("watchwheel_flapping_total",
+                        "Times that a site began or ceased to change its state too often.",
+                        by("change", {{"began", number(reading.flapping.begun.value())},
+                                      {"ended", number(reading.flapping.ended.value())}})));
   std::vector<http::Sample> attempts;
   for (std::size_t type = 0; type < sideeffects::kChannelTypes; ++type) {
     for (std::size_t result = 0; result < sideeffects::kSendOutcomes; ++result) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "channels/sender.h"
+#include "sideeffects/flapping_watch.h"
 #include "sideeffects/maintenance_watch.h"
 #include "sideeffects/parent_watch.h"
 #include "sideeffects/turn_thread.h"
@@ -23,6 +24,7 @@ struct Ground {
   std::unique_ptr<sideeffects::Outbox> outbox;
   std::unique_ptr<sideeffects::DeliveryQueue> queue;
   std::unique_ptr<sideeffects::MaintenanceStore> windows;
+  std::unique_ptr<sideeffects::FlappingStore> flapping;
   std::unique_ptr<LocalNotices> local;
 };
 
@@ -40,6 +42,10 @@ class NotifierImpl final : public Notifier {
                                      *parent_store_, clock, settings.interval,
                                      [&log](const std::string& line) { log.warn(line); })
                                : nullptr),
+        flapping_({.policy = settings.flapping,
+                   .interval = settings.interval,
+                   .warn = [&log](const std::string& line) { log.warn(line); }},
+                  ground_.local ? ground_.local->flapping() : *ground_.flapping, clock),
         sender_(std::move(sender)),
         worker_(worker_settings(settings, log), queue_, *sender_, shared(settings.targets), clock,
                 settings.run),
@@ -77,7 +83,7 @@ class NotifierImpl final : public Notifier {
   NotifierReading reading() const override {
     std::optional<LocalNoticesReading> local;
     if (ground_.local) local = ground_.local->reading();
-    return {router_.stats(), worker_.stats(), worker_.targets(), local};
+    return {router_.stats(), flapping_.stats(), worker_.stats(), worker_.targets(), local};
   }
 
  private:
@@ -103,6 +109,7 @@ class NotifierImpl final : public Notifier {
     out.remark = [this](const sideeffects::Notice& notice) {
       return parents_ ? parents_->note(notice) : std::string();
     };
+    out.flapping = &flapping_;
     out.ready = [this] {
       if (parents_) parents_->turn();
       return maintenance_.ready();
@@ -121,6 +128,7 @@ class NotifierImpl final : public Notifier {
   sideeffects::MaintenanceWatch maintenance_;
   const std::unique_ptr<sideeffects::ParentStore> parent_store_;
   const std::unique_ptr<sideeffects::ParentWatch> parents_;
+  sideeffects::FlappingWatch flapping_;
   const std::unique_ptr<channels::Sender> sender_;
   DeliveryWorker worker_;
   sideeffects::TurnThread worker_thread_;
@@ -147,9 +155,12 @@ core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings
   if (!queue) return queue.error();
   auto windows = store.make_maintenance_store();
   if (!windows) return windows.error();
+  auto flapping = store.make_flapping_store();
+  if (!flapping) return flapping.error();
   return make_on({.outbox = *std::move(outbox),
                   .queue = *std::move(queue),
                   .windows = *std::move(windows),
+                  .flapping = *std::move(flapping),
                   .local = {}},
                  std::move(settings), clock, log);
 }
@@ -157,7 +168,7 @@ core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings
 core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings,
                                                        std::unique_ptr<LocalNotices> local,
                                                        const core::Clock& clock, Log& log) {
-  return make_on({.outbox = {}, .queue = {}, .windows = {}, .local = std::move(local)},
+  return make_on({.outbox = {}, .queue = {}, .windows = {}, .flapping = {}, .local = std::move(local)},
                  std::move(settings), clock, log);
 }
 

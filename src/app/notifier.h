@@ -38,14 +38,16 @@ struct NotifierSettings {
   std::uint64_t run = 0;  // Another one after a restart.
   std::string user_agent;
   sideeffects::DeliveryRetention retention{};
+  core::FlapPolicy flapping{};
+  core::Duration interval = std::chrono::minutes{5};  // Of sites that have none of their own.
   std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
   // Which sites depend on which; null: nobody is asked.
   std::unique_ptr<sideeffects::ParentStore> parents{};
-  core::Duration interval = std::chrono::minutes{5};  // Of sites that have none of their own.
 };
 
 struct NotifierReading {
   const sideeffects::RouterStats& router;
+  const sideeffects::FlappingStats& flapping;
   const sideeffects::DeliveryStats& deliveries;
   std::vector<sideeffects::TargetReading> targets;
   std::optional<LocalNoticesReading> local;

@@ -52,6 +52,7 @@ ordered_json notify_json(const NotifierReading& reading) {
           {"notices_routed", routed.notices.value()},
           {"notices_unstorable", routed.unstorable.value()},
           {"held", routed.held.value()},
+          {"flapping", reading.flapping.sites.value()},
           {"waiting", sent.waiting.value()},
           {"under_way", sent.under_way.value()},
           {"oldest_s", sent.oldest_s.value()},

@@ -44,7 +44,9 @@ std::unique_ptr<WaitingNotices> WaitingNotices::begin(const Config& config,
   auto notifier = Notifier::make({.targets = config.notify,
                                   .node = *std::move(node),
                                   .run = core::stable_hash(run),
-                                  .user_agent = own.empty() ? default_user_agent() : own},
+                                  .user_agent = own.empty() ? default_user_agent() : own,
+                                  .flapping = config.flapping,
+                                  .interval = config.checks.interval},
                                  *std::move(local), clock, log);
   if (!notifier) return unusable(notifier.error());
   (*notifier)->start();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "channels/bodies.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "checker/safe_text.h"
@@ -93,8 +94,8 @@ AlertKind alert_kind(MessageKind kind) {
     case MessageKind::WarningOver:
       return {"WatchwheelSiteWarning", Severity::Warning, kNeverEnds};
     case MessageKind::Flapping:
-      // Nobody tells its end.
-      return {"WatchwheelSiteFlapping", Severity::Warning, std::chrono::hours{1}};
+    case MessageKind::FlappingOver:
+      return {"WatchwheelSiteFlapping", Severity::Warning, kNeverEnds};
     case MessageKind::Test:
       break;
   }
@@ -175,6 +176,10 @@ Json pagerduty_event(const Message& message, const std::string& routing_key, con
 }
 
 std::string_view slack_colour(const Message& message) {
+  const auto not_up = [](const auto& site) { return site.after != core::SiteState::Up; };
+  if (message.kind == MessageKind::FlappingOver &&
+      std::any_of(message.sites.begin(), message.sites.end(), not_up))
+    return "warning";
   if (ends(message.kind)) return "good";
   switch (message.severity) {
     case Severity::Critical:

@@ -10,6 +10,7 @@
 #include "db/sql_lease_store.h"
 #include "db/sql_legacy_table.h"
 #include "db/sql_history_store.h"
+#include "db/sql_flapping_store.h"
 #include "db/sql_maintenance_store.h"
 #include "db/sql_operator_desk.h"
 #include "db/sql_notice_mirror.h"
@@ -124,6 +125,10 @@ core::Result<std::unique_ptr<DeliveryLog>> MysqlStore::make_delivery_log() {
 
 core::Result<std::unique_ptr<sideeffects::OperatorDesk>> MysqlStore::make_operator_desk() {
   return make<sideeffects::OperatorDesk, SqlOperatorDesk>();
+}
+
+core::Result<std::unique_ptr<sideeffects::FlappingStore>> MysqlStore::make_flapping_store() {
+  return make<sideeffects::FlappingStore, SqlFlappingStore>();
 }
 
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> MysqlStore::make_maintenance_store() {

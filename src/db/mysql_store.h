@@ -42,6 +42,8 @@ class MysqlStore final : public Store {
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> make_delivery_queue()
       override;
   [[nodiscard]] core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FlappingStore>> make_flapping_store()
+      override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> make_maintenance_store()
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::HistoryStore>> make_history_store()

@@ -44,7 +44,7 @@ constexpr Sql kBefore(WATCHWHEEL_BEFORE("INDEXED BY deliveries_line", ""),
   " ON b.event_id = t.event_id AND b.delivery_id < t.delivery_id"                     \
   " JOIN deliveries p " by_key " ON p.id = b.delivery_id WHERE b.target = t.target"   \
   " AND b.state = 'queued' AND t.kind IN ('up', 'up_group', 'warning_over',"          \
-  " 'warning_over_group') AND t.delivery_id IN " WATCHWHEEL_IDS
+  " 'warning_over_group', 'flapping_over') AND t.delivery_id IN " WATCHWHEEL_IDS
 constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings_event", ""),
                          WATCHWHEEL_BEFORE_END("FORCE INDEX (PRIMARY)",
                                                "FORCE INDEX (delivery_tellings_event)",
@@ -93,7 +93,8 @@ constexpr Sql kWaiting(
 #define WATCHWHEEL_OLDER(index)                                                       \
   "SELECT id FROM deliveries " index                                                  \
   " WHERE target = ? AND state <> 1 AND queued_at < ?"                                \
-  " AND kind NOT IN ('up', 'up_group', 'warning_over', 'warning_over_group')"         \
+  " AND kind NOT IN ('up', 'up_group', 'warning_over', 'warning_over_group',"         \
+  " 'flapping_over')"                                                                 \
   " ORDER BY vt LIMIT ?"
 constexpr Sql kOlder(
     WATCHWHEEL_OLDER("INDEXED BY deliveries_claim"),

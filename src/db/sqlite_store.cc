@@ -12,6 +12,7 @@
 #include "db/sql_freshness_sink.h"
 #include "db/sql_incident_log.h"
 #include "db/sql_history_store.h"
+#include "db/sql_flapping_store.h"
 #include "db/sql_maintenance_store.h"
 #include "db/sql_operator_desk.h"
 #include "db/sql_outbox.h"
@@ -156,6 +157,10 @@ core::Result<std::unique_ptr<DeliveryLog>> SqliteStore::make_delivery_log() {
 
 core::Result<std::unique_ptr<sideeffects::OperatorDesk>> SqliteStore::make_operator_desk() {
   return make<sideeffects::OperatorDesk, SqlOperatorDesk>(path_, kRecording);
+}
+
+core::Result<std::unique_ptr<sideeffects::FlappingStore>> SqliteStore::make_flapping_store() {
+  return make<sideeffects::FlappingStore, SqlFlappingStore>(path_, kRecording);
 }
 
 core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> SqliteStore::make_maintenance_store() {

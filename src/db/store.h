@@ -29,6 +29,7 @@
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/freshness_api.h"
 #include "sideeffects/history_api.h"
+#include "sideeffects/flapping_api.h"
 #include "sideeffects/maintenance_api.h"
 #include "sideeffects/operator_api.h"
 #include "sideeffects/notice_mirror_api.h"
@@ -88,6 +89,8 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::MaintenanceStore>>
   make_maintenance_store() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FlappingStore>>
+  make_flapping_store() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::HistoryStore>>
   make_history_store() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::OperatorDesk>>

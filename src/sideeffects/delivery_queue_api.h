@@ -133,7 +133,7 @@ inline constexpr std::string_view kRequeuedMemo = "requeued:";
 // would have been the end of (DeliveryQueue).
 [[nodiscard]] constexpr bool is_end_kind(std::string_view kind) {
   return kind == "up" || kind == "up_group" || kind == "warning_over" ||
-         kind == "warning_over_group";
+         kind == "warning_over_group" || kind == "flapping_over";
 }
 
 enum class Settling : std::uint8_t {

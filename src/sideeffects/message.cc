@@ -208,6 +208,8 @@ std::string_view heading(MessageKind kind) {
       return "OVER";
     case MessageKind::Flapping:
       return "FLAPPING";
+    case MessageKind::FlappingOver:
+      return "STEADY";
     case MessageKind::Reminder:
       return "STILL DOWN";
     case MessageKind::Test:
@@ -228,6 +230,11 @@ std::string_view heading(const Message& message) {
 }
 
 std::string of_one(const Message& message, const MessageSite& site) {
+  if (message.kind == MessageKind::FlappingOver)
+    return ": " + std::string(core::to_string(site.after));
+  if (message.kind == MessageKind::Flapping)
+    return site.started_at == core::kNoWallTime ? ""
+                                                : " since " + core::to_iso8601(site.started_at);
   if (!ends(message.kind)) {
     std::string line = ": " + std::string(core::to_string(site.evidence.cause));
     if (message.kind == MessageKind::Reminder && site.started_at != core::kNoWallTime)

@@ -48,9 +48,11 @@ enum class MessageKind : std::uint8_t {
   Flapping,  // The state changes so often that single changes are not told for now.
   Reminder,  // Still down.
   Test,      // Somebody tries the target. No site is concerned.
+  FlappingOver,  // It is steady again. MessageSite::after says how it stands: maybe down.
 };
-inline constexpr std::array<std::string_view, 8> kMessageKindNames{
-    "seems_down", "down", "up", "warning", "warning_over", "flapping", "reminder", "test"};
+inline constexpr std::array<std::string_view, 9> kMessageKindNames{
+    "seems_down", "down",     "up",   "warning",      "warning_over",
+    "flapping",   "reminder", "test", "flapping_over"};
 [[nodiscard]] constexpr std::string_view to_string(MessageKind kind) {
   return kMessageKindNames.at(static_cast<std::size_t>(kind));
 }
@@ -58,7 +60,13 @@ inline constexpr std::array<std::string_view, 8> kMessageKindNames{
 
 // Whether the condition is over with it: what a receiver that keeps alerts resolves.
 [[nodiscard]] constexpr bool ends(MessageKind kind) {
-  return kind == MessageKind::Up || kind == MessageKind::WarningOver;
+  return kind == MessageKind::Up || kind == MessageKind::WarningOver ||
+         kind == MessageKind::FlappingOver;
+}
+
+// What a target knows of single outages is not changed by it.
+[[nodiscard]] constexpr bool is_of_flapping(MessageKind kind) {
+  return kind == MessageKind::Flapping || kind == MessageKind::FlappingOver;
 }
 
 // One site of a message: the event as it stood when the change was made that is told.

@@ -68,10 +68,16 @@ void NoticeRouter::turn(core::SteadyTime now) {
                                  [this, now](std::uint64_t group, bool ends) {
                                    return digest_wait({group, ends}, now);
                                  },
-                             .hold = settings_.hold,
+                             .hold = [this](const Notice& notice) {
+                               auto hold = settings_.hold(notice);
+                               return hold || settings_.flapping == nullptr
+                                          ? hold
+                                          : settings_.flapping->hold(notice);
+                             },
                              .remark = settings_.remark};
   const std::span<const Notice> notices = fit(*taken, targets->size());
-  const Routing routing = route(notices, *targets, context);
+  if (settings_.flapping != nullptr) settings_.flapping->look(notices, settings_.hold);
+  const Routing routing = decide(notices, *targets, context);
   if (const auto done = settle(routing, notices, *targets, context); !done)
     return failed(done.error(), now);
 
@@ -88,6 +94,13 @@ void NoticeRouter::turn(core::SteadyTime now) {
           : taken->empty()         ? now + settings_.poll - jitter
                                    : now + kPollGathering;
   look_at_level(now);
+}
+
+Routing NoticeRouter::decide(std::span<const Notice> notices, const NotifyTargets& targets,
+                             const RouteContext& context) const {
+  Routing routing = route(notices, targets, context);
+  if (settings_.flapping != nullptr) settings_.flapping->add(notices, targets, routing);
+  return routing;
 }
 
 core::Duration NoticeRouter::digest_wait(Group group, core::SteadyTime now) {
@@ -115,7 +128,11 @@ core::Result<void> NoticeRouter::settle(const Routing& routing, std::span<const 
     return done.error();
   }
   // Stale: what was done before, or by somebody else, is counted there.
-  if (*done == Settling::Stale) return {};
+  if (*done == Settling::Stale) {
+    if (settings_.flapping != nullptr) settings_.flapping->doubt();
+    return {};
+  }
+  if (settings_.flapping != nullptr) settings_.flapping->settled(routing.settled);
   stats_.notices.add(routing.settled.size());
   stats_.deliveries.add(routing.deliveries.size());
   return {};
@@ -126,17 +143,22 @@ core::Result<void> NoticeRouter::settle_apart(std::span<const Notice> notices,
                                               const NotifyTargets& targets,
                                               const RouteContext& context) {
   for (const Notice& notice : notices) {
-    const Routing alone = route({&notice, 1}, targets, context);
+    const Routing alone = decide({&notice, 1}, targets, context);
     if (alone.settled.empty()) continue;
     auto done = outbox_.settle(alone.settled, alone.deliveries, alone.wakes);
     if (!done && done.error().kind == core::ErrorKind::Invalid) {
       settings_.warn("notice_unstorable site=" + std::to_string(notice.site.value) + " event=" +
                      std::to_string(notice.event.value) + " why=\"" + done.error().message + "\"");
       stats_.unstorable.add();
+      if (settings_.flapping != nullptr) settings_.flapping->doubt();
       done = outbox_.settle(alone.settled, {}, {});
     }
     if (!done) return done.error();
-    if (*done == Settling::Stale) continue;
+    if (*done == Settling::Stale) {
+      if (settings_.flapping != nullptr) settings_.flapping->doubt();
+      continue;
+    }
+    if (settings_.flapping != nullptr) settings_.flapping->settled(alone.settled);
     stats_.notices.add(alone.settled.size());
     stats_.deliveries.add(alone.deliveries.size());
   }
@@ -153,6 +175,7 @@ void NoticeRouter::look_at_level(core::SteadyTime now) {
 }
 
 void NoticeRouter::failed(const core::Error& error, core::SteadyTime now) {
+  if (settings_.flapping != nullptr) settings_.flapping->doubt();
   stats_.errors.add();
   if (++failures_ == 1) settings_.warn("notices_not_routed why=\"" + error.message + "\"");
   random_ = core::stable_hash(random_);

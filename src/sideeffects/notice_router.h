@@ -21,6 +21,7 @@
 #include "core/pinned.h"
 #include "core/stats.h"
 #include "sideeffects/chore.h"
+#include "sideeffects/flapping_watch.h"
 #include "sideeffects/routing.h"
 
 namespace watchwheel::sideeffects {
@@ -51,6 +52,7 @@ class NoticeRouter final : public Chore, core::Pinned {
       return std::optional<Hold>{};
     };
     std::function<std::string(const Notice&)> remark = [](const Notice&) { return std::string{}; };
+    FlappingWatch* flapping = nullptr;  // Null: nobody flaps.
     // Asked at the beginning of each turn. An error: it cannot be known yet what is held. All stays where it is; a hold would drop an outage that ends meanwhile.
     std::function<core::Result<void>()> ready = [] { return core::Result<void>{}; };
     std::function<void()> delivered = [] {};  // There is something to send.
@@ -71,6 +73,8 @@ class NoticeRouter final : public Chore, core::Pinned {
  private:
   using Group = std::pair<std::uint64_t, bool>;  // The mass outage; whether it is about its end.
 
+  [[nodiscard]] Routing decide(std::span<const Notice> notices, const NotifyTargets& targets,
+                               const RouteContext& context) const;
   [[nodiscard]] core::Duration digest_wait(Group group, core::SteadyTime now);
   void note_digests(const Routing& routing, bool more, core::SteadyTime now);
   // Nothing: it was settled, or need not be any more.

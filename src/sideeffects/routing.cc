@@ -6,6 +6,8 @@
 #include <list>
 #include <utility>
 
+#include "sideeffects/flapping_api.h"
+
 namespace watchwheel::sideeffects {
 namespace {
 
@@ -78,7 +80,7 @@ Known known_to(const NotifyTarget& target, const Notice& notice) {
     const bool group = word.ends_with(kGroupSuffix);
     if (group) word.remove_suffix(kGroupSuffix.size());
     const std::optional<MessageKind> kind = parse_message_kind(word);
-    if (!kind) continue;
+    if (!kind || is_of_flapping(*kind)) continue;
     if (ends(*kind)) {  // Given up or not: it is not said again, but behind a beginning that is.
       if (again && telling.state == Telling::State::Dead) continue;
       known = {};
@@ -106,6 +108,7 @@ Severity severity_of(MessageKind kind) {
     case MessageKind::Warning:
     case MessageKind::WarningOver:
     case MessageKind::Flapping:
+    case MessageKind::FlappingOver:
       return Severity::Warning;
     case MessageKind::Test:
       return Severity::Info;
@@ -281,6 +284,7 @@ class Decider {
     const bool nobody = targets_.empty() && notice.tellings.empty();
     if (!notice.event_known || !notice.problem.empty() || nobody) return settle(notice);
     if (notice.wake && notice.memo.starts_with(kRemindMemo)) return remind(notice);
+    if (notice.wake && notice.memo.starts_with(kFlappingMemo)) return settle(notice);
     if (says_only(notice)) return settle(notice);
     const core::SiteState state = told_state(notice);
     if (state == core::SiteState::Down) return began(notice, MessageKind::Down);

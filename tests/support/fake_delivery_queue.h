@@ -108,6 +108,16 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     return notices_.size();
   }
 
+  // Those that wait, due or not.
+  [[nodiscard]] std::vector<se::Notice> wakes() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<se::Notice> all;
+    for (const Waiting& waiting : notices_) {
+      if (waiting.notice.wake) all.push_back(waiting.notice);
+    }
+    return all;
+  }
+
   // ---- Outbox
 
   core::Result<std::vector<se::Notice>> take(

@@ -252,6 +252,52 @@ TEST_F(Notify, WhatPeopleDoToAnIncidentIsDoneAndHeard) {
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 
+// Told once that it flaps, killed or not; then nothing of single outages until it is told once that it is steady, and what is down
+// by then is told. How long any of it takes is not looked at.
+TEST_F(Notify, SiteThatFlapsIsToldOnceAndWhatIsDownAtTheEndIsTold) {
+  const std::string keys = "[flapping]\nlow = 5\nhigh = 8\n" + target("ops");
+  start(keys);
+  // What was under way when the daemon was killed comes again, with the same id.
+  const auto told = [&](const std::string& kind) {
+    std::set<std::string> ids;
+    for (const Hook& hook : receiver_.hooks()) {
+      if (hook.kind() == kind) ids.insert(hook.id);
+    }
+    return ids.size();
+  };
+  for (int outage = 0; outage < 20 && told("flapping") == 0; ++outage) {
+    fleet_->fault("status_500", 1, 1);
+    ASSERT_TRUE(eventually([&] { return is_down(1); })) << daemon_->process().err();
+    fleet_->clear(1, 1);
+    ASSERT_TRUE(eventually([&] { return is_down(0); })) << daemon_->process().err();
+    (void)eventually([&] { return told("flapping") > 0; }, 1s);
+  }
+  ASSERT_EQ(told("flapping"), 1U) << receiver_.kinds() << daemon_->process().err();
+  daemon_->kill();
+  daemon_->start();
+  daemon_->wait_ready();
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] {
+    return told("flapping_over") == 1 && receiver_.kinds().ends_with("down ");
+  }, 120s)) << receiver_.kinds() << daemon_->process().err();
+  std::set<std::string> seen;
+  std::string after;
+  std::string incident;
+  for (const Hook& hook : receiver_.hooks()) {
+    if (!seen.insert(hook.id).second) continue;
+    if (!hook.kind().starts_with("flapping") && after.empty()) continue;
+    after += hook.kind() + " ";
+    if (!hook.kind().starts_with("flapping")) continue;
+    const json& site = hook.data.at("sites").at(0);
+    if (incident.empty()) incident = site.at("incident");
+    EXPECT_EQ(site.at("incident"), incident) << "what began is what ends";
+  }
+  EXPECT_EQ(after, "flapping flapping_over down ");
+  EXPECT_EQ(daemon_->status().at("notify").at("flapping"), 0);
+  EXPECT_TRUE(daemon_->incidents(true).at("incidents").at(0).at("site_flapping_since").is_null());
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
 // What began in a window and is down at its end is told then; the end of what was told before is told at once.
 TEST_F(Notify, AMaintenanceWindowHoldsBackWhatBeginsInIt) {
   start(target("ops"));

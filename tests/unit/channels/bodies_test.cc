@@ -147,15 +147,23 @@ TEST(AlertmanagerBody, AConfirmedOutageIsTheSameAlert) {
 }
 
 TEST(AlertmanagerBody, WhatNobodyEndsEndsByItself) {
+  const Json list = alerts(testing::test_message());
+  ASSERT_EQ(list.size(), 1U);
+  const core::WallTime end = at(list[0]["endsAt"].get<std::string>().c_str());
+  EXPECT_GT(end, kNow);
+  EXPECT_LE(end, kNow + std::chrono::hours{1});
+}
+
+TEST(AlertmanagerBody, FlappingIsAnAlertOfItsOwnAndItsEndEndsIt) {
   Message flapping = testing::down();
   flapping.kind = MessageKind::Flapping;
-  for (const Message& message : {flapping, testing::test_message()}) {
-    const Json list = alerts(message);
-    ASSERT_EQ(list.size(), 1U);
-    const core::WallTime end = at(list[0]["endsAt"].get<std::string>().c_str());
-    EXPECT_GT(end, kNow);
-    EXPECT_LE(end, kNow + std::chrono::hours{1});
-  }
+  const auto before = ended_by_labels(alerts(flapping));
+  EXPECT_NE(before, ended_by_labels(alerts(testing::down())));
+  EXPECT_FALSE(before.begin()->second);
+  flapping.kind = MessageKind::FlappingOver;
+  const auto after = ended_by_labels(alerts(flapping));
+  EXPECT_EQ(before.begin()->first, after.begin()->first);
+  EXPECT_TRUE(after.begin()->second);
 }
 
 TEST(AlertmanagerBody, ADigestIsAnAlertForEachSite) {
