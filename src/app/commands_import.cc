@@ -158,17 +158,17 @@ class ImportCommand {
     const auto catalog = (*store)->make_site_catalog();
     if (!catalog) return fail(io_, catalog.error());
     if (auto own = check_own_list(**catalog); !own) return fail(io_, own.error());
-    const auto parents = db::SiteParents::open(**store);
+    const auto parents = (*store)->make_site_parents();
     if (!parents) return fail(io_, parents.error());
     return pass(catalog->get(), parents->get());
   }
 
   int pass(db::SiteCatalog* catalog, db::SiteParents* parents) {
     ProblemPrinter printer(io_.err);
-    ProgressBar bar(
-        io_.err,
-        progress_for(io_, !args_.quiet, false, catalog == nullptr ? "reading" : "importing", "sites"),
-        clock_);
+    ProgressBar bar(io_.err,
+                    progress_for(io_, !args_.quiet, false,
+                                 catalog == nullptr ? "reading" : "importing", "sites"),
+                    clock_);
     SiteImport import(
         catalog, args_.file,
         [&](const Problem& p) {
@@ -225,7 +225,7 @@ int export_sites(const ExportArgs& args, Io& io) {
   if (!store) return fail(io, store.error());
   const auto catalog = (*store)->make_site_catalog();
   if (!catalog) return fail(io, catalog.error());
-  const auto parents = db::SiteParents::open(**store);
+  const auto parents = (*store)->make_site_parents();
   if (!parents) return fail(io, parents.error());
   if (args.format == ListFormat::Csv) write_csv_header(io.out);
   const core::SystemClock clock;

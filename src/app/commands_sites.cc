@@ -51,7 +51,7 @@ std::optional<OpenCatalog> open_catalog(const std::string& config_path, Io& io, 
     return std::nullopt;
   }
   open.catalog = *std::move(catalog);
-  auto parents = db::SiteParents::open(*open.store);
+  auto parents = open.store->make_site_parents();
   if (!parents) {
     status = fail(io, parents.error());
     return std::nullopt;

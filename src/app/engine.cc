@@ -389,7 +389,7 @@ core::Result<void> EngineImpl::build_notifier() {
     };
   }
   if (store_) {
-    auto parents = db::SiteParents::open(*store_);
+    auto parents = store_->make_site_parents();
     if (!parents && !road_->detour()) return parents.error();
     if (parents) settings.parents = *std::move(parents);
   }

@@ -50,7 +50,7 @@ class MysqlStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
       override;
-  [[nodiscard]] core::Result<std::unique_ptr<SiteParents>> make_site_parents();
+  [[nodiscard]] core::Result<std::unique_ptr<SiteParents>> make_site_parents() override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::NoticeMirror>> make_notice_mirror(
       const std::string& path) override;
   [[nodiscard]] core::Result<std::unique_ptr<LegacyTable>> make_legacy_table(

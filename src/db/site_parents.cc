@@ -6,9 +6,7 @@
 #include <set>
 #include <string>
 
-#include "db/mysql_store.h"
 #include "db/rows.h"
-#include "db/sqlite_store.h"
 
 namespace watchwheel::db {
 namespace {
@@ -49,12 +47,6 @@ core::Error refused(core::SiteId site, const std::string& what) {
 
 std::vector<Sql> site_parents_queries() {
   return {kOf, kForget, kThere, kNewest, kBelow, kInterval};
-}
-
-core::Result<std::unique_ptr<SiteParents>> SiteParents::open(Store& store) {
-  if (auto* sqlite = dynamic_cast<SqliteStore*>(&store)) return sqlite->make_site_parents();
-  if (auto* mysql = dynamic_cast<MysqlStore*>(&store)) return mysql->make_site_parents();
-  return core::Error{core::ErrorKind::Invalid, "this store keeps no parents of sites"};
 }
 
 core::Result<std::vector<core::SiteId>> SiteParents::parents_of(core::SiteId site) {

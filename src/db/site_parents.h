@@ -20,8 +20,6 @@
 
 namespace watchwheel::db {
 
-class Store;
-
 // A site and all its parents, sorted; none: it depends on nobody.
 struct Parentage {
   core::SiteId site;
@@ -33,7 +31,6 @@ class SiteParents final : public sideeffects::ParentStore {
  public:
   explicit SiteParents(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
-  [[nodiscard]] static core::Result<std::unique_ptr<SiteParents>> open(Store& store);
 
   // Replaces the parents of each, all in one transaction; how many had others before. A site may be named once.
   [[nodiscard]] core::Result<std::uint64_t> set(std::span<const Parentage> sites);

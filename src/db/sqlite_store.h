@@ -44,7 +44,7 @@ class SqliteStore final : public Store {
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::OperatorDesk>> make_operator_desk()
       override;
-  [[nodiscard]] core::Result<std::unique_ptr<SiteParents>> make_site_parents();
+  [[nodiscard]] core::Result<std::unique_ptr<SiteParents>> make_site_parents() override;
 
  private:
   explicit SqliteStore(std::string path) : path_(std::move(path)) {}

@@ -37,6 +37,8 @@
 
 namespace watchwheel::db {
 
+class SiteParents;
+
 // One step of the schema. Forward only: there is no way back.
 struct Migration {
   std::uint32_t version = 0;
@@ -73,6 +75,7 @@ class Store : core::Pinned {
 
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<SiteParents>> make_site_parents() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<UptimeLog>> make_uptime_log() = 0;
   // What is made with a `fencing` writes only for buckets that are ours (lease_store.h), each under a writer's name of its own.

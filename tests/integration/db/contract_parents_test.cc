@@ -16,7 +16,7 @@ Parentage of(SiteId site, std::vector<SiteId> parents) {
 
 TEST_P(DeliveryContract, ParentsAreKeptReplacedAndTakenAway) {
   const auto ids = add_sites(4);
-  const auto parents = take(SiteParents::open(*store));
+  const auto parents = take(store->make_site_parents());
   EXPECT_FALSE(take(parents->any()));
   const std::vector<Parentage> given{of(ids[2], {ids[0], ids[1]}), of(ids[3], {ids[2]})};
   EXPECT_EQ(take(parents->set(given)), 2U);
@@ -39,7 +39,7 @@ TEST_P(DeliveryContract, ParentsAreKeptReplacedAndTakenAway) {
 
 TEST_P(DeliveryContract, CirclesAndUnknownParentsAreRefusedWhole) {
   const auto ids = add_sites(4);
-  const auto parents = take(SiteParents::open(*store));
+  const auto parents = take(store->make_site_parents());
   const std::vector<Parentage> chain{of(ids[1], {ids[0]}), of(ids[2], {ids[1]})};
   (void)take(parents->set(chain));
   const auto text = [](SiteId id) { return std::to_string(id.value); };
@@ -63,7 +63,7 @@ TEST_P(DeliveryContract, CirclesAndUnknownParentsAreRefusedWhole) {
 
 TEST_P(DeliveryContract, TheOutagesAboveASiteAreTheNewestOfEach) {
   const auto ids = add_sites(4);
-  const auto parents = take(SiteParents::open(*store));
+  const auto parents = take(store->make_site_parents());
   const std::vector<Parentage> chain{of(ids[1], {ids[0]}), of(ids[2], {ids[1]})};
   (void)take(parents->set(chain));
   EXPECT_TRUE(take(parents->above(ids[2], at(0))).empty());

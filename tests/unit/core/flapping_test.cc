@@ -80,7 +80,7 @@ TEST(Flapping, IsSteadyExactlyFromWhenItSays) {
     const std::int64_t now = 1'000'000 + below(1000);
     std::vector<WallTime> changes;
     for (std::int64_t n = below(40); n > 0; --n)
-      changes.push_back(at(now - below(30 * look.count())));
+      changes.push_back(at(now - below(static_cast<std::uint64_t>(30 * look.count()))));
     const WallTime steady = steady_at(changes, at(now), look, policy);
     ASSERT_LE(steady, at(now) + flap_memory(look)) << seed;
     std::int64_t before = kFlapWhole;
