@@ -10,8 +10,11 @@ const std::string& empty_mariadb_data() {
   static const TempDir dir;
   static const std::string made = [] {
     const std::string data = dir.file("data");
+    // A directory of its own: a server that starts removes the temporary tables of every other in the one that they share.
+    std::filesystem::create_directory(dir.file("tmp"));
     const Finished init =
         run_program({server_program("mariadb-install-db"), "--no-defaults", "--datadir=" + data,
+                     "--tmpdir=" + dir.file("tmp"),
                      "--auth-root-authentication-method=normal", "--skip-test-db",
                      "--skip-name-resolve", "--innodb-log-file-size=8M"});
     if (init.status != 0) throw std::runtime_error("mariadb-install-db: " + init.out + init.err);

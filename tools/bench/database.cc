@@ -255,13 +255,13 @@ void project(const Server& server, std::uint64_t sites) {
     run("changed", batch, 100'000);
 }
 
-// Rows that say nothing yet, 10,000 at a time: with a transaction for each statement's worth, and with as many as one may hold.
+// Rows that say nothing yet, up to 10,000 at a time: with a transaction for each statement's worth, and with as many as one may hold.
 void legacy(const Server& server, std::uint64_t sites) {
-  constexpr std::uint64_t kTurn = 10'000;
   constexpr std::array kSizes{db::kLegacyWriteMax, db::kLegacyTransactionMax / 4,
                               db::kLegacyTransactionMax};
-  const std::uint64_t turns = std::min<std::uint64_t>(4, sites / kTurn / kSizes.size());
-  const std::uint64_t rows = turns * kTurn * kSizes.size();
+  const std::uint64_t each = std::clamp<std::uint64_t>(sites / kSizes.size(), 1, 10'000);
+  const std::uint64_t turns = std::clamp<std::uint64_t>(sites / each / kSizes.size(), 1, 4);
+  const std::uint64_t rows = turns * each * kSizes.size();
   {
     const auto connection = connect(server.url(0, "bench"));
     must(connection->execute(
@@ -307,7 +307,7 @@ void legacy(const Server& server, std::uint64_t sites) {
   for (std::uint64_t turn = 0; turn < turns; ++turn) {
     for (std::size_t size = 0; size < kSizes.size(); ++size) {
       Sum& sum = sums.at(size);
-      const std::uint64_t end = next + kTurn;
+      const std::uint64_t end = next + each;
       const Times times(server);
       while (next < end) {
         std::vector<core::SiteId> some;
@@ -327,7 +327,7 @@ void legacy(const Server& server, std::uint64_t sites) {
   }
   for (std::size_t size = 0; size < kSizes.size(); ++size) {
     Sum& sum = sums.at(size);
-    const double written = static_cast<double>(turns * kTurn);
+    const double written = static_cast<double>(turns * each);
     std::sort(sum.held.begin(), sum.held.end());
     std::printf(
         "legacy  at most %4zu rows a transaction: %.0f rows a second in %llu transactions; CPU a row "
