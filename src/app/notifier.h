@@ -5,7 +5,7 @@
 //
 // Where there is a LocalNotices it stands between both and the store, and before this host's own file while the store is away.
 //
-// Owns     the three threads "router", "deliveries" and "channels", three sessions with the store.
+// Owns     the three threads "router", "deliveries" and "channels", five sessions with the store.
 // Thread   make(), start(), stop(): the engine's maker. note_commit(), reading(): any. reload(): one at a time.
 // Bounded  what is under way (channels' attempts_max); all else is in the store.
 // Fails    make(): the store, or no memory for libcurl. Then nothing throws; without a store they wait for it.

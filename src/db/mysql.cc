@@ -150,8 +150,8 @@ std::string_view remedy(int code) {
 
 // The largest statement is a list of a hundred marks, 20 kB; the largest row a site whose options are as long as we take them.
 constexpr std::int64_t kPacketBytesMin = std::int64_t{4} * 1024 * 1024;
-// A process keeps about ten, and one for each shard; a command that people run needs two more.
-constexpr std::int64_t kConnectionsMin = 20;
+// A process keeps about fifteen with its shard, three more with a legacy table, one while it is asked over HTTP; a command that people run needs two.
+constexpr std::int64_t kConnectionsMin = 40;
 
 // How often triggers are read anew before it is told that it does not help.
 constexpr int kMendsMax = 3;
