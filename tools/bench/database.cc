@@ -197,8 +197,9 @@ void load(const Server& server, std::uint64_t sites) {
 }
 
 // `count` sites, spread over all, sorted: what falls due together has nothing to do with ids.
+// Each with three checks since the mark before it; `hours`: also for the hour's row of response times, not for the day's alone.
 std::vector<core::FreshnessMark> spread(std::uint64_t sites, std::uint64_t round, std::size_t count,
-                                        core::WallTime now) {
+                                        core::WallTime now, bool hours = false) {
   std::vector<core::FreshnessMark> marks;
   const std::uint64_t stride = std::max<std::uint64_t>(1, sites / count);
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -212,7 +213,12 @@ std::vector<core::FreshnessMark> spread(std::uint64_t sites, std::uint64_t round
                      .total = 120ms,
                      .next_due_at = now + 5min,
                      .cert_not_after = now + 24h * 60,
-                     .cert_sha256 = std::array<std::uint8_t, 32>{}});
+                     .cert_sha256 = std::array<std::uint8_t, 32>{},
+                     .unbroken_since = now - 24h,
+                     .quiet_max = 15min});
+    core::FreshnessMark& mark = marks.back();
+    for (int check = 0; check < 3; ++check) mark.responses.add(100ms + i % 97 * 1ms);
+    mark.by_hour = hours;
   }
   return marks;
 }
@@ -221,11 +227,11 @@ void project(const Server& server, std::uint64_t sites) {
   const auto store = open(server.url(0, "bench"));
   const auto sink = must(store->make_freshness_sink());
   const core::SystemClock clock;
-  const auto run = [&](const char* what, std::size_t batch, std::uint64_t rows) {
+  const auto run = [&](const char* what, std::size_t batch, std::uint64_t rows, bool hours) {
     std::uint64_t written = 0;
     const Times times(server);
     for (std::uint64_t round = 0; written < rows && times.seconds() < 60; ++round) {
-      const auto marks = spread(sites, round, batch, clock.wall());
+      const auto marks = spread(sites, round, batch, clock.wall(), hours);
       must(sink->write(marks));
       written += marks.size();
     }
@@ -252,7 +258,8 @@ void project(const Server& server, std::uint64_t sites) {
   }
   for (const std::size_t batch :
        {std::size_t{100}, std::size_t{500}, std::size_t{1000}, std::size_t{2000}})
-    run("changed", batch, 100'000);
+    run("changed", batch, 100'000, false);
+  run("by hour", 1000, 100'000, true);
 }
 
 // Rows that say nothing yet, up to 10,000 at a time: with a transaction for each statement's worth, and with as many as one may hold.
