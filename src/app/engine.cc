@@ -42,7 +42,6 @@
 #include "app/vantage_thread.h"
 #include "app/version.h"
 #include "core/hash.h"
-#include "db/site_parents.h"
 #include "sideeffects/projector_thread.h"
 #include "sideeffects/shard_thread.h"
 #include "sideeffects/vantage_recorder.h"
@@ -387,11 +386,6 @@ core::Result<void> EngineImpl::build_notifier() {
     settings.mine = [buckets = buckets_.get()](core::SiteId site) {
       return buckets->standing(site) == core::Standing::Ours;
     };
-  }
-  if (store_) {
-    auto parents = store_->make_site_parents();
-    if (!parents && !road_->detour()) return parents.error();
-    if (parents) settings.parents = *std::move(parents);
   }
   std::unique_ptr<LocalNotices> local;
   if (auto* detour = road_->detour()) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "db/site_names.h"
+#include "db/site_parents.h"
 #include "db/sql_delivery_queue.h"
 #include "db/sql_maintenance_store.h"
 #include "db/sql_notice_mirror.h"
@@ -16,6 +17,10 @@ namespace {
 
 using sideeffects::MaintenanceId;
 using sideeffects::MaintenanceWindow;
+
+core::Error away() {
+  return {core::ErrorKind::Unavailable, "the store is away"};
+}
 
 // Windows as the store has them, and as it had them when it was last asked.
 class KeptWindows final : public sideeffects::MaintenanceStore, core::Pinned {
@@ -84,7 +89,6 @@ class StoresFlapping final : public sideeffects::FlappingStore, core::Pinned {
   [[nodiscard]] bool is_away() const {
     return store_ == nullptr || shared_.phase() != sideeffects::NoticePhase::Straight;
   }
-  static core::Error away() { return {core::ErrorKind::Unavailable, "the store is away"}; }
 
   const std::unique_ptr<sideeffects::FlappingStore> store_;
   const sideeffects::AwayShared& shared_;
@@ -115,7 +119,29 @@ struct LocalNotices::Parts {
   std::unique_ptr<sideeffects::AwayQueue> queue;
   std::unique_ptr<KeptWindows> windows;
   std::unique_ptr<StoresFlapping> flapping;
+  std::unique_ptr<StoresParents> parents;
 };
+
+core::Result<bool> StoresParents::any() {
+  if (!reachable()) return away();
+  return store_->any();
+}
+
+core::Result<std::vector<sideeffects::ParentOutage>> StoresParents::above(core::SiteId site,
+                                                                          core::WallTime since) {
+  if (!reachable()) return away();
+  return store_->above(site, since);
+}
+
+core::Result<std::uint64_t> StoresParents::below(core::SiteId parent, std::uint64_t limit) {
+  if (!reachable()) return away();
+  return store_->below(parent, limit);
+}
+
+core::Result<std::optional<core::Duration>> StoresParents::interval_of(core::SiteId site) {
+  if (!reachable()) return away();
+  return store_->interval_of(site);
+}
 
 LocalNotices::LocalNotices(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 LocalNotices::~LocalNotices() = default;
@@ -135,6 +161,7 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
   if (auto ready = db::prepare_notices_file(parts->path, identity); !ready) return ready.error();
   std::unique_ptr<sideeffects::MaintenanceStore> store_windows;
   std::unique_ptr<sideeffects::FlappingStore> store_flapping;
+  std::unique_ptr<sideeffects::ParentStore> store_parents;
   if (store != nullptr) {
     auto outbox = store->make_outbox();
     if (!outbox) return outbox.error();
@@ -144,6 +171,8 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
     if (!windows) return windows.error();
     auto flapping = store->make_flapping_store();
     if (!flapping) return flapping.error();
+    auto site_parents = store->make_site_parents();
+    if (!site_parents) return site_parents.error();
     auto mirror = store->make_notice_mirror(parts->path);
     if (!mirror) return mirror.error();
     parts->store_outbox = *std::move(outbox);
@@ -151,6 +180,7 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
     parts->mirror = *std::move(mirror);
     store_windows = *std::move(windows);
     store_flapping = *std::move(flapping);
+    store_parents = *std::move(site_parents);
   } else {
     auto mirror = db::SqlNoticeMirror::open(parts->path, nullptr);
     if (!mirror) return mirror.error();
@@ -186,6 +216,7 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
   parts->windows =
       std::make_unique<KeptWindows>(std::move(store_windows), *std::move(windows), parts->shared);
   parts->flapping = std::make_unique<StoresFlapping>(std::move(store_flapping), parts->shared);
+  parts->parents = std::make_unique<StoresParents>(std::move(store_parents), parts->shared);
   // Kept from the first moment: a window in which nobody has been held back yet counts as well.
   if (store != nullptr) (void)parts->windows->list(clock.wall());
   return std::unique_ptr<LocalNotices>(new LocalNotices(std::move(parts)));
@@ -203,6 +234,10 @@ sideeffects::MaintenanceStore& LocalNotices::windows() {
 
 sideeffects::FlappingStore& LocalNotices::flapping() {
   return *parts_->flapping;
+}
+
+sideeffects::ParentStore& LocalNotices::parents() {
+  return *parts_->parents;
 }
 
 std::unique_ptr<db::SiteFeed> LocalNotices::named(std::unique_ptr<db::SiteFeed> feed) {

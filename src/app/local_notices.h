@@ -2,16 +2,21 @@
 // app/local_notices.h - the store's outbox, deliveries and maintenance windows, and this host's own in their place while the store is
 // away (sideeffects/away_notices.h). For a daemon on a database server with a journal.
 //
-// Owns     notices.db in the state directory, beside the journal and under its lock; seven sessions with it, and those with the store.
+// Owns     notices.db in the state directory, beside the journal and under its lock; nine sessions with it at most, and six with the
+//          store.
 // Thread   make(): the engine's. note(), reading(): any. The others as what they return says.
+// Bounded  as the mirror (sideeffects/notice_mirror_api.h), and what the journal holds; the store's windows.
 // Fails    make(): its file, or the store. Then there is none, and notices wait for the store.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "app/log.h"
 #include "core/clock.h"
@@ -22,6 +27,7 @@
 #include "sideeffects/detour.h"
 #include "sideeffects/flapping_api.h"
 #include "sideeffects/maintenance_api.h"
+#include "sideeffects/parents_api.h"
 
 namespace watchwheel::app {
 
@@ -31,6 +37,29 @@ struct LocalNoticesReading {
   std::uint64_t presumed = 0;
   std::uint64_t handed_over = 0;
   std::uint64_t errors = 0;
+};
+
+// Which sites depend on which, as long as the store is there to say so; no session with it is tried meanwhile, which takes seconds.
+class StoresParents final : public sideeffects::ParentStore, core::Pinned {
+ public:
+  // `store` null: it is away for good.
+  StoresParents(std::unique_ptr<sideeffects::ParentStore> store,
+                const sideeffects::AwayShared& shared)
+      : store_(std::move(store)), shared_(shared) {}
+
+  [[nodiscard]] bool reachable() const override {
+    return store_ != nullptr && shared_.phase() == sideeffects::NoticePhase::Straight;
+  }
+  [[nodiscard]] core::Result<bool> any() override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::ParentOutage>> above(
+      core::SiteId site, core::WallTime since) override;
+  [[nodiscard]] core::Result<std::uint64_t> below(core::SiteId parent,
+                                                  std::uint64_t limit) override;
+  [[nodiscard]] core::Result<std::optional<core::Duration>> interval_of(core::SiteId site) override;
+
+ private:
+  const std::unique_ptr<sideeffects::ParentStore> store_;
+  const sideeffects::AwayShared& shared_;
 };
 
 class LocalNotices : core::Pinned {
@@ -53,6 +82,8 @@ class LocalNotices : core::Pinned {
   [[nodiscard]] sideeffects::MaintenanceStore& windows();
   // The store's, and nobody's while that is away: then nothing begins to flap and nothing ceases to.
   [[nodiscard]] sideeffects::FlappingStore& flapping();
+  // The store's, and nobody's while that is away: then nobody is held for the sake of another.
+  [[nodiscard]] sideeffects::ParentStore& parents();
   // What the site list says of names is kept here.
   [[nodiscard]] std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed);
   void note(std::span<const sideeffects::EventWrite> writes);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "channels/sender.h"
+#include "db/site_parents.h"
 #include "sideeffects/flapping_watch.h"
 #include "sideeffects/maintenance_watch.h"
 #include "sideeffects/parent_watch.h"
@@ -25,6 +26,7 @@ struct Ground {
   std::unique_ptr<sideeffects::DeliveryQueue> queue;
   std::unique_ptr<sideeffects::MaintenanceStore> windows;
   std::unique_ptr<sideeffects::FlappingStore> flapping;
+  std::unique_ptr<sideeffects::ParentStore> parents;
   std::unique_ptr<LocalNotices> local;
 };
 
@@ -37,11 +39,8 @@ class NotifierImpl final : public Notifier {
         queue_(ground_.local ? ground_.local->queue() : *ground_.queue),
         maintenance_(ground_.local ? ground_.local->windows() : *ground_.windows, clock,
                      [&log](const std::string& line) { log.warn(line); }),
-        parent_store_(std::move(settings.parents)),
-        parents_(parent_store_ ? std::make_unique<sideeffects::ParentWatch>(
-                                     *parent_store_, clock, settings.interval,
-                                     [&log](const std::string& line) { log.warn(line); })
-                               : nullptr),
+        parents_(ground_.local ? ground_.local->parents() : *ground_.parents, clock,
+                 settings.interval, [&log](const std::string& line) { log.warn(line); }),
         flapping_({.policy = settings.flapping,
                    .interval = settings.interval,
                    .warn = [&log](const std::string& line) { log.warn(line); }},
@@ -103,15 +102,14 @@ class NotifierImpl final : public Notifier {
     out.mine = settings.mine;
     out.hold = [this](const sideeffects::Notice& notice) {
       auto hold = maintenance_.hold(notice);
-      if (!hold && parents_) hold = parents_->hold(notice);
-      return hold;
+      return hold ? hold : parents_.hold(notice);
     };
     out.remark = [this](const sideeffects::Notice& notice) {
-      return parents_ ? parents_->note(notice) : std::string();
+      return parents_.note(notice);
     };
     out.flapping = &flapping_;
     out.ready = [this] {
-      if (parents_) parents_->turn();
+      parents_.turn();
       return maintenance_.ready();
     };
     out.delivered = [this] {
@@ -126,8 +124,7 @@ class NotifierImpl final : public Notifier {
   sideeffects::Outbox& outbox_;
   sideeffects::DeliveryQueue& queue_;
   sideeffects::MaintenanceWatch maintenance_;
-  const std::unique_ptr<sideeffects::ParentStore> parent_store_;
-  const std::unique_ptr<sideeffects::ParentWatch> parents_;
+  sideeffects::ParentWatch parents_;
   sideeffects::FlappingWatch flapping_;
   const std::unique_ptr<channels::Sender> sender_;
   DeliveryWorker worker_;
@@ -157,10 +154,13 @@ core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings
   if (!windows) return windows.error();
   auto flapping = store.make_flapping_store();
   if (!flapping) return flapping.error();
+  auto parents = store.make_site_parents();
+  if (!parents) return parents.error();
   return make_on({.outbox = *std::move(outbox),
                   .queue = *std::move(queue),
                   .windows = *std::move(windows),
                   .flapping = *std::move(flapping),
+                  .parents = *std::move(parents),
                   .local = {}},
                  std::move(settings), clock, log);
 }
@@ -168,8 +168,9 @@ core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings
 core::Result<std::unique_ptr<Notifier>> Notifier::make(NotifierSettings settings,
                                                        std::unique_ptr<LocalNotices> local,
                                                        const core::Clock& clock, Log& log) {
-  return make_on({.outbox = {}, .queue = {}, .windows = {}, .flapping = {}, .local = std::move(local)},
-                 std::move(settings), clock, log);
+  Ground ground;
+  ground.local = std::move(local);
+  return make_on(std::move(ground), std::move(settings), clock, log);
 }
 
 }  // namespace watchwheel::app

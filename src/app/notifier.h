@@ -28,7 +28,6 @@
 #include "sideeffects/delivery_worker.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/notice_router.h"
-#include "sideeffects/parents_api.h"
 
 namespace watchwheel::app {
 
@@ -41,8 +40,6 @@ struct NotifierSettings {
   core::FlapPolicy flapping{};
   core::Duration interval = std::chrono::minutes{5};  // Of sites that have none of their own.
   std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
-  // Which sites depend on which; null: nobody is asked.
-  std::unique_ptr<sideeffects::ParentStore> parents{};
 };
 
 struct NotifierReading {

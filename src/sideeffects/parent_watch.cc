@@ -34,6 +34,7 @@ void ParentWatch::turn() {
 }
 
 bool ParentWatch::asked() {
+  if (!store_.reachable()) return false;  // Nor is it asked later for that.
   const core::SteadyTime now = clock_.steady();
   if (now < read_again_at_) return any_ && !failing_;
   read_again_at_ = now + kReadEach;

@@ -13,7 +13,7 @@
 // Owns     what was read since turn().
 // Thread   the router's, for every call.
 // Bounded  what one turn of the router asks for.
-// Fails    the store cannot be read: nothing is held, and for kAwayFor it is not asked. A notice too many is better than one too few.
+// Fails    the store is not reachable(): nothing is held, until it is. It cannot be read: nothing is held, and for kAwayFor it is not asked. A notice too many is better than one too few.
 // Cost     where no site names a parent, a query every kReadEach; else two for each site above one of which something is to be told.
 #pragma once
 

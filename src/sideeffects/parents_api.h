@@ -33,6 +33,8 @@ class ParentStore {
  public:
   virtual ~ParentStore() = default;
 
+  // False: the store is known to be away, and every question has Unavailable for an answer, at once.
+  [[nodiscard]] virtual bool reachable() const { return true; }
   // Whether any site names a parent.
   [[nodiscard]] virtual core::Result<bool> any() = 0;
   // Of each parent of `site`, their parents and so on: the newest outage, when it is open or ended at `since` or later.

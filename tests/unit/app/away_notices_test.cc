@@ -13,8 +13,10 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "app/local_notices.h"
 #include "db/sql_delivery_queue.h"
 #include "db/sql_event_store.h"
 #include "db/sql_notice_mirror.h"
@@ -263,6 +265,7 @@ class Host {
     return text;
   }
   NoticePhase phase() const { return shared_->phase(); }
+  const sideeffects::AwayShared& shared() const { return *shared_; }
   sideeffects::DeliveryQueue& queue() { return *queue_; }
   void set_alone(bool alone) { alone_ = alone; }
   const sideeffects::AwayStats& stats() const { return shared_->stats(); }
@@ -567,6 +570,61 @@ TEST(AwayNotices, AFileThatCannotBeReadHoldsUpNobody) {
   host.work();
   EXPECT_EQ(host.told(), "ops down 1, ops down 2, ops up 1");
   EXPECT_GT(host.stats().errors.value(), 0U);
+}
+
+// Each question would wait for a session of a store that is away, on the router's thread.
+class CountedParents final : public sideeffects::ParentStore {
+ public:
+  explicit CountedParents(int& asked) : asked_(asked) {}
+  core::Result<bool> any() override { return ++asked_ > 0; }
+  core::Result<std::vector<sideeffects::ParentOutage>> above(core::SiteId /*site*/,
+                                                             core::WallTime /*since*/) override {
+    ++asked_;
+    return std::vector<sideeffects::ParentOutage>{};
+  }
+  core::Result<std::uint64_t> below(core::SiteId /*parent*/, std::uint64_t /*limit*/) override {
+    return static_cast<std::uint64_t>(++asked_);
+  }
+  core::Result<std::optional<core::Duration>> interval_of(core::SiteId /*site*/) override {
+    ++asked_;
+    return std::optional<core::Duration>{};
+  }
+
+ private:
+  int& asked_;
+};
+
+TEST(AwayNotices, ParentsAreAskedForOnlyWhileTheStoreIsThere) {
+  Host host;
+  int asked = 0;
+  StoresParents parents(std::make_unique<CountedParents>(asked), host.shared());
+  const StoresParents nobodys(nullptr, host.shared());
+  const auto ask = [&] {
+    const core::SiteId site{1};
+    const std::size_t answers =
+        (parents.any() ? 1U : 0U) + (parents.above(site, core::kNoWallTime) ? 1U : 0U) +
+        (parents.below(site, 1) ? 1U : 0U) + (parents.interval_of(site) ? 1U : 0U);
+    EXPECT_EQ(answers, parents.reachable() ? 4U : 0U);
+    return std::exchange(asked, 0);
+  };
+  EXPECT_EQ(ask(), 0);  // It is not known yet what an earlier process left.
+  host.work();
+  EXPECT_EQ(ask(), 4);
+  EXPECT_FALSE(nobodys.reachable());
+  host.go_away();
+  host.down(1);
+  host.route();
+  ASSERT_EQ(host.phase(), NoticePhase::Away);
+  EXPECT_EQ(ask(), 0);
+  const auto under_way = host.claim();
+  host.come_back();
+  host.route();
+  ASSERT_EQ(host.phase(), NoticePhase::Returning);
+  EXPECT_EQ(ask(), 0);
+  host.deliver(under_way);
+  host.route();
+  ASSERT_EQ(host.phase(), NoticePhase::Straight);
+  EXPECT_EQ(ask(), 4);
 }
 
 // Whatever happens in whatever order: of each outage each target hears down and up, in order, once for each id; a message is sent

@@ -49,7 +49,9 @@ class FakeParents final : public ParentStore {
   }
   std::multimap<SiteId, SiteId> parents;  // Of each child.
   std::map<SiteId, ParentOutage> outages;
+  [[nodiscard]] bool reachable() const override { return !known_away; }
   bool away = false;
+  bool known_away = false;
   int reads = 0;
 };
 
@@ -186,6 +188,21 @@ TEST(ParentWatch, AStoreThatIsAwayHoldsNothingAndIsNotAskedEachTime) {
   EXPECT_EQ(world.told(), "down1 down2 ");
   EXPECT_EQ(world.warnings.size(), 1U);
   EXPECT_LE(world.store.reads, 2);
+}
+
+TEST(ParentWatch, AStoreThatIsKnownToBeAwayIsNotAskedAndHoldsAgainAsSoonAsItIsBack) {
+  World world;
+  world.store.known_away = world.store.away = true;
+  world.change(1, SiteState::Down);
+  world.change(2, SiteState::Down);
+  world.run_for(10s);
+  EXPECT_EQ(world.told(), "down1 down2 ");
+  EXPECT_EQ(world.warnings.size(), 0U);
+  EXPECT_EQ(world.store.reads, 0);
+  world.store.known_away = world.store.away = false;
+  world.change(3, SiteState::Down);
+  world.run_for(10s);
+  EXPECT_EQ(world.told(), "down1 down2 ");
 }
 
 TEST(ParentWatch, WhereNobodyHasParentsNoSiteIsAskedFor) {
