@@ -127,20 +127,15 @@ core::Result<bool> StoresParents::any() {
   return store_->any();
 }
 
-core::Result<std::vector<sideeffects::ParentOutage>> StoresParents::above(core::SiteId site,
-                                                                          core::WallTime since) {
+core::Result<std::vector<sideeffects::SiteKin>> StoresParents::kin(
+    std::span<const sideeffects::Failing> sites) {
   if (!reachable()) return away();
-  return store_->above(site, since);
+  return store_->kin(sites);
 }
 
 core::Result<std::uint64_t> StoresParents::below(core::SiteId parent, std::uint64_t limit) {
   if (!reachable()) return away();
   return store_->below(parent, limit);
-}
-
-core::Result<std::optional<core::Duration>> StoresParents::interval_of(core::SiteId site) {
-  if (!reachable()) return away();
-  return store_->interval_of(site);
 }
 
 LocalNotices::LocalNotices(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -51,11 +51,10 @@ class StoresParents final : public sideeffects::ParentStore, core::Pinned {
     return store_ != nullptr && shared_.phase() == sideeffects::NoticePhase::Straight;
   }
   [[nodiscard]] core::Result<bool> any() override;
-  [[nodiscard]] core::Result<std::vector<sideeffects::ParentOutage>> above(
-      core::SiteId site, core::WallTime since) override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::SiteKin>> kin(
+      std::span<const sideeffects::Failing> sites) override;
   [[nodiscard]] core::Result<std::uint64_t> below(core::SiteId parent,
                                                   std::uint64_t limit) override;
-  [[nodiscard]] core::Result<std::optional<core::Duration>> interval_of(core::SiteId site) override;
 
  private:
   const std::unique_ptr<sideeffects::ParentStore> store_;

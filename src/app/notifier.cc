@@ -104,6 +104,9 @@ class NotifierImpl final : public Notifier {
       auto hold = maintenance_.hold(notice);
       return hold ? hold : parents_.hold(notice);
     };
+    out.prepare = [this](std::span<const sideeffects::Notice> notices) {
+      parents_.prepare(notices);
+    };
     out.remark = [this](const sideeffects::Notice& notice) {
       return parents_.note(notice);
     };

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <utility>
@@ -33,22 +34,36 @@ class SiteParents final : public sideeffects::ParentStore {
       : connection_(std::move(connection)) {}
 
   // Replaces the parents of each, all in one transaction; how many had others before. A site may be named once.
-  [[nodiscard]] core::Result<std::uint64_t> set(std::span<const Parentage> sites);
+  [[nodiscard]] core::Result<std::uint64_t> set(std::span<const Parentage> sites) {
+    return replace(sites, true);
+  }
+  // What set() would say now; nothing is done.
+  [[nodiscard]] core::Result<std::uint64_t> would_set(std::span<const Parentage> sites) {
+    return replace(sites, false);
+  }
   // The sites above `after` up to `last` that have any, by id. Parents that were removed are left out.
   [[nodiscard]] core::Result<std::vector<Parentage>> list(core::SiteId after, core::SiteId last);
 
   [[nodiscard]] core::Result<bool> any() override;
-  [[nodiscard]] core::Result<std::vector<sideeffects::ParentOutage>> above(
-      core::SiteId site, core::WallTime since) override;
+  [[nodiscard]] core::Result<std::vector<sideeffects::SiteKin>> kin(
+      std::span<const sideeffects::Failing> sites) override;
   [[nodiscard]] core::Result<std::uint64_t> below(core::SiteId parent,
                                                   std::uint64_t limit) override;
-  [[nodiscard]] core::Result<std::optional<core::Duration>> interval_of(core::SiteId site) override;
 
  private:
+  // Of each that has any, sorted.
+  using Edges = std::map<core::SiteId, std::vector<core::SiteId>>;
+
+  [[nodiscard]] core::Result<std::uint64_t> replace(std::span<const Parentage> sites, bool keep);
+  [[nodiscard]] core::Result<void> replace(const Parentage& wanted);
   [[nodiscard]] core::Result<std::vector<core::SiteId>> parents_of(core::SiteId site);
-  // True: it had others before.
-  [[nodiscard]] core::Result<bool> replace(const Parentage& wanted);
+  // Those of `wanted` that have others now, with their parents in order and each once.
+  [[nodiscard]] core::Result<std::vector<Parentage>> other(std::span<const Parentage> wanted);
   [[nodiscard]] core::Result<void> refuse_circle(core::SiteId site);
+  // Adds the parents of each of `sites` to `edges`.
+  [[nodiscard]] core::Result<void> read_edges(std::span<const std::int64_t> sites, Edges& edges);
+  [[nodiscard]] core::Result<std::map<core::SiteId, sideeffects::ParentOutage>> newest_outages(
+      std::span<const std::int64_t> sites);
 
   std::unique_ptr<Connection> connection_;
 };

@@ -76,6 +76,7 @@ void NoticeRouter::turn(core::SteadyTime now) {
                              },
                              .remark = settings_.remark};
   const std::span<const Notice> notices = fit(*taken, targets->size());
+  if (!targets->empty()) settings_.prepare(notices);
   if (settings_.flapping != nullptr) settings_.flapping->look(notices, settings_.hold);
   const Routing routing = decide(notices, *targets, context);
   if (const auto done = settle(routing, notices, *targets, context); !done)

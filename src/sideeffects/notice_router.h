@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,8 @@ class NoticeRouter final : public Chore, core::Pinned {
     core::Duration digest_later = std::chrono::seconds{30};  // And each further one.
     core::Duration poll = std::chrono::seconds{1};  // Wakes fall due without anybody calling.
     std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
+    // Asked before the rest of a turn: what hold and remark will be asked about.
+    std::function<void(std::span<const Notice>)> prepare = [](std::span<const Notice>) {};
     std::function<std::optional<Hold>(const Notice&)> hold = [](const Notice&) {
       return std::optional<Hold>{};
     };

@@ -28,7 +28,25 @@ std::optional<core::Duration> held_by_parents(const Notice& notice,
   return held;
 }
 
+void LookPace::turn(core::SteadyTime now) {
+  // After a turn that held something the next one follows at once: the time between their beginnings is what it took.
+  if (looked_ >= kMany)
+    apart_ = std::clamp<core::Duration>((now - began_) / looked_ * kShare, kApartMin, kApartMax);
+  looked_ = 0;
+  began_ = now;
+}
+
+core::Duration LookPace::after(core::Duration wanted, core::SteadyTime now) {
+  ++looked_;
+  const core::SteadyTime at = std::max(free_at_, now);
+  free_at_ = std::min<core::SteadyTime>(at + apart_, now + kBehindMax);
+  return wanted + (at - now);
+}
+
 void ParentWatch::turn() {
+  pace_.turn(clock_.steady());
+  known_.clear();
+  kin_.clear();
   holds_.clear();
   notes_.clear();
 }
@@ -54,27 +72,50 @@ void ParentWatch::failed(const core::Error& error) {
   read_again_at_ = clock_.steady() + kAwayFor;
 }
 
+void ParentWatch::read(std::span<const Failing> sites) {
+  auto kin = store_.kin(sites);
+  if (!kin) return failed(kin.error());
+  for (const Failing& failing : sites) known_.insert(failing.site);
+  for (SiteKin& one : *kin) kin_.insert_or_assign(one.site, std::move(one));
+}
+
+void ParentWatch::prepare(std::span<const Notice> notices) {
+  std::vector<Failing> sites;
+  for (const Notice& notice : notices) {
+    // Of an end nothing is held, but that of a mass outage may be told with its beginning.
+    const bool ends_it = !notice.wake && notice.state == core::SiteState::Up && notice.group == 0;
+    if (!notice.event_known || !notice.problem.empty() || ends_it) continue;
+    sites.push_back({.site = notice.site, .since = notice.started_at});
+  }
+  if (!sites.empty() && asked()) read(sites);
+}
+
+const SiteKin* ParentWatch::kin_of(const Notice& notice) {
+  if (!known_.contains(notice.site)) {
+    const Failing alone{.site = notice.site, .since = notice.started_at};
+    read({&alone, 1});
+  }
+  const auto found = kin_.find(notice.site);
+  return found == kin_.end() ? nullptr : &found->second;
+}
+
 std::optional<Hold> ParentWatch::hold(const Notice& notice) {
   if (!asked()) return std::nullopt;
   if (const auto known = holds_.find(notice.site); known != holds_.end()) return known->second;
-  const auto above = store_.above(notice.site, notice.started_at);
-  if (!above) {
-    failed(above.error());
-    return std::nullopt;
-  }
+  const SiteKin* const kin = kin_of(notice);
+  if (kin == nullptr) return std::nullopt;
   std::optional<Hold> hold;
-  if (!above->empty()) {
-    const auto own = store_.interval_of(notice.site);
-    const core::Duration interval = own && *own ? **own : interval_;
-    if (const auto wait = held_by_parents(notice, *above, interval, clock_.wall()))
-      hold = Hold{.reason = "parent", .look_again = *wait};
-  }
+  const core::Duration interval = kin->interval.value_or(core::Duration{interval_.load()});
+  if (const auto wait = held_by_parents(notice, kin->above, interval, clock_.wall()))
+    hold = Hold{.reason = "parent", .look_again = pace_.after(*wait, clock_.steady())};
   return holds_.emplace(notice.site, std::move(hold)).first->second;
 }
 
 std::string ParentWatch::note(const Notice& notice) {
   if (!asked()) return {};
   if (const auto known = notes_.find(notice.site); known != notes_.end()) return known->second;
+  const SiteKin* const kin = kin_of(notice);
+  if (kin == nullptr || !kin->is_parent) return {};
   const auto count = store_.below(notice.site, kCountMax + 1);
   if (!count) {
     failed(count.error());

@@ -8,21 +8,29 @@
 //   came up, and the child was still down when looked at    is told
 //   only seemed down, and does not any more                 is told
 //
-// What is held is looked at again after a quarter of the time that it has lasted, between kLookAgainMin and kLookAgainMax.
+// What is held is looked at again after a quarter of the time that it has lasted, between kLookAgainMin and kLookAgainMax; where much
+// is held (a hundred thousand children) later, so that it takes a part of the router's time and leaves the rest to what is to be told
+// (LookPace).
 //
 // Owns     what was read since turn().
-// Thread   the router's, for every call.
+// Thread   the router's, for every call but set_interval(): any.
 // Bounded  what one turn of the router asks for.
-// Fails    the store is not reachable(): nothing is held, until it is. It cannot be read: nothing is held, and for kAwayFor it is not asked. A notice too many is better than one too few.
-// Cost     where no site names a parent, a query every kReadEach; else two for each site above one of which something is to be told.
+// Fails    the store is not reachable(): nothing is held, until it is. It cannot be read: nothing is held, and for kAwayFor it is not
+//          asked. A notice too many is better than one too few.
+// Cost     where no site names a parent, a query every kReadEach; else ParentStore::kin once a turn, and ParentStore::below for each
+//          parent that is told.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/pinned.h"
@@ -37,6 +45,29 @@ namespace watchwheel::sideeffects {
                                                             std::span<const ParentOutage> above,
                                                             core::Duration interval,
                                                             core::WallTime now);
+
+// When each of many is to be looked at again. They are put kApartMin apart, and so far that looking takes one kShare'th of the time:
+// the rows of a mass outage would fill every batch of the router else, and digests and reminders stood behind them.
+class LookPace {
+ public:
+  static constexpr core::Duration kApartMin = std::chrono::microseconds{500};
+  static constexpr core::Duration kApartMax = std::chrono::milliseconds{10};
+  static constexpr core::Duration kBehindMax = std::chrono::minutes{10};
+  static constexpr int kShare = 4;
+  // Of fewer a turn tells nothing of what one costs.
+  static constexpr std::uint32_t kMany = 100;
+
+  // A turn begins; the one before has taken until now.
+  void turn(core::SteadyTime now);
+  // One more: after `wanted`, and when those before it were looked at.
+  [[nodiscard]] core::Duration after(core::Duration wanted, core::SteadyTime now);
+
+ private:
+  core::Duration apart_ = kApartMin;
+  core::SteadyTime free_at_ = core::SteadyTime::min();
+  core::SteadyTime began_ = core::kNoSteadyTime;
+  std::uint32_t looked_ = 0;
+};
 
 class ParentWatch : core::Pinned {
  public:
@@ -53,10 +84,15 @@ class ParentWatch : core::Pinned {
   // `interval`: of sites that have none of their own.
   ParentWatch(ParentStore& store, const core::Clock& clock, core::Duration interval,
               std::function<void(const std::string&)> warn)
-      : store_(store), clock_(clock), interval_(interval), warn_(std::move(warn)) {}
+      : store_(store), clock_(clock), interval_(interval.count()), warn_(std::move(warn)) {}
+
+  // From any thread; counts from the next look on.
+  void set_interval(core::Duration interval) { interval_.store(interval.count()); }
 
   // The router begins a turn: what was read for the last one is read again.
   void turn();
+  // It will ask about these, at most one of each site: what it takes is read for all together. What is asked beside them is read alone.
+  void prepare(std::span<const Notice> notices);
   [[nodiscard]] std::optional<Hold> hold(const Notice& notice);
   // What the message that `notice` earns has to say of the sites behind its own. "": there are none.
   [[nodiscard]] std::string note(const Notice& notice);
@@ -65,14 +101,21 @@ class ParentWatch : core::Pinned {
   // False: nobody has parents, or the store does not answer.
   [[nodiscard]] bool asked();
   void failed(const core::Error& error);
+  // Null: it has neither parents nor children, or the store does not answer.
+  [[nodiscard]] const SiteKin* kin_of(const Notice& notice);
+  void read(std::span<const Failing> sites);
 
   ParentStore& store_;
   const core::Clock& clock_;
-  const core::Duration interval_;
+  std::atomic<core::Duration::rep> interval_;
   const std::function<void(const std::string&)> warn_;
   bool any_ = false;
   bool failing_ = false;
   core::SteadyTime read_again_at_ = core::SteadyTime::min();
+  LookPace pace_;
+  // Of this turn. Of those that were asked for some have no kin.
+  std::set<core::SiteId> known_;
+  std::map<core::SiteId, SiteKin> kin_;
   std::map<core::SiteId, std::optional<Hold>> holds_;
   std::map<core::SiteId, std::string> notes_;
 };

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/clock.h"
@@ -29,6 +30,21 @@ struct ParentOutage {
   friend bool operator==(const ParentOutage&, const ParentOutage&) = default;
 };
 
+// A site that fails, since when. What ended before that has nothing to do with it.
+struct Failing {
+  core::SiteId site;
+  core::WallTime since = core::kNoWallTime;
+};
+
+// What a site has above and below it.
+struct SiteKin {
+  core::SiteId site;
+  bool is_parent = false;                  // Others depend on it.
+  std::optional<core::Duration> interval;  // Its own; nothing: it goes by the configuration's.
+  // Of each parent, their parents and so on: the newest outage, when it is open or ended at `since` or later.
+  std::vector<ParentOutage> above;
+};
+
 class ParentStore {
  public:
   virtual ~ParentStore() = default;
@@ -37,15 +53,12 @@ class ParentStore {
   [[nodiscard]] virtual bool reachable() const { return true; }
   // Whether any site names a parent.
   [[nodiscard]] virtual core::Result<bool> any() = 0;
-  // Of each parent of `site`, their parents and so on: the newest outage, when it is open or ended at `since` or later.
-  [[nodiscard]] virtual core::Result<std::vector<ParentOutage>> above(core::SiteId site,
-                                                                      core::WallTime since) = 0;
+  // Of those of `sites` that have parents or are some, each once, in any order. Cost: with the number of sites by fifties, and with
+  // that of all that stand above them, each once.
+  [[nodiscard]] virtual core::Result<std::vector<SiteKin>> kin(std::span<const Failing> sites) = 0;
   // How many sites that are checked depend on `parent`, directly or not. It stops counting at `limit`.
   [[nodiscard]] virtual core::Result<std::uint64_t> below(core::SiteId parent,
                                                           std::uint64_t limit) = 0;
-  // The site's own; nothing: it goes by the configuration's.
-  [[nodiscard]] virtual core::Result<std::optional<core::Duration>> interval_of(
-      core::SiteId site) = 0;
 };
 
 }  // namespace watchwheel::sideeffects

@@ -61,30 +61,85 @@ TEST_P(DeliveryContract, CirclesAndUnknownParentsAreRefusedWhole) {
   EXPECT_EQ(take(parents->list(SiteId{}, ids[3])), chain);
 }
 
+// What `parents` says is above a site that fails since then.
+std::vector<sideeffects::ParentOutage> above(SiteParents& parents, SiteId site,
+                                             core::WallTime since) {
+  const sideeffects::Failing failing{.site = site, .since = since};
+  const auto kin = take(parents.kin({&failing, 1}));
+  return kin.empty() ? std::vector<sideeffects::ParentOutage>{} : kin.front().above;
+}
+
 TEST_P(DeliveryContract, TheOutagesAboveASiteAreTheNewestOfEach) {
   const auto ids = add_sites(4);
   const auto parents = take(store->make_site_parents());
   const std::vector<Parentage> chain{of(ids[1], {ids[0]}), of(ids[2], {ids[1]})};
   (void)take(parents->set(chain));
-  EXPECT_TRUE(take(parents->above(ids[2], at(0))).empty());
+  EXPECT_TRUE(above(*parents, ids[2], at(0)).empty());
   commit(opened(ids[0], 1000));
   commit(opened(ids[3], 1000));
-  const auto open = take(parents->above(ids[2], at(0)));
+  const auto open = above(*parents, ids[2], at(0));
   ASSERT_EQ(open.size(), 1U) << "of its parent's parent, and not of a stranger";
   EXPECT_EQ(open[0].parent, ids[0]);
   EXPECT_EQ(open[0].ended_at, core::kNoWallTime);
-  EXPECT_TRUE(take(parents->above(ids[0], at(0))).empty()) << "it is not above itself";
+  EXPECT_TRUE(above(*parents, ids[0], at(0)).empty()) << "it is not above itself";
   under_test->execute("UPDATE events SET state = 'closed', ended_at = " +
                       std::to_string(core::to_unix_ms(at(5000))) +
                       " WHERE site_id = " + std::to_string(ids[0].value));
-  EXPECT_EQ(take(parents->above(ids[2], at(5000))).size(), 1U);
-  EXPECT_TRUE(take(parents->above(ids[2], at(5001))).empty());
+  EXPECT_EQ(above(*parents, ids[2], at(5000)).size(), 1U);
+  EXPECT_TRUE(above(*parents, ids[2], at(5001)).empty());
+  commit(opened(ids[0], 9000));
+  EXPECT_EQ(above(*parents, ids[2], at(5000)), open) << "the newest";
+}
 
-  EXPECT_FALSE(take(parents->interval_of(ids[0])));
-  core::SiteRecord record = view(ids[0]).record;
+// More than a statement has places for, of one level, and several levels: each site gets what is its own.
+TEST_P(DeliveryContract, ManySitesAreAskedForTogether) {
+  constexpr std::size_t kLeaves = 120;
+  const auto ids = add_sites(kLeaves + 4);
+  const SiteId root = ids[kLeaves];
+  const SiteId middle = ids[kLeaves + 1];
+  const SiteId other = ids[kLeaves + 2];
+  const SiteId stranger = ids[kLeaves + 3];
+  const auto parents = take(store->make_site_parents());
+  std::vector<Parentage> all{of(middle, {root})};
+  for (std::size_t i = 0; i < kLeaves; ++i)
+    all.push_back(of(ids[i], {i % 2 == 0 ? middle : other}));
+  (void)take(parents->set(all));
+  core::SiteRecord record = view(ids[1]).record;
   record.interval = 90s;
   (void)take(catalog->upsert(std::span(&record, 1)));
-  EXPECT_EQ(take(parents->interval_of(ids[0])), 90s);
+  commit(opened(root, 1000));
+  commit(opened(other, 2000));
+
+  std::vector<sideeffects::Failing> failing{{.site = stranger, .since = at(0)},
+                                            {.site = root, .since = at(0)}};
+  for (std::size_t i = 0; i < kLeaves; ++i) failing.push_back({.site = ids[i], .since = at(0)});
+  const auto kin = take(parents->kin(failing));
+  ASSERT_EQ(kin.size(), kLeaves + 1) << "all but the stranger";
+  for (const sideeffects::SiteKin& one : kin) {
+    EXPECT_EQ(one.is_parent, one.site == root);
+    if (one.site == root) {
+      EXPECT_TRUE(one.above.empty());
+      continue;
+    }
+    const auto leaf = std::find(ids.begin(), ids.end(), one.site) - ids.begin();
+    ASSERT_EQ(one.above.size(), 1U);
+    EXPECT_EQ(one.above[0].parent, leaf % 2 == 0 ? root : other);
+    EXPECT_EQ(one.interval, leaf == 1 ? std::optional<core::Duration>(90s) : std::nullopt);
+  }
+  EXPECT_EQ(take(parents->below(root, 1000)), 1 + kLeaves / 2);
+}
+
+TEST_P(DeliveryContract, WhatWouldBeRefusedIsKnownBeforehand) {
+  const auto ids = add_sites(2);
+  const auto parents = take(store->make_site_parents());
+  const Parentage fits = of(ids[1], {ids[0]});
+  EXPECT_EQ(take(parents->would_set({&fits, 1})), 1U);
+  EXPECT_FALSE(take(parents->any())) << "nothing is done";
+  EXPECT_EQ(take(parents->set({&fits, 1})), 1U);
+  EXPECT_EQ(take(parents->would_set({&fits, 1})), 0U);
+  const Parentage circle = of(ids[0], {ids[1]});
+  EXPECT_FALSE(parents->would_set({&circle, 1}));
+  EXPECT_EQ(take(parents->list(SiteId{}, ids[1])), std::vector{fits});
 }
 
 }  // namespace

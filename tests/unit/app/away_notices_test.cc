@@ -577,17 +577,13 @@ class CountedParents final : public sideeffects::ParentStore {
  public:
   explicit CountedParents(int& asked) : asked_(asked) {}
   core::Result<bool> any() override { return ++asked_ > 0; }
-  core::Result<std::vector<sideeffects::ParentOutage>> above(core::SiteId /*site*/,
-                                                             core::WallTime /*since*/) override {
+  core::Result<std::vector<sideeffects::SiteKin>> kin(
+      std::span<const sideeffects::Failing> /*sites*/) override {
     ++asked_;
-    return std::vector<sideeffects::ParentOutage>{};
+    return std::vector<sideeffects::SiteKin>{};
   }
   core::Result<std::uint64_t> below(core::SiteId /*parent*/, std::uint64_t /*limit*/) override {
     return static_cast<std::uint64_t>(++asked_);
-  }
-  core::Result<std::optional<core::Duration>> interval_of(core::SiteId /*site*/) override {
-    ++asked_;
-    return std::optional<core::Duration>{};
   }
 
  private:
@@ -602,14 +598,13 @@ TEST(AwayNotices, ParentsAreAskedForOnlyWhileTheStoreIsThere) {
   const auto ask = [&] {
     const core::SiteId site{1};
     const std::size_t answers =
-        (parents.any() ? 1U : 0U) + (parents.above(site, core::kNoWallTime) ? 1U : 0U) +
-        (parents.below(site, 1) ? 1U : 0U) + (parents.interval_of(site) ? 1U : 0U);
-    EXPECT_EQ(answers, parents.reachable() ? 4U : 0U);
+        (parents.any() ? 1U : 0U) + (parents.kin({}) ? 1U : 0U) + (parents.below(site, 1) ? 1U : 0U);
+    EXPECT_EQ(answers, parents.reachable() ? 3U : 0U);
     return std::exchange(asked, 0);
   };
   EXPECT_EQ(ask(), 0);  // It is not known yet what an earlier process left.
   host.work();
-  EXPECT_EQ(ask(), 4);
+  EXPECT_EQ(ask(), 3);
   EXPECT_FALSE(nobodys.reachable());
   host.go_away();
   host.down(1);
@@ -624,7 +619,7 @@ TEST(AwayNotices, ParentsAreAskedForOnlyWhileTheStoreIsThere) {
   host.deliver(under_way);
   host.route();
   ASSERT_EQ(host.phase(), NoticePhase::Straight);
-  EXPECT_EQ(ask(), 4);
+  EXPECT_EQ(ask(), 3);
 }
 
 // Whatever happens in whatever order: of each outage each target hears down and up, in order, once for each id; a message is sent

@@ -66,7 +66,7 @@ TEST_F(QueryPlans, OfEditsFollowAnIndex) {
 // What the router asks while it tells people, and nothing that grows with the list.
 TEST_F(QueryPlans, OfParentsFollowAnIndex) {
   const auto queries = site_parents_queries();
-  EXPECT_GE(queries.size(), 6U);
+  EXPECT_GE(queries.size(), 8U);
   for (const Sql& sql : queries)
     EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
 }

@@ -26,26 +26,30 @@ class FakeParents final : public ParentStore {
     if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
     return !parents.empty();
   }
-  core::Result<std::vector<ParentOutage>> above(SiteId site, core::WallTime since) override {
+  core::Result<std::vector<SiteKin>> kin(std::span<const Failing> sites) override {
     ++reads;
     if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
-    std::vector<ParentOutage> found;
-    for (const auto& [child, parent] : parents) {
-      const auto outage = outages.find(parent);
-      if (child != site || outage == outages.end()) continue;
-      const core::WallTime ended = outage->second.ended_at;
-      if (ended == core::kNoWallTime || ended >= since) found.push_back(outage->second);
+    std::vector<SiteKin> found;
+    for (const Failing& failing : sites) {
+      SiteKin one{.site = failing.site, .is_parent = false, .interval = {}, .above = {}};
+      for (const auto& [child, parent] : parents) {
+        one.is_parent = one.is_parent || parent == failing.site;
+        const auto outage = outages.find(parent);
+        if (child != failing.site || outage == outages.end()) continue;
+        const core::WallTime ended = outage->second.ended_at;
+        if (ended == core::kNoWallTime || ended >= failing.since)
+          one.above.push_back(outage->second);
+      }
+      if (one.is_parent || parents.contains(failing.site)) found.push_back(std::move(one));
     }
     return found;
   }
   core::Result<std::uint64_t> below(SiteId site, std::uint64_t limit) override {
+    ++reads;
     if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
     std::uint64_t count = 0;
     for (const auto& [child, parent] : parents) count += parent == site ? 1U : 0U;
     return std::min(count, limit);
-  }
-  core::Result<std::optional<core::Duration>> interval_of(SiteId /*site*/) override {
-    return std::optional<core::Duration>{};
   }
   std::multimap<SiteId, SiteId> parents;  // Of each child.
   std::map<SiteId, ParentOutage> outages;
@@ -67,13 +71,15 @@ struct World {
                     [this](const std::string& line) { warnings.push_back(line); }};
   std::map<std::uint64_t, Notice> events;
   NoticeRouter router{
-      NoticeRouter::Settings{.hold = [this](const Notice& notice) { return watch.hold(notice); },
-                             .remark = [this](const Notice& notice) { return watch.note(notice); },
-                             .ready =
-                                 [this] {
-                                   watch.turn();
-                                   return core::Result<void>{};
-                                 }},
+      NoticeRouter::Settings{
+          .prepare = [this](std::span<const Notice> notices) { watch.prepare(notices); },
+          .hold = [this](const Notice& notice) { return watch.hold(notice); },
+          .remark = [this](const Notice& notice) { return watch.note(notice); },
+          .ready =
+              [this] {
+                watch.turn();
+                return core::Result<void>{};
+              }},
       queue, std::make_shared<const NotifyTargets>(NotifyTargets{target()}), clock, 7};
 
   static NotifyTarget target() {
@@ -212,6 +218,64 @@ TEST(ParentWatch, WhereNobodyHasParentsNoSiteIsAskedFor) {
   world.run_for(4s);
   EXPECT_EQ(world.queue.rows().size(), 50U);
   EXPECT_LE(world.store.reads, 2);
+}
+
+// However many wait for a parent: the store is asked once a turn for all of them, and once how many there are.
+TEST(ParentWatch, AThousandChildrenOfATurnAreAskedForTogether) {
+  World world;
+  for (std::uint64_t site = 2; site <= 1000; ++site)
+    world.store.parents.emplace(SiteId{site}, SiteId{1});
+  for (std::uint64_t site = 1; site <= 1000; ++site) world.change(site, SiteState::Down);
+  world.store.reads = 0;
+  world.router.turn(world.clock.steady());
+  EXPECT_EQ(world.router.stats().held.value(), 999U);
+  EXPECT_EQ(world.told(), "down1 ");
+  EXPECT_LE(world.store.reads, 3) << "any, kin and the number below the parent";
+}
+
+// Goal: what is held leaves the router time for what is told. Method: thousands wait for a parent while a site that depends on nobody
+// fails each second; each turn of a thousand takes a moment.
+TEST(ParentWatch, WhatIsHeldLeavesTimeForTheRest) {
+  LookPace pace;
+  core::SteadyTime now{};
+  constexpr std::uint32_t kRows = 2000;
+  constexpr core::Duration kOfOne = 2ms;
+  std::vector<core::SteadyTime> due(kRows, now);
+  core::Duration busy{};
+  std::uint64_t looks = 0;
+  const core::SteadyTime start = now + 5min;  // When the first flood is over.
+  while (now < start + 10min) {
+    pace.turn(now);
+    std::uint32_t looked = 0;
+    for (core::SteadyTime& row : due) {
+      if (row > now || looked == 1000) continue;
+      ++looked;
+      row = now + pace.after(2s, now);
+    }
+    now += looked == 0 ? 100ms : kOfOne * looked;
+    if (now >= start) busy += kOfOne * looked;
+    looks += looked;
+  }
+  EXPECT_LT(busy, 10min / 3);
+  EXPECT_GT(looks, 5 * kRows) << "and each is looked at again, many times";
+  // A few are not put off.
+  LookPace few;
+  few.turn(now);
+  for (int i = 0; i < 10; ++i) EXPECT_LT(few.after(2s, now), 2s + 10ms);
+}
+
+TEST(ParentWatch, AnotherIntervalCountsFromTheNextLookOn) {
+  World world;
+  world.change(1, SiteState::Down);
+  world.change(2, SiteState::Down);
+  world.run_for(1min);
+  world.watch.set_interval(1h);
+  world.change(1, SiteState::Up);
+  world.run_for(30min);
+  EXPECT_EQ(world.told(), "down1 up1 ") << "it was not looked at again yet";
+  world.watch.set_interval(kInterval);
+  world.run_for(2min);
+  EXPECT_EQ(world.told(), "down1 up1 down2 ");
 }
 
 // Whatever the times: an open outage holds, one that was over before the child began holds nothing, nothing is held for longer than
