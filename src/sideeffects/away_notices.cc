@@ -104,7 +104,17 @@ void AwayOutbox::store_failed(const core::Error& error) {
   if (++failures_ >= kFailuresAway) settings_.store_failed(error);
 }
 
+// What is left in a file that could not be emptied was handed over, or given up.
+core::Result<void> AwayOutbox::catch_up() {
+  if (!left_behind_) return {};
+  if (auto gone = mirror_.discard(); !gone) return gone;
+  left_behind_ = false;
+  follow_at_ = core::SteadyTime::min();
+  return {};
+}
+
 core::Result<void> AwayOutbox::leave_store() {
+  if (auto caught = catch_up(); !caught) return caught;
   if (auto begun = mirror_.begin_away(); !begun) return begun;
   noted_since_.store(true);
   if (shared_.phase() != NoticePhase::Returning) shared_.stats_.times.add();
@@ -214,7 +224,8 @@ core::Result<bool> AwayOutbox::hand_over() {
       if (++tries_ < kTries) return step.error();
       // Told once more, with the same ids, is better than nobody told of anything any more.
       settings_.warn("notices_not_handed_over why=\"" + step.error().message + "\"");
-      if (auto gone = mirror_.discard(); !gone) mirror_failed(gone.error());
+      left_behind_ = true;
+      if (auto gone = catch_up(); !gone) mirror_failed(gone.error());
       done = true;
       continue;
     }
@@ -253,7 +264,8 @@ void AwayOutbox::follow(std::span<const NoticeId> notices, bool wakes) {
                       .routed = wake ? std::nullopt : std::optional(taken->second.seq)});
   }
   const std::lock_guard lock(shared_.following_);
-  core::Result<void> followed = mirror_.follow(events);
+  core::Result<void> followed = catch_up();
+  if (followed) followed = mirror_.follow(events);
   if (followed && !over.empty()) followed = mirror_.forget_wakes(over);
   if (followed && wakes) followed = mirror_.follow_wakes();
   if (!followed) return mirror_failed(followed.error());
@@ -265,7 +277,8 @@ void AwayOutbox::follow_all() {
   const core::SteadyTime now = clock_.steady();
   if (now < follow_at_) return;
   const std::lock_guard lock(shared_.following_);
-  const auto last = mirror_.follow_all();
+  const auto caught = catch_up();
+  const auto last = caught ? mirror_.follow_all() : core::Result<bool>{caught.error()};
   if (!last) {
     mirror_failed(last.error());
     follow_at_ = now + 10s;
@@ -322,9 +335,14 @@ core::Result<std::vector<DeliveryId>> AwayQueue::finish(std::span<const Finish> 
   }
   std::vector<DeliveryId> lost;
   if (!here.empty()) {
-    auto done = local_.finish(here);
-    if (!done) return done;
-    for (const DeliveryId id : *done) lost.push_back(marked(id));
+    const auto done = local_.finish(here);
+    if (!done && shared_.phase() == NoticePhase::Away) return done;
+    if (done) {
+      for (const DeliveryId id : *done) lost.push_back(marked(id));
+    } else {
+      // Nobody is told of anything before these have ended: told once more, with the same ids, is better.
+      shared_.stats_.errors.add();
+    }
   }
   if (auto done = finish_of_store(there, lost); !done) return done.error();
   for (const Finish& one : finished) (is_of_mirror(one.id) ? of_mirror_ : of_store_).erase(one.id);
@@ -332,12 +350,17 @@ core::Result<std::vector<DeliveryId>> AwayQueue::finish(std::span<const Finish> 
   return lost;
 }
 
-// While the store is away their ends are the mirror's: it has them too, and hands over what became of them.
+// While the store is away their ends are the mirror's: it has them too, and hands over what became of them. What its file refuses is the
+// store's once that is back.
 core::Result<void> AwayQueue::finish_of_store(std::span<const Finish> finished,
                                               std::vector<DeliveryId>& lost) {
   if (finished.empty()) return {};
   const std::lock_guard lock(shared_.following_);
-  if (!straight()) return mirror_.finish(finished);
+  if (!straight()) {
+    const auto kept = mirror_.finish(finished);
+    if (kept || store_ == nullptr || shared_.phase() == NoticePhase::Away) return kept;
+    shared_.stats_.errors.add();
+  }
   auto done = store_->finish(finished);
   if (!done) return done.error();
   lost.insert(lost.end(), done->begin(), done->end());

@@ -13,7 +13,8 @@
 // Owns     the phase.
 // Thread   AwayOutbox: the router's. AwayQueue: the worker's. note(): any. The phase is an atomic, written by the router.
 // Fails    as the store or the mirror. A mirror that fails while the store answers is left behind and told once: of what it does not
-//          know the notices are presumed.
+//          know the notices are presumed. One that takes no writes holds up what is told while the store is away, and no longer: what
+//          it could not note is told again then, with the same ids.
 #pragma once
 
 #include <atomic>
@@ -109,6 +110,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   [[nodiscard]] core::Result<void> read_recent();
   [[nodiscard]] core::Result<void> read_journal();
   [[nodiscard]] core::Result<bool> hand_over();
+  [[nodiscard]] core::Result<void> catch_up();
   void follow(std::span<const NoticeId> notices, bool wakes);
   void follow_all();
   void mirror_failed(const core::Error& error);
@@ -126,6 +128,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   std::optional<bool> alone_;  // As the mirror was told.
   bool known_ = false;         // Whether an earlier process left something to hand over.
   bool taken_here_ = false;    // The newest notices are the mirror's.
+  bool left_behind_ = false;   // The mirror is to be emptied before it is used again.
   std::map<NoticeId, Taken> taken_;
   core::SteadyTime follow_at_ = core::SteadyTime::min();
   std::atomic<bool> mirror_failing_{false};

@@ -235,17 +235,32 @@ class Host {
     if (!claimed) return {};
     return std::move(claimed->deliveries);
   }
-  void deliver(const std::vector<sideeffects::Delivery>& deliveries) {
+  static std::vector<Finish> taken(const std::vector<sideeffects::Delivery>& deliveries) {
     std::vector<Finish> finished;
+    for (const auto& one : deliveries)
+      finished.push_back({.id = one.id, .token = one.token, .verdict = sideeffects::Delivered{}});
+    return finished;
+  }
+  void deliver(const std::vector<sideeffects::Delivery>& deliveries) {
     for (const auto& one : deliveries) {
       const auto message = sideeffects::decode_message(one.body);
       EXPECT_TRUE(message) << one.body;
       sent.push_back({one.target, one.kind, one.message_id, one.site.value,
                       core::to_iso8601(message->sites.front().started_at)});
-      finished.push_back({.id = one.id, .token = one.token, .verdict = sideeffects::Delivered{}});
     }
-    if (finished.empty()) return;
-    EXPECT_TRUE(queue_->finish(finished));
+    if (deliveries.empty()) return;
+    EXPECT_TRUE(queue_->finish(taken(deliveries)));
+  }
+  // The file is full, or damaged; or is not any more.
+  void refuse_writes(bool refuse) {
+    for (const char* table : {"deliveries", "delivery_tellings", "outbox", "events", "mirror_meta"}) {
+      for (const char* what : {"INSERT", "UPDATE", "DELETE"}) {
+        const std::string name = std::string("refuse_") + table + what;
+        sql(notices_file(), refuse ? "CREATE TRIGGER " + name + " BEFORE " + what + " ON " + table +
+                                         " BEGIN SELECT RAISE(ABORT, 'full'); END"
+                                   : "DROP TRIGGER " + name);
+      }
+    }
   }
   void send() {
     for (int i = 0; i < 6; ++i) deliver(claim());
@@ -570,6 +585,51 @@ TEST(AwayNotices, AFileThatCannotBeReadHoldsUpNobody) {
   host.work();
   EXPECT_EQ(host.told(), "ops down 1, ops down 2, ops up 1");
   EXPECT_GT(host.stats().errors.value(), 0U);
+}
+
+// Goal: a file that is full, or damaged, while the store is away holds nobody up for longer than that. Method: of two deliveries under
+// way one is the store's and one the file's; the file refuses writes from then on until after the way back.
+TEST(AwayNotices, AFileThatTakesNoWritesDoesNotHoldTheWayBack) {
+  Host host;
+  host.down(1);
+  host.route();
+  const auto of_store = host.claim();
+  host.go_away();
+  host.down(2);
+  host.route();
+  const auto of_file = host.claim();
+  ASSERT_EQ(of_store.size() + of_file.size(), 2U);
+  host.refuse_writes(true);
+  host.down(3);
+  for (const auto& some : {of_store, of_file})
+    EXPECT_FALSE(host.queue().finish(Host::taken(some)));  // The file may take it in a moment.
+  host.come_back();
+  host.route();
+  EXPECT_EQ(host.phase(), NoticePhase::Returning);
+  host.deliver(of_store);
+  host.deliver(of_file);
+  host.work();
+  EXPECT_EQ(host.phase(), NoticePhase::Straight);
+  EXPECT_GT(host.stats().errors.value(), 0U);
+  // The second was sent; nobody could note it.
+  EXPECT_EQ(host.told(), "ops down 1, ops down 2, ops down 2, ops down 3");
+  EXPECT_EQ(host.sent[1].id, host.sent[2].id);
+
+  // What was left in the file is no business of the next time.
+  host.refuse_writes(false);
+  host.sent.clear();
+  host.up(1);
+  host.work();
+  host.go_away();
+  host.up(2);
+  host.work();
+  EXPECT_EQ(host.phase(), NoticePhase::Away);
+  host.come_back();
+  host.up(3);
+  host.work();
+  EXPECT_EQ(host.phase(), NoticePhase::Straight);
+  EXPECT_EQ(host.told(), "ops up 1, ops up 2, ops up 3");
+  EXPECT_EQ(host.number("SELECT count(*) FROM deliveries"), 0);
 }
 
 // Each question would wait for a session of a store that is away, on the router's thread.
