@@ -38,11 +38,13 @@ constexpr Sql kGoneWakes =
     "SELECT m.id FROM mirrored_wakes m WHERE m.id > ? AND NOT EXISTS"
     " (SELECT 1 FROM outbox_wakes w WHERE w.id = m.id) ORDER BY m.id LIMIT ?";
 constexpr Sql kEventHere = "SELECT site_id, started_at FROM events WHERE id = ?";
-// The event's id, when its changes up to this one were routed here.
+// The event's id, when this change of it was routed here: not one that was never here.
 constexpr Sql kRouted =
     "SELECT e.id FROM events e WHERE e.site_id = ? AND e.started_at = ? AND e.transitions_total >= "
     "?"
-    " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.id AND o.seq = ?3)";
+    " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.id AND o.seq = ?3)"
+    " AND NOT EXISTS (SELECT 1 FROM presumed_changes p WHERE p.event_id = e.id AND ?3 > p.after_seq"
+    " AND ?3 <= p.through_seq)";
 
 // ---- Of the store
 constexpr Sql kEventById("SELECT id, group_id FROM events WHERE id = ?");

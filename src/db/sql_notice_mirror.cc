@@ -29,7 +29,12 @@ constexpr const char* kMore = R"sql(
 CREATE TABLE IF NOT EXISTS mirror_meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mirror_owner (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), store TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS mirrored_wakes (id INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE IF NOT EXISTS presumed (event_id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS presumed_changes (
+  event_id    INTEGER NOT NULL,
+  through_seq INTEGER NOT NULL,
+  after_seq   INTEGER NOT NULL,
+  PRIMARY KEY (event_id, through_seq)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recent (
   seq  INTEGER PRIMARY KEY AUTOINCREMENT,
   body TEXT NOT NULL
@@ -49,8 +54,8 @@ WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence s WHERE s.name = n.name);
 )sql";
 static_assert(kAwayIdFirst == 4503599627370496);
 constexpr const char* kEmpty = R"sql(
-DELETE FROM outbox; DELETE FROM outbox_wakes; DELETE FROM mirrored_wakes; DELETE FROM presumed;
-DELETE FROM delivery_tellings; DELETE FROM delivery_attempts; DELETE FROM deliveries;
+DELETE FROM outbox; DELETE FROM outbox_wakes; DELETE FROM mirrored_wakes;
+DELETE FROM presumed_changes; DELETE FROM delivery_tellings; DELETE FROM delivery_attempts; DELETE FROM deliveries;
 DELETE FROM deliveries_done; DELETE FROM dead_letters; DELETE FROM event_transitions;
 DELETE FROM events; DELETE FROM outage_groups; DELETE FROM mirror_meta WHERE key <> 'alone';
 )sql";
@@ -126,8 +131,9 @@ constexpr Sql kStub =
     " transitions_total, cause, phase, detail, address)"
     " VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, '', '')";
 constexpr Sql kSkipTo = "UPDATE events SET transitions_total = ? WHERE id = ?";
-constexpr Sql kPresume = "INSERT OR IGNORE INTO presumed (event_id) VALUES (?)";
-constexpr Sql kPresumed = "SELECT 1 FROM presumed WHERE event_id = ?";
+constexpr Sql kPresume =
+    "INSERT OR IGNORE INTO presumed_changes (event_id, through_seq, after_seq) VALUES (?, ?, ?)";
+constexpr Sql kPresumed = "SELECT 1 FROM presumed_changes WHERE event_id = ? LIMIT 1";
 constexpr Sql kName = "SELECT url, name, tags FROM known_sites WHERE id = ?";
 constexpr Sql kHere = "SELECT id FROM events WHERE id > ? ORDER BY id LIMIT ?";
 constexpr Sql kCount = "SELECT count(*) FROM events";
@@ -611,7 +617,11 @@ core::Result<void> SqlNoticeMirror::make_room_for(const EventWrite& write,
     if (!made) return made.error();
     id = *made;
   }
-  if (auto done = here_->query(kPresume).bind(id).run(); !done) return done;
+  // Nobody was told of these here: if the store has not routed them they are its own to route.
+  Query presume = here_->query(kPresume);
+  presume.bind(id).bind(static_cast<std::int64_t>(before));
+  presume.bind(static_cast<std::int64_t>(known ? known->total : 0));
+  if (auto done = presume.run(); !done) return done;
   return transaction->commit();
 }
 

@@ -484,6 +484,31 @@ TEST(AwayNotices, OfWhatIsNotKnownThoseAreToldTheEndWhoWouldHaveBeenToldTheBegin
   EXPECT_EQ(host.sent.size(), 4U) << host.told();
 }
 
+// Goal: a beginning that was committed, not routed, and is not known here any more is the store's to tell when it is back. Method: what
+// was noted of it is lost, as of the oldest in a mass outage; one target hears of beginnings alone, so that none can be presumed.
+TEST(AwayNotices, ABeginningThatIsLeftToTheStoreIsToldThere) {
+  NotifyTargets targets{target_of("ops"), target_of("begins")};
+  targets.back().states = {SiteState::Down};
+  Host host(targets);
+  host.work();
+  host.down(1);
+  host.down(2);
+  Host::sql(host.notices_file(), "DELETE FROM recent");
+  host.go_away();
+  host.up(1);
+  host.work();
+  EXPECT_EQ(host.told(), "ops up 1");  // Presumed.
+  host.come_back();
+  host.work();
+  host.work();
+  std::multiset<std::string> told;
+  for (const Sent& one : host.sent)
+    told.insert(one.target + " " + one.kind + " " + std::to_string(one.site));
+  EXPECT_EQ(told, (std::multiset<std::string>{"ops up 1", "begins down 1", "begins down 2",
+                                              "ops down 2"}));
+  EXPECT_EQ(host.number("SELECT count(*) FROM outbox"), 0);
+}
+
 TEST(AwayNotices, AMassOutageIsOneMessageHereToo) {
   Host host;
   const core::WallTime group = core::from_unix_ms(1'699'999'999'000);
