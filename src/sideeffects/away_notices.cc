@@ -163,19 +163,37 @@ core::Result<std::vector<Notice>> AwayOutbox::take_from_store(
   return taken;
 }
 
-// Committed, and perhaps never routed: before what the journal holds. The store may have come and gone since the last look.
-core::Result<void> AwayOutbox::read_recent() {
-  if (!noted_since_.exchange(false)) return {};
-  const auto recent = recent_.read();
-  const auto added = recent ? mirror_.add(*recent) : core::Result<void>{recent.error()};
-  if (!added) noted_since_.store(true);
-  return added;
+// Committed, and perhaps never routed: before what the journal holds. The store may have come and gone since the last look. True: all
+// of it was read.
+core::Result<bool> AwayOutbox::read_recent(core::SteadyTime until) {
+  if (noted_since_.exchange(false)) {
+    auto recent = recent_.read();
+    if (!recent) {
+      noted_since_.store(true);
+      return recent.error();
+    }
+    left_of_recent_ = *std::move(recent);
+    std::reverse(left_of_recent_.begin(), left_of_recent_.end());  // Taken from the back.
+  }
+  while (!left_of_recent_.empty()) {
+    if (clock_.steady() >= until) return false;
+    std::vector<EventWrite> page;
+    while (!left_of_recent_.empty() && page.size() < kJournalPage) {
+      page.push_back(std::move(left_of_recent_.back()));
+      left_of_recent_.pop_back();
+    }
+    if (auto added = mirror_.add(page); !added) {
+      noted_since_.store(true);
+      return added.error();
+    }
+  }
+  return true;
 }
 
-core::Result<void> AwayOutbox::read_journal() {
+core::Result<void> AwayOutbox::read_journal(core::SteadyTime until) {
   auto through = mirror_.journal_read();
   if (!through) return through.error();
-  while (true) {
+  while (clock_.steady() < until) {
     const auto page = journal_.read_after(*through, kJournalPage);
     if (!page) return page.error();
     if (page->empty()) return {};
@@ -188,13 +206,16 @@ core::Result<void> AwayOutbox::read_journal() {
     through = page->back().seq;
     if (auto noted = mirror_.set_journal_read(*through); !noted) return noted;
   }
+  return {};
 }
 
 core::Result<std::vector<Notice>> AwayOutbox::take_from_mirror(std::size_t limit) {
   taken_here_ = true;
   // What cannot be read is told by the replayer; what was read goes on.
-  core::Result<void> read = read_recent();
-  if (read) read = read_journal();
+  const core::SteadyTime until = clock_.steady() + kTurnMax;
+  const auto recent = read_recent(until);
+  core::Result<void> read = recent ? core::Result<void>{} : core::Result<void>{recent.error()};
+  if (recent && *recent) read = read_journal(until);
   if (!read) mirror_failed(read.error());
   // All sites are ours: there is nobody else.
   auto taken = local_.take(limit, [](core::SiteId) { return true; });
@@ -212,6 +233,7 @@ core::Result<std::vector<Notice>> AwayOutbox::take_from_mirror(std::size_t limit
 
 core::Result<bool> AwayOutbox::hand_over() {
   if (shared_.under_way_.load() > 0) return false;
+  const core::SteadyTime until = clock_.steady() + kTurnMax;
   const std::uint64_t before = mirror_.handed_over();
   for (bool done = false; !done;) {
     const auto step = mirror_.hand_over();
@@ -231,13 +253,14 @@ core::Result<bool> AwayOutbox::hand_over() {
     }
     failures_ = 0;
     done = *step;
-    if (!done && settings_.away())
-      return false;  // Again: what is handed over already is known there.
+    // It goes on where it was; after another time away it begins anew, and what is handed over already is known there.
+    if (!done && (settings_.away() || clock_.steady() >= until)) return false;
   }
   const std::uint64_t count = mirror_.handed_over() - before;
   shared_.stats_.handed_over.add(count);
   follow_at_ = core::SteadyTime::min();
   tries_ = 0;
+  left_of_recent_ = {};
   shared_.phase_.store(NoticePhase::Straight);
   settings_.tell("notices_from_store handed_over=" + std::to_string(count));
   return true;

@@ -68,7 +68,10 @@ class AwayShared : core::Pinned {
 
 class AwayOutbox final : public Outbox, core::Pinned {
  public:
-  static constexpr std::size_t kJournalPage = 500;
+  static constexpr std::size_t kJournalPage = 100;
+  // Of the router's turn, for what is read of the journal and for what is handed over: a stop waits for a turn, and so do those who are
+  // to be told of what was read already. The next turn goes on.
+  static constexpr core::Duration kTurnMax = std::chrono::milliseconds{500};
   static constexpr int kTries = 5;  // Of what the mirror's file refuses; then it is done without.
   static constexpr core::Duration kFollowAllEach = std::chrono::minutes{5};
 
@@ -107,8 +110,8 @@ class AwayOutbox final : public Outbox, core::Pinned {
   [[nodiscard]] core::Result<std::vector<Notice>> take_from_store(
       std::size_t limit, const std::function<bool(core::SiteId)>& mine);
   [[nodiscard]] core::Result<std::vector<Notice>> take_from_mirror(std::size_t limit);
-  [[nodiscard]] core::Result<void> read_recent();
-  [[nodiscard]] core::Result<void> read_journal();
+  [[nodiscard]] core::Result<bool> read_recent(core::SteadyTime until);
+  [[nodiscard]] core::Result<void> read_journal(core::SteadyTime until);
   [[nodiscard]] core::Result<bool> hand_over();
   [[nodiscard]] core::Result<void> catch_up();
   void follow(std::span<const NoticeId> notices, bool wakes);
@@ -128,6 +131,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   std::optional<bool> alone_;  // As the mirror was told.
   bool known_ = false;         // Whether an earlier process left something to hand over.
   bool taken_here_ = false;    // The newest notices are the mirror's.
+  std::vector<EventWrite> left_of_recent_;  // The newest first.
   bool left_behind_ = false;   // The mirror is to be emptied before it is used again.
   std::map<NoticeId, Taken> taken_;
   core::SteadyTime follow_at_ = core::SteadyTime::min();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -39,6 +40,7 @@ class FakeJournal final : public sideeffects::Journal {
   core::Result<std::vector<sideeffects::JournalEntry>> read_after(std::uint64_t after,
                                                                   std::size_t limit) override {
     const std::lock_guard lock(mutex_);
+    if (on_read_after_) on_read_after_();
     std::vector<sideeffects::JournalEntry> page;
     for (const Kept& kept : entries_) {
       if (page.size() < limit && (kept.entry.seq > after || after > seq_)) page.push_back(kept.entry);
@@ -81,6 +83,7 @@ class FakeJournal final : public sideeffects::Journal {
   [[nodiscard]] std::size_t looks() const { return looks_; }
   void fail_next_append(core::Error error) { fail_next_ = std::move(error); }
   void set_full(bool full) { full_ = full; }
+  void on_read_after(std::function<void()> call) { on_read_after_ = std::move(call); }
   void set_unreadable(bool unreadable) { unreadable_ = unreadable; }
   void spoil_oldest(const std::string& problem) { entries_.front().entry.problem = problem; }
   [[nodiscard]] std::size_t appends() const { return appends_; }
@@ -97,6 +100,7 @@ class FakeJournal final : public sideeffects::Journal {
   std::size_t appends_ = 0;
   std::size_t looks_ = 0;
   std::optional<core::Error> fail_next_;
+  std::function<void()> on_read_after_;
   bool full_ = false;
   bool unreadable_ = false;
 };
