@@ -26,7 +26,7 @@ core::Error away() {
 class KeptWindows final : public sideeffects::MaintenanceStore, core::Pinned {
  public:
   KeptWindows(std::unique_ptr<sideeffects::MaintenanceStore> store,
-              std::unique_ptr<sideeffects::MaintenanceStore> here,
+              std::unique_ptr<db::SqlMaintenanceStore> here,
               const sideeffects::AwayShared& shared)
       : store_(std::move(store)), here_(std::move(here)), shared_(shared) {}
 
@@ -36,7 +36,7 @@ class KeptWindows final : public sideeffects::MaintenanceStore, core::Pinned {
     auto windows = store_->list(now);
     if (!windows) return here_->list(now);
     if (!kept_ || last_ != *windows) {
-      kept_ = keep(*windows);
+      kept_ = here_->replace(*windows).has_value();
       last_ = *windows;
     }
     return windows;
@@ -49,20 +49,8 @@ class KeptWindows final : public sideeffects::MaintenanceStore, core::Pinned {
   }
 
  private:
-  bool keep(const std::vector<MaintenanceWindow>& windows) {
-    const auto before = here_->list(core::kNoWallTime);
-    if (!before) return false;
-    for (const MaintenanceWindow& window : *before) {
-      if (!here_->remove(window.id)) return false;
-    }
-    for (const MaintenanceWindow& window : windows) {
-      if (!here_->add(window)) return false;
-    }
-    return true;
-  }
-
   const std::unique_ptr<sideeffects::MaintenanceStore> store_;
-  const std::unique_ptr<sideeffects::MaintenanceStore> here_;
+  const std::unique_ptr<db::SqlMaintenanceStore> here_;
   const sideeffects::AwayShared& shared_;
   bool kept_ = false;
   std::vector<MaintenanceWindow> last_;

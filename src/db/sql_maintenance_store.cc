@@ -29,6 +29,7 @@ constexpr Sql kCount =
 constexpr Sql kAdd = "INSERT INTO maintenance_windows (" WATCHWHEEL_WINDOW
                      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr Sql kRemove = "DELETE FROM maintenance_windows WHERE id = ?";
+constexpr Sql kRemoveAll = "DELETE FROM maintenance_windows";
 
 // Ids as texts, in the form of tags.
 std::string sites_to_json(const std::vector<core::SiteId>& sites) {
@@ -90,11 +91,23 @@ core::Result<std::vector<MaintenanceWindow>> SqlMaintenanceStore::list(core::Wal
   }
 }
 
-core::Result<MaintenanceId> SqlMaintenanceStore::add(const MaintenanceWindow& window) {
+core::Result<void> SqlMaintenanceStore::insert(const MaintenanceWindow& window,
+                                               std::int64_t now_ms) {
   const std::string title = to_utf8(window.title, kTitleBytesMax);
   const std::string who = to_utf8(window.created_by, kWhoBytesMax);
   const std::string sites = sites_to_json(window.sites);
   const std::string tags = tags_to_json(window.tags);
+  Query add = connection_->query(kAdd);
+  add.bind(std::string_view(title)).bind(std::int64_t{window.all_sites});
+  add.bind(std::string_view(sites)).bind(std::string_view(tags));
+  add.bind(window.starts_at).bind(window.ends_at).bind(std::int64_t{window.weekdays});
+  add.bind(std::int64_t{window.at.count()});
+  add.bind(std::chrono::duration_cast<std::chrono::milliseconds>(window.length).count());
+  add.bind(std::string_view(window.zone)).bind(now_ms);
+  return add.bind(std::string_view(who)).run();
+}
+
+core::Result<MaintenanceId> SqlMaintenanceStore::add(const MaintenanceWindow& window) {
   return retried(*connection_, [&]() -> core::Result<MaintenanceId> {
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
@@ -109,19 +122,23 @@ core::Result<MaintenanceId> SqlMaintenanceStore::add(const MaintenanceWindow& wi
                            "there are " + std::to_string(sideeffects::kMaintenanceWindowsMax) +
                                " maintenance windows already; remove some first"};
     }
-    Query add = connection_->query(kAdd);
-    add.bind(std::string_view(title)).bind(std::int64_t{window.all_sites});
-    add.bind(std::string_view(sites)).bind(std::string_view(tags));
-    add.bind(window.starts_at).bind(window.ends_at).bind(std::int64_t{window.weekdays});
-    add.bind(std::int64_t{window.at.count()});
-    add.bind(std::chrono::duration_cast<std::chrono::milliseconds>(window.length).count());
-    add.bind(std::string_view(window.zone)).bind(*now).bind(std::string_view(who));
-    if (core::Result<void> done = add.run(); !done) return done.error();
+    if (core::Result<void> done = insert(window, *now); !done) return done.error();
     const core::Result<std::int64_t> id = connection_->last_insert_id();
     if (!id) return id.error();
     if (core::Result<void> done = transaction->commit(); !done) return done.error();
     return MaintenanceId{static_cast<std::uint64_t>(*id)};
   });
+}
+
+core::Result<void> SqlMaintenanceStore::replace(std::span<const MaintenanceWindow> windows) {
+  core::Result<Transaction> transaction = Transaction::write(*connection_);
+  if (!transaction) return transaction.error();
+  if (core::Result<void> done = connection_->query(kRemoveAll).run(); !done) return done;
+  for (const MaintenanceWindow& window : windows) {
+    if (core::Result<void> done = insert(window, core::to_unix_ms(window.created_at)); !done)
+      return done;
+  }
+  return transaction->commit();
 }
 
 core::Result<void> SqlMaintenanceStore::remove(MaintenanceId id) {

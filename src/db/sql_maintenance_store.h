@@ -2,7 +2,9 @@
 // db/sql_maintenance_store.h - maintenance windows in SQL.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,8 +23,13 @@ class SqlMaintenanceStore final : public sideeffects::MaintenanceStore {
   [[nodiscard]] core::Result<sideeffects::MaintenanceId> add(
       const sideeffects::MaintenanceWindow& window) override;
   [[nodiscard]] core::Result<void> remove(sideeffects::MaintenanceId id) override;
+  // These alone from now on, in one transaction. Their ids are given anew.
+  [[nodiscard]] core::Result<void> replace(std::span<const sideeffects::MaintenanceWindow> windows);
 
  private:
+  [[nodiscard]] core::Result<void> insert(const sideeffects::MaintenanceWindow& window,
+                                          std::int64_t now_ms);
+
   std::unique_ptr<Connection> connection_;
 };
 

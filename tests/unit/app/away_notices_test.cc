@@ -11,6 +11,7 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "app/local_notices.h"
 #include "db/sql_delivery_queue.h"
 #include "db/sql_event_store.h"
+#include "db/sql_maintenance_store.h"
 #include "db/sql_notice_mirror.h"
 #include "db/sql_outbox.h"
 #include "db/sqlite.h"
@@ -709,6 +711,38 @@ TEST(AwayNotices, ATurnOfTheRouterIsShortHoweverMuchThereIs) {
   EXPECT_EQ(host.sent.size(), 400U);
   EXPECT_EQ(host.number("SELECT count(*) FROM delivery_tellings WHERE state = 'told'"), 400);
   EXPECT_EQ(host.number("SELECT count(*) FROM outbox"), 0);
+}
+
+// Goal: a daemon that dies while it notes the windows knows those of before. Method: the second of the new ones is refused.
+TEST(AwayNotices, WindowsAreReplacedAllOrNone) {
+  Host host;
+  db::SqlMaintenanceStore windows(open(host.notices_file()));
+  std::vector<sideeffects::MaintenanceWindow> some(3);
+  for (std::size_t i = 0; i < some.size(); ++i) {
+    some[i].title = std::string(1, static_cast<char>('a' + i));
+    some[i].all_sites = true;
+    some[i].starts_at = core::from_unix_ms(1000);
+    some[i].ends_at = core::from_unix_ms(2000);
+    some[i].created_at = core::from_unix_ms(500);
+  }
+  const auto titles = [&] {
+    std::string text;
+    const auto all = windows.list(core::kNoWallTime);
+    for (const auto& window : *all) {
+      text += window.title;
+      EXPECT_EQ(window.created_at, some.front().created_at);
+    }
+    return text;
+  };
+  ASSERT_TRUE(windows.replace(std::span(some).first(2)));
+  EXPECT_EQ(titles(), "ab");
+  Host::sql(host.notices_file(),
+            "CREATE TRIGGER refuse BEFORE INSERT ON maintenance_windows WHEN"
+            " NEW.title = 'c' BEGIN SELECT RAISE(ABORT, 'full'); END");
+  EXPECT_FALSE(windows.replace(some));
+  EXPECT_EQ(titles(), "ab");
+  ASSERT_TRUE(windows.replace(std::span(some).subspan(1, 1)));
+  EXPECT_EQ(titles(), "b");
 }
 
 // Each question would wait for a session of a store that is away, on the router's thread.
