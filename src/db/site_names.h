@@ -4,7 +4,8 @@
 //
 // Owns     a session with the file.
 // Thread   the feeder's.
-// Bounded  a row of a hundred bytes or two for each site; written only when it differs. A site that was removed keeps its row.
+// Bounded  a row of a hundred bytes or two for each site; written only when it differs. Those of sites that the store has removed are
+//          removed by the mirror, by and by.
 // Fails    what the file does not take is told once, and left out: nothing of the site list waits for it.
 #pragma once
 

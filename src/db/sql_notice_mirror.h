@@ -69,6 +69,7 @@ class SqlNoticeMirror final : public sideeffects::NoticeMirror, core::Pinned {
                                           std::span<const sideeffects::Followed> asked);
   [[nodiscard]] core::Result<void> write(std::span<const std::int64_t> events,
                                          const Copied& copied);
+  [[nodiscard]] core::Result<void> forget_sites();
   [[nodiscard]] core::Result<std::optional<Known>> find(core::SiteId site, core::WallTime started);
   [[nodiscard]] core::Result<void> make_room_for(const sideeffects::EventWrite& write,
                                                  const std::optional<Known>& known,
@@ -84,6 +85,7 @@ class SqlNoticeMirror final : public sideeffects::NoticeMirror, core::Pinned {
   std::size_t count_ = 0;                     // Events, about.
   std::int64_t open_after_ = 0;               // How far follow_all() has got: among what is open,
   std::int64_t kept_after_ = -1;              // and then among what is here; -1: not yet.
+  std::int64_t names_after_ = 0;              // How far the names were looked through.
   std::unique_ptr<NoticeHandover> handover_;  // While there is one.
   std::uint64_t handed_over_ = 0;
 

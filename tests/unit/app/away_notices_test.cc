@@ -713,6 +713,27 @@ TEST(AwayNotices, ATurnOfTheRouterIsShortHoweverMuchThereIs) {
   EXPECT_EQ(host.number("SELECT count(*) FROM outbox"), 0);
 }
 
+// Goal: names do not pile up of sites that are long gone, and of those that are there none is lost. Method: the store purges two of 20.
+TEST(AwayNotices, NamesOfSitesThatTheStoreHasForgottenAreForgotten) {
+  Host host;
+  Host::sql(host.store_file(),
+            "UPDATE sites SET deleted_at = 1 WHERE id IN (3, 7, 9);"
+            "DELETE FROM sites WHERE id IN (3, 7)");
+  host.down(1);
+  host.work();
+  const auto names = [&](const char* where) {
+    return open(host.notices_file())
+        ->number((std::string("SELECT count(*) FROM known_sites") + where).c_str())
+        .value();
+  };
+  EXPECT_EQ(names(""), 18);
+  EXPECT_EQ(names(" WHERE id IN (3, 7)"), 0);
+  host.go_away();
+  host.down(9);
+  host.work();
+  EXPECT_EQ(host.told(), "ops down 1, ops down 9");
+}
+
 // Goal: a daemon that dies while it notes the windows knows those of before. Method: the second of the new ones is refused.
 TEST(AwayNotices, WindowsAreReplacedAllOrNone) {
   Host host;
