@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon while its database server is away, in each of the ways a server can be: checks go on, what is judged arrives in
-// order when the server is back, also from a daemon that was killed meanwhile.
+// order when the server is back, also from a daemon that was killed meanwhile, and people are told of it once.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "daemon.h"
 #include "db/sqlite_journal.h"
 #include "event_tables.h"
+#include "support/fault_server.h"
 #include "support/mariadb.h"
 #include "support/tcp_proxy.h"
 
@@ -32,7 +34,7 @@ std::size_t count_of(const std::string& text, const std::string& word) {
   return count;
 }
 
-// A server, a way to it that can be cut, a fleet and a daemon between them.
+// A server, a way to it that can be cut, a fleet and a daemon between them, and who is told.
 class Installation {
  public:
   explicit Installation(const MariaDb::Options& options = {})
@@ -46,9 +48,13 @@ class Installation {
     config.interval = 2s;
     config.cert_dir = dir.file("certs");
     fleet = std::make_unique<FleetThread>(config);
+    receiver.on("/hook", ok(""));
     // A user without the right to write on a server that is read only.
     daemon = std::make_unique<DaemonUnderTest>(
-        *fleet, 2s, "", "mysql://w@127.0.0.1:" + std::to_string(proxy.port()) + "/watchwheel");
+        *fleet, 2s,
+        "[[notify]]\nname = \"ops\"\nurl = \"" + receiver.url("/hook") +
+            "\"\nallow = [\"127.0.0.0/8\"]\nretry = \"fixed\"\nretry_base = \"1s\"\n",
+        "mysql://w@127.0.0.1:" + std::to_string(proxy.port()) + "/watchwheel");
     daemon->import_sites(kSites);
     daemon->start();
     daemon->wait_ready();
@@ -68,8 +74,28 @@ class Installation {
     return daemon->metric("watchwheel_incidents_open{state=\"down\"}") == count &&
            daemon->metric("watchwheel_incidents_open{state=\"seems_down\"}") == 0;
   }
+  // Of each site what the receiver heard, in order: "down up ". A message that came twice counts once.
+  [[nodiscard]] std::map<std::uint32_t, std::string> told() const {
+    std::map<std::uint32_t, std::string> words;
+    std::set<std::string> ids;
+    for (const std::string& request : receiver.requests()) {
+      const std::size_t end = request.find("\r\n\r\n");
+      const json message = json::parse(request.substr(std::min(end, request.size())), nullptr, false);
+      if (!message.contains("data")) continue;
+      const std::size_t id = request.find("\r\nwebhook-id: ");
+      if (!ids.insert(request.substr(id, request.find("\r\n", id + 2) - id)).second) continue;
+      for (const json& site : message.at("data").at("sites")) {
+        const std::string url = site.at("url");
+        const auto number =
+            static_cast<std::uint32_t>(std::stoul(url.substr(url.find("//s") + 3)));
+        words[number] += message.at("data").at("kind").get<std::string>() + " ";
+      }
+    }
+    return words;
+  }
 
   TempDir dir;
+  FaultServer receiver;
   MariaDb server;
   TcpProxy proxy;
   EventTables tables;
@@ -140,7 +166,8 @@ INSTANTIATE_TEST_SUITE_P(WithA, StoreAway, ::testing::ValuesIn(ways()),
                          [](const auto& one) { return one.param.name; });
 
 // Goal: whatever the server does, checks and judging go on, nothing is told twice or lost, and what is open at the end is what
-// fails. Method: some sites are down when the server goes; meanwhile some of them recover and others fail.
+// fails; and of each outage people hear once that it began and once that it is over. Method: some sites are down when the server goes;
+// meanwhile some of them recover and others fail.
 TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
   Installation it;
   DaemonUnderTest& daemon = *it.daemon;
@@ -209,8 +236,14 @@ TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
   for (const Promised& one : promised) EXPECT_TRUE(stored.contains(one)) << std::get<3>(one);
   EXPECT_EQ(daemon.metric("watchwheel_journal_set_aside"), 0);
 
+  std::map<std::uint32_t, std::string> expected;
+  for (const std::uint32_t site : {0U, 1U, 2U, 8U}) expected[site] = "down up ";
+  for (std::uint32_t site = 3; site <= 7; ++site) expected[site] = "down ";
+  EXPECT_TRUE(eventually([&] { return it.told() == expected; }, 60s));
+
   const Finished ended = daemon.stop();
   EXPECT_EQ(ended.status, 0);
+  EXPECT_EQ(it.told(), expected) << ended.err;
   if (!GetParam().dies) {
     EXPECT_EQ(count_of(ended.err, "store_away "), 1U) << ended.err;
     EXPECT_EQ(count_of(ended.err, "store_back "), 1U) << ended.err;
