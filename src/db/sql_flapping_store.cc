@@ -20,7 +20,10 @@ constexpr Sql kSites =
     "SELECT s.id, s.interval_ms, s.active, s.deleted_at, st.state FROM sites s"
     " LEFT JOIN site_state st ON st.site_id = s.id WHERE s.id IN " WATCHWHEEL_IDS;
 constexpr Sql kChanges =
-    "SELECT site_id, confirmed_at, ended_at FROM events WHERE confirmed_at IS NOT NULL AND"
+    "SELECT site_id, confirmed_at, ended_at, EXISTS (SELECT 1 FROM delivery_tellings t"
+    " WHERE t.event_id = events.id AND t.state IN ('queued', 'told')"
+    " AND t.kind NOT IN ('flapping', 'flapping_over'))"
+    " FROM events WHERE confirmed_at IS NOT NULL AND"
     " (ended_at IS NULL OR ended_at > ?) AND site_id IN " WATCHWHEEL_IDS;
 
 core::SiteState state_of(const Query& row) {
@@ -51,7 +54,8 @@ core::Result<std::vector<SiteChanges>> SqlFlappingStore::changes(
   std::map<std::int64_t, SiteChanges> by_site;
   Ids ids;
   for (const core::SiteId site : sites) {
-    if (by_site.emplace(to_column(site), SiteChanges{.site = site, .changes = {}}).second)
+    SiteChanges empty{.site = site, .changes = {}, .told = {}};
+    if (by_site.emplace(to_column(site), std::move(empty)).second)
       ids.push_back(to_column(site));
   }
   const auto read = by_parts(ids, [&](auto part) -> core::Result<void> {
@@ -76,9 +80,13 @@ core::Result<std::vector<SiteChanges>> SqlFlappingStore::changes(
       core::Result<bool> row = query.step();
       if (!row) return row.error();
       if (!*row) return {};
-      std::vector<core::WallTime>& changes = by_site.at(query.integer(0)).changes;
-      changes.push_back(query.time(1));
-      if (!query.is_null(2)) changes.push_back(query.time(2));
+      SiteChanges& site = by_site.at(query.integer(0));
+      const bool told = query.integer(3) != 0;
+      for (const int column : {1, 2}) {
+        if (query.is_null(column)) continue;
+        site.changes.push_back(query.time(column));
+        if (told) site.told.push_back(query.time(column));
+      }
     }
   });
   if (!read) return read.error();

@@ -52,8 +52,10 @@ struct FlappingSite {
 struct SiteChanges {
   core::SiteId site;
   core::Duration interval{};  // 0: the default's.
-  std::vector<core::WallTime>
-      changes;  // Confirmed outages: when they were confirmed and when they ended.
+  // Confirmed outages: when they were confirmed and when they ended.
+  std::vector<core::WallTime> changes;
+  // Those of outages of which somebody was told, or will be.
+  std::vector<core::WallTime> told;
   // Seems down, down; up, unknown, paused. Unknown, too, of one that was removed.
   core::SiteState state = core::SiteState::Unknown;
 };

@@ -28,8 +28,10 @@ bool would_be_told(const NotifyTarget& target, const Notice& notice) {
   const auto has = [&](const std::string& tag) {
     return std::find(notice.tags.begin(), notice.tags.end(), tag) != notice.tags.end();
   };
-  return target.wants(core::SiteState::Down) && Severity::Critical >= target.severity &&
-         (target.tags.empty() || std::any_of(target.tags.begin(), target.tags.end(), has));
+  const bool wants =
+      (target.wants(core::SiteState::Down) && Severity::Critical >= target.severity) ||
+      (target.wants(core::SiteState::SeemsDown) && Severity::Warning >= target.severity);
+  return wants && (target.tags.empty() || std::any_of(target.tags.begin(), target.tags.end(), has));
 }
 
 // Who has it, or will have it, that it flaps, and not that this is over.
@@ -74,9 +76,27 @@ std::string note_of(const Said& said) {
   return "Its state does not change so often any more; how it is now is not known.";
 }
 
+// Of no transition: what made the state that it is in.
+core::TransitionReason reason_of(const Notice& notice, core::SiteState state) {
+  switch (state) {
+    case core::SiteState::Down:
+      return core::TransitionReason::Confirmed;
+    case core::SiteState::Up:
+      return core::TransitionReason::Recovered;
+    case core::SiteState::SeemsDown:
+      return core::TransitionReason::Opened;
+    case core::SiteState::Paused:
+      return core::TransitionReason::Operator;
+    case core::SiteState::Unknown:
+    case core::SiteState::Maintenance:
+      break;
+  }
+  return notice.url.empty() ? core::TransitionReason::SiteRemoved
+                            : core::TransitionReason::SeverityChanged;
+}
+
 NewDelivery delivery_of(const std::string& target, const Notice& notice, const Said& said) {
   const bool over = said.kind == MessageKind::FlappingOver;
-  const bool down = said.state == core::SiteState::Down;
   Message message{.id = message_id({target, std::string(to_string(said.kind)),
                                     std::to_string(notice.site.value),
                                     std::to_string(core::to_unix_ms(said.since))}),
@@ -98,7 +118,7 @@ NewDelivery delivery_of(const std::string& target, const Notice& notice, const S
        .tags = notice.tags,
        .event = notice.event.value >= kAwayIdFirst ? core::EventId{} : notice.event,
        .transition = 0,
-       .reason = down ? core::TransitionReason::Confirmed : core::TransitionReason::Recovered,
+       .reason = reason_of(notice, said.state),
        .before = said.state,
        .after = said.state,
        .started_at = said.since,
@@ -129,15 +149,8 @@ void FlappingWatch::look(std::span<const Notice> notices, const Holds& otherwise
   if (now < not_before_) return;
   if ((must_read_ || now >= read_at_ + kReadEach) && !read_sites()) return;
 
-  std::map<core::SiteId, const Notice*> asked;  // At most one notice of each site.
-  std::vector<core::SiteId> ids;
-  for (const Notice& notice : notices) {
-    if (!notice.event_known || !notice.problem.empty()) continue;
-    const bool wake = is_wake_of_flapping(notice);
-    if (wake) sites_.try_emplace(notice.site);
-    if (!wake && (!is_change(notice) || sites_.contains(notice.site))) continue;
-    if (asked.emplace(notice.site, &notice).second) ids.push_back(notice.site);
-  }
+  std::map<core::SiteId, const Notice*> asked;
+  const std::vector<core::SiteId> ids = to_ask(notices, asked);
   if (ids.empty()) return;
   const auto histories = store_.changes(ids, settings_.interval, clock_.wall());
   if (!histories) return failed(histories.error());
@@ -152,6 +165,27 @@ void FlappingWatch::look(std::span<const Notice> notices, const Holds& otherwise
   std::erase_if(verdicts_, [&](const auto& entry) {
     return begins(entry) && (!sure || sites_.contains(entry.second.site));
   });
+}
+
+// At most one notice of each site.
+std::vector<core::SiteId> FlappingWatch::to_ask(std::span<const Notice> notices,
+                                                std::map<core::SiteId, const Notice*>& asked) {
+  std::vector<core::SiteId> ids;
+  for (const Notice& notice : notices) {
+    if (!notice.event_known || !notice.problem.empty()) continue;
+    const bool wake = is_wake_of_flapping(notice);
+    if (wake) sites_.try_emplace(notice.site);
+    const auto known = sites_.find(notice.site);
+    const bool flaps = known != sites_.end();
+    const bool unread = flaps && known->second.look <= core::Duration{};
+    if (!wake && !unread && (flaps || !is_change(notice))) continue;
+    if (asked.emplace(notice.site, &notice).second) ids.push_back(notice.site);
+  }
+  return ids;
+}
+
+core::Duration FlappingWatch::look_of(const SiteChanges& history) const {
+  return history.interval > core::Duration{} ? history.interval : settings_.interval;
 }
 
 bool FlappingWatch::read_sites() {
@@ -177,23 +211,33 @@ void FlappingWatch::judge(const Notice& notice, const SiteChanges& history,
                           const Holds& otherwise) {
   const core::WallTime now = clock_.wall();
   const bool did = is_wake_of_flapping(notice);
-  const core::Duration look =
-      history.interval > core::Duration{} ? history.interval : settings_.interval;
-  const bool does =
-      core::flaps(core::flap_share(history.changes, now, look), did, settings_.policy);
+  const core::Duration look = look_of(history);
   Verdict verdict{.kind = Verdict::Kind::GoesOn,
                   .site = notice.site,
                   .since = did ? *parse_flapping_memo(notice.memo) : notice.transition.at,
                   .until = core::steady_at(history.changes, now, look, settings_.policy),
+                  .look = look,
                   .state = history.state};
   if (did) {
+    const bool does =
+        core::flaps(core::flap_share(history.changes, now, look), did, settings_.policy);
     const bool watched = history.state != core::SiteState::Paused;
     if (!does || !watched) verdict.kind = Verdict::Kind::Ends;
+  } else if (const auto known = sites_.find(notice.site); known != sites_.end()) {
+    known->second = {.until = verdict.until, .look = look};
+    return;
   } else {
+    const core::SiteState after = notice.transition.after;
+    const bool down = after == core::SiteState::Down;
+    if (notice.group != 0 || (!down && after != core::SiteState::Up)) return;
+    // Of this one nobody has been told yet.
+    std::vector<core::WallTime> told = history.told;
+    if (down) told.push_back(notice.transition.at);
+    const bool does = core::flaps(core::flap_share(told, now, look), did, settings_.policy);
     if (!does || otherwise(notice)) return;
     verdict.kind = Verdict::Kind::Begins;
     // What a change says is surer than what was read before or after it.
-    verdict.state = notice.transition.after;
+    verdict.state = after;
   }
   verdicts_[notice.id] = verdict;
 }
@@ -203,10 +247,20 @@ std::optional<Hold> FlappingWatch::hold(const Notice& notice) const {
   const bool begins = verdict != verdicts_.end() && verdict->second.kind == Verdict::Kind::Begins;
   const auto known = sites_.find(notice.site);
   if (!begins && known == sites_.end()) return std::nullopt;
-  const core::WallTime until = begins ? verdict->second.until : known->second.until;
+  const core::WallTime now = clock_.wall();
+  core::WallTime until = begins ? verdict->second.until : known->second.until;
+  core::Duration look = begins ? verdict->second.look : known->second.look;
+  if (look <= core::Duration{}) look = settings_.interval;
+  const bool confirmed = notice.confirmed_at != core::kNoWallTime;
+  const core::WallTime since = confirmed ? notice.confirmed_at : notice.started_at;
+  if (notice.state != core::SiteState::Up && since != core::kNoWallTime) {
+    const core::WallTime lasts = since + kSteadyLooks * look;
+    if (lasts <= now) return std::nullopt;
+    until = std::min(until, lasts);
+  }
   return Hold{.reason = "flapping",
               .look_again =
-                  std::clamp<core::Duration>(until - clock_.wall(), kLookAgainMin, kLookAgainMax)};
+                  std::clamp<core::Duration>(until - now, kLookAgainMin, kLookAgainMax)};
 }
 
 void FlappingWatch::add(std::span<const Notice> notices, const NotifyTargets& targets,
@@ -258,7 +312,7 @@ void FlappingWatch::settled(std::span<const NoticeId> notices) {
       stats_.ended.add();
     } else {
       if (verdict.kind == Verdict::Kind::Begins) stats_.begun.add();
-      sites_[verdict.site].until = verdict.until;
+      sites_[verdict.site] = {.until = verdict.until, .look = verdict.look};
     }
     verdicts_.erase(found);
   }

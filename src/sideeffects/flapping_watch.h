@@ -4,12 +4,15 @@
 //   a change is routed            share of changes    what comes of it
 //   of a site that is steady      above the high mark those who would be told of its outages are told once that it flaps
 //   of a site that flaps          any                 beginnings are held, ends of what was told are told, nothing else
+//   none for kSteadyLooks         any                 an outage that lasts so long is no flap: it is told, and flapping goes on
 //   its wake is due               not below the low   the wake again, for when it could be steady
 //   its wake is due               below the low mark  those who were told are told once that it is steady, and how it is: what is
 //                                                     down comes out by itself then, for it was held
 //
-// A confirmed outage is two changes; what only seemed down is none, for most are not told of it. While something else holds a site's
-// notices (maintenance) flapping does not begin.
+// A confirmed outage is two changes; what only seemed down is none, for most are not told of it. Flapping begins where it saves
+// people messages: only outages of which somebody was told count for that, and not while something else holds a site's notices
+// (maintenance), not with a change of a mass outage (its digests are few, and flapping has none), and not because a site was paused,
+// closed or removed.
 //
 // Owns     a few bytes of each site that flaps. All of it is in the store too: that a site flaps is a wake of the event with which
 //          it began, and it comes and goes in the transaction that has what is told.
@@ -25,6 +28,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/flapping.h"
@@ -47,6 +51,8 @@ class FlappingWatch : core::Pinned {
   static constexpr core::Duration kReadEach = std::chrono::seconds{30};
   static constexpr core::Duration kLookAgainMin = std::chrono::seconds{5};
   static constexpr core::Duration kLookAgainMax = std::chrono::minutes{1};
+  // A site that goes up and down evenly, so long each, is just above the default low mark.
+  static constexpr int kSteadyLooks = 4;
 
   struct Settings {
     core::FlapPolicy policy{};
@@ -77,13 +83,18 @@ class FlappingWatch : core::Pinned {
     core::SiteId site;
     core::WallTime since = core::kNoWallTime;
     core::WallTime until = core::kNoWallTime;  // It could be steady then.
+    core::Duration look{};
     core::SiteState state = core::SiteState::Unknown;
   };
   struct Site {
     core::WallTime until = core::kNoWallTime;
+    core::Duration look{};  // 0: not known yet.
   };
 
   [[nodiscard]] bool read_sites();
+  [[nodiscard]] std::vector<core::SiteId> to_ask(std::span<const Notice> notices,
+                                                 std::map<core::SiteId, const Notice*>& asked);
+  [[nodiscard]] core::Duration look_of(const SiteChanges& history) const;
   void judge(const Notice& notice, const SiteChanges& history, const Holds& otherwise);
   void failed(const core::Error& error);
 

@@ -74,5 +74,42 @@ TEST_P(DeliveryContract, ChangesAreThoseOfConfirmedOutages) {
   EXPECT_EQ(of(at(300'000) + std::chrono::hours{1})[0].changes.size(), 1U);
 }
 
+TEST_P(DeliveryContract, ChangesOfOutagesThatWereToldAreSaidApart) {
+  const auto flapping = contract::take(store->make_flapping_store());
+  const auto outbox = contract::take(store->make_outbox());
+  std::vector<SiteId> ids;
+  (void)contract::take(catalog->upsert(std::vector{site("https://a.example/")}, &ids));
+  commit(whole_story(ids.at(0), 1000));
+  commit(opened(ids.at(0), 200'000));
+  commit(confirmed(ids.at(0), 200'000));
+  const auto told = [&] {
+    auto all = contract::take(flapping->changes(ids, std::chrono::minutes{5}, at(300'000)));
+    EXPECT_EQ(all.at(0).changes.size(), 3U);
+    std::sort(all.at(0).told.begin(), all.at(0).told.end());
+    return all.at(0).told;
+  };
+  const auto tell = [&](const std::string& kind, const std::string& which) {
+    const auto event = static_cast<std::uint64_t>(
+        under_test->number("SELECT id FROM events WHERE ended_at IS " + which));
+    const sideeffects::NewDelivery delivery{.target = "ops",
+                                            .kind = kind,
+                                            .message_id = kind + which,
+                                            .line = 1,
+                                            .site = ids.at(0),
+                                            .body = "{}",
+                                            .events = {core::EventId{event}}};
+    (void)contract::take(outbox->settle({}, std::vector{delivery}, {}));
+  };
+  EXPECT_TRUE(told().empty());
+  tell("flapping", "NULL");
+  EXPECT_TRUE(told().empty()) << "that it flaps is not that it was down";
+  const auto story = whole_story(ids.at(0), 1000);
+  tell("down", "NOT NULL");
+  tell("up", "NOT NULL");
+  EXPECT_EQ(told(), (std::vector<core::WallTime>{story.confirmed_at, story.ended_at}));
+  under_test->execute("UPDATE delivery_tellings SET state = 'dead'");
+  EXPECT_TRUE(told().empty()) << "what was given up nobody has heard of";
+}
+
 }  // namespace
 }  // namespace watchwheel::db::contract

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <random>
@@ -38,7 +39,7 @@ struct World final : FlappingStore {
   std::vector<std::string> warnings;
   std::unique_ptr<FlappingWatch> watch;
   std::unique_ptr<NoticeRouter> router;
-  std::vector<core::WallTime> changed;
+  std::vector<std::pair<core::EventId, core::WallTime>> changed;
   SiteState state = SiteState::Up;
   std::uint64_t events = 0;
   Notice event;
@@ -75,9 +76,22 @@ struct World final : FlappingStore {
                                                  core::Duration, core::WallTime) override {
     if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
     std::vector<SiteChanges> all;
-    for (const core::SiteId site : sites)
-      all.push_back({.site = site, .interval = {}, .changes = changed, .state = state});
+    for (const core::SiteId site : sites) {
+      all.push_back({.site = site, .interval = {}, .changes = {}, .told = {}, .state = state});
+      for (const auto& [of, at] : changed) {
+        all.back().changes.push_back(at);
+        if (was_told(of)) all.back().told.push_back(at);
+      }
+    }
     return all;
+  }
+  bool was_told(core::EventId of) const {
+    const auto rows = queue.rows();
+    return std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+      const auto& about = row.what.events;
+      return !row.what.kind.starts_with("flapping") &&
+             std::find(about.begin(), about.end(), of) != about.end();
+    });
   }
 
   void run_for(core::Duration time, core::Duration step = 1s) {
@@ -100,22 +114,24 @@ struct World final : FlappingStore {
     state = after;
     queue.commit(event);
   }
-  void down() {
+  void down(std::uint64_t group = 0) {
     event = {};
+    event.group = group;
     event.site = kSite;
     event.event = core::EventId{++events};
     event.started_at = clock.wall() - 20s;
     event.confirmed_at = clock.wall();
     event.state = SiteState::Down;
     event.url = "https://s.example/";
-    changed.push_back(clock.wall());
+    changed.emplace_back(event.event, clock.wall());
     commit(TransitionReason::Confirmed, SiteState::SeemsDown, SiteState::Down);
   }
-  void up() {
+  void up() { over(TransitionReason::Recovered, SiteState::Up); }
+  void over(TransitionReason reason, SiteState after) {
     event.state = SiteState::Up;
     event.ended_at = clock.wall();
-    changed.push_back(clock.wall());
-    commit(TransitionReason::Recovered, SiteState::Down, SiteState::Up);
+    changed.emplace_back(event.event, clock.wall());
+    commit(reason, SiteState::Down, after);
   }
   // A minute down, a minute up.
   void swing(int times) {
@@ -155,17 +171,37 @@ TEST(FlappingWatch, IsToldOnceAndItsEndOnceAndNothingBetween) {
   EXPECT_EQ(world.told(), kUntil + "flapping_over down up ");
 }
 
-TEST(FlappingWatch, WhatIsDownAtTheEndIsTold) {
+// What lasts for four looks is no flap: nobody waits for the end of flapping to hear that a site is down for good, restart or not.
+TEST(FlappingWatch, FlapsThenStaysDown) {
+  for (const bool restart : {false, true}) {
+    World world;
+    world.swing(8);
+    world.down();
+    if (restart) world.restart();
+    world.run_for(3min + 50s);
+    EXPECT_EQ(world.told(), kUntil);
+    world.run_for(20s);
+    EXPECT_EQ(world.told(), kUntil + "down ");
+    world.run_for(30min);
+    EXPECT_EQ(world.told(), kUntil + "down flapping_over ");
+    EXPECT_EQ(world.last().sites.at(0).after, SiteState::Down);
+    EXPECT_EQ(world.last().sites.at(0).reason, TransitionReason::Confirmed);
+    world.up();
+    world.run_for(1min);
+    EXPECT_EQ(world.told(), kUntil + "down flapping_over up ");
+  }
+}
+
+TEST(FlappingWatch, AnOutageThatLastsIsToldWithItsEndThoughFlappingGoesOn) {
   World world;
   world.swing(8);
   world.down();
-  world.run_for(30min);
-  EXPECT_EQ(world.told(), kUntil + "flapping_over down ");
-  const auto rows = world.queue.rows();
-  EXPECT_EQ(decode_message(rows[rows.size() - 2].what.body)->sites.at(0).after, SiteState::Down);
+  world.run_for(5min);
   world.up();
   world.run_for(1min);
-  EXPECT_EQ(world.told(), kUntil + "flapping_over down up ");
+  world.swing(3);
+  EXPECT_EQ(world.told(), kUntil + "down up ");
+  EXPECT_EQ(world.watch->stats().sites.value(), 1);
 }
 
 TEST(FlappingWatch, WhatBeganIsWhatEndsAndIsNoOutage) {
@@ -188,7 +224,7 @@ TEST(FlappingWatch, GoesOnThroughARestart) {
   world.restart();
   world.down();
   world.run_for(30min);
-  EXPECT_EQ(world.told(), kUntil + "flapping_over down ");
+  EXPECT_EQ(world.told(), kUntil + "down flapping_over ");
 }
 
 TEST(FlappingWatch, LostAnswersTellNothingTwice) {
@@ -236,10 +272,10 @@ TEST(FlappingWatch, StoreThatIsAwayBeginsAndEndsNothing) {
   world.away = true;
   world.down();
   world.run_for(30min);
-  EXPECT_EQ(world.told(), before) << "nobody knows whether it is steady";
+  EXPECT_EQ(world.told(), before + "down ") << "nobody knows whether it is steady";
   world.away = false;
   world.run_for(3min);
-  EXPECT_EQ(world.told(), before + "flapping_over down ");
+  EXPECT_EQ(world.told(), before + "down flapping_over ");
 }
 
 TEST(FlappingWatch, MaintenanceIsNoTimeToBegin) {
@@ -252,6 +288,57 @@ TEST(FlappingWatch, MaintenanceIsNoTimeToBegin) {
   EXPECT_EQ(world.told(), "");
 }
 
+// What was announced, and nobody heard of, makes no flapping of the first outage after it.
+TEST(FlappingWatch, OutagesThatNobodyWasToldOfAreNoChangesBefore) {
+  World world;
+  world.maintenance = true;
+  world.swing(5);
+  world.maintenance = false;
+  world.run_for(5min);
+  world.swing(1);
+  EXPECT_EQ(world.told(), "down up ");
+  EXPECT_EQ(world.watch->stats().sites.value(), 0);
+}
+
+// A mass outage is told in digests; flapping has none.
+TEST(FlappingWatch, DoesNotBeginInAMassOutage) {
+  World world;
+  for (int i = 0; i < 8; ++i) {
+    world.down(3);
+    world.run_for(1min);
+    world.up();
+    world.run_for(1min);
+  }
+  EXPECT_EQ(world.told().find("flapping"), std::string::npos) << world.told();
+  world.down();
+  world.run_for(1s);
+  EXPECT_TRUE(world.told().ends_with("flapping ")) << world.told();
+}
+
+// People that end an outage by hand do not make the site flap.
+TEST(FlappingWatch, DoesNotBeginBecauseSomebodyPausesTheSite) {
+  for (const SiteState after : {SiteState::Paused, SiteState::Unknown}) {
+    World world;
+    world.swing(4);
+    world.away = true;
+    world.down();
+    world.run_for(1min);
+    world.away = false;
+    world.over(TransitionReason::Operator, after);
+    world.run_for(30min);
+    EXPECT_EQ(world.told(), "down up down up down up down up down up ");
+  }
+}
+
+TEST(FlappingWatch, IsForThoseWhoAreToldWhatOnlySeems) {
+  NotifyTarget early = target_of("early");
+  early.states = {SiteState::SeemsDown, SiteState::Up};
+  World world({target_of("ops"), early});
+  world.swing(8);
+  world.run_for(30min);
+  EXPECT_EQ(world.told("early"), "flapping flapping_over ");
+}
+
 TEST(FlappingWatch, APausedSiteIsNotCalledUp) {
   World world;
   world.swing(6);
@@ -259,6 +346,7 @@ TEST(FlappingWatch, APausedSiteIsNotCalledUp) {
   world.run_for(30min);
   EXPECT_TRUE(world.told().ends_with("flapping flapping_over ")) << world.told();
   EXPECT_EQ(world.last().sites.at(0).after, SiteState::Paused);
+  EXPECT_EQ(world.last().sites.at(0).reason, TransitionReason::Operator);
 }
 
 // Laws over random lives: told beginnings have their ends, nothing is told of an outage but in this order, at most one flapping at a
