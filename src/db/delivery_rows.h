@@ -78,11 +78,11 @@ struct DeadRow {
 };
 [[nodiscard]] core::Result<void> copy_to_dead(Connection& connection, const DeadRow& row);
 
-// Whether of an event of this delivery its target was told something before it, or will be.
+// Whether of an event of this delivery, an end, its target was told before it, or will be, what it is the end of.
 [[nodiscard]] core::Result<bool> told_before(Connection& connection, std::int64_t delivery);
 
-// After remove_from_queue() of these with "dead": buries the ends of their events that wait and of which the target was told
-// nothing else (is_end_kind).
+// After remove_from_queue() of these with "dead": buries the ends of their events that wait and of which the target was told no
+// other beginning (is_end_kind).
 [[nodiscard]] core::Result<void> bury_untold_ends(Connection& connection,
                                                   std::span<const std::int64_t> dead,
                                                   std::string_view reason, std::int64_t now_ms);

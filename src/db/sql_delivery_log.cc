@@ -71,6 +71,13 @@ constexpr Sql kOvertaken(WATCHWHEEL_OVERTAKEN("", "INDEXED BY delivery_tellings_
 constexpr Sql kWakeEnded(
     WATCHWHEEL_WAKE_OF_DEAD("? || coalesce(" WATCHWHEEL_STATE_AFTER ", 'unknown') || ':' || ?"),
     WATCHWHEEL_WAKE_OF_DEAD("CONCAT(?, coalesce(" WATCHWHEEL_STATE_AFTER ", 'unknown'), ':', ?)"));
+// Reads all wakes: of dead letters about flapping there are few.
+constexpr Sql kFlapsStill =
+    "SELECT id, due_at, site_id, event_id, memo FROM outbox_wakes WHERE memo LIKE 'flapping:%'"
+    " AND event_id IN (SELECT event_id FROM delivery_tellings WHERE delivery_id = ?) LIMIT 1";
+constexpr Sql kRemoveWake = "DELETE FROM outbox_wakes WHERE id = ?";
+constexpr Sql kWake =
+    "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo) VALUES (?, ?, ?, ?)";
 constexpr Sql kPutBack =
     "INSERT INTO deliveries (id, target, vt, state, line, requeues, kind, message_id, site_id,"
     " made_at, queued_at, body) SELECT id, target, ?, 0, line, requeues + 1, kind, message_id,"
@@ -156,11 +163,43 @@ core::Result<void> SqlDeliveryLog::add_attempts(DeliveryDetail& detail) {
   }
 }
 
+// The wake that ends it is written anew: a router that has read who was told, and not this one, settles nothing with it any more.
+core::Result<bool> SqlDeliveryLog::renew_flapping(std::int64_t id) {
+  constexpr int kTries = 3;  // Where a router settles it just now.
+  for (int tries = 0; tries < kTries; ++tries) {
+    std::int64_t wake = 0;
+    std::int64_t due_ms = 0;
+    std::int64_t site = 0;
+    std::int64_t event = 0;
+    std::string memo;
+    {
+      Query query = connection_->query(kFlapsStill);
+      const core::Result<bool> row = query.bind(id).step();
+      if (!row) return row.error();
+      if (!*row) return false;
+      wake = query.integer(0);
+      due_ms = query.integer(1);
+      site = query.integer(2);
+      event = query.integer(3);
+      memo = query.text(4);
+    }
+    Query remove = connection_->query(kRemoveWake);
+    if (auto done = remove.bind(wake).run(); !done) return done.error();
+    if (connection_->rows_changed() == 0) continue;
+    Query insert = connection_->query(kWake);
+    insert.bind(due_ms).bind(site).bind(event).bind(std::string_view(memo));
+    if (auto done = insert.run(); !done) return done.error();
+    return true;
+  }
+  return false;
+}
+
 core::Result<SqlDeliveryLog::PutBack> SqlDeliveryLog::put_back(std::int64_t id, std::int64_t due_ms,
                                                                std::int64_t now_ms) {
   std::int64_t requeues = 0;
   std::string target;
   bool is_end = false;
+  bool of_flapping = false;
   {
     Query lock = connection_->query(kLockDead);
     const core::Result<bool> row = lock.bind(id).step();
@@ -169,6 +208,7 @@ core::Result<SqlDeliveryLog::PutBack> SqlDeliveryLog::put_back(std::int64_t id, 
     requeues = lock.integer(0);
     target = lock.text(1);
     is_end = sideeffects::is_end_kind(lock.text(2));
+    of_flapping = lock.text(2) == "flapping";
   }
   if (is_end) {
     const core::Result<bool> told = told_before(*connection_, id);
@@ -180,6 +220,11 @@ core::Result<SqlDeliveryLog::PutBack> SqlDeliveryLog::put_back(std::int64_t id, 
     const core::Result<bool> row = overtaken.bind(id).step();
     if (!row) return row.error();
     if (*row) return PutBack::TooLate;
+  }
+  if (of_flapping) {
+    const core::Result<bool> still = renew_flapping(id);
+    if (!still) return still.error();
+    if (!*still) return PutBack::Steady;
   }
   Query insert = connection_->query(kPutBack);
   if (auto done = insert.bind(due_ms).bind(now_ms).bind(id).run(); !done) return done.error();
@@ -211,6 +256,10 @@ core::Result<void> SqlDeliveryLog::requeue(DeliveryId id) {
                          "dead letter " + std::to_string(id.value) +
                              " says that something is over of which its target was never told;"
                              " requeue what it was to be told before"};
+    if (*done == PutBack::Steady)
+      return core::Error{core::ErrorKind::Invalid,
+                         "dead letter " + std::to_string(id.value) +
+                             " comes too late: its site does not flap any more"};
     if (*done == PutBack::TooLate)
       return core::Error{core::ErrorKind::Invalid,
                          "dead letter " + std::to_string(id.value) +

@@ -24,9 +24,11 @@ class SqlDeliveryLog final : public DeliveryLog {
                                                         core::Duration spacing) override;
 
  private:
-  enum class PutBack : std::uint8_t { Done, NotThere, TooLate, NothingToEnd };
+  enum class PutBack : std::uint8_t { Done, NotThere, TooLate, Steady, NothingToEnd };
   [[nodiscard]] core::Result<PutBack> put_back(std::int64_t id, std::int64_t due_ms,
                                                std::int64_t now_ms);
+  // False: none of what the delivery says flaps still does.
+  [[nodiscard]] core::Result<bool> renew_flapping(std::int64_t id);
   [[nodiscard]] core::Result<void> add_attempts(DeliveryDetail& detail);
 
   std::unique_ptr<Connection> connection_;

@@ -140,9 +140,11 @@ constexpr Sql kRemoveDead(
 constexpr Sql kRemoveAttempts("DELETE FROM delivery_attempts WHERE delivery_id IN " WATCHWHEEL_IDS,
                               "DELETE d FROM delivery_attempts d FORCE INDEX (PRIMARY) WHERE"
                               " d.delivery_id IN " WATCHWHEEL_IDS);
-// In the order of their making. A telling goes when its event is over, or gone.
+// In the order of their making. A telling goes when its event is over, or gone. Who was told that a site flaps is told when it is
+// over, long after the event's end: those go with the event, which the history keeps as long as it has a wake.
 #define WATCHWHEEL_OLD_TELLINGS(by_id)                                                     \
-  "SELECT t.delivery_id, t.event_id, t.at, (e.id IS NULL OR coalesce(e.ended_at < ?1, 0))" \
+  "SELECT t.delivery_id, t.event_id, t.at, (e.id IS NULL OR (coalesce(e.ended_at < ?1, 0)" \
+  " AND t.kind NOT IN ('flapping', 'flapping_over')))"                                     \
   " FROM delivery_tellings t " by_id                                                       \
   " LEFT JOIN events e ON e.id = t.event_id"                                               \
   " WHERE t.delivery_id >= ?2 AND (t.delivery_id > ?2 OR t.event_id > ?3)"                 \

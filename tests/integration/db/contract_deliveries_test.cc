@@ -189,6 +189,31 @@ TEST_P(DeliveryContract, AnEndGoesWithABeginningThatIsBuried) {
   EXPECT_EQ(post.number("SELECT count(*) FROM deliveries"), 0);
 }
 
+// That a site flaps and that it is down are two conditions, though both stand with one event: the end of one is no end of the other.
+TEST_P(DeliveryContract, AnEndBelongsToItsOwnKindOfBeginning) {
+  const Post post(*under_test, *store);
+  const auto first = [&] { return post.claim({{"ops", 1}}).deliveries.at(0); };
+  const Bury bury{DeathReason::Permanent};
+  post.put({of_kind("flapping", "ops", 1, {1}), of_kind("flapping_over", "ops", 1, {1}),
+            of_kind("down", "ops", 1, {1}), of_kind("up", "ops", 1, {1})});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(post.finish(first(), Delivered{}), 0U);
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  const auto dead = contract::take(post.log->list(kDead, 10));
+  ASSERT_EQ(dead.size(), 2U);
+  EXPECT_EQ(dead[1].kind, "up") << "nobody was told that it is down";
+  EXPECT_TRUE(is_error(post.log->requeue(dead[1].id).error(), ErrorKind::Invalid, "never told"));
+
+  post.put({of_kind("down", "ops", 2, {2}), of_kind("flapping", "ops", 2, {2}),
+            of_kind("up", "ops", 2, {2}), of_kind("flapping_over", "ops", 2, {2})});
+  EXPECT_EQ(post.finish(first(), Delivered{}), 0U);
+  EXPECT_EQ(post.finish(first(), bury), 0U);
+  const Delivery end = first();
+  EXPECT_EQ(end.kind, "up");
+  EXPECT_EQ(post.finish(end, Delivered{}), 0U);
+  EXPECT_EQ(post.number("SELECT count(*) FROM deliveries"), 0);
+  EXPECT_EQ(post.number("SELECT count(*) FROM dead_letters WHERE kind = 'flapping_over'"), 1);
+}
+
 // A lease that runs out is due like anything else: repairing is claiming.
 TEST_P(DeliveryContract, EveryLeaseThatRanOutIsClaimedAgain) {
   const Post post(*under_test, *store);
@@ -431,6 +456,39 @@ TEST_P(DeliveryContract, AnEndIsRequeuedOnlyBehindWhatItEnds) {
   EXPECT_EQ(first.deliveries[0].kind, "down");
 }
 
+// A condition that nobody would end is not begun again. What the router has read of who was told is of before.
+TEST_P(DeliveryContract, ThatASiteFlapsIsRequeuedOnlyAsLongAsItDoes) {
+  const Post post(*under_test, *store);
+  const auto all = [&] {
+    return contract::take(post.outbox->take(9, [](SiteId) { return true; }));
+  };
+  const auto die = [&] {
+    EXPECT_EQ(post.finish(post.claim().deliveries.at(0), Bury{DeathReason::Permanent}), 0U);
+  };
+  post.put({of_kind("flapping", "ops", 1, {1})});
+  const sideeffects::NewWake wake{.site = SiteId{1},
+                                  .event = core::EventId{1},
+                                  .memo = sideeffects::flapping_memo(core::from_unix_ms(1000))};
+  (void)contract::take(post.outbox->settle({}, {}, std::vector{wake}));
+  die();
+  const auto before = all();
+  ASSERT_EQ(before.size(), 1U);
+  const auto dead = contract::take(post.log->list(kDead, 10));
+  ASSERT_EQ(dead.size(), 1U);
+  ASSERT_TRUE(post.log->requeue(dead[0].id));
+  EXPECT_EQ(contract::take(post.outbox->settle(std::vector{before[0].id}, {}, {})),
+            sideeffects::Settling::Stale);
+  const auto after = all();
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_EQ(after[0].memo, wake.memo);
+  EXPECT_EQ(after[0].at, before[0].at);
+  EXPECT_EQ(after[0].tellings.at(0).state, sideeffects::Telling::State::Queued);
+  die();
+  (void)contract::take(post.outbox->settle(std::vector{after[0].id}, {}, {}));
+  EXPECT_TRUE(is_error(post.log->requeue(dead[0].id).error(), ErrorKind::Invalid, "not flap"));
+  EXPECT_EQ(contract::take(post.log->requeue_all(kDead, {})), 0U);
+}
+
 TEST_P(DeliveryContract, WhoStandsBehindOneThatIsBeingSentIsSeenAgainSoon) {
   const Post post(*under_test, *store);
   post.put({message("ops", 1, "down"), message("ops", 1, "up")});
@@ -618,6 +676,26 @@ TEST_P(DeliveryContract, WhatIsOverIsKeptForAWhileAndGoesInSmallSteps) {
   EXPECT_EQ(post.number("SELECT count(*) FROM dead_letters"), 0);
   EXPECT_EQ(post.number("SELECT count(*) FROM delivery_attempts"), 0);
   EXPECT_EQ(post.number("SELECT count(*) FROM delivery_tellings"), 3) << "of the open event";
+}
+
+// A site that flaps for longer than tellings are kept: those who were told hear that it is steady.
+TEST_P(DeliveryContract, WhoWasToldThatASiteFlapsIsKnownAsLongAsTheEventIs) {
+  const Post post(*under_test, *store);
+  const auto ids = add_sites(1);
+  commit(whole_story(ids[0], 0));
+  const auto over = static_cast<std::uint64_t>(under_test->number("SELECT id FROM events"));
+  post.put({of_kind("down", "ops", 1, {over}), of_kind("flapping", "ops", 1, {over})});
+  under_test->execute("UPDATE delivery_tellings SET at = 1");
+  const auto purge = [&] {
+    for (int i = 0; i < 4; ++i) (void)contract::take(post.queue->purge({}, 10));
+  };
+  purge();
+  EXPECT_EQ(post.number("SELECT count(*) FROM delivery_tellings WHERE kind = 'flapping'"), 1);
+  EXPECT_EQ(post.number("SELECT count(*) FROM delivery_tellings"), 1);
+  under_test->execute("DELETE FROM event_transitions");
+  under_test->execute("DELETE FROM events");
+  purge();
+  EXPECT_EQ(post.number("SELECT count(*) FROM delivery_tellings"), 0);
 }
 
 // Goal: the machine of states as a whole: attempts and rescues count as told, a token that was replaced does nothing, and what was
