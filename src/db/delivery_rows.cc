@@ -42,10 +42,10 @@ constexpr Sql kCopyToDead =
     "message_id,"
     " site_id, attempts, rescues, requeues, ?, ?, made_at, ?, body FROM deliveries WHERE id = ?";
 
-#define WATCHWHEEL_BEHIND_OF(by_id, by_event)                             \
-  "SELECT n.delivery_id, n.kind, t.kind FROM delivery_tellings t " by_id  \
-  " JOIN delivery_tellings n " by_event                           \
-  " ON n.event_id = t.event_id AND n.delivery_id > t.delivery_id" \
+#define WATCHWHEEL_BEHIND_OF(by_id, by_event)                            \
+  "SELECT n.delivery_id, n.kind, t.kind FROM delivery_tellings t " by_id \
+  " JOIN delivery_tellings n " by_event                                  \
+  " ON n.event_id = t.event_id AND n.delivery_id > t.delivery_id"        \
   " WHERE n.target = t.target AND n.state = 'queued' AND t.delivery_id IN " WATCHWHEEL_IDS
 constexpr Sql kBehindOf(WATCHWHEEL_BEHIND_OF("", "INDEXED BY delivery_tellings_event"),
                         WATCHWHEEL_BEHIND_OF("FORCE INDEX (PRIMARY)",
@@ -55,7 +55,7 @@ constexpr Sql kBehindOf(WATCHWHEEL_BEHIND_OF("", "INDEXED BY delivery_tellings_e
   "SELECT 1 FROM delivery_tellings t " by_id " JOIN delivery_tellings b " by_event \
   " ON b.event_id = t.event_id AND b.delivery_id < t.delivery_id"                  \
   " WHERE t.delivery_id = ? AND b.target = t.target"                               \
-  " AND b.state IN ('queued', 'told') AND b.kind NOT IN ('up', 'up_group',"         \
+  " AND b.state IN ('queued', 'told') AND b.kind NOT IN ('up', 'up_group',"        \
   " 'warning_over', 'warning_over_group', 'flapping_over')"                        \
   " AND (b.kind = 'flapping') = (t.kind = 'flapping_over') LIMIT 1"
 constexpr Sql kToldBefore(WATCHWHEEL_TOLD_BEFORE("", "INDEXED BY delivery_tellings_event"),
@@ -67,8 +67,7 @@ constexpr Sql kUnleased("SELECT 1 FROM deliveries WHERE id = ? AND state <> 1",
 
 // That a site flaps is a condition beside that it is down, though its tellings are an outage's.
 bool may_end(std::string_view beginning, std::string_view end) {
-  return sideeffects::is_end_kind(end) &&
-         (beginning == "flapping") == (end == "flapping_over");
+  return sideeffects::is_end_kind(end) && (beginning == "flapping") == (end == "flapping_over");
 }
 
 std::optional<std::int64_t> status_column(std::uint16_t status) {

@@ -55,8 +55,7 @@ core::Result<std::vector<SiteChanges>> SqlFlappingStore::changes(
   Ids ids;
   for (const core::SiteId site : sites) {
     SiteChanges empty{.site = site, .changes = {}, .told = {}};
-    if (by_site.emplace(to_column(site), std::move(empty)).second)
-      ids.push_back(to_column(site));
+    if (by_site.emplace(to_column(site), std::move(empty)).second) ids.push_back(to_column(site));
   }
   const auto read = by_parts(ids, [&](auto part) -> core::Result<void> {
     core::Duration longest = interval;

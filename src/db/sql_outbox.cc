@@ -42,6 +42,8 @@ constexpr Sql kPage(WATCHWHEEL_PAGE(""), WATCHWHEEL_PAGE(" FORCE INDEX (PRIMARY)
   " ORDER BY o.due_at, o.id LIMIT ?4"
 constexpr Sql kWakes(WATCHWHEEL_WAKES("INDEXED BY outbox_wakes_due"),
                      WATCHWHEEL_WAKES("FORCE INDEX (outbox_wakes_due)"));
+// What waits for the digest of its mass outage: the memo is routing.cc's. Read when such an outage ends, and then whole.
+constexpr Sql kDigestsWaiting = "SELECT event_id FROM outbox_wakes WHERE memo = 'digest'";
 #define WATCHWHEEL_TELLINGS(index)                                                            \
   "SELECT t.event_id, t.delivery_id, t.target, t.kind, t.state, t.at, d.attempts, d.requeues" \
   " FROM delivery_tellings t " index                                                          \
@@ -171,6 +173,26 @@ core::Result<void> read_transition(const Connection& connection, const Query& ro
   return {};
 }
 
+core::Result<void> note_digests(Connection& connection, std::vector<Notice>& notices) {
+  const auto may_wait = [](const Notice& notice) {
+    return !notice.wake && notice.event_known && notice.problem.empty() && notice.group != 0 &&
+           notice.state == core::SiteState::Up && notice.confirmed_at != core::kNoWallTime;
+  };
+  if (std::none_of(notices.begin(), notices.end(), may_wait)) return {};
+  std::set<core::EventId> waiting;
+  Query query = connection.query(kDigestsWaiting);
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) break;
+    waiting.insert(id_from<core::EventId>(query, 0));
+  }
+  for (Notice& notice : notices) {
+    if (may_wait(notice) && waiting.contains(notice.event)) notice.memo = "digest";
+  }
+  return {};
+}
+
 }  // namespace
 
 // Where reading the notices has got to.
@@ -202,6 +224,7 @@ core::Result<std::vector<Notice>> SqlOutbox::take(std::size_t limit,
     if (!wakes) remember_foreign(page);
   }
   if (core::Result<void> added = add_tellings(page.notices); !added) return added.error();
+  if (auto noted = note_digests(*connection_, page.notices); !noted) return noted.error();
   return std::move(page.notices);
 }
 

@@ -259,8 +259,7 @@ std::optional<Hold> FlappingWatch::hold(const Notice& notice) const {
     until = std::min(until, lasts);
   }
   return Hold{.reason = "flapping",
-              .look_again =
-                  std::clamp<core::Duration>(until - now, kLookAgainMin, kLookAgainMax)};
+              .look_again = std::clamp<core::Duration>(until - now, kLookAgainMin, kLookAgainMax)};
 }
 
 void FlappingWatch::add(std::span<const Notice> notices, const NotifyTargets& targets,

@@ -415,13 +415,11 @@ class Decider {
     return found;
   }
 
-  // It began in a mass outage and ended before its digest was made: a moment ago, or a wait for it that is due says so, however
-  // long the store was away.
+  // It began in a mass outage and ended before its digest was made: the wait for it is there, or is what came up. What a hold kept
+  // back waits for something else.
   [[nodiscard]] bool was_kept_for_digest(const NotifyTarget& target, const Notice& notice) {
-    constexpr core::Duration kMomentAgo = std::chrono::minutes{5};
     if (notice.group == 0 || notice.confirmed_at == core::kNoWallTime) return false;
-    if (notice.wake && notice.memo != kDigestMemo) return false;
-    if (!notice.wake && notice.transition.at - notice.confirmed_at > kMomentAgo) return false;
+    if (notice.memo != kDigestMemo) return false;
     if (already_over(target, notice) || !wants_beginning(target, notice, MessageKind::Down))
       return false;
     if (std::any_of(notice.tellings.begin(), notice.tellings.end(),

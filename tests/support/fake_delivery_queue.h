@@ -403,6 +403,11 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     notice.url = row.url;
     notice.name = row.name;
     notice.tags = row.tags;
+    for (const Waiting& other : notices_) {
+      const bool of_it = other.notice.wake && other.notice.event == notice.event;
+      const bool is_end = !notice.wake && row.state == core::SiteState::Up;
+      if (is_end && of_it && other.notice.memo == "digest") notice.memo = "digest";
+    }
     for (const Row& told : rows_) {
       const auto& events = told.what.events;
       if (std::find(events.begin(), events.end(), notice.event) == events.end()) continue;

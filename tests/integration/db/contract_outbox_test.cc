@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Notices: what is committed comes out once, in order, with what deciding needs; what is settled stays settled.
 #include <algorithm>
+#include <map>
 
 #include "contract.h"
 
@@ -262,6 +263,35 @@ TEST_P(DeliveryContract, WhatCanNeverBeStoredIsRefusedWhole) {
   ASSERT_FALSE(memo);
   EXPECT_EQ(box.rows("deliveries"), 0);
   EXPECT_EQ(box.rows("outbox"), 1);
+}
+
+// What ends while its beginning waits for its digest is told whole; what ends while it is held is not told.
+TEST_P(DeliveryContract, TheEndOfAnOutageSaysWhetherItsDigestWaits) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(3);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    sideeffects::EventWrite write = whole_story(ids[i], 1000);
+    if (i < 2) write.group = at(900);
+    commit(write);
+  }
+  for (int seq = 1; seq < 3; ++seq) {
+    for (const Notice& notice : box.take_all()) {
+      EXPECT_EQ(notice.memo, "") << "nothing waits";
+      std::vector<NewWake> wakes;
+      if (notice.transition.seq == 2)
+        wakes.push_back({.site = notice.site,
+                         .event = notice.event,
+                         .delay = std::chrono::hours{1},
+                         .memo = notice.site == ids[1] ? "hold:parent" : "digest"});
+      EXPECT_EQ(box.settle(notice, {}, wakes), Settling::Done);
+    }
+  }
+  std::map<SiteId, std::string> memos;
+  for (const Notice& notice : box.take_all()) {
+    EXPECT_EQ(notice.transition.seq, 3U);
+    memos[notice.site] = notice.memo;
+  }
+  EXPECT_EQ(memos, (std::map<SiteId, std::string>{{ids[0], "digest"}, {ids[1], ""}, {ids[2], ""}}));
 }
 
 TEST_P(DeliveryContract, AWakeComesBackOnceWhenItIsDue) {

@@ -580,6 +580,7 @@ TEST(Routing, EndOfSitesOfOneOutageIsOneMessageForThoseWhoWereTold) {
     notices.push_back(in_group(recovered(event)));
     if (event != 2) notices.back().tellings = {told("down_group")};
   }
+  notices[1].memo = "digest";
   notices.back().tellings = {told("down")};  // Before it was known to be part of it.
   const Routing routing = route(notices, {ops()}, {});
   EXPECT_EQ(kinds(routing), (Kinds{"ops:up", "ops:down_group", "ops:up_group"}));
@@ -595,7 +596,9 @@ TEST(Routing, EndOfSitesOfOneOutageIsOneMessageForThoseWhoWereTold) {
 }
 
 TEST(Routing, OutageThatEndsWhileItsDigestWaitsIsToldWholeAndInOrder) {
-  const Routing routing = one(in_group(recovered(1)), {ops()}, waiting(5s));
+  Notice end = in_group(recovered(1));
+  end.memo = "digest";
+  const Routing routing = one(end, {ops()}, waiting(5s));
   EXPECT_EQ(kinds(routing), (Kinds{"ops:down_group", "ops:up_group"}));
   EXPECT_EQ(routing.deliveries[0].line, routing.deliveries[1].line);
   EXPECT_EQ(routing.settled.size(), 1U);
@@ -711,6 +714,15 @@ TEST(Routing, HeldOutageThatEndsIsNeverTold) {
   EXPECT_EQ(kinds(one(recovered(1), {ops()}, held())), Kinds{});
   EXPECT_EQ(kinds(one(wake_of(recovered(1), "hold:maintenance"), {ops()}, held(false))), Kinds{});
   EXPECT_EQ(kinds(one(in_group(recovered(1)), {ops()}, held())), Kinds{});
+}
+
+// The children of a mass outage whose parent recovers, or never was confirmed: nothing holds them any more when their end comes up,
+// before the hold was looked at again.
+TEST(Routing, WhatAHoldKeptBackIsNotToldThoughItWasPartOfAMassOutage) {
+  EXPECT_EQ(kinds(one(in_group(recovered(1)), {ops()}, held(false))), Kinds{});
+  Notice waited = in_group(recovered(1));
+  waited.memo = "digest";
+  EXPECT_EQ(kinds(one(waited, {ops()}, held())), Kinds{}) << "it is held now";
 }
 
 TEST(Routing, HoldDoesNotKeepBackTheEndOfWhatWasTold) {
