@@ -34,6 +34,17 @@ std::int64_t whole_ms(Duration d) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
 }
 
+// As LeaseStore::take() will say it. 0: nobody did.
+std::int64_t looked_after_until(const db::LeaseRow& lease, const db::ClusterView& view,
+                                std::int64_t our_lease_ms) {
+  if (lease.owner.empty()) return lease.cut_ms;
+  const auto owner = std::find_if(view.nodes.begin(), view.nodes.end(),
+                                  [&](const db::NodeRow& one) { return one.name == lease.owner; });
+  const std::int64_t lease_ms = owner == view.nodes.end() ? our_lease_ms : owner->lease_ms;
+  const std::int64_t renewed_ms = lease.expires_ms - lease_ms;
+  return lease.cut_ms == 0 ? renewed_ms : std::min(renewed_ms, lease.cut_ms);
+}
+
 }  // namespace
 
 ClusterMember::ClusterMember(const MemberSettings& settings, db::LeaseStore& store,
@@ -66,6 +77,7 @@ core::Result<void> ClusterMember::join() {
     if (lease.owner == row_.name && lease.bucket.value < table_.buckets())
       table_.set_epoch(lease.bucket, lease.epoch);
   }
+  note_others(*view);
   table_.set_fence(view->fence);
   table_.set_valid_until(from + settings_.lease - settings_.lease / kMarginParts);
   log_.info(fmt::format("cluster_joined node={} buckets={} lease_s={:.1f} clock_offset_s={:.3f}",
@@ -247,10 +259,11 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
     // Also what a run before ours held when we joined, and what we would not write for any more but did not come to give up.
     table_.set_epoch(lease.bucket, ours ? lease.epoch : 0);
     // A take whose answer was lost; or what a run before ours held.
-    if (ours && at(lease.bucket).hold != Hold::Held && at(lease.bucket).hold != Hold::Leaving) {
-      const bool begun = bucket.hold == Hold::Coming;
-      own(lease.bucket, lease.epoch);
-      care_->begin(lease.bucket, begun ? core::kNoSteadyTime : made_up_since(former_seen_ms_));
+    if (ours && bucket.hold != Hold::Held && bucket.hold != Hold::Leaving) {
+      std::int64_t since_ms = bucket.since_ms != 0 ? bucket.since_ms : former_seen_ms_;
+      // That run was stopping: up to this moment it looked after them.
+      if (lease.cut_ms != 0 && since_ms != 0) since_ms = std::min(since_ms, lease.cut_ms);
+      own_and_begin(lease.bucket, lease.epoch, since_ms);
     }
   }
   former_seen_ms_ = 0;
@@ -261,6 +274,15 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
   table_.set_fence(view.fence);
   table_.set_valid_until(renewed_from_ + settings_.lease - settings_.lease / kMarginParts);
   table_.set_asked(turned_);
+}
+
+// One that has left may come back while we cannot see it, and take what is ours.
+void ClusterMember::note_others(const db::ClusterView& view) {
+  const bool others =
+      std::any_of(view.nodes.begin(), view.nodes.end(), [&](const db::NodeRow& node) {
+        return node.name != row_.name && node.seen_ms + db::kForgottenAfterMs >= view.now_ms;
+      });
+  stats_.alone.set(others ? 0 : 1);
 }
 
 void ClusterMember::find_candidates(const db::ClusterView& view) {
@@ -291,6 +313,7 @@ void ClusterMember::find_candidates(const db::ClusterView& view) {
     log_.info(fmt::format("node_state node={} state={}", row_.name, db::to_string(state)));
   }
   stats_.nodes_live.set(static_cast<double>(live_.size()));
+  note_others(view);
   if (candidates == candidates_) return;
   candidates_ = std::move(candidates);
   wanted_ = wanted_owners(candidates_, table_.buckets());
@@ -326,31 +349,39 @@ ClusterMember::Plan ClusterMember::decide(const db::ClusterView& view, SteadyTim
 
 // Nobody's. One that was given up for a node is that node's for as long as it lives and might still be on its way.
 void ClusterMember::decide_free(const db::LeaseRow& lease, const db::ClusterView& view,
-                                SteadyTime now, Plan& plan) const {
+                                SteadyTime now, Plan& plan) {
   if (leaving_) return;
   if (!lease.owner.empty() && now < patient_until_) return;
   const bool promised = lease.cut_ms != 0 && !lease.taker.empty() && takes(lease.taker) &&
                         view.now_ms - std::max(lease.moved_ms, lease.expires_ms) < row_.lease_ms;
   const bool mine = promised ? lease.taker == row_.name : should_own(lease.bucket, row_.name);
-  if (mine) plan.take.push_back(lease.bucket);
+  if (!mine) return;
+  plan.take.push_back(lease.bucket);
+  at(lease.bucket).since_ms = looked_after_until(lease, view, row_.lease_ms);
 }
 
 void ClusterMember::decide_own(const db::LeaseRow& lease, SteadyTime now, Plan& plan) {
   Bucket& bucket = at(lease.bucket);
-  if (bucket.hold == Hold::Held && lease.cut_ms != 0 && !leaving_) {  // Our word, whose answer was lost.
-    bucket.hold = Hold::Leaving;
+  if (bucket.hold == Hold::Held && lease.cut_ms != 0 && !leaving_) {
+    // What we say ourselves is said to a taker. This a run before ours said when it was stopped, and it is not so any more: the checks
+    // go on, whether or not the database can be told now.
+    if (lease.taker.empty()) {
+      plan.take_back.push_back(lease.bucket);
+      return;
+    }
+    bucket.hold = Hold::Leaving;  // Our word, whose answer was lost.
     bucket.cut = to_steady(lease.cut_ms);
     table_.watch_until(lease.bucket, bucket.cut);
   }
   if (bucket.hold == Hold::Leaving) {
     if (leaving_) return;  // All at once, when everything has ended.
-    if (!lease.taker.empty() && !takes(lease.taker)) {
+    if (lease.taker.empty() || !takes(lease.taker)) {  // None: it was taken back, and the answer lost.
       plan.take_back.push_back(lease.bucket);
       return;
     }
     // What we judged cannot be stored, and until it is the taker may not write: a site that it finds down is told by nobody. It is
     // rather we who look after them.
-    if (!lease.taker.empty() && now >= bucket.cut + settings_.leave_within && writes_wait()) {
+    if (now >= bucket.cut + settings_.leave_within && writes_wait()) {
       plan.take_back.push_back(lease.bucket);
       return;
     }
@@ -422,9 +453,7 @@ void ClusterMember::take(const std::vector<BucketNo>& buckets) {
   std::size_t expired = 0;
   for (const db::Taken& one : *taken) {
     const bool begun = at(one.bucket).hold == Hold::Coming;
-    own(one.bucket, one.epoch);
-    // Also of one that we check already: nobody else can write for it any more, so this is the last word.
-    care_->begin(one.bucket, begun ? core::kNoSteadyTime : made_up_since(one.since_ms));
+    own_and_begin(one.bucket, one.epoch, one.since_ms);
     (one.expired ? stats_.taken_expired : begun ? stats_.taken_handed : stats_.taken_free).add();
     expired += one.expired ? 1 : 0;
   }
@@ -433,13 +462,15 @@ void ClusterMember::take(const std::vector<BucketNo>& buckets) {
                           count(Hold::Held)));
 }
 
-// From when on what fell due is checked now, for a bucket that nobody looked after since `db_ms`.
-SteadyTime ClusterMember::made_up_since(std::int64_t db_ms) const {
-  if (db_ms == 0) return core::kNoSteadyTime;
-  const SteadyTime since = to_steady(db_ms);
+// From when on what fell due is checked now, for a bucket that nobody looked after since then.
+SteadyTime ClusterMember::made_up_from(SteadyTime since) const {
   // A lease that has run out tells of nothing newer than a whole lease.
   const Duration most = std::max<Duration>(kMakeUpMax, settings_.lease * 2);
   return clock_.steady() - since < most ? since : core::kNoSteadyTime;
+}
+
+SteadyTime ClusterMember::made_up_since(std::int64_t db_ms) const {
+  return db_ms == 0 ? core::kNoSteadyTime : made_up_from(to_steady(db_ms));
 }
 
 void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {
@@ -456,19 +487,27 @@ void ClusterMember::set_cut(const std::vector<BucketNo>& buckets) {
   }
 }
 
-// The one it was for is gone, or we cannot part with it: its checks since then are ours again.
+// The one it was for is gone, or we cannot part with it: its checks since then are ours again. Of a stopped run's word they are
+// already, since the lease was found to be ours.
 void ClusterMember::take_back(const std::vector<BucketNo>& buckets) {
   if (auto done = store_.set_cut(row_, buckets, 0); !done) {
     (void)failed("take_back", done.error());
     return;
   }
+  std::size_t held = 0;
   for (const BucketNo bucket : buckets) {
+    if (at(bucket).hold == Hold::Held) {
+      ++held;
+      continue;
+    }
     at(bucket).hold = Hold::Held;
     table_.watch(bucket);
-    care_->begin(bucket, at(bucket).cut);
+    care_->begin(bucket, made_up_from(at(bucket).cut));
   }
-  log_.info(fmt::format("buckets_kept count={} reason={}", buckets.size(),
-                        writes_wait() ? "journal" : "taker_gone"));
+  if (held > 0) log_.info(fmt::format("buckets_kept count={} reason=restarted", held));
+  if (held < buckets.size())
+    log_.info(fmt::format("buckets_kept count={} reason={}", buckets.size() - held,
+                          writes_wait() ? "journal" : "taker_gone"));
 }
 
 // We stop believing in them first: what is still on its way to the database is refused there.
@@ -496,14 +535,24 @@ void ClusterMember::expect(BucketNo bucket, std::int64_t cut_ms) {
   at(bucket).hold = Hold::Coming;
   at(bucket).cut = to_steady(cut_ms);
   table_.watch(bucket);
-  care_->begin(bucket, at(bucket).cut);
+  care_->begin(bucket, made_up_from(at(bucket).cut));
 }
 
 void ClusterMember::own(BucketNo bucket, std::uint64_t epoch) {
   at(bucket).hold = Hold::Held;
   at(bucket).epoch = epoch;
+  at(bucket).since_ms = 0;
   table_.watch(bucket);
   table_.set_epoch(bucket, epoch);
+}
+
+// Nobody else can write for it any more, so what is read from now on is the last word: also for one that we check already, and for
+// one whose sites were read before, while its owner could still open an event.
+void ClusterMember::own_and_begin(BucketNo bucket, std::uint64_t epoch, std::int64_t since_ms) {
+  const Hold before = at(bucket).hold;
+  if (before == Hold::Preparing || before == Hold::AtHand) care_->forget(bucket);
+  own(bucket, epoch);
+  care_->begin(bucket, before == Hold::Coming ? core::kNoSteadyTime : made_up_since(since_ms));
 }
 
 // ---- Leaving ----

@@ -19,7 +19,7 @@
 //   B  takes it, under the next epoch                                       owner = B, epoch + 1
 //
 // Whatever either does not do any more, the lease that runs out does. A node that stops names the moment for all it has, without
-// a taker: whoever should own them then begins at once.
+// a taker: whoever should own them then begins at once. Its next run, if it comes while the lease holds, takes that word back.
 #pragma once
 
 #include <atomic>
@@ -67,6 +67,7 @@ struct ClusterStats {
   core::Counter errors;         // Calls of the lease store that failed.
   core::Gauge renewed_at;       // Unix time, by the database's clock.
   core::Gauge nodes_live;
+  core::Gauge alone;            // 1: no other node was seen within db::kForgottenAfterMs, also none that has left since. 0 until known.
 };
 
 // A daemon of our name that may live, as it was seen while we waited to join. Kept over several attempts: one whose lease is long
@@ -158,6 +159,7 @@ class ClusterMember : core::Pinned {
     Hold hold = Hold::None;
     std::uint64_t epoch = 0;
     core::SteadyTime cut = core::kNoSteadyTime;
+    std::int64_t since_ms = 0;  // When we set out to take it: until when somebody looked after its sites. See db::Taken.
   };
   // What is to be done in the store after a look, decided before anything is done.
   struct Plan {
@@ -168,16 +170,18 @@ class ClusterMember : core::Pinned {
   [[nodiscard]] std::optional<db::ClusterView> look();
   void be_patient();
   void reconcile(const db::ClusterView& view);
+  void note_others(const db::ClusterView& view);
   void find_candidates(const db::ClusterView& view);
   [[nodiscard]] bool takes(const std::string& node) const;
   [[nodiscard]] bool should_own(core::BucketNo bucket, const std::string& node) const;
   [[nodiscard]] Plan decide(const db::ClusterView& view, core::SteadyTime now);
   void decide_free(const db::LeaseRow& lease, const db::ClusterView& view, core::SteadyTime now,
-                   Plan& plan) const;
+                   Plan& plan);
   void decide_own(const db::LeaseRow& lease, core::SteadyTime now, Plan& plan);
   void decide_others(const db::LeaseRow& lease, Plan& plan);
   void carry_out(const Plan& plan);
   void take(const std::vector<core::BucketNo>& buckets);
+  [[nodiscard]] core::SteadyTime made_up_from(core::SteadyTime since) const;
   [[nodiscard]] core::SteadyTime made_up_since(std::int64_t db_ms) const;
   void set_cut(const std::vector<core::BucketNo>& buckets);
   void take_back(const std::vector<core::BucketNo>& buckets);
@@ -185,6 +189,7 @@ class ClusterMember : core::Pinned {
   void let_go(core::BucketNo bucket);
   void expect(core::BucketNo bucket, std::int64_t cut_ms);
   void own(core::BucketNo bucket, std::uint64_t epoch);
+  void own_and_begin(core::BucketNo bucket, std::uint64_t epoch, std::int64_t since_ms);
   [[nodiscard]] bool measure_clock(int samples);
   [[nodiscard]] core::SteadyTime to_steady(std::int64_t db_ms) const;
   [[nodiscard]] core::Result<void> wait_for_our_name(db::NodeRow& row);

@@ -393,7 +393,7 @@ core::Result<void> EngineImpl::build_notifier() {
         {.directory = config_.store.state_dir,
          .journal = road_->journal(),
          .detour = detour,
-         .alone = [this] { return !member_ || member_->stats().nodes_live.value() == 1; }},
+         .alone = [this] { return !member_ || member_->stats().alone.value() == 1; }},
         store_.get(), clock_, log_);
     if (kept) {
       local = *std::move(kept);

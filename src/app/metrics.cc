@@ -473,6 +473,9 @@ void add_cluster(Families& out, const Engine& engine) {
                       reading.valid ? 1 : 0));
   out.push_back(gauge("watchwheel_cluster_nodes", "Nodes that share the store and are alive.",
                       stats.nodes_live.value()));
+  out.push_back(gauge("watchwheel_cluster_alone",
+                      "1 while no other node has been seen for an hour, nor has left since.",
+                      stats.alone.value()));
   out.push_back(gauge("watchwheel_cluster_clock_offset_seconds",
                       "What the database's clock is ahead of this machine's.",
                       core::to_seconds(reading.clock_offset)));

@@ -126,7 +126,7 @@ core::Result<std::vector<db::Taken>> FakeLeaseStore::take(const db::NodeRow& nod
     taken.push_back({bucket, lease.epoch, since, expired});
   }
   for (const std::string& owner : former) ++at_.fences_[owner];
-  if (lost()) return gone();
+  if (std::exchange(lose_take_, false) || lost()) return gone();
   return taken;
 }
 
@@ -146,7 +146,7 @@ core::Result<void> FakeLeaseStore::set_cut(const db::NodeRow& node,
                                            const std::vector<BucketNo>& buckets,
                                            std::int64_t cut_ms) {
   const Way there_and_back = way();
-  if (away_) return gone();
+  if (away_ || refuse_cuts_) return gone();
   if (!at_.runs(node)) return another_run();
   for (const BucketNo bucket : buckets) {
     db::LeaseRow& lease = at_.leases_[bucket.value];

@@ -54,6 +54,8 @@ class FakeLeaseStore final : public db::LeaseStore {
   void on_the_way(std::function<void()> pass) { pass_ = std::move(pass); }
   // The next call is done and its answer lost.
   void lose_next_answer() { lose_ = true; }
+  void lose_next_take() { lose_take_ = true; }
+  void refuse_cuts(bool refuse) { refuse_cuts_ = refuse; }
 
   core::Result<void> set_up(std::uint32_t buckets) override;
   core::Result<std::int64_t> now_ms() override;
@@ -90,6 +92,8 @@ class FakeLeaseStore final : public db::LeaseStore {
   std::function<void()> pass_;
   bool away_ = false;
   bool lose_ = false;
+  bool lose_take_ = false;
+  bool refuse_cuts_ = false;
 };
 
 }  // namespace watchwheel::testing
