@@ -203,6 +203,13 @@ class EngineImpl final : public Engine {
             .writer = std::string(writer),
             .patience = kLookPatience};
   }
+  // Of several nodes the one that has the first bucket does what is to be done once: its epoch, 0 without it. None: the lease may have
+  // run out, so that another one may by now.
+  [[nodiscard]] std::optional<std::uint64_t> first_bucket() const {
+    if (!buckets_) return 1;
+    if (!buckets_->valid()) return std::nullopt;
+    return buckets_->epoch(db::kFirstBucket);
+  }
   core::Result<void> build_notifier();
   void build_mailboxes();
   void build_lanes();
@@ -459,17 +466,14 @@ core::Result<void> EngineImpl::build_legacy() {
     auto table = open_legacy_table(**mapping, *store_);
     if (!table) return table.error();
     if (auto claimed = (*table)->claim(false); !claimed) return claimed;
-    auto list = store_->make_site_catalog();
+    auto list = store_->make_site_catalog(fencing(db::kLegacyWriter));
     if (!list) return list.error();
     legacy_reader_ = std::make_unique<LegacyReader>(
         LegacyReadSettings{.mapping = **mapping,
                            .defaults = config_.checks,
                            .sweep = config_.legacy.sweep,
                            .rows_per_second = config_.legacy.rows_per_second,
-                           // Of several nodes the one that has the first bucket.
-                           .allowed = [buckets = buckets_.get()] {
-                             return buckets == nullptr || buckets->epoch(core::BucketNo{0}) != 0;
-                           }},
+                           .turn = [this] { return first_bucket(); }},
         *std::move(table), *std::move(list), clock_, log_);
   }
   if ((*mapping)->target) {
@@ -577,10 +581,7 @@ core::Result<void> EngineImpl::build_history() {
   sideeffects::HistoryKeeper::Settings settings;
   settings.node = node_;
   settings.retention = history_retention(config_.history);
-  // Of several nodes the one that has the first bucket.
-  settings.ours = [buckets = buckets_.get()] {
-    return buckets == nullptr || buckets->epoch(core::BucketNo{0}) != 0;
-  };
+  settings.ours = [this] { return first_bucket().value_or(0) != 0; };
   settings.responses = [this] {
     core::ResponseHistogram all;
     for (const auto& lane : lanes_) all += lane->thread.lane().responses();

@@ -43,6 +43,7 @@ struct LegacyReader::Parts {
   Log& log;
   LegacySweep sweep;
   LegacyPace pace;
+  std::uint64_t turn_of = 0;               // Whose memory this is. See LegacyReadSettings::turn.
   bool known = false;                      // The list was recalled.
   std::optional<core::WallTime> followed;  // Since when the list is the table's.
   bool told = false;                       // It was looked at.
@@ -127,7 +128,7 @@ void LegacyReader::Parts::end_sweep() {
 
 // Others may change the list meanwhile.
 void LegacyReader::Parts::forget() {
-  if (known) sweep.forget();
+  sweep.forget();
   known = false;
   sum = {};
 }
@@ -151,9 +152,12 @@ bool LegacyReader::Parts::follows(std::optional<core::WallTime> since) {
 
 // Does one page's work; says when the next is due.
 core::SteadyTime LegacyReader::Parts::turn(core::SteadyTime now) {
-  if (settings.allowed && !settings.allowed()) {
-    forget();
-    return now + kNotAllowedPoll;
+  if (settings.turn) {
+    const std::optional<std::uint64_t> ours = settings.turn();
+    if (!ours) return now + kNotAllowedPoll;
+    if (*ours != turn_of) forget();
+    turn_of = *ours;
+    if (turn_of == 0) return now + kNotAllowedPoll;
   }
   const auto since = table->claimed_since();
   if (!since) return failed(since.error(), now);

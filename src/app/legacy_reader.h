@@ -8,8 +8,10 @@
 //          comes from another table: nothing is read until it is this one's again.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "app/legacy_sweep.h"
@@ -39,9 +41,10 @@ struct LegacyReadSettings {
   ChecksConfig defaults;
   core::Duration sweep{};
   std::uint64_t rows_per_second = 0;
-  // Whether this process is the one that reads the table; asked before each page. Null: always. One that was not meanwhile takes
-  // nothing for known.
-  std::function<bool()> allowed;
+  // Asked before each page. 0: another process reads the table. Else a number that is another one whenever others may have read it
+  // meanwhile: nothing is taken for known then. None: whose turn it is cannot be told now; nothing is done until it can.
+  // Null: nobody else ever reads it.
+  std::function<std::optional<std::uint64_t>()> turn;
 };
 
 class LegacyReader : core::Pinned {

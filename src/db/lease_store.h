@@ -127,6 +127,10 @@ struct Fencing {
 inline constexpr std::string_view kShardWriter = "shard";
 inline constexpr std::string_view kReplayerWriter = "replayer";
 inline constexpr std::string_view kProjectorWriter = "projector";
+inline constexpr std::string_view kLegacyWriter = "legacy";
+
+// What one node does for all of them, the one that has this bucket does.
+inline constexpr core::BucketNo kFirstBucket{0};
 
 [[nodiscard]] bool is_node_name(std::string_view name);
 

@@ -79,8 +79,9 @@ core::Result<std::unique_ptr<Interface>> MysqlStore::make(const Given&... given)
 core::Result<std::unique_ptr<SiteFeed>> MysqlStore::make_site_feed() {
   return make<SiteFeed, SqlSiteFeed>();
 }
-core::Result<std::unique_ptr<SiteCatalog>> MysqlStore::make_site_catalog() {
-  return make<SiteCatalog, SqlSiteCatalog>();
+core::Result<std::unique_ptr<SiteCatalog>> MysqlStore::make_site_catalog(
+    const Fencing& fencing) {
+  return make<SiteCatalog, SqlSiteCatalog>(fencing);
 }
 core::Result<std::unique_ptr<IncidentLog>> MysqlStore::make_incident_log() {
   return make<IncidentLog, SqlIncidentLog>();

@@ -27,7 +27,8 @@ class MysqlStore final : public Store {
   [[nodiscard]] core::Result<std::string> identity() override;
 
   [[nodiscard]] core::Result<std::unique_ptr<SiteFeed>> make_site_feed() override;
-  [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() override;
+  [[nodiscard]] core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog(
+      const Fencing& fencing) override;
   [[nodiscard]] core::Result<std::unique_ptr<IncidentLog>> make_incident_log() override;
   [[nodiscard]] core::Result<std::unique_ptr<UptimeLog>> make_uptime_log() override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::EventStore>> make_event_store(

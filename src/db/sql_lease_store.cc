@@ -14,7 +14,7 @@ namespace {
 
 using core::BucketNo;
 
-constexpr std::array kWriters{kShardWriter, kReplayerWriter, kProjectorWriter};
+constexpr std::array kWriters{kShardWriter, kReplayerWriter, kProjectorWriter, kLegacyWriter};
 
 constexpr Sql kInstance = "SELECT instance FROM nodes WHERE name = ? FOR UPDATE";
 constexpr Sql kPutNode =

@@ -171,6 +171,28 @@ struct SqlSiteCatalog::Change {
   }
 };
 
+template <typename Count, typename Work>
+core::Result<Count> SqlSiteCatalog::changing(Work work) {
+  return retried(*connection_, [&]() -> core::Result<Count> {
+    Count count{};
+    const core::Result<void> done = fence_.under([&](std::int64_t fence) -> core::Result<void> {
+      const core::BucketTable* const table = fence_.table();
+      if (table != nullptr && table->epoch(kFirstBucket) == 0)
+        return core::BucketTable::fenced("the site list is another node's to change");
+      core::Result<Change> change = Change::begin(*connection_);
+      if (!change) return change.error();
+      core::Result<Count> counted = work(*change);
+      if (!counted) return counted.error();
+      // Last of all: whoever takes over waits for a commit at most, not for a thousand sites.
+      if (auto passed = fence_.pass(*connection_, fence); !passed) return passed;
+      count = *std::move(counted);
+      return change->commit(*connection_);
+    });
+    if (!done) return done.error();
+    return count;
+  });
+}
+
 // A record as its columns hold it.
 struct SqlSiteCatalog::Columns {
   explicit Columns(const core::SiteRecord& from)
@@ -206,21 +228,20 @@ core::Result<UpsertCounts> SqlSiteCatalog::upsert(std::span<const core::SiteReco
     if (core::Result<void> fits = check_record(records[i]); !fits)
       return at_record(fits.error(), i, records[i]);
   }
-  return retried(*connection_, [&]() -> core::Result<UpsertCounts> {
-    core::Result<Change> change = Change::begin(*connection_);
-    if (!change) return change.error();
+  std::vector<core::SiteId> stored;
+  const auto done = changing<UpsertCounts>([&](Change& change) -> core::Result<UpsertCounts> {
     UpsertCounts counts;
-    std::vector<core::SiteId> stored;
+    stored.clear();
     stored.reserve(records.size());
     for (std::size_t i = 0; i < records.size(); ++i) {
-      core::Result<core::SiteId> id = store(records[i], *change, counts);
+      core::Result<core::SiteId> id = store(records[i], change, counts);
       if (!id) return at_record(id.error(), i, records[i]);
       stored.push_back(*id);
     }
-    if (auto committed = change->commit(*connection_); !committed) return committed.error();
-    if (ids != nullptr) *ids = std::move(stored);
     return counts;
   });
+  if (done && ids != nullptr) *ids = std::move(stored);
+  return done;
 }
 
 core::Result<core::SiteId> SqlSiteCatalog::store(const core::SiteRecord& record, Change& change,
@@ -340,39 +361,34 @@ core::Result<std::vector<core::SiteId>> SqlSiteCatalog::find_url(const std::stri
 
 core::Result<std::uint64_t> SqlSiteCatalog::set_active(std::span<const core::SiteId> ids,
                                                        bool active) {
-  return retried(*connection_, [&]() -> core::Result<std::uint64_t> {
-    core::Result<Change> change = Change::begin(*connection_);
-    if (!change) return change.error();
+  return changing<std::uint64_t>([&](Change& change) -> core::Result<std::uint64_t> {
     std::uint64_t changed = 0;
     for (const core::SiteId id : ids) {
       Query query = connection_->query(kSetActive);
       query.bind(static_cast<std::int64_t>(active))
-          .bind(change->now_ms)
+          .bind(change.now_ms)
           .bind(to_column(id))
-          .bind(change->next());
+          .bind(change.next());
       if (core::Result<void> done = query.run(); !done) return done.error();
       if (connection_->rows_changed() == 0) continue;
-      change->taken();
+      change.taken();
       ++changed;
     }
-    if (auto committed = change->commit(*connection_); !committed) return committed.error();
     return changed;
   });
 }
 
 core::Result<std::uint64_t> SqlSiteCatalog::remove(std::span<const core::SiteId> ids) {
-  return retried(*connection_, [&]() -> core::Result<std::uint64_t> {
-    core::Result<Change> change = Change::begin(*connection_);
-    if (!change) return change.error();
+  return changing<std::uint64_t>([&](Change& change) -> core::Result<std::uint64_t> {
     std::uint64_t removed = 0;
     for (const core::SiteId id : ids) {
       {
         Query query = connection_->query(kRemove);
-        query.bind(change->now_ms).bind(to_column(id)).bind(change->next());
+        query.bind(change.now_ms).bind(to_column(id)).bind(change.next());
         if (core::Result<void> done = query.run(); !done) return done.error();
       }
       if (connection_->rows_changed() == 0) continue;
-      change->taken();
+      change.taken();
       ++removed;
       if (auto forgotten = forget_freshness(id); !forgotten) return forgotten.error();
       for (const Sql* const forget : {&kForgetParents, &kForgetChildren}) {
@@ -380,9 +396,8 @@ core::Result<std::uint64_t> SqlSiteCatalog::remove(std::span<const core::SiteId>
           return done.error();
       }
     }
-    if (auto purged = purge_removed_sites(*connection_, change->now_ms); !purged)
+    if (auto purged = purge_removed_sites(*connection_, change.now_ms); !purged)
       return purged.error();
-    if (auto committed = change->commit(*connection_); !committed) return committed.error();
     return removed;
   });
 }

@@ -4,6 +4,8 @@
 // A removed site leaves its row behind as a mark (deleted_at), so that the feed can tell of the
 // removal; marks older than kRemovalKept are purged, some at a time, by later removals and by
 // migrate().
+//
+// With a `fencing` every change is one that a node makes for all of them: it goes through only while kFirstBucket is ours.
 #pragma once
 
 #include <memory>
@@ -12,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "db/fence.h"
 #include "db/site_catalog.h"
 #include "db/sql.h"
 
@@ -32,8 +35,8 @@ inline constexpr std::size_t kPurgedAtOnceMax = 1000;
 
 class SqlSiteCatalog final : public SiteCatalog {
  public:
-  explicit SqlSiteCatalog(std::unique_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+  explicit SqlSiteCatalog(std::unique_ptr<Connection> connection, const Fencing& fencing = {})
+      : connection_(std::move(connection)), fence_(fencing) {}
 
   [[nodiscard]] core::Result<UpsertCounts> upsert(std::span<const core::SiteRecord> records,
                                                   std::vector<core::SiteId>* ids) override;
@@ -55,6 +58,9 @@ class SqlSiteCatalog final : public SiteCatalog {
   // What is stored where a record belongs.
   enum class Match { None, Same, SameUrl, OtherUrl, Removed };
 
+  // Runs `work(change)` in a transaction that passes the fence, again when it lost against another writer. Returns what the work did.
+  template <typename Count, typename Work>
+  [[nodiscard]] core::Result<Count> changing(Work work);
   [[nodiscard]] core::Result<core::SiteId> store(const core::SiteRecord& record, Change& change,
                                                  UpsertCounts& counts);
   [[nodiscard]] core::Result<Match> match(const Columns& wanted, core::SiteId& id);
@@ -64,6 +70,7 @@ class SqlSiteCatalog final : public SiteCatalog {
   [[nodiscard]] core::Result<void> forget_freshness(core::SiteId id);
 
   std::unique_ptr<Connection> connection_;
+  Fence fence_;
 };
 
 }  // namespace watchwheel::db

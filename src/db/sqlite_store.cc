@@ -105,7 +105,8 @@ core::Result<std::unique_ptr<SiteFeed>> SqliteStore::make_site_feed() {
   return make<SiteFeed, SqlSiteFeed>(path_, kReading);
 }
 
-core::Result<std::unique_ptr<SiteCatalog>> SqliteStore::make_site_catalog() {
+core::Result<std::unique_ptr<SiteCatalog>> SqliteStore::make_site_catalog(
+    const Fencing& /*fencing*/) {
   return make<SiteCatalog, SqlSiteCatalog>(path_, kEditing);
 }
 

@@ -74,7 +74,9 @@ class Store : core::Pinned {
   [[nodiscard]] virtual core::Result<std::string> identity() { return std::string{}; }
 
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteFeed>> make_site_feed() = 0;
-  [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog() = 0;
+  // With a `fencing` the list is changed only while kFirstBucket is ours, and is Fenced else: for what follows another table by itself.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<SiteCatalog>> make_site_catalog(
+      const Fencing& fencing = {}) = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<SiteParents>> make_site_parents() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<IncidentLog>> make_incident_log() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<UptimeLog>> make_uptime_log() = 0;

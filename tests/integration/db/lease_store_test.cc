@@ -388,6 +388,46 @@ TEST_P(LeaseContract, WhoFellSilentInTheMiddleHoldsNobodyUp) {
   EXPECT_FALSE(events_of_a->commit(std::span(&write, 1)));
 }
 
+// The list follows another table by the hand of one node. It stands still between its question and its commit, and another one has
+// changed the list since.
+TEST_P(LeaseContract, AListThatFollowsATableIsChangedByWhoHasTheFirstBucket) {
+  const NodeRow a = joined("a");
+  const NodeRow b = joined("b");
+  (void)take(leases->take(a, all()));
+  const auto table = table_of("a");
+  const auto list = take(store->make_site_catalog({.table = table.get(),
+                                                   .node = "a",
+                                                   .writer = std::string(kLegacyWriter),
+                                                   .patience = std::chrono::seconds{10}}));
+  std::vector<core::SiteId> ids;
+  const std::vector old{site("https://old.example/")};
+  ASSERT_TRUE(list->upsert(old, &ids));
+  core::SiteRecord newer = site("https://new.example/");
+  newer.id = ids.front();
+  const auto look = [&] {
+    const ClusterView view = take(leases->look("a"));
+    for (const LeaseRow& lease : view.leases)
+      table->set_epoch(lease.bucket, lease.owner == "a" ? lease.epoch : 0);
+    table->set_fence(view.fence);
+  };
+  // Another bucket goes: the fence is another one, and the list is still ours.
+  ASSERT_TRUE(leases->release(a, {BucketNo{5}}));
+  table->on_fenced(look);
+  EXPECT_TRUE(list->set_active(ids, false));
+  EXPECT_EQ(table->fenced_total(), 1U);
+  // It goes itself.
+  let_leases_end();
+  ASSERT_FALSE(take(leases->take(b, {kFirstBucket})).empty());
+  ASSERT_TRUE(catalog->upsert(std::span(&newer, 1), nullptr));
+  core::SiteRecord older = old.front();
+  older.id = ids.front();
+  EXPECT_EQ(list->upsert(std::span(&older, 1), nullptr).error().kind, core::ErrorKind::Fenced);
+  EXPECT_EQ(list->remove(ids).error().kind, core::ErrorKind::Fenced);
+  EXPECT_EQ(list->set_active(ids, false).error().kind, core::ErrorKind::Fenced);
+  EXPECT_EQ(table->fenced_total(), 2U);  // Once it is known, nobody is asked.
+  EXPECT_EQ(take(catalog->get(ids.front())).record.url, "https://new.example/");
+}
+
 TEST_P(LeaseContract, ALeaseInDoubtIsNotWrittenUnder) {
   const core::SiteId site = add_sites(1).front();
   (void)take(leases->take(joined("a"), all()));

@@ -63,7 +63,7 @@ TEST(LegacyReader, AReleasedListIsLeftAlone) {
                        .defaults = {},
                        .sweep = core::Duration(1ms),
                        .rows_per_second = 100'000,
-                       .allowed = nullptr},
+                       .turn = nullptr},
                       std::make_unique<FakeTable>(told), std::make_unique<FakeList>(told), clock,
                       log);
   reader.start();
@@ -84,6 +84,48 @@ TEST(LegacyReader, AReleasedListIsLeftAlone) {
   lists = told.lists;
   told.claimed_s = 3;
   EXPECT_TRUE(eventually([&] { return told.lists > lists; }));
+  reader.stop();
+}
+
+// Goal: a list that another node may have changed meanwhile is read anew, and one that it may be changing now is left alone.
+TEST(LegacyReader, WhatOthersMayHaveChangedIsReadAnew) {
+  Told told;
+  std::atomic<int> turn{7}, turns{0};  // Below 0: it cannot be told.
+  const core::SystemClock clock;
+  NoLog log;
+  LegacyReader reader({.mapping = db::jetpack_mapping(),
+                       .defaults = {},
+                       .sweep = core::Duration(1ms),
+                       .rows_per_second = 100'000,
+                       .turn = [&]() -> std::optional<std::uint64_t> {
+                         ++turns;
+                         const int now = turn;
+                         return now < 0 ? std::nullopt : std::optional<std::uint64_t>(now);
+                       }},
+                      std::make_unique<FakeTable>(told), std::make_unique<FakeList>(told), clock,
+                      log);
+  const auto asked_twice = [&] {
+    const int before = turns;
+    return eventually([&] { return turns > before + 1; });
+  };
+  reader.start();
+  EXPECT_TRUE(eventually([&] { return told.pages >= 2; }));
+  turn = -1;
+  EXPECT_TRUE(asked_twice());
+  int pages = told.pages;
+  const int lists = told.lists;
+  EXPECT_TRUE(asked_twice());
+  EXPECT_EQ(told.pages, pages);
+  turn = 7;  // It was ours all the time.
+  EXPECT_TRUE(eventually([&] { return told.pages > pages; }));
+  EXPECT_EQ(told.lists, lists);
+  turn = 9;  // It was another's in between, of which nothing was seen.
+  EXPECT_TRUE(eventually([&] { return told.lists > lists; }));
+  turn = 0;
+  EXPECT_TRUE(asked_twice());
+  pages = told.pages;
+  EXPECT_TRUE(asked_twice());
+  EXPECT_EQ(told.pages, pages);
   reader.stop();
 }
 
