@@ -409,8 +409,8 @@ core::Result<void> EngineImpl::build_notifier() {
                              kept.error().message));
     }
   }
-  auto made = local ? Notifier::make(std::move(settings), std::move(local), clock_, log_)
-                    : Notifier::make(std::move(settings), *store_, clock_, log_);
+  auto made = local ? Notifier::make(std::move(settings), std::move(local), shared_clock_, log_)
+                    : Notifier::make(std::move(settings), *store_, shared_clock_, log_);
   if (!made) return made.error();
   notifier_ = *std::move(made);
   return {};
@@ -699,7 +699,7 @@ void EngineImpl::reload(const Config& config) {
   config_.history = config.history;
   history_->set(history_retention(config_.history));
   config_.notify = config.notify;
-  notifier_->reload(config_.notify);
+  notifier_->reload(config_.notify, config_.checks.interval);
   feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_, lane_count())));
 }
 

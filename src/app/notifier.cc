@@ -5,9 +5,7 @@
 
 #include "channels/sender.h"
 #include "db/site_parents.h"
-#include "sideeffects/flapping_watch.h"
-#include "sideeffects/maintenance_watch.h"
-#include "sideeffects/parent_watch.h"
+#include "sideeffects/holds.h"
 #include "sideeffects/turn_thread.h"
 
 namespace watchwheel::app {
@@ -30,6 +28,16 @@ struct Ground {
   std::unique_ptr<LocalNotices> local;
 };
 
+sideeffects::Holds::Stores stores_of(const Ground& ground) {
+  if (ground.local)
+    return {.windows = ground.local->windows(),
+            .parents = &ground.local->parents(),
+            .flapping = &ground.local->flapping()};
+  return {.windows = *ground.windows,
+          .parents = ground.parents.get(),
+          .flapping = ground.flapping.get()};
+}
+
 class NotifierImpl final : public Notifier {
  public:
   NotifierImpl(NotifierSettings settings, Ground ground, std::unique_ptr<channels::Sender> sender,
@@ -37,14 +45,10 @@ class NotifierImpl final : public Notifier {
       : ground_(std::move(ground)),
         outbox_(ground_.local ? ground_.local->outbox() : *ground_.outbox),
         queue_(ground_.local ? ground_.local->queue() : *ground_.queue),
-        maintenance_(ground_.local ? ground_.local->windows() : *ground_.windows, clock,
-                     [&log](const std::string& line) { log.warn(line); }),
-        parents_(ground_.local ? ground_.local->parents() : *ground_.parents, clock,
-                 settings.interval, [&log](const std::string& line) { log.warn(line); }),
-        flapping_({.policy = settings.flapping,
-                   .interval = settings.interval,
-                   .warn = [&log](const std::string& line) { log.warn(line); }},
-                  ground_.local ? ground_.local->flapping() : *ground_.flapping, clock),
+        holds_({.flapping = settings.flapping,
+                .interval = settings.interval,
+                .warn = [&log](const std::string& line) { log.warn(line); }},
+               stores_of(ground_), clock),
         sender_(std::move(sender)),
         worker_(worker_settings(settings, log), queue_, *sender_, shared(settings.targets), clock,
                 settings.run),
@@ -73,7 +77,8 @@ class NotifierImpl final : public Notifier {
   std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed) override {
     return ground_.local ? ground_.local->named(std::move(feed)) : std::move(feed);
   }
-  void reload(const NotifyTargets& targets) override {
+  void reload(const NotifyTargets& targets, core::Duration interval) override {
+    holds_.set_interval(interval);
     const auto both = shared(targets);
     router_.set_targets(both);
     worker_.set_targets(both);
@@ -82,7 +87,7 @@ class NotifierImpl final : public Notifier {
   NotifierReading reading() const override {
     std::optional<LocalNoticesReading> local;
     if (ground_.local) local = ground_.local->reading();
-    return {router_.stats(), flapping_.stats(), worker_.stats(), worker_.targets(), local};
+    return {router_.stats(), holds_.flapping(), worker_.stats(), worker_.targets(), local};
   }
 
  private:
@@ -100,21 +105,7 @@ class NotifierImpl final : public Notifier {
   NoticeRouter::Settings router_settings(const NotifierSettings& settings, Log& log) {
     NoticeRouter::Settings out;
     out.mine = settings.mine;
-    out.hold = [this](const sideeffects::Notice& notice) {
-      auto hold = maintenance_.hold(notice);
-      return hold ? hold : parents_.hold(notice);
-    };
-    out.prepare = [this](std::span<const sideeffects::Notice> notices) {
-      parents_.prepare(notices);
-    };
-    out.remark = [this](const sideeffects::Notice& notice) {
-      return parents_.note(notice);
-    };
-    out.flapping = &flapping_;
-    out.ready = [this] {
-      parents_.turn();
-      return maintenance_.ready();
-    };
+    holds_.join(out);
     out.delivered = [this] {
       worker_.note_new();
       worker_thread_.wake();
@@ -126,9 +117,7 @@ class NotifierImpl final : public Notifier {
   const Ground ground_;
   sideeffects::Outbox& outbox_;
   sideeffects::DeliveryQueue& queue_;
-  sideeffects::MaintenanceWatch maintenance_;
-  sideeffects::ParentWatch parents_;
-  sideeffects::FlappingWatch flapping_;
+  sideeffects::Holds holds_;
   const std::unique_ptr<channels::Sender> sender_;
   DeliveryWorker worker_;
   sideeffects::TurnThread worker_thread_;

@@ -71,7 +71,8 @@ class Notifier : core::Pinned {
   virtual void note_commit(std::span<const sideeffects::EventWrite> writes) = 0;
   // The feed, of which names are kept where that is needed.
   [[nodiscard]] virtual std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed) = 0;
-  virtual void reload(const sideeffects::NotifyTargets& targets) = 0;
+  // `interval`: of sites that have none of their own.
+  virtual void reload(const sideeffects::NotifyTargets& targets, core::Duration interval) = 0;
   [[nodiscard]] virtual NotifierReading reading() const = 0;
 };
 

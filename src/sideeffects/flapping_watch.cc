@@ -152,7 +152,7 @@ void FlappingWatch::look(std::span<const Notice> notices, const Holds& otherwise
   std::map<core::SiteId, const Notice*> asked;
   const std::vector<core::SiteId> ids = to_ask(notices, asked);
   if (ids.empty()) return;
-  const auto histories = store_.changes(ids, settings_.interval, clock_.wall());
+  const auto histories = store_.changes(ids, interval(), clock_.wall());
   if (!histories) return failed(histories.error());
   for (const SiteChanges& history : *histories) {
     const auto found = asked.find(history.site);
@@ -185,7 +185,7 @@ std::vector<core::SiteId> FlappingWatch::to_ask(std::span<const Notice> notices,
 }
 
 core::Duration FlappingWatch::look_of(const SiteChanges& history) const {
-  return history.interval > core::Duration{} ? history.interval : settings_.interval;
+  return history.interval > core::Duration{} ? history.interval : interval();
 }
 
 bool FlappingWatch::read_sites() {
@@ -250,7 +250,7 @@ std::optional<Hold> FlappingWatch::hold(const Notice& notice) const {
   const core::WallTime now = clock_.wall();
   core::WallTime until = begins ? verdict->second.until : known->second.until;
   core::Duration look = begins ? verdict->second.look : known->second.look;
-  if (look <= core::Duration{}) look = settings_.interval;
+  if (look <= core::Duration{}) look = interval();
   const bool confirmed = notice.confirmed_at != core::kNoWallTime;
   const core::WallTime since = confirmed ? notice.confirmed_at : notice.started_at;
   if (notice.state != core::SiteState::Up && since != core::kNoWallTime) {

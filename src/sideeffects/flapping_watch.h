@@ -16,11 +16,12 @@
 //
 // Owns     a few bytes of each site that flaps. All of it is in the store too: that a site flaps is a wake of the event with which
 //          it began, and it comes and goes in the transaction that has what is told.
-// Thread   the router's. stats(): any.
+// Thread   the router's. stats(), set_interval(): any.
 // Bounded  the sites of one reading of the store.
 // Fails    the store cannot be read: nothing begins and nothing ends, who was known to flap does.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -60,7 +61,13 @@ class FlappingWatch : core::Pinned {
     std::function<void(const std::string&)> warn = [](const std::string&) {};
   };
   FlappingWatch(Settings settings, FlappingStore& store, const core::Clock& clock)
-      : settings_(std::move(settings)), store_(store), clock_(clock) {}
+      : settings_(std::move(settings)),
+        interval_(settings_.interval.count()),
+        store_(store),
+        clock_(clock) {}
+
+  // In place of Settings::interval, from any thread.
+  void set_interval(core::Duration interval) { interval_.store(interval.count()); }
 
   using Holds = std::function<std::optional<Hold>(const Notice&)>;
   // Judges what add() and hold() say of these. `otherwise`: what else holds a notice.
@@ -98,7 +105,10 @@ class FlappingWatch : core::Pinned {
   void judge(const Notice& notice, const SiteChanges& history, const Holds& otherwise);
   void failed(const core::Error& error);
 
+  [[nodiscard]] core::Duration interval() const { return core::Duration{interval_.load()}; }
+
   const Settings settings_;
+  std::atomic<core::Duration::rep> interval_;
   FlappingStore& store_;
   const core::Clock& clock_;
   std::map<core::SiteId, Site> sites_;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/ensure.h"
-#include "sideeffects/maintenance_watch.h"
+#include "sideeffects/holds.h"
 
 namespace watchwheel::sim {
 
@@ -312,7 +312,7 @@ struct IncidentWorld::Process : core::Pinned {
   Notices notices;
   Queue queue;
   Windows windows;
-  sideeffects::MaintenanceWatch watch;
+  sideeffects::Holds holds;
   Receivers receivers;
   SteadyTime router_at;
   SteadyTime worker_at;
@@ -361,8 +361,10 @@ IncidentWorld::Process::Process(IncidentWorld& of)
       notices(*this, must(of.store_->make_outbox())),
       queue(*this, must(of.store_->make_delivery_queue())),
       windows(*this, must(of.store_->make_maintenance_store())),
-      watch(windows, of.clock,
-            [this](const std::string& line) { world.warnings_.push_back(line); }),
+      holds({.flapping = {},
+             .interval = of.settings_.interval,
+             .warn = [this](const std::string& line) { world.warnings_.push_back(line); }},
+            {.windows = windows}, of.clock),
       receivers(of),
       router_at(of.now()),
       worker_at(of.now()),
@@ -379,10 +381,7 @@ IncidentWorld::Process::Process(IncidentWorld& of)
       router(
           [this] {
             sideeffects::NoticeRouter::Settings settings;
-            settings.hold = [this](const sideeffects::Notice& notice) {
-              return watch.hold(notice);
-            };
-            settings.ready = [this] { return watch.ready(); };
+            holds.join(settings);
             settings.delivered = [this] {
               worker.note_new();
               worker_at = now();
