@@ -10,11 +10,12 @@ const std::vector<OperatorRequest>& OperatorRequests::read(
     core::SteadyTime now, const std::function<bool(core::SiteId)>& mine) {
   auto waiting = desk_->waiting();
   read_at_ = now + (waiting ? kReadEach : kReadAgain);
-  waiting_.clear();
-  if (!waiting) {
+  if (!waiting) {  // What was read before stays for closing(); nothing of it is done a second time.
+    static const std::vector<OperatorRequest> kNone;
     stats_.errors.add();
-    return waiting_;
+    return kNone;
   }
+  waiting_.clear();
   for (OperatorRequest& request : *waiting) {
     if (request.over) {
       refuse(request.by.request, "the event is over");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/operator_requests.h - what people ask of open events (operator_api.h), as a shard takes it.
 //
-// Owns     what waits, as last read.
+// Owns     what waits, as last read: a close that the lane answers while the desk is away is still somebody's.
 // Thread   the shard's, for every call.
 // Bounded  kRequestsMax requests.
 // Fails    the desk cannot be read: counted, asked again later. A request waits in the store until it is done or refused, so nothing
@@ -42,7 +42,8 @@ class OperatorRequests : core::Pinned {
 
   void put_off(core::SteadyTime now) { read_at_ = now + kReadEach; }
 
-  // What waits of sites that are `mine`, oldest first. What is of an event that is over is refused here.
+  // What waits of sites that are `mine`, oldest first; none while the desk cannot be read. What is of an event that is over is
+  // refused here.
   [[nodiscard]] const std::vector<OperatorRequest>& read(
       core::SteadyTime now, const std::function<bool(core::SiteId)>& mine);
   void refuse(RequestId request, const std::string& why);
