@@ -290,19 +290,22 @@ int set_site(const SetArgs& args, Io& io) {
   const bool names_parents = std::any_of(args.fields.begin(), args.fields.end(), [](const auto& f) {
     return f.first == kParentsColumn;
   });
-  std::uint64_t reparented = 0;
   const auto parents = resolve_parents(*open->catalog, take_parents(record));
   if (!parents) return fail(io, parents.error());
-  if (names_parents) {  // First: they may be refused, and then nothing is done.
-    const db::Parentage parentage{.site = *id, .parents = *parents};
-    const auto set = open->parents->set(std::span(&parentage, 1));
-    if (!set) return fail(io, set.error());
-    reparented = *set;
-  }
+  // Each may be refused, and then nothing is changed: so the parents are asked about before anything is written.
+  std::vector<db::Parentage> parentage;
+  if (names_parents) parentage.push_back({.site = *id, .parents = *parents});
+  if (const auto would = open->parents->would_set(parentage); !would)
+    return fail(io, would.error());
   const auto written = open->catalog->upsert(std::span(&record, 1));
   if (!written) return fail(io, written.error());
+  const auto reparented = open->parents->set(parentage);
+  if (!reparented)
+    return fail(io, core::Error{reparented.error().kind,
+                                reparented.error().message +
+                                    (written->changed != 0 ? " (the rest was changed)" : "")});
   io.out << "site " << id->value
-         << (written->changed + reparented != 0 ? " changed\n" : " unchanged: it was so already\n");
+         << (written->changed + *reparented != 0 ? " changed\n" : " unchanged: it was so already\n");
   return kExitOk;
 }
 

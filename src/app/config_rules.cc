@@ -293,9 +293,20 @@ class Judge {
     return {};
   }
 
+  // Of this machine alone, by the host that a client would ask: 127.0.0.1.example.org is anybody's.
   static bool is_local_url(std::string_view url) {
-    return url.starts_with("http://127.") || url.starts_with("http://[::1]") ||
-           url.starts_with("http://localhost");
+    constexpr std::string_view kScheme = "http://";
+    if (!url.starts_with(kScheme)) return false;
+    url.remove_prefix(kScheme.size());
+    std::string host(url.substr(0, url.find_first_of("/?#\\")));
+    if (host.find('@') != std::string::npos) return false;
+    const bool bracketed = host.starts_with('[');
+    if (const std::size_t end = host.find(bracketed ? "]:" : ":"); end != std::string::npos)
+      host.resize(end + (bracketed ? 1 : 0));
+    if (bracketed) host = host.ends_with(']') ? host.substr(1, host.size() - 2) : std::string();
+    const auto address = checker::parse_ip(host);
+    if (!address) return !bracketed && host == "localhost";
+    return address->v6 ? address == checker::parse_ip("::1") : address->bytes[0] == 127;
   }
 
   void doubles(std::string_view key, const std::vector<std::string>& values) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sqlite3.h>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -51,6 +52,13 @@ class Commands : public ::testing::Test {
     std::vector<Json> all;
     for (const std::string& line : lines_of(listed.out)) all.push_back(Json::parse(line));
     return all;
+  }
+
+  void in_store(const std::string& sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open((dir_.path() + "/w.db").c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(db);
   }
 
   testing::TempDir dir_;
@@ -126,6 +134,16 @@ TEST_F(Commands, ParentsComeThroughImportExportAndTheCommandLine) {
             "site 4 changed\n");
   EXPECT_EQ(run({"sites", "add", "http://y.example/", "--parent", "77"}).status, 1);
   EXPECT_EQ(sites().size(), 4U) << "one with a wrong parent is not added without it";
+
+  // Whichever half is refused, the other is not done.
+  all = sites();
+  EXPECT_EQ(run({"sites", "set", "4", "--parent", "77", "--name", "x"}).status, 1);
+  EXPECT_EQ(sites(), all);
+  in_store("CREATE TRIGGER refuse BEFORE UPDATE ON sites BEGIN SELECT RAISE(ABORT, 'no'); END");
+  EXPECT_NE(run({"sites", "set", "4", "--parent", "2", "--name", "x"}).status, 0);
+  EXPECT_EQ(sites(), all);
+  in_store("DROP TRIGGER refuse");
+  EXPECT_EQ(run({"sites", "set", "4", "--name", "x"}).out, "site 4 changed\n");
 
   for (const std::string format : {"csv", "jsonl"}) {
     const std::string before = run({"sites", "export", "--format", format}).out;

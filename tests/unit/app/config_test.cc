@@ -419,7 +419,16 @@ TEST(Config, VerifiersAreToldApartAndTrusted) {
   const std::string plain = "[[verifier]]\nname = \"a\"\nurl = \"http://a.example\"\n";
   EXPECT_THAT(problems(plain), ElementsAre(HasSubstr("w.toml:3:1: error: what verifier 'a' is asked")));
   EXPECT_THAT(problems(plain + "plain_http = true\n"), IsEmpty());
-  EXPECT_THAT(problems("[[verifier]]\nname = \"a\"\nurl = \"http://127.0.0.1:9465\"\n"), IsEmpty());
+  const auto of_url = [](const std::string& url) {
+    return problems("[[verifier]]\nname = \"a\"\nurl = \"" + url + "\"\n");
+  };
+  for (const char* url : {"http://127.0.0.1:9465", "http://127.9.9.9", "http://localhost/x",
+                          "http://localhost:80", "http://[::1]:9465/"})
+    EXPECT_THAT(of_url(url), IsEmpty()) << url;
+  for (const char* url :
+       {"http://localhost.evil.example", "http://127.0.0.1.example.org", "http://[::2]:80",
+        "http://127.0.0.1@a.example", "http://[::1].example"})
+    EXPECT_THAT(of_url(url), Contains(HasSubstr("unencrypted"))) << url;
   const std::string one = "[[verifier]]\nname = \"a\"\nurl = \"https://a.example\"\n";
   EXPECT_THAT(problems(one + "[[verifier]]\nname = \"b\"\nurl = \"https://a.example/\"\n"),
               ElementsAre(HasSubstr("w.toml:6:1: error: another [[verifier]] has the url of 'b'")));
