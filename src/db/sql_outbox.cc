@@ -68,8 +68,16 @@ constexpr Sql kInsert =
 constexpr Sql kInsertTelling =
     "INSERT INTO delivery_tellings (delivery_id, event_id, target, kind, state, at)"
     " VALUES (?, ?, ?, ?, 'queued', ?)";
-constexpr Sql kInsertWake =
-    "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo) VALUES (?, ?, ?, ?)";
+// Many a statement, for a turn that holds the sites of a mass outage makes one of each.
+#define WATCHWHEEL_INSERT_WAKE "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo) VALUES "
+#define WATCHWHEEL_FIVE_WAKES \
+  "(?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?), (?, ?, ?, ?)"
+constexpr Sql kInsertWake = WATCHWHEEL_INSERT_WAKE "(?, ?, ?, ?)";
+constexpr Sql kInsertManyWakes =
+    WATCHWHEEL_INSERT_WAKE WATCHWHEEL_FIVE_WAKES ", " WATCHWHEEL_FIVE_WAKES
+                                                 ", " WATCHWHEEL_FIVE_WAKES
+                                                 ", " WATCHWHEEL_FIVE_WAKES;
+constexpr std::size_t kManyWakesRows = 20;
 // min() of an aggregate over no rows is NULL, count(*) is 0.
 constexpr Sql kLevel = "SELECT count(*), min(queued_at) FROM outbox";
 constexpr Sql kWakesDue = "SELECT count(*), min(due_at) FROM outbox_wakes WHERE due_at <= ?";
@@ -329,9 +337,7 @@ core::Result<Settling> SqlOutbox::settle(std::span<const NoticeId> notices,
       if (*cancelled) continue;
       if (core::Result<void> done = insert(delivery, *now); !done) return done.error();
     }
-    for (const NewWake& wake : wakes) {
-      if (core::Result<void> done = insert(wake, *now); !done) return done.error();
-    }
+    if (core::Result<void> done = insert(wakes, *now); !done) return done.error();
     if (core::Result<void> done = transaction->commit(); !done) return done.error();
     return Settling::Done;
   });
@@ -415,10 +421,19 @@ core::Result<void> SqlOutbox::insert(const NewDelivery& delivery, std::int64_t n
   return {};
 }
 
-core::Result<void> SqlOutbox::insert(const NewWake& wake, std::int64_t now_ms) {
-  Query query = connection_->query(kInsertWake);
-  query.bind(now_ms + to_ms_up(wake.delay)).bind(to_column(wake.site)).bind(to_column(wake.event));
-  return query.bind(std::string_view(wake.memo)).run();
+core::Result<void> SqlOutbox::insert(std::span<const NewWake> wakes, std::int64_t now_ms) {
+  while (!wakes.empty()) {
+    const bool many = wakes.size() >= kManyWakesRows;
+    Query query = connection_->query(many ? kInsertManyWakes : kInsertWake);
+    const std::size_t rows = many ? kManyWakesRows : 1;
+    for (const NewWake& wake : wakes.first(rows)) {
+      query.bind(now_ms + to_ms_up(wake.delay)).bind(to_column(wake.site));
+      query.bind(to_column(wake.event)).bind(std::string_view(wake.memo));
+    }
+    if (core::Result<void> done = query.run(); !done) return done;
+    wakes = wakes.subspan(rows);
+  }
+  return {};
 }
 
 core::Result<sideeffects::Outbox::Level> SqlOutbox::level() {

@@ -40,7 +40,8 @@ class SqlOutbox final : public sideeffects::Outbox {
                                           std::int64_t now_ms);
   [[nodiscard]] core::Result<void> insert(const sideeffects::NewDelivery& delivery,
                                           std::int64_t now_ms);
-  [[nodiscard]] core::Result<void> insert(const sideeffects::NewWake& wake, std::int64_t now_ms);
+  [[nodiscard]] core::Result<void> insert(std::span<const sideeffects::NewWake> wakes,
+                                          std::int64_t now_ms);
 
   std::unique_ptr<Connection> connection_;
   // Where the next reading of notices begins: before it are only other processes' (or were, and these sites are left alone until

@@ -320,6 +320,28 @@ TEST_P(DeliveryContract, AWakeComesBackOnceWhenItIsDue) {
   EXPECT_EQ(box.take_all().at(0).memo, "later");
 }
 
+// What a turn holds of a mass outage: more than one statement has places for.
+TEST_P(DeliveryContract, ManyWakesComeBackEachAsItself) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(45);
+  for (const SiteId id : ids) commit(opened(id, 0));
+  std::vector<NoticeId> settled;
+  std::vector<NewWake> wakes;
+  for (const Notice& notice : box.take_all()) {
+    settled.push_back(notice.id);
+    wakes.push_back({.site = notice.site,
+                     .event = notice.event,
+                     .memo = "hold:" + std::to_string(notice.site.value)});
+  }
+  ASSERT_EQ(contract::take(box.outbox->settle(settled, {}, wakes)), Settling::Done);
+  const auto back = box.take_all();
+  ASSERT_EQ(back.size(), ids.size());
+  for (const Notice& notice : back) {
+    EXPECT_EQ(notice.memo, "hold:" + std::to_string(notice.site.value));
+    EXPECT_EQ(notice.state, core::SiteState::SeemsDown);
+  }
+}
+
 // Neither is told, where both have not left; else both are, in order.
 TEST_P(DeliveryContract, ADeliveryMayStandForOthersThatNobodyHasTriedYet) {
   const Box box(*under_test, *store);
