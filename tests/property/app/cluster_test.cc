@@ -358,7 +358,7 @@ TEST(Cluster, WhatIsAtHandWhenTheFormerOwnerDiesIsReadAnew) {
     for (const db::LeaseRow& lease : world.database.leases()) {
       ASSERT_EQ(lease.owner, "a");
       ASSERT_EQ(lease.cut_ms, 0);
-      at_hand += lease.taker == "b" ? 1 : 0;
+      at_hand += lease.taker == "b" ? 1U : 0U;
       world.events.insert(lease.bucket);
     }
     ASSERT_GT(at_hand, kBuckets / 4);
