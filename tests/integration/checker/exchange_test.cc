@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "checker/direct_exchange.h"
 #include "checker/tls_facts.h"
