@@ -108,7 +108,8 @@ struct Way {
   const char* name;
   std::function<void(Installation&)> away;
   std::function<void(Installation&)> back;
-  bool dies = false;  // The daemon too, meanwhile.
+  bool dies = false;     // The daemon too, meanwhile.
+  bool answers = false;  // A question, while it takes no writes.
 };
 void PrintTo(const Way& way, std::ostream* out) {
   *out << way.name;
@@ -147,7 +148,7 @@ const std::vector<Way>& ways() {
   static const std::vector<Way> all = [] {
     std::vector<Way> some{
         {"ServerFrozen", freeze, thaw},
-        {"ServerReadOnly", read_only, writable},
+        {"ServerReadOnly", read_only, writable, false, true},
         {"NetworkCut", cut, mend},
         {"ServerKilledAndThenTheDaemon", kill_server, start_server, true},
     };
@@ -245,8 +246,11 @@ TEST_P(StoreAway, ChecksGoOnAndWhatIsJudgedArrives) {
   EXPECT_EQ(ended.status, 0);
   EXPECT_EQ(it.told(), expected) << ended.err;
   if (!GetParam().dies) {
-    EXPECT_EQ(count_of(ended.err, "store_away "), 1U) << ended.err;
-    EXPECT_EQ(count_of(ended.err, "store_back "), 1U) << ended.err;
+    // Who answers a question may be thought to be back, until the next write.
+    const std::size_t away = count_of(ended.err, "store_away ");
+    EXPECT_EQ(count_of(ended.err, "store_back "), away) << ended.err;
+    EXPECT_GE(away, 1U) << ended.err;
+    EXPECT_LE(away, GetParam().answers ? 10U : 1U) << ended.err;
     EXPECT_LE(count_of(ended.err, "site_feed_failed"), 2U) << ended.err;
   }
 }
