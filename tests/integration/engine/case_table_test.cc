@@ -124,11 +124,13 @@ class TableDaemon : core::Pinned {
       all[incident.at("site").get<std::size_t>()].push_back(incident);
     return all;
   }
-  // Checks that have ended; 0 while nobody answers.
+  // Checks that have ended; 0 while nobody answers, or a daemon that waits for what it needs to begin.
   [[nodiscard]] std::uint64_t checks_done() const {
     const Finished done = command({"status", "--json"});
     if (done.status != 0) return 0;
-    const json checks = json::parse(done.out).at("checks");
+    const json status = json::parse(done.out);
+    if (!status.contains("checks")) return 0;
+    const json& checks = status.at("checks");
     return checks.at("up").get<std::uint64_t>() + checks.at("down").get<std::uint64_t>() +
            checks.at("not_measured").get<std::uint64_t>();
   }
