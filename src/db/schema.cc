@@ -376,6 +376,11 @@ ALTER TABLE operator_requests ADD COLUMN asked_key TEXT;
 CREATE UNIQUE INDEX operator_requests_key ON operator_requests (asked_key);
 )sql";
 
+// What waits of a site: before something is told that begins there, the end of what was before is.
+constexpr const char* kWakesOfSites = R"sql(
+CREATE INDEX outbox_wakes_site ON outbox_wakes (site_id);
+)sql";
+
 // Which sites depend on which: while a parent is down nobody is told of its children.
 constexpr const char* kParents = R"sql(
 CREATE TABLE site_parents (
@@ -403,6 +408,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {13, "which targets somebody has configured", kSeenTargets},
       {14, "sites that depend on others", kParents},
       {15, "a request that is sent twice is one", kRequestKeys},
+      {16, "what waits of a site is found", kWakesOfSites},
   };
   return steps;
 }

@@ -152,7 +152,7 @@ core::Result<void> NoticeRouter::settle_apart(std::span<const Notice> notices,
                      std::to_string(notice.event.value) + " why=\"" + done.error().message + "\"");
       stats_.unstorable.add();
       if (settings_.flapping != nullptr) settings_.flapping->doubt();
-      done = outbox_.settle(alone.settled, {}, {});
+      done = outbox_.settle({&notice.id, 1}, {}, {});  // What waits of former events is told by itself.
     }
     if (!done) return done.error();
     if (*done == Settling::Stale) {
