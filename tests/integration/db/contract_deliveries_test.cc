@@ -540,6 +540,46 @@ TEST_P(DeliveryContract, ThatASiteFlapsIsRequeuedOnlyAsLongAsItDoes) {
   EXPECT_EQ(contract::take(post.log->requeue_all(kDead, {})), 0U);
 }
 
+// Goal: that a site flaps stands among the tellings of an event, and is no word about that event's outage: a beginning that was given
+// up, and its end, can be sent again though "flapping" was told after them.
+TEST_P(DeliveryContract, WhatIsToldOfFlappingOvertakesNoOutage) {
+  const Post post(*under_test, *store);
+  const SiteId site = add_sites(1)[0];
+  commit(whole_story(site, 0));
+  for (const auto& notice : contract::take(post.outbox->take(9, [](SiteId) { return true; })))
+    (void)contract::take(post.outbox->settle(std::vector{notice.id}, {}, {}));
+  const core::EventId event = incident_of(site).id;
+  const auto put = [&](const std::vector<std::string>& kinds) {
+    std::vector<NewDelivery> all;
+    for (const std::string& kind : kinds)
+      all.push_back(of_kind(kind, "ops", site.value, {event.value}));
+    post.put(all);
+  };
+  const auto next = [&] { return post.claim({{"ops", 1}}).deliveries.at(0); };
+  const auto requeue_one = [&](const std::string& kind) {
+    for (const DeliveryRecord& dead : contract::take(post.log->list(kDead, 10)))
+      if (dead.kind == kind) return post.log->requeue(dead.id).has_value();
+    return false;
+  };
+  const Bury bury{DeathReason::MaxAttempts};
+
+  put({"seems_down", "flapping", "up", "flapping_over"});
+  EXPECT_EQ(post.finish(next(), bury), 0U);
+  for (const char* kind : {"flapping", "flapping_over"}) {
+    const Delivery delivery = next();
+    EXPECT_EQ(delivery.kind, kind);
+    EXPECT_EQ(post.finish(delivery, Delivered{}), 0U);
+  }
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  EXPECT_TRUE(requeue_one("seems_down")) << "that it flapped came later, and is no word of it";
+  EXPECT_TRUE(requeue_one("up"));
+  for (const char* kind : {"seems_down", "up"}) {
+    const Delivery delivery = next();
+    EXPECT_EQ(delivery.kind, kind);
+    EXPECT_EQ(post.finish(delivery, Delivered{}), 0U);
+  }
+}
+
 TEST_P(DeliveryContract, WhoStandsBehindOneThatIsBeingSentIsSeenAgainSoon) {
   const Post post(*under_test, *store);
   post.put({message("ops", 1, "down"), message("ops", 1, "up")});
