@@ -54,6 +54,9 @@ void NoticeRouter::turn(core::SteadyTime now) {
     return targets_;
   }();
   if (const auto ready = settings_.ready(); !ready) return failed(ready.error(), now);
+  if (settings_.flapping != nullptr) {
+    if (const auto ready = settings_.flapping->ready(); !ready) return failed(ready.error(), now);
+  }
   const auto taken = outbox_.take(kNoticesMax, settings_.mine);
   if (!taken) return failed(taken.error(), now);
 
