@@ -77,13 +77,15 @@ IncidentProcess::IncidentProcess(const Surroundings& around, int run)
       panel_(around.verifier, around.clock, around.settings.verifiers, around.record.testified),
       shard_({}, around.settings.confirm, mailbox_, events_, notes_, around.clock,
              around.settings.seed),
+      desk_(around.trouble, must(around.store.make_operator_desk())),
       notices_(around.trouble, must(around.store.make_outbox())),
       queue_(around.trouble, must(around.store.make_delivery_queue())),
       windows_(around.trouble, must(around.store.make_maintenance_store())),
-      holds_({.flapping = {},
+      flapping_(around.trouble, must(around.store.make_flapping_store())),
+      holds_({.flapping = around.settings.flapping,
               .interval = around.settings.interval,
               .warn = [this](const std::string& line) { record_.warnings.push_back(line); }},
-             {.windows = windows_}, around.clock),
+             {.windows = windows_, .flapping = &flapping_}, around.clock),
       receivers_(around.receiver, around.clock, run, around.record.sent),
       router_at_(now()),
       worker_at_(now()),
@@ -93,6 +95,7 @@ IncidentProcess::IncidentProcess(const Surroundings& around, int run)
               around.settings.seed + 1 + static_cast<std::uint64_t>(run)) {
   lane_.attach(prober_);
   prober_.report_to(lane_);
+  shard_.attach(desk_);
   if (around.settings.verifiers > 0) shard_.attach(panel_);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/lane.h"
+#include "core/flapping.h"
 #include "core/pinned.h"
 #include "core/vantage.h"
 #include "db/store.h"
@@ -31,6 +32,7 @@ struct IncidentSettings {
   core::ConfirmPolicy confirm;
   std::size_t verifiers = 0;
   sideeffects::NotifyTargets targets;
+  core::FlapPolicy flapping{.low = 25, .high = 100};  // 100: no site ever flaps.
   bool gate = false;  // Failures wait for the vantage's word, as set_vantage() says.
   std::uint64_t seed = 1;
 };
@@ -95,9 +97,11 @@ class IncidentProcess : core::Pinned {
   EventRoad events_;
   Panel panel_;
   sideeffects::Shard shard_;
+  DeskRoad desk_;
   NoticeRoad notices_;
   QueueRoad queue_;
   WindowRoad windows_;
+  FlappingRoad flapping_;
   sideeffects::Holds holds_;
   Receivers receivers_;
   core::SteadyTime router_at_;

@@ -18,6 +18,7 @@
 #include "sideeffects/channel_api.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/message.h"
+#include "sideeffects/operator_api.h"
 
 namespace watchwheel::sim {
 
@@ -71,11 +72,21 @@ struct Committed {
   sideeffects::TransitionRecord transition;
 };
 
+// What a person asked of an event.
+struct AskedAct {
+  core::SteadyTime at;
+  sideeffects::RequestId request;
+  core::EventId event;
+  sideeffects::Act act = sideeffects::Act::Comment;
+  std::string who;  // Of this request alone.
+};
+
 struct IncidentRecord {
   std::map<std::uint64_t, std::vector<Checked>> checked;  // By site.
   std::vector<Sent> sent;
   std::vector<Testified> testified;
   std::vector<Committed> committed;
+  std::vector<AskedAct> acts;
   std::vector<std::string> warnings;
 
   // Of `writes`, which are stored, what was not known yet.

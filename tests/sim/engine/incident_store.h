@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -16,7 +17,9 @@
 #include "core/result.h"
 #include "sideeffects/delivery_queue_api.h"
 #include "sideeffects/event_store_api.h"
+#include "sideeffects/flapping_api.h"
 #include "sideeffects/maintenance_api.h"
+#include "sideeffects/operator_api.h"
 
 namespace watchwheel::sim {
 
@@ -159,6 +162,47 @@ class WindowRoad final : public sideeffects::MaintenanceStore {
  private:
   StoreTrouble& trouble_;
   const std::unique_ptr<sideeffects::MaintenanceStore> inner_;
+};
+
+class FlappingRoad final : public sideeffects::FlappingStore {
+ public:
+  FlappingRoad(StoreTrouble& trouble, std::unique_ptr<sideeffects::FlappingStore> inner)
+      : trouble_(trouble), inner_(std::move(inner)) {}
+  core::Result<std::vector<sideeffects::FlappingSite>> flapping() override {
+    return trouble_.through([&] { return inner_->flapping(); });
+  }
+  core::Result<std::vector<sideeffects::SiteChanges>> changes(std::span<const core::SiteId> sites,
+                                                              core::Duration interval,
+                                                              core::WallTime now) override {
+    return trouble_.through([&] { return inner_->changes(sites, interval, now); });
+  }
+
+ private:
+  StoreTrouble& trouble_;
+  const std::unique_ptr<sideeffects::FlappingStore> inner_;
+};
+
+// The side of those who do what is asked.
+class DeskRoad final : public sideeffects::OperatorDesk {
+ public:
+  DeskRoad(StoreTrouble& trouble, std::unique_ptr<sideeffects::OperatorDesk> inner)
+      : trouble_(trouble), inner_(std::move(inner)) {}
+  core::Result<sideeffects::RequestId> ask(const sideeffects::OperatorRequest& request) override {
+    return inner_->ask(request);
+  }
+  core::Result<sideeffects::RequestOutcome> outcome(sideeffects::RequestId request) override {
+    return inner_->outcome(request);
+  }
+  core::Result<std::vector<sideeffects::OperatorRequest>> waiting() override {
+    return trouble_.through([&] { return inner_->waiting(); });
+  }
+  core::Result<void> refuse(sideeffects::RequestId request, const std::string& why) override {
+    return trouble_.through([&] { return inner_->refuse(request, why); });
+  }
+
+ private:
+  StoreTrouble& trouble_;
+  const std::unique_ptr<sideeffects::OperatorDesk> inner_;
 };
 
 }  // namespace watchwheel::sim

@@ -48,6 +48,7 @@ IncidentWorld::IncidentWorld(IncidentSettings settings, Network network, Verifie
   delivery_log_ = must(store_->make_delivery_log());
   incident_log_ = must(store_->make_incident_log());
   windows_ = must(store_->make_maintenance_store());
+  desk_ = must(store_->make_operator_desk());
   (void)must(catalog_->upsert(settings_.sites));
   core::CheckOptions options;
   options.timeout = settings_.timeout;
@@ -206,6 +207,34 @@ void IncidentWorld::withdraw(sideeffects::MaintenanceId window) {
 
 std::uint64_t IncidentWorld::requeue_dead() {
   return must(delivery_log_->requeue_all({.dead = true, .target = {}}, Duration{}));
+}
+
+std::optional<sideeffects::RequestId> IncidentWorld::act(core::EventId event, sideeffects::Act act,
+                                                         bool again) {
+  const std::string who = "person " + std::to_string(record_.acts.size() + 1);
+  const sideeffects::OperatorRequest request{
+      .by = {.request = {}, .act = act, .who = who, .why = "because", .source = "api"},
+      .event = event,
+      .key = who};
+  const auto asked = desk_->ask(request);
+  if (!asked) return std::nullopt;
+  if (again) ENSURE(must(desk_->ask(request)) == *asked, "what is asked twice is one request");
+  record_.acts.push_back({now(), *asked, event, act, who});
+  return *asked;
+}
+
+sideeffects::RequestOutcome IncidentWorld::outcome(sideeffects::RequestId request) {
+  return must(desk_->outcome(request));
+}
+
+std::size_t IncidentWorld::flapping() {
+  return must(must(store_->make_flapping_store())->flapping()).size();
+}
+
+std::vector<db::Incident> IncidentWorld::open_incidents() {
+  db::IncidentFilter filter;
+  filter.open_only = true;
+  return must(incident_log_->list(filter, 0, kManyIncidents));
 }
 
 void IncidentWorld::set_targets(const sideeffects::NotifyTargets& targets) {

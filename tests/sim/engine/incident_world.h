@@ -56,16 +56,24 @@ class IncidentWorld {
   sideeffects::MaintenanceId announce(const sideeffects::MaintenanceWindow& window);
   void withdraw(sideeffects::MaintenanceId window);
   std::uint64_t requeue_dead();
+  // Asked twice when `again`, as by a client that had no answer. Nothing: the event is over.
+  std::optional<sideeffects::RequestId> act(core::EventId event, sideeffects::Act act, bool again);
   void set_targets(const sideeffects::NotifyTargets& targets);
 
   // ---- What came of it.
   [[nodiscard]] std::vector<db::Incident> incidents();  // By site, then start.
+  [[nodiscard]] std::vector<db::Incident> open_incidents();
+  [[nodiscard]] sideeffects::RequestOutcome outcome(sideeffects::RequestId request);
+  [[nodiscard]] const std::vector<AskedAct>& acts() const { return record_.acts; }
+  [[nodiscard]] std::size_t flapping();  // Sites of which somebody was told so.
   [[nodiscard]] std::vector<db::DeliveryRecord> deliveries(bool dead);
   [[nodiscard]] std::vector<sideeffects::Message> dead_letters();
   [[nodiscard]] std::uint64_t notices_waiting();
   [[nodiscard]] bool idle() const;
   [[nodiscard]] const app::Lane& lane() const;
-  [[nodiscard]] const std::vector<Checked>& checked(std::uint64_t site) { return record_.checked[site]; }
+  [[nodiscard]] const std::vector<Checked>& checked(std::uint64_t site) {
+    return record_.checked[site];
+  }
   [[nodiscard]] const std::vector<Sent>& sent() const { return record_.sent; }
   [[nodiscard]] const std::vector<Testified>& testified() const { return record_.testified; }
   [[nodiscard]] const std::vector<Committed>& committed() const { return record_.committed; }
@@ -101,6 +109,7 @@ class IncidentWorld {
   std::unique_ptr<db::DeliveryLog> delivery_log_;
   std::unique_ptr<db::IncidentLog> incident_log_;
   std::unique_ptr<sideeffects::MaintenanceStore> windows_;
+  std::unique_ptr<sideeffects::OperatorDesk> desk_;
   StoreTrouble trouble_;
   core::Duration die_for_{};
   core::SteadyTime start_at_ = core::kNoSteadyTime;
