@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "app/api_deliveries.h"
+#include "app/api_incidents.h"
 #include "app/api_reports.h"
 
 namespace watchwheel::app {
@@ -14,6 +15,7 @@ std::vector<ApiRoute> api_routes(const Config& config) {
     std::move(some.begin(), some.end(), std::back_inserter(routes));
   };
   add(delivery_routes());
+  add(incident_routes());
   add(report_routes(config));
   return routes;
 }

@@ -220,7 +220,62 @@ core::Result<bool> walk(db::IncidentLog& log, const db::IncidentFilter& filter, 
   }
 }
 
+// What belongs to no one site is listed with what is not asked for by site or outage.
+bool is_of_all(const db::IncidentFilter& filter) {
+  return !filter.site && !filter.group;
+}
+
+Json with_flapping(const db::Incident& incident,
+                   const std::map<core::SiteId, core::WallTime>& flapping, core::WallTime now) {
+  Json one = to_json(incident, now);
+  const auto since = flapping.find(incident.site);
+  one["site_flapping_since"] = since == flapping.end() ? Json() : time_or_null(since->second);
+  return one;
+}
+
 }  // namespace
+
+core::Result<std::string> incidents_json(db::Store& store, const db::IncidentFilter& filter,
+                                         std::size_t limit, core::WallTime now) {
+  const auto log = store.make_incident_log();
+  if (!log) return log.error();
+  Json vantage = Json::array();
+  Json groups = Json::array();
+  if (is_of_all(filter)) {
+    const auto common = read_common(**log, filter);
+    if (!common) return common.error();
+    for (const auto& one : common->vantage) vantage.push_back(to_json(one, now));
+    for (const auto& one : common->groups) groups.push_back(to_json(one, now));
+  }
+  const auto flapping = flapping_since(store);
+  if (!flapping) return flapping.error();
+  Json incidents = Json::array();
+  const auto more = walk(**log, filter, limit, [&](const db::Incident& incident) {
+    incidents.push_back(with_flapping(incident, *flapping, now));
+  });
+  if (!more) return more.error();
+  return dumped({{"incidents", std::move(incidents)},
+                 {"more", *more},
+                 {"groups", std::move(groups)},
+                 {"vantage", std::move(vantage)}},
+                2);
+}
+
+core::Result<std::string> one_incident_json(db::Store& store, core::EventId event,
+                                            core::WallTime now) {
+  const auto log = store.make_incident_log();
+  if (!log) return log.error();
+  db::IncidentFilter filter;
+  filter.event = event;
+  const auto found = (*log)->list(filter, 0, 1);
+  if (!found) return found.error();
+  if (found->empty())
+    return core::Error{core::ErrorKind::NotFound,
+                       "there is no incident " + std::to_string(event.value)};
+  const auto flapping = flapping_since(store);
+  if (!flapping) return flapping.error();
+  return dumped(with_flapping(found->front(), *flapping, now), 2);
+}
 
 core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now,
                                          std::string_view option) {
@@ -296,7 +351,7 @@ int show_incidents(const IncidentsArgs& args, Io& io) {
   filter.open_only = args.open;
   if (args.site != 0) filter.site = core::SiteId{args.site};
   if (args.group != 0) filter.group = args.group;
-  const bool everything = args.site == 0 && args.group == 0;
+  const bool everything = is_of_all(filter);
   if (!args.since.empty()) {
     const auto since = parse_since(args.since, now);
     if (!since) return fail(io, kExitUsage, since.error().message);
@@ -309,34 +364,17 @@ int show_incidents(const IncidentsArgs& args, Io& io) {
   const auto log = (*store)->make_incident_log();
   if (!log) return fail(io, log.error());
 
+  if (args.json) {
+    const auto text = incidents_json(**store, filter, args.limit, now);
+    if (!text) return fail(io, text.error());
+    io.out << *text << "\n";
+    return kExitOk;
+  }
   Common common;
   if (everything) {
     auto read = read_common(**log, filter);
     if (!read) return fail(io, read.error());
     common = *std::move(read);
-  }
-  if (args.json) {
-    Json vantage = Json::array();
-    Json groups = Json::array();
-    for (const auto& one : common.vantage) vantage.push_back(to_json(one, now));
-    for (const auto& one : common.groups) groups.push_back(to_json(one, now));
-    Json incidents = Json::array();
-    const auto flapping = flapping_since(**store);
-    if (!flapping) return fail(io, flapping.error());
-    const auto more = walk(**log, filter, args.limit, [&](const db::Incident& i) {
-      Json one = to_json(i, now);
-      const auto since = flapping->find(i.site);
-      one["site_flapping_since"] = since == flapping->end() ? Json() : time_or_null(since->second);
-      incidents.push_back(std::move(one));
-    });
-    if (!more) return fail(io, more.error());
-    io.out << dumped({{"incidents", std::move(incidents)},
-                      {"more", *more},
-                      {"groups", std::move(groups)},
-                      {"vantage", std::move(vantage)}},
-                     2)
-           << "\n";
-    return kExitOk;
   }
   for (const auto& one : common.vantage) io.out << vantage_text(one, now);
   for (const auto& one : common.groups) io.out << group_text(one, now);

@@ -10,6 +10,7 @@
 #include "app/command.h"
 #include "core/clock.h"
 #include "db/incident_log.h"
+#include "db/store.h"
 
 namespace watchwheel::app {
 
@@ -29,6 +30,13 @@ struct IncidentsArgs {
 [[nodiscard]] core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now,
                                                        std::string_view option = "--since");
 
+// What --json prints: a page, newest first. `limit` 0: all.
+[[nodiscard]] core::Result<std::string> incidents_json(db::Store& store,
+                                                       const db::IncidentFilter& filter,
+                                                       std::size_t limit, core::WallTime now);
+// One of them; NotFound when there is none.
+[[nodiscard]] core::Result<std::string> one_incident_json(db::Store& store, core::EventId event,
+                                                          core::WallTime now);
 [[nodiscard]] std::string incident_json(const db::Incident& incident, core::WallTime now);
 [[nodiscard]] std::string incident_text(const db::Incident& incident, core::WallTime now);
 // A mass outage in one line, with how to see its sites; a time when we were blind.

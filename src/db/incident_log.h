@@ -24,6 +24,7 @@ struct IncidentFilter {
   bool open_only = false;
   std::optional<core::SiteId> site{};
   core::WallTime since = core::kNoWallTime;  // Events that were open at or after this moment.
+  std::optional<core::EventId> event{};      // This one alone; the others do not matter then.
   std::optional<std::uint64_t> group{};      // Only those of this mass outage; 0: only those of none.
 };
 

@@ -431,6 +431,17 @@ CREATE TABLE IF NOT EXISTS delivery_targets (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 )sql";
 
+// By what a request that is sent twice is known.
+constexpr const char* kRequestKeys = R"sql(
+ALTER TABLE operator_requests ADD COLUMN asked_key VARCHAR(128);
+CREATE UNIQUE INDEX operator_requests_key ON operator_requests (asked_key);
+)sql";
+
+// What waits of a site: before something is told that begins there, the end of what was before is.
+constexpr const char* kWakesOfSites = R"sql(
+ALTER TABLE outbox_wakes ADD KEY outbox_wakes_site (site_id);
+)sql";
+
 // Which sites depend on which: while a parent is down nobody is told of its children.
 constexpr const char* kParents = R"sql(
 CREATE TABLE IF NOT EXISTS site_parents (
@@ -460,6 +471,8 @@ const std::vector<SchemaStep>& mysql_steps() {
       {13, "what people do to an event", kByHand},
       {14, "which targets somebody has configured", kSeenTargets},
       {15, "sites that depend on others", kParents},
+      {16, "a request that is sent twice is one", kRequestKeys},
+      {17, "what waits of a site is found", kWakesOfSites},
   };
   return steps;
 }

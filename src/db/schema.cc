@@ -370,6 +370,17 @@ CREATE TABLE delivery_targets (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+// By what a request that is sent twice is known.
+constexpr const char* kRequestKeys = R"sql(
+ALTER TABLE operator_requests ADD COLUMN asked_key TEXT;
+CREATE UNIQUE INDEX operator_requests_key ON operator_requests (asked_key);
+)sql";
+
+// What waits of a site: before something is told that begins there, the end of what was before is.
+constexpr const char* kWakesOfSites = R"sql(
+CREATE INDEX outbox_wakes_site ON outbox_wakes (site_id);
+)sql";
+
 // Which sites depend on which: while a parent is down nobody is told of its children.
 constexpr const char* kParents = R"sql(
 CREATE TABLE site_parents (
@@ -396,6 +407,8 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {12, "what people do to an event", kByHand},
       {13, "which targets somebody has configured", kSeenTargets},
       {14, "sites that depend on others", kParents},
+      {15, "a request that is sent twice is one", kRequestKeys},
+      {16, "what waits of a site is found", kWakesOfSites},
   };
   return steps;
 }

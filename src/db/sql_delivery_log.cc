@@ -51,10 +51,13 @@ constexpr Sql kAttempts =
 
 constexpr Sql kLockDead("SELECT requeues, target, kind FROM dead_letters WHERE id = ?",
                         "SELECT requeues, target, kind FROM dead_letters WHERE id = ? FOR UPDATE");
+// By what was told after it of the same condition: that a site flaps is another one than the outage with which it began.
 #define WATCHWHEEL_OVERTAKEN(by_id, by_event)                                      \
   "SELECT 1 FROM delivery_tellings t " by_id " JOIN delivery_tellings n " by_event \
   " ON n.event_id = t.event_id AND n.delivery_id > t.delivery_id"                  \
   " WHERE t.delivery_id = ? AND n.target = t.target"                               \
+  " AND (n.kind IN ('flapping', 'flapping_over'))"                                 \
+  " = (t.kind IN ('flapping', 'flapping_over'))"                                   \
   " AND n.state IN ('queued', 'told') LIMIT 1"
 constexpr Sql kOvertaken(WATCHWHEEL_OVERTAKEN("", "INDEXED BY delivery_tellings_event"),
                          WATCHWHEEL_OVERTAKEN("FORCE INDEX (PRIMARY)",

@@ -49,6 +49,28 @@ constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings
                          WATCHWHEEL_BEFORE_END("FORCE INDEX (PRIMARY)",
                                                "FORCE INDEX (delivery_tellings_event)",
                                                "FORCE INDEX (PRIMARY)"));
+// Of each message that says that something began: the same of ends that wait of the site's event before which its target was told,
+// in whichever line. A look back of so long, for a site may have had many events of which nobody was told.
+#define WATCHWHEEL_FORMER_MS "259200000"
+#define WATCHWHEEL_BEFORE_BEGINNING(in_order, by_id, by_key, named, by_event)                            \
+  "SELECT " in_order " t.delivery_id,"                                                         \
+  " CASE WHEN p.state = 1 AND p.vt > ? THEN -1 ELSE p.vt END"                                  \
+  " FROM delivery_tellings t " by_id " JOIN events e " by_key " ON e.id = t.event_id"          \
+  " JOIN events f " named " ON f.site_id = e.site_id AND f.started_at = (SELECT x.started_at"  \
+  " FROM events x " named " WHERE x.site_id = e.site_id AND x.started_at < e.started_at"       \
+  " AND x.started_at >= e.started_at - " WATCHWHEEL_FORMER_MS                                  \
+  " AND EXISTS (SELECT 1 FROM delivery_tellings y " by_event " WHERE y.event_id = x.id"        \
+  " AND y.target = t.target) ORDER BY x.started_at DESC LIMIT 1)"                              \
+  " JOIN delivery_tellings b " by_event " ON b.event_id = f.id"                                \
+  " AND b.delivery_id < t.delivery_id JOIN deliveries p " by_key " ON p.id = b.delivery_id"    \
+  " WHERE b.target = t.target AND b.state = 'queued' AND b.kind IN ('up', 'up_group',"         \
+  " 'warning_over', 'warning_over_group') AND t.kind NOT IN ('up', 'up_group', 'warning_over'," \
+  " 'warning_over_group', 'flapping_over') AND t.delivery_id IN " WATCHWHEEL_IDS
+constexpr Sql kBeforeBeginning(
+    WATCHWHEEL_BEFORE_BEGINNING("", "", "", "", "INDEXED BY delivery_tellings_event"),
+    WATCHWHEEL_BEFORE_BEGINNING("STRAIGHT_JOIN", "FORCE INDEX (PRIMARY)", "FORCE INDEX (PRIMARY)",
+                                "FORCE INDEX (events_named)",
+                                "FORCE INDEX (delivery_tellings_event)"));
 constexpr Sql kPutBehind(
     "UPDATE deliveries SET state = 2, vt = ? WHERE id = ?",
     "UPDATE deliveries FORCE INDEX (PRIMARY) SET state = 2, vt = ? WHERE id = ?");
@@ -291,13 +313,14 @@ core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claimi
   return {};
 }
 
-// Leaves in `ids` those that are the first of their line, and no end of what is not told yet.
+// Leaves in `ids` those that are the first of their line, no end of what is not told yet, and no beginning at a site whose last end
+// is not told yet.
 core::Result<void> SqlDeliveryQueue::put_behind(Ids& ids, Claiming& claiming) {
   std::vector<std::pair<std::int64_t, std::int64_t>> behind;  // Id, until when.
   const std::int64_t latest = claiming.now_ms + to_ms_up(kBehindMax);
   // Whoever ends that attempt looks for who waits behind it, and may have looked just before this one came.
   const std::int64_t soon = claiming.now_ms + to_ms_up(kBehindLeased);
-  for (const Sql& before : {kBefore, kBeforeEnd}) {
+  for (const Sql& before : {kBefore, kBeforeEnd, kBeforeBeginning}) {
     core::Result<void> asked = by_parts(ids, [&](auto part) -> core::Result<void> {
       Query query = connection_->query(before);
       query.bind(claiming.now_ms);
@@ -777,7 +800,8 @@ std::vector<Sql> delivery_queue_queries() {
   return {kIsDue,      kCandidates,     kBefore,      kPutBehind,     kLease,       kBeforeEnd,
           kRead,       kLock,           kFree,        kLog,           kForget,      kExtend,
           kFormer,     kWaiting,        kOlder,       kOldDone,       kOldDead,     kRemoveDone,
-          kRemoveDead, kRemoveAttempts, kOldTellings, kRemoveTelling, kForgetTarget};
+          kRemoveDead, kRemoveAttempts, kOldTellings, kRemoveTelling, kForgetTarget,
+          kBeforeBeginning};
 }
 
 }  // namespace watchwheel::db

@@ -33,6 +33,8 @@ constexpr Sql kOfSite = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
 // ?4 stands for nothing here, so that the parameters are the same in all three.
 constexpr Sql kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
     "(?4 IS NULL) AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST;
+constexpr Sql kOne = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
+    "e.id = ?4 AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST;
 
 // First which groups, by their ends alone, and then what is in those: a group may have a million outages. An old one that is not
 // asked for costs two looks into the index.
@@ -94,6 +96,7 @@ core::Result<std::vector<Incident>> SqlIncidentLog::list(const IncidentFilter& f
 
 core::Result<std::vector<Incident>> SqlIncidentLog::events(const IncidentFilter& filter,
                                                            std::size_t offset, std::size_t limit) {
+  if (filter.event) return one_event(*filter.event);
   Query query = connection_->query(filter.open_only ? kOpen : filter.site ? kOfSite : kAll);
   query.bind(filter.since).bind(row_count(limit)).bind(row_count(offset));
   std::optional<std::int64_t> site;
@@ -101,6 +104,16 @@ core::Result<std::vector<Incident>> SqlIncidentLog::events(const IncidentFilter&
   if (filter.site) site = to_column(*filter.site);
   if (filter.group) group = static_cast<std::int64_t>(*filter.group);
   query.bind(site).bind(group);
+  return all_of(query);
+}
+
+core::Result<std::vector<Incident>> SqlIncidentLog::one_event(core::EventId event) {
+  Query query = connection_->query(kOne);
+  query.bind(nullptr).bind(row_count(1)).bind(row_count(0)).bind(to_column(event)).bind(nullptr);
+  return all_of(query);
+}
+
+core::Result<std::vector<Incident>> SqlIncidentLog::all_of(Query& query) const {
   std::vector<Incident> incidents;
   while (true) {
     core::Result<bool> row = query.step();

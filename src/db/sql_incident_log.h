@@ -28,6 +28,8 @@ class SqlIncidentLog final : public IncidentLog {
  private:
   [[nodiscard]] core::Result<std::vector<Incident>> events(const IncidentFilter& filter,
                                                            std::size_t offset, std::size_t limit);
+  [[nodiscard]] core::Result<std::vector<Incident>> one_event(core::EventId event);
+  [[nodiscard]] core::Result<std::vector<Incident>> all_of(Query& query) const;
   [[nodiscard]] core::Result<Incident> incident_from(const Query& row) const;
   [[nodiscard]] core::Result<void> add_transitions(Incident& incident);
 

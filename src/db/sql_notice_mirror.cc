@@ -715,10 +715,13 @@ core::Result<void> SqlNoticeMirror::describe(std::vector<Notice>& notices) {
         if (auto tags = tags_from_json(query.text(2))) notice.tags = *std::move(tags);
       }
     }
-    Query query = here_->query(kPresumed);
-    const auto row = query.bind(to_column(notice.event)).step();
-    if (!row) return row.error();
-    notice.presumed = *row;
+    {
+      Query query = here_->query(kPresumed);
+      const auto row = query.bind(to_column(notice.event)).step();
+      if (!row) return row.error();
+      notice.presumed = *row;
+    }
+    if (auto described = describe(notice.former); !described) return described;
   }
   return {};
 }

@@ -17,10 +17,13 @@ constexpr std::size_t kRefusedBytesMax = 512;
 constexpr Sql kEvent = "SELECT ended_at FROM events WHERE id = ?";
 constexpr Sql kCount = "SELECT count(*) FROM operator_requests WHERE done_at IS NULL";
 constexpr Sql kForget = "DELETE FROM operator_requests WHERE done_at < ?";
+constexpr Sql kKnown = "SELECT id FROM operator_requests WHERE asked_key = ?";
 constexpr Sql kAdd =
-    "INSERT INTO operator_requests (event_id, act, who, why, source, asked_at)"
-    " VALUES (?, ?, ?, ?, ?, ?)";
-constexpr Sql kOutcome = "SELECT done_at, refused FROM operator_requests WHERE id = ?";
+    "INSERT INTO operator_requests (event_id, act, who, why, source, asked_at, asked_key)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)";
+constexpr Sql kOutcome =
+    "SELECT done_at, refused, event_id, act, who, why, source, asked_at FROM operator_requests"
+    " WHERE id = ?";
 constexpr Sql kWaiting =
     "SELECT r.id, r.event_id, r.act, r.who, r.why, r.source, r.asked_at, e.site_id, e.started_at,"
     " e.ended_at FROM operator_requests r LEFT JOIN events e ON e.id = r.event_id"
@@ -46,16 +49,21 @@ core::Result<RequestId> SqlOperatorDesk::ask(const OperatorRequest& request) {
   const std::string who = to_utf8(request.by.who, sideeffects::kWhoBytesMax);
   const std::string why = to_utf8(request.by.why, sideeffects::kWhyBytesMax);
   const std::string source = to_utf8(request.by.source, sideeffects::kSourceBytesMax);
-  return retried(*connection_, [&]() -> core::Result<RequestId> {
+  if (request.key.size() > sideeffects::kRequestKeyBytesMax)
+    return core::Error{core::ErrorKind::Invalid, "the request's key is too long"};
+  auto added = retried(*connection_, [&]() -> core::Result<RequestId> {
     core::Result<Transaction> transaction = Transaction::write(*connection_);
     if (!transaction) return transaction.error();
     const core::Result<std::int64_t> now = connection_->now_ms();
     if (!now) return now.error();
+    const auto same = known(request.key);
+    if (!same) return same.error();
+    if (*same) return **same;
     if (core::Result<void> open = check(request.event); !open) return open.error();
     const core::Result<std::optional<std::int64_t>> count = connection_->number(kCount);
     if (!count) return count.error();
     if (static_cast<std::size_t>(count->value_or(0)) >= sideeffects::kRequestsMax)
-      return core::Error{core::ErrorKind::Invalid,
+      return core::Error{core::ErrorKind::Unavailable,
                          std::to_string(sideeffects::kRequestsMax) +
                              " requests wait already: does a daemon run that has these sites?"};
     core::Result<void> done = connection_->query(kForget).bind(*now - kKeptMs).run();
@@ -63,12 +71,31 @@ core::Result<RequestId> SqlOperatorDesk::ask(const OperatorRequest& request) {
     Query add = connection_->query(kAdd);
     add.bind(to_column(request.event)).bind(sideeffects::to_string(request.by.act));
     add.bind(std::string_view(who)).bind(std::string_view(why)).bind(std::string_view(source));
-    if (done = add.bind(*now).run(); !done) return done.error();
+    add.bind(*now);
+    if (request.key.empty()) {
+      add.bind(nullptr);
+    } else {
+      add.bind(std::string_view(request.key));
+    }
+    if (done = add.run(); !done) return done.error();
     const core::Result<std::int64_t> id = connection_->last_insert_id();
     if (!id) return id.error();
     if (done = transaction->commit(); !done) return done.error();
     return RequestId{static_cast<std::uint64_t>(*id)};
   });
+  if (added || request.key.empty()) return added;
+  // Another process asked with the same key at the same moment, or the commit's answer was lost.
+  const auto same = known(request.key);
+  if (same && *same) return **same;
+  return added;
+}
+
+core::Result<std::optional<RequestId>> SqlOperatorDesk::known(const std::string& key) {
+  if (key.empty()) return std::optional<RequestId>();
+  Query query = connection_->query(kKnown);
+  const core::Result<bool> row = query.bind(std::string_view(key)).step();
+  if (!row) return row.error();
+  return *row ? std::optional(id_from<RequestId>(query, 0)) : std::nullopt;
 }
 
 core::Result<RequestOutcome> SqlOperatorDesk::outcome(RequestId request) {
@@ -78,7 +105,18 @@ core::Result<RequestOutcome> SqlOperatorDesk::outcome(RequestId request) {
   if (!*row)
     return core::Error{core::ErrorKind::NotFound,
                        "there is no request " + std::to_string(request.value)};
-  return RequestOutcome{.waits = query.is_null(0), .refused = std::string(query.text(1))};
+  const auto act = sideeffects::parse_act(query.text(3));
+  return RequestOutcome{
+      .waits = query.is_null(0),
+      .refused = std::string(query.text(1)),
+      .done_at = query.time(0),
+      .request = {.by = {.request = request,
+                         .act = act.value_or(sideeffects::Act::Comment),  // A newer version's.
+                         .who = std::string(query.text(4)),
+                         .why = std::string(query.text(5)),
+                         .source = std::string(query.text(6))},
+                  .event = id_from<core::EventId>(query, 2),
+                  .asked_at = query.time(7)}};
 }
 
 core::Result<std::vector<OperatorRequest>> SqlOperatorDesk::waiting() {

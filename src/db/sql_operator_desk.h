@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@ class SqlOperatorDesk final : public sideeffects::OperatorDesk {
 
  private:
   [[nodiscard]] core::Result<void> check(core::EventId event);
+  [[nodiscard]] core::Result<std::optional<sideeffects::RequestId>> known(const std::string& key);
 
   std::unique_ptr<Connection> connection_;
 };

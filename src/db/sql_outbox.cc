@@ -44,6 +44,13 @@ constexpr Sql kWakes(WATCHWHEEL_WAKES("INDEXED BY outbox_wakes_due"),
                      WATCHWHEEL_WAKES("FORCE INDEX (outbox_wakes_due)"));
 // What waits for the digest of its mass outage: the memo is routing.cc's. Read when such an outage ends, and then whole.
 constexpr Sql kDigestsWaiting = "SELECT event_id FROM outbox_wakes WHERE memo = 'digest'";
+// Ends that wait for others, of these sites.
+#define WATCHWHEEL_FORMER(index)                                    \
+  "SELECT o.id, o.site_id, o.event_id, o.due_at," WATCHWHEEL_NOTICE \
+  ", o.memo FROM outbox_wakes o " index WATCHWHEEL_NOTICE_JOINS     \
+  " WHERE o.memo LIKE 'digest:%' AND o.site_id IN " WATCHWHEEL_IDS
+constexpr Sql kFormer(WATCHWHEEL_FORMER("INDEXED BY outbox_wakes_site"),
+                      WATCHWHEEL_FORMER("FORCE INDEX (outbox_wakes_site)"));
 #define WATCHWHEEL_TELLINGS(index)                                                            \
   "SELECT t.event_id, t.delivery_id, t.target, t.kind, t.state, t.at, d.attempts, d.requeues" \
   " FROM delivery_tellings t " index                                                          \
@@ -231,6 +238,7 @@ core::Result<std::vector<Notice>> SqlOutbox::take(std::size_t limit,
     }
     if (!wakes) remember_foreign(page);
   }
+  if (core::Result<void> added = add_former(page.notices); !added) return added.error();
   if (core::Result<void> added = add_tellings(page.notices); !added) return added.error();
   if (auto noted = note_digests(*connection_, page.notices); !noted) return noted.error();
   return std::move(page.notices);
@@ -284,12 +292,52 @@ core::Result<void> SqlOutbox::read_page(Page& page) {
   return {};
 }
 
+// What cannot be read, or is not over, is a notice of its own when it is due.
+core::Result<void> SqlOutbox::add_former(std::vector<Notice>& notices) {
+  std::map<core::SiteId, Notice*> by_site;
+  Ids sites;
+  for (Notice& notice : notices) {
+    by_site[notice.site] = &notice;
+    sites.push_back(to_column(notice.site));
+  }
+  return by_parts(sites, [&](auto part) -> core::Result<void> {
+    Query query = connection_->query(kFormer);
+    bind_ids(query, part);
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) return {};
+      Notice& notice = *by_site.at(id_from<core::SiteId>(query, 1));
+      Notice former;
+      former.id = NoticeId{static_cast<std::uint64_t>(query.integer(0)) | kWakeBit};
+      former.at = query.time(3);
+      former.site = notice.site;
+      former.event = id_from<core::EventId>(query, 2);
+      former.wake = true;
+      former.memo = query.text(kOwnColumn);
+      if (!read_event(*connection_, query, former) || !read_site(query, former)) continue;
+      const bool over = former.event_known && former.ended_at != core::kNoWallTime;
+      if (!over || !notice.event_known || former.started_at >= notice.started_at) continue;
+      const auto later = [](const Notice& a, const Notice& b) {
+        return a.started_at < b.started_at;
+      };
+      notice.former.insert(
+          std::upper_bound(notice.former.begin(), notice.former.end(), former, later),
+          std::move(former));
+    }
+  });
+}
+
 core::Result<void> SqlOutbox::add_tellings(std::vector<Notice>& notices) {
   std::map<std::int64_t, Notice*> by_event;
   Ids events;
-  for (Notice& notice : notices) {
+  const auto add = [&](Notice& notice) {
     by_event[to_column(notice.event)] = &notice;
     events.push_back(to_column(notice.event));
+  };
+  for (Notice& notice : notices) {
+    add(notice);
+    for (Notice& former : notice.former) add(former);
   }
   return by_parts(events, [&](auto part) -> core::Result<void> {
     Query query = connection_->query(kTellings);
@@ -454,8 +502,8 @@ core::Result<sideeffects::Outbox::Level> SqlOutbox::level() {
 }
 
 std::vector<Sql> outbox_queries() {
-  return {kPage,   kWakes,         kTellings,   kRemoveNotices, kRemoveWakes, kUntouched,
-          kInsert, kInsertTelling, kInsertWake, kLevel,         kWakesDue};
+  return {kPage,      kWakes,  kFormer,        kTellings,   kRemoveNotices, kRemoveWakes,
+          kUntouched, kInsert, kInsertTelling, kInsertWake, kLevel,         kWakesDue};
 }
 
 }  // namespace watchwheel::db

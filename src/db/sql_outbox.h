@@ -34,6 +34,7 @@ class SqlOutbox final : public sideeffects::Outbox {
   struct Page;
   [[nodiscard]] core::Result<void> read_page(Page& page);
   void remember_foreign(const Page& page);
+  [[nodiscard]] core::Result<void> add_former(std::vector<sideeffects::Notice>& notices);
   [[nodiscard]] core::Result<void> add_tellings(std::vector<sideeffects::Notice>& notices);
   [[nodiscard]] core::Result<bool> remove_notices(std::span<const sideeffects::NoticeId> notices);
   [[nodiscard]] core::Result<bool> cancel(const sideeffects::NewDelivery& delivery,

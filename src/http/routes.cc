@@ -97,6 +97,21 @@ bool takes(const StoreRoute& route, std::string_view method) {
   return route.method == method || (route.method == "GET" && method == "HEAD");
 }
 
+constexpr std::size_t kIdempotencyKeyBytesMax = 64;
+
+// "application/json; charset=utf-8" is one too.
+bool is_json(std::string_view content_type) {
+  std::string type(content_type.substr(0, content_type.find(';')));
+  while (type.ends_with(' ')) type.pop_back();
+  for (char& c : type) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return type == "application/json";
+}
+
+bool usable_key(std::string_view key) {
+  return key.size() <= kIdempotencyKeyBytesMax &&
+         std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
 Response wrong_method(const std::string& allow) {
   Response out = refusal(405, "this path takes " + allow);
   out.headers.emplace_back("Allow", allow);
@@ -174,6 +189,27 @@ std::optional<Response> Routes::answer(const Request& request, const StoreDesk::
   return (this->*route->handler)();
 }
 
+std::optional<Response> Routes::refused(const StoreRoute& route, const Request& request) const {
+  if (route.method != "GET" && !origin_allowed(request.origin, request.host, !token_.empty()))
+    return refusal(403, "refused: this request was made by a page of another origin");
+  if (route.token_needed && token_.empty())
+    return refusal(
+        403,
+        "refused: this needs a token, and the daemon has none; write one into a file, name "
+        "that in http.token_file, restart the daemon, and send the header `Authorization: "
+        "Bearer TOKEN`");
+  if (route.json_bytes_max == 0) return std::nullopt;
+  if (!is_json(request.content_type))
+    return refusal(415, "this takes JSON: send the header `Content-Type: application/json`");
+  if (request.body.size() > route.json_bytes_max)
+    return refusal(413, "the request's body is larger than " +
+                            std::to_string(route.json_bytes_max) + " bytes");
+  if (!usable_key(request.idempotency_key))
+    return refusal(400, "Idempotency-Key is at most " + std::to_string(kIdempotencyKeyBytesMax) +
+                            " bytes of visible ASCII");
+  return std::nullopt;
+}
+
 std::optional<Response> Routes::ask_desk(const Request& request, std::string_view path,
                                          const StoreDesk::Answered& later) {
   std::string allow;
@@ -184,10 +220,11 @@ std::optional<Response> Routes::ask_desk(const Request& request, std::string_vie
     if (!values) continue;
     allow += (allow.empty() ? "" : ", ") + (route.method == "GET" ? "GET, HEAD" : route.method);
     if (!takes(route, request.method)) continue;
-    if (route.method != "GET" && !origin_allowed(request.origin, request.host, !token_.empty()))
-      return refusal(403, "refused: this request was made by a page of another origin");
-    StoreRequest asked{
-        .values = *std::move(values), .query = {}, .body = std::string(request.body)};
+    if (auto why = refused(route, request)) return why;
+    StoreRequest asked{.values = *std::move(values),
+                       .query = {},
+                       .body = std::string(request.body),
+                       .idempotency_key = std::string(request.idempotency_key)};
     const std::string_view query = request.target.substr(path.size());
     if (const auto wrong =
             read_query(query.substr(std::min<std::size_t>(1, query.size())), route, asked))
@@ -237,6 +274,13 @@ Response Routes::openapi() {
       operation["responses"][refused] = {{"$ref", "#/components/responses/Refusal"}};
     if (method != "get")
       operation["responses"]["403"] = {{"$ref", "#/components/responses/Refusal"}};
+    if (route.json_bytes_max > 0) {
+      for (const char* refused : {"413", "415"})
+        operation["responses"][refused] = {{"$ref", "#/components/responses/Refusal"}};
+    }
+    if (route.token_needed)
+      operation["security"] =
+          nlohmann::ordered_json::array({{{"bearer", nlohmann::ordered_json::array()}}});
     document["paths"][route.path][method] = std::move(operation);
   }
   return json(document.dump(2) + "\n");

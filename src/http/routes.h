@@ -28,6 +28,8 @@ struct Request {
   std::string_view origin;
   std::string_view authorization;
   std::string_view body{};
+  std::string_view content_type{};
+  std::string_view idempotency_key{};
 };
 
 class Routes : core::Pinned {
@@ -54,6 +56,9 @@ class Routes : core::Pinned {
   [[nodiscard]] Response status();
   [[nodiscard]] Response openapi();
   [[nodiscard]] Response page();
+  // Why the route is not to be asked; nothing: it is.
+  [[nodiscard]] std::optional<Response> refused(const StoreRoute& route,
+                                                const Request& request) const;
   [[nodiscard]] std::optional<Response> ask_desk(const Request& request, std::string_view path,
                                                  const StoreDesk::Answered& later);
 

@@ -136,7 +136,9 @@ class Session : public std::enable_shared_from_this<Session> {
                                        .host = view(message[wire::field::host]),
                                        .origin = view(message[wire::field::origin]),
                                        .authorization = view(message[wire::field::authorization]),
-                                       .body = message.body()},
+                                       .body = message.body(),
+                                       .content_type = view(message[wire::field::content_type]),
+                                       .idempotency_key = view(message["Idempotency-Key"])},
                                       later);
     if (now) return send(*std::move(now), framing);
     stream_.expires_never();

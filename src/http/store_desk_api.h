@@ -22,6 +22,7 @@ struct StoreRequest {
   std::map<std::string, std::string, std::less<>>
       query{};  // Decoded; only what the route takes, each once.
   std::string body{};
+  std::string idempotency_key{};  // The header of that name. "": there is none.
 };
 
 // One path and one method of it.
@@ -32,6 +33,9 @@ struct StoreRoute {
       "GET";  // "GET" is HEAD too. Any other one changes something, so a page of another origin is refused.
   std::vector<std::string> query{};  // The names that it takes; any other one is refused.
   std::string operation = "{}";      // OpenAPI's operation object, as JSON.
+  // So large a JSON document it takes, and asks for application/json; 0: what is in the body does not matter.
+  std::size_t json_bytes_max = 0;
+  bool token_needed = false;  // Refused to everybody where no token is configured.
 };
 
 class StoreDesk {

@@ -151,8 +151,10 @@ core::Result<std::vector<Notice>> AwayOutbox::take_from_store(
   }
   failures_ = 0;
   taken_.clear();
-  for (const Notice& notice : *taken)
+  for (const Notice& notice : *taken) {
     taken_[notice.id] = {.event = notice.event, .seq = notice.wake ? 0 : notice.transition.seq};
+    for (const Notice& former : notice.former) taken_[former.id] = {.event = former.event, .seq = 0};
+  }
   if (!taken->empty()) {
     if (noted) noted_.store(true);
     return taken;

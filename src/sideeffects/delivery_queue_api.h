@@ -98,14 +98,20 @@ struct Notice {
   // Not all that was told of it is known here (notice_mirror_api.h): a target without a telling counts as told what it would be told
   // of the event as it was before the change.
   bool presumed = false;
+  // What waits of earlier events of the site to be told together with others' (a wake whose memo begins with kDigestEndMemo), due or
+  // not, oldest first: nothing that begins is told before it. Of those none have any of their own.
+  std::vector<Notice> former{};
 };
+// Of a wake that is about the end of an event; what the site is after it follows.
+inline constexpr std::string_view kDigestEndMemo = "digest:";
 
 struct NewDelivery {
   std::string target;  // At most 64 bytes.
   std::string kind;    // For people and tellings: "down", "up", "reminder" … At most 32 bytes.
   std::string message_id;  // At most 64 bytes. The caller makes it; the same at every attempt.
   // Deliveries of one target with the same line are sent one after the other, in the order of their ids: the next when the one
-  // before has been delivered or buried; an end also when what it ends, in any line, has been. The site's id, or what no site's id is.
+  // before has been delivered or buried; an end also when what it ends, in any line, has been, and what begins when the end of its
+  // site's former event that its target is told has been. The site's id, or what no site's id is.
   std::uint64_t line = 0;
   core::SiteId site;                    // For lists; 0: it is of several sites or none.
   std::string body;                     // Opaque; at most kDeliveryBodyMax.
@@ -146,7 +152,7 @@ class Outbox {
   virtual ~Outbox() = default;
 
   // The oldest notices that are due, oldest first, at most `limit`; only the oldest of each site, so that `tellings` hold all that
-  // was decided before it. `mine`: whether this process looks after a site; others are passed over. Changes nothing: what is not
+  // was decided before it; and with it, as `former`, the ends that wait for others. `mine`: whether this process looks after a site; others are passed over. Changes nothing: what is not
   // settled is taken again.
   [[nodiscard]] virtual core::Result<std::vector<Notice>> take(
       std::size_t limit, const std::function<bool(core::SiteId)>& mine) = 0;

@@ -142,6 +142,14 @@ NewDelivery delivery_of(const std::string& target, const Notice& notice, const S
 
 }  // namespace
 
+core::Result<void> FlappingWatch::ready() {
+  if (read_at_ != core::kNoSteadyTime || clock_.steady() < not_before_) return {};
+  const auto read = read_sites();
+  if (read || read.error().kind != core::ErrorKind::Unknown) return {};
+  not_before_ = core::SteadyTime::min();  // Asked again as soon as the router is.
+  return read;
+}
+
 void FlappingWatch::look(std::span<const Notice> notices, const Holds& otherwise) {
   verdicts_.clear();
   if (notices.empty()) return;
@@ -161,7 +169,7 @@ void FlappingWatch::look(std::span<const Notice> notices, const Holds& otherwise
   const auto begins = [](const auto& entry) { return entry.second.kind == Verdict::Kind::Begins; };
   if (std::none_of(verdicts_.begin(), verdicts_.end(), begins) || read_at_ == now) return;
   // It may have begun where the site was before: nobody is told so twice.
-  const bool sure = read_sites();
+  const bool sure = read_sites().has_value();
   std::erase_if(verdicts_, [&](const auto& entry) {
     return begins(entry) && (!sure || sites_.contains(entry.second.site));
   });
@@ -188,11 +196,11 @@ core::Duration FlappingWatch::look_of(const SiteChanges& history) const {
   return history.interval > core::Duration{} ? history.interval : interval();
 }
 
-bool FlappingWatch::read_sites() {
+core::Result<void> FlappingWatch::read_sites() {
   const auto all = store_.flapping();
   if (!all) {
     failed(all.error());
-    return false;
+    return all.error();
   }
   std::map<core::SiteId, Site> sites;
   for (const FlappingSite& site : *all) {
@@ -204,7 +212,7 @@ bool FlappingWatch::read_sites() {
   failing_ = false;
   must_read_ = false;
   read_at_ = clock_.steady();
-  return true;
+  return {};
 }
 
 void FlappingWatch::judge(const Notice& notice, const SiteChanges& history,

@@ -18,7 +18,8 @@
 //          it began, and it comes and goes in the transaction that has what is told.
 // Thread   the router's. stats(), set_interval(): any.
 // Bounded  the sites of one reading of the store.
-// Fails    the store cannot be read: nothing begins and nothing ends, who was known to flap does.
+// Fails    the store cannot be read: nothing begins and nothing ends, who was known to flap does. Of a new process nobody is known:
+//          where only an answer was lost it waits until it has one; where the store is away it tells what begins.
 #pragma once
 
 #include <atomic>
@@ -34,6 +35,7 @@
 #include "core/clock.h"
 #include "core/flapping.h"
 #include "core/pinned.h"
+#include "core/result.h"
 #include "core/stats.h"
 #include "sideeffects/flapping_api.h"
 #include "sideeffects/routing.h"
@@ -69,6 +71,9 @@ class FlappingWatch : core::Pinned {
   // In place of Settings::interval, from any thread.
   void set_interval(core::Duration interval) { interval_.store(interval.count()); }
 
+  // An error: who flaps is not known yet, and will be in a moment.
+  [[nodiscard]] core::Result<void> ready();
+
   using Holds = std::function<std::optional<Hold>(const Notice&)>;
   // Judges what add() and hold() say of these. `otherwise`: what else holds a notice.
   void look(std::span<const Notice> notices, const Holds& otherwise);
@@ -98,7 +103,7 @@ class FlappingWatch : core::Pinned {
     core::Duration look{};  // 0: not known yet.
   };
 
-  [[nodiscard]] bool read_sites();
+  [[nodiscard]] core::Result<void> read_sites();
   [[nodiscard]] std::vector<core::SiteId> to_ask(std::span<const Notice> notices,
                                                  std::map<core::SiteId, const Notice*>& asked);
   [[nodiscard]] core::Duration look_of(const SiteChanges& history) const;

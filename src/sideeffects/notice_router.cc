@@ -54,6 +54,9 @@ void NoticeRouter::turn(core::SteadyTime now) {
     return targets_;
   }();
   if (const auto ready = settings_.ready(); !ready) return failed(ready.error(), now);
+  if (settings_.flapping != nullptr) {
+    if (const auto ready = settings_.flapping->ready(); !ready) return failed(ready.error(), now);
+  }
   const auto taken = outbox_.take(kNoticesMax, settings_.mine);
   if (!taken) return failed(taken.error(), now);
 
@@ -152,7 +155,7 @@ core::Result<void> NoticeRouter::settle_apart(std::span<const Notice> notices,
                      std::to_string(notice.event.value) + " why=\"" + done.error().message + "\"");
       stats_.unstorable.add();
       if (settings_.flapping != nullptr) settings_.flapping->doubt();
-      done = outbox_.settle(alone.settled, {}, {});
+      done = outbox_.settle({&notice.id, 1}, {}, {});  // What waits of former events is told by itself.
     }
     if (!done) return done.error();
     if (*done == Settling::Stale) {

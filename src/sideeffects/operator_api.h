@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // sideeffects/operator_api.h - what people do to an open event: acknowledge it, say something, close it.
 //
-//   command -> ask(): a request in the store -> waiting(): the process that has the site -> its shard: a transition, and the request
+//   command, API -> ask(): a request in the store -> waiting(): the process that has the site -> its shard: a transition, and the request
 //   is done in the transaction that stores it (event_store_api.h)
 //
 // Only the shard writes to an event: it alone knows what the site's lane is saying at the same moment.
 //
 // Thread   one at a time. Calls block.
 // Bounded  kRequestsMax requests that wait; texts are cut (kWhyBytesMax, kWhoBytesMax). What is done is kept for a week.
-// Fails    core::Error. ask(): NotFound: there is no such event; Invalid: it is over, or too many requests wait.
+// Fails    core::Error. ask(): NotFound: there is no such event; Invalid: it is over; Unavailable also when too many requests wait.
 #pragma once
 
 #include <array>
@@ -47,6 +47,7 @@ inline constexpr std::size_t kRequestsMax = 1000;
 inline constexpr std::size_t kWhoBytesMax = 128;
 inline constexpr std::size_t kWhyBytesMax = 1000;
 inline constexpr std::size_t kSourceBytesMax = 32;
+inline constexpr std::size_t kRequestKeyBytesMax = 128;
 
 // Who did it, how and why: part of the transition that it made.
 struct ByHand {
@@ -61,6 +62,8 @@ struct ByHand {
 struct OperatorRequest {
   ByHand by;  // Its id is given by ask().
   core::EventId event;
+  // By which one that is sent twice is known; at most kRequestKeyBytesMax bytes. "": each is one of its own.
+  std::string key{};
   // Of those that are read:
   core::SiteId site{};
   core::WallTime event_started_at = core::kNoWallTime;
@@ -72,13 +75,16 @@ struct OperatorRequest {
 struct RequestOutcome {
   bool waits = true;
   std::string refused;  // Why; "": it was done, or waits.
+  core::WallTime done_at = core::kNoWallTime;
+  OperatorRequest request{};  // What was asked: by, event, asked_at.
 };
 
 class OperatorDesk {
  public:
   virtual ~OperatorDesk() = default;
 
-  // For those who ask.
+  // For those who ask. With a key that a request has already nothing is asked: that request is the answer, whatever it asks and
+  // however it ended, for as long as it is kept.
   [[nodiscard]] virtual core::Result<RequestId> ask(const OperatorRequest& request) = 0;
   [[nodiscard]] virtual core::Result<RequestOutcome> outcome(RequestId request) = 0;
 

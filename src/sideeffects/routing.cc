@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <list>
+#include <memory>
 #include <utility>
 
 #include "sideeffects/flapping_api.h"
@@ -15,8 +17,6 @@ namespace {
 constexpr std::string_view kGroupSuffix = "_group";
 constexpr std::string_view kRemindMemo = "remind:";
 constexpr std::string_view kDigestMemo = "digest";
-// Of an end, with what the site is after it.
-constexpr std::string_view kDigestEndMemo = "digest:";
 constexpr std::string_view kHoldMemo = "hold:";
 // There for the state of a site whose event a person closed: nobody knows how it is.
 constexpr std::string_view kClosedWord = "closed";
@@ -279,6 +279,9 @@ class Decider {
  public:
   Decider(const NotifyTargets& targets, const RouteContext& context)
       : targets_(targets), context_(context) {}
+  ~Decider();
+  Decider(const Decider&) = delete;
+  Decider& operator=(const Decider&) = delete;
 
   void one(const Notice& notice) {
     const bool nobody = targets_.empty() && notice.tellings.empty();
@@ -293,14 +296,7 @@ class Decider {
     settle(notice);  // A change of another kind: nobody asked for it.
   }
 
-  Routing finish() {
-    // Within a line the order of ids is the order of sending, and an event that is told whole stands in two of these.
-    std::stable_sort(together_.begin(), together_.end(), [](const Together& a, const Together& b) {
-      return !ends(a.kind) && ends(b.kind);
-    });
-    for (Together& together : together_) deliver(together);
-    return std::move(routing_);
-  }
+  Routing finish();
 
  private:
   // Messages about a mass outage that become one.
@@ -353,8 +349,12 @@ class Decider {
     }
     if (notice.state != core::SiteState::Up && waits_for_others(notice, false)) return;
     settle(notice);
+    end_former(notice);
     for (const NotifyTarget* target : owed) tell(*target, notice, kind, notice.group != 0, {});
   }
+
+  // The last thing that is heard of a site must be how it is: the end of an earlier event waits for others no longer.
+  void end_former(const Notice& notice);
 
   // Its end was told before this notice came up: it waited for its digest longer than the event lasted.
   [[nodiscard]] static bool already_over(const NotifyTarget& target, const Notice& notice) {
@@ -391,6 +391,7 @@ class Decider {
     // Where one target waits for a digest all do: a notice is settled once.
     if (in_digest && !whole && only.empty() && waits_for_others(notice, true)) return;
     settle(notice);
+    if (whole) end_former(notice);
     for (const auto& [target, known] : owed) {
       std::vector<DeliveryId> instead_of;
       if (target->skip_short && known.untouched) instead_of = known.deliveries;
@@ -567,7 +568,48 @@ class Decider {
   Routing routing_;
   std::vector<Together> together_;
   std::list<NotifyTarget> absent_;  // Of each only the name is known.
+  struct Before;
+  std::unique_ptr<Before> before_;  // What has to be told before all that is decided here.
 };
+
+struct Decider::Before {
+  Before(const NotifyTargets& targets, RouteContext at_once)
+      : context(std::move(at_once)), decider(targets, context) {}
+  const RouteContext context;
+  Decider decider;
+};
+
+Routing Decider::finish() {
+  // Ids rise in this order, and by them the queue knows what is to be sent first.
+  if (before_) {
+    Routing before = before_->decider.finish();
+    std::move(routing_.deliveries.begin(), routing_.deliveries.end(),
+              std::back_inserter(before.deliveries));
+    routing_.deliveries = std::move(before.deliveries);
+    const auto add = [](auto& to, auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    add(routing_.settled, before.settled);
+    add(routing_.wakes, before.wakes);
+    add(routing_.digests, before.digests);
+  }
+  // Within a line the order of ids is the order of sending, and an event that is told whole stands in two of these.
+  std::stable_sort(together_.begin(), together_.end(), [](const Together& a, const Together& b) {
+    return !ends(a.kind) && ends(b.kind);
+  });
+  for (Together& together : together_) deliver(together);
+  return std::move(routing_);
+}
+
+void Decider::end_former(const Notice& notice) {
+  if (notice.former.empty()) return;
+  if (!before_) {
+    RouteContext at_once = context_;
+    at_once.digest_wait = [](std::uint64_t, bool) { return core::Duration{}; };
+    before_ = std::make_unique<Before>(targets_, std::move(at_once));
+  }
+  for (const Notice& former : notice.former) before_->decider.one(former);
+}
+
+Decider::~Decider() = default;
 
 }  // namespace
 

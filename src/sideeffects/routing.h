@@ -17,6 +17,9 @@
 // it, later ones are gathered for `digest_later`; each message names only sites that none before it named. Their end likewise. An
 // outage whose beginning still waits for its digest when it ends is told whole, both messages in order.
 //
+// What begins at a site is told behind the end of its events before, also where that waits for a digest (Notice::former): it is told
+// then, at once.
+//
 // A hold (maintenance, a parent that is down, flapping) keeps what begins from being told until it is over; when the event is over
 // first, nothing is told. It never keeps back an end.
 #pragma once

@@ -283,7 +283,7 @@ TEST_P(StoreContract, OfOneLineOnlyTheFirstIsHandedOut) {
 }
 
 // Goal: the end of an outage is never sent before a beginning of it that waits, though they stand in different lines: a site's own,
-// and that of a mass outage which it joined later. What begins waits for nothing but its line.
+// and that of a mass outage which it joined later.
 TEST_P(DeliveryContract, AnEndWaitsForWhatItEndsInWhateverLine) {
   const Post post(*under_test, *store);
   post.put({of_kind("seems_down", "ops", 1, {1}), of_kind("down_group", "ops", 9, {1, 2}),
@@ -312,6 +312,57 @@ TEST_P(DeliveryContract, AnEndWaitsForWhatItEndsInWhateverLine) {
   EXPECT_EQ(post.finish(again.deliveries[0], Delivered{}), 0U);
   EXPECT_EQ(kinds(post.claim()), std::vector<std::string>{"up_group"}) << "due at once";
   EXPECT_EQ(kinds(post.claim({{"other", 9}})), std::vector<std::string>{"up_group"});
+}
+
+// Goal: what begins at a site is not sent before the end of what was before, though they stand in different lines, the end refused
+// and tried again; it is sent when that has been, and waits for nothing else. An event between them of which nobody was told
+// changes nothing.
+TEST_P(DeliveryContract, WhatBeginsWaitsForTheEndOfTheSitesFormerEventInWhateverLine) {
+  const Post post(*under_test, *store);
+  const auto ids = add_sites(2);
+  std::vector<std::uint64_t> of_first;
+  for (const std::int64_t start : {0, 90'000, 180'000}) {
+    const auto write = start == 180'000 ? confirmed(ids[0], start) : whole_story(ids[0], start);
+    if (start == 180'000) commit(opened(ids[0], start));
+    commit(write);
+    of_first.push_back(static_cast<std::uint64_t>(
+        post.number("SELECT id FROM events WHERE site_id = " + std::to_string(ids[0].value) +
+                    " ORDER BY started_at DESC LIMIT 1")));
+  }
+  commit(opened(ids[1], 0));
+  const std::uint64_t of_other = incident_of(ids[1]).id.value;
+  const std::uint64_t line = ids[0].value;
+  post.put({of_kind("up_group", "ops", 99, {of_first[0]}), of_kind("down", "ops", line, {of_first[2]}),
+            of_kind("down", "ops", ids[1].value, {of_other}),
+            of_kind("down", "other", line, {of_first[2]})});
+  const auto lines = [](const Claimed& claimed) {
+    std::set<std::uint64_t> all;
+    for (const Delivery& delivery : claimed.deliveries) all.insert(delivery.line);
+    return all;
+  };
+  const Claimed begun = post.claim({{"ops", 9}, {"other", 9}});
+  EXPECT_EQ(lines(begun), (std::set<std::uint64_t>{99, line, ids[1].value}));
+  ASSERT_EQ(begun.deliveries.size(), 3U) << "to another target it says the first that is told";
+  for (const Delivery& delivery : begun.deliveries) {
+    if (delivery.line == line) {
+      EXPECT_EQ(delivery.target, "other");
+    }
+    if (delivery.line == 99) {
+      EXPECT_EQ(post.finish(delivery, Retry{10min}), 0U);
+    } else {
+      EXPECT_EQ(post.finish(delivery, Delivered{}), 0U);
+    }
+  }
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  post.pass(5min);
+  EXPECT_TRUE(post.claim().deliveries.empty()) << "the end is tried again later, so it waits";
+  post.pass(5min);
+  const Claimed again = post.claim();
+  ASSERT_EQ(lines(again), std::set<std::uint64_t>{99});
+  EXPECT_TRUE(post.claim().deliveries.empty()) << "it is being sent";
+  EXPECT_EQ(post.finish(again.deliveries[0], Delivered{}), 0U);
+  post.pass(3s);
+  EXPECT_EQ(lines(post.claim()), std::set<std::uint64_t>{line});
 }
 
 // Goal: a heap of messages of one line does not keep others of the target from being found.
@@ -487,6 +538,46 @@ TEST_P(DeliveryContract, ThatASiteFlapsIsRequeuedOnlyAsLongAsItDoes) {
   (void)contract::take(post.outbox->settle(std::vector{after[0].id}, {}, {}));
   EXPECT_TRUE(is_error(post.log->requeue(dead[0].id).error(), ErrorKind::Invalid, "not flap"));
   EXPECT_EQ(contract::take(post.log->requeue_all(kDead, {})), 0U);
+}
+
+// Goal: that a site flaps stands among the tellings of an event, and is no word about that event's outage: a beginning that was given
+// up, and its end, can be sent again though "flapping" was told after them.
+TEST_P(DeliveryContract, WhatIsToldOfFlappingOvertakesNoOutage) {
+  const Post post(*under_test, *store);
+  const SiteId site = add_sites(1)[0];
+  commit(whole_story(site, 0));
+  for (const auto& notice : contract::take(post.outbox->take(9, [](SiteId) { return true; })))
+    (void)contract::take(post.outbox->settle(std::vector{notice.id}, {}, {}));
+  const core::EventId event = incident_of(site).id;
+  const auto put = [&](const std::vector<std::string>& kinds) {
+    std::vector<NewDelivery> all;
+    for (const std::string& kind : kinds)
+      all.push_back(of_kind(kind, "ops", site.value, {event.value}));
+    post.put(all);
+  };
+  const auto next = [&] { return post.claim({{"ops", 1}}).deliveries.at(0); };
+  const auto requeue_one = [&](const std::string& kind) {
+    for (const DeliveryRecord& dead : contract::take(post.log->list(kDead, 10)))
+      if (dead.kind == kind) return post.log->requeue(dead.id).has_value();
+    return false;
+  };
+  const Bury bury{DeathReason::MaxAttempts};
+
+  put({"seems_down", "flapping", "up", "flapping_over"});
+  EXPECT_EQ(post.finish(next(), bury), 0U);
+  for (const char* kind : {"flapping", "flapping_over"}) {
+    const Delivery delivery = next();
+    EXPECT_EQ(delivery.kind, kind);
+    EXPECT_EQ(post.finish(delivery, Delivered{}), 0U);
+  }
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  EXPECT_TRUE(requeue_one("seems_down")) << "that it flapped came later, and is no word of it";
+  EXPECT_TRUE(requeue_one("up"));
+  for (const char* kind : {"seems_down", "up"}) {
+    const Delivery delivery = next();
+    EXPECT_EQ(delivery.kind, kind);
+    EXPECT_EQ(post.finish(delivery, Delivered{}), 0U);
+  }
 }
 
 TEST_P(DeliveryContract, WhoStandsBehindOneThatIsBeingSentIsSeenAgainSoon) {

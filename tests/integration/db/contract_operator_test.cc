@@ -116,5 +116,61 @@ TEST_P(DeliveryContract, ARequestOfWhatIsOverOrNotThereIsRefused) {
   EXPECT_TRUE(is_error(none.error(), core::ErrorKind::NotFound, "there is no event"));
 }
 
+// A client that had no answer asks again: with the same key it is one request, whatever became of it meanwhile.
+TEST_P(DeliveryContract, ARequestThatIsSentTwiceIsOne) {
+  const core::SiteId site = add_sites(1)[0];
+  commit(opened(site, 0));
+  commit(confirmed(site, 0));
+  const auto desk = contract::take(store->make_operator_desk());
+  OperatorRequest asked = request_of(Act::Comment, incident_of(site).id);
+  asked.key = "given:k 1";
+  const RequestId id = contract::take(desk->ask(asked));
+  EXPECT_EQ(contract::take(desk->ask(asked)), id);
+  OperatorRequest other = asked;
+  other.by.why = "something else";
+  EXPECT_EQ(contract::take(desk->ask(other)), id) << "the key decides";
+  other.key = "given:k 2";
+  EXPECT_NE(contract::take(desk->ask(other)), id);
+  other.key.clear();
+  EXPECT_NE(contract::take(desk->ask(other)), contract::take(desk->ask(other))) << "without a key";
+  EXPECT_EQ(contract::take(desk->waiting()).size(), 4U);
+
+  const auto outcome = contract::take(desk->outcome(id));
+  EXPECT_TRUE(outcome.waits);
+  EXPECT_EQ(outcome.request.by, (sideeffects::ByHand{.request = id,
+                                                     .act = Act::Comment,
+                                                     .who = "ann ü",
+                                                     .why = "on it",
+                                                     .source = "command"}));
+  EXPECT_EQ(outcome.request.event, asked.event);
+  EXPECT_NE(outcome.request.asked_at, core::kNoWallTime);
+  EXPECT_EQ(outcome.done_at, core::kNoWallTime);
+
+  commit(said(site, 0, contract::take(desk->waiting()).at(0)));
+  EventWrite over = recovered(site, 0);
+  over.transitions.back().seq = over.transitions_total = 4;
+  commit(over);
+  ASSERT_EQ(incident_of(site).state, core::SiteState::Up);
+  const auto again = desk->ask(asked);
+  ASSERT_TRUE(again) << again.error().message << ": it was done before the event was over";
+  EXPECT_EQ(*again, id);
+  EXPECT_FALSE(contract::take(desk->outcome(id)).waits);
+  EXPECT_NE(contract::take(desk->outcome(id)).done_at, core::kNoWallTime);
+}
+
+TEST_P(DeliveryContract, OneIncidentIsFoundByItsId) {
+  const std::vector<core::SiteId> sites = add_sites(2);
+  commit(opened(sites[0], 0));
+  commit(opened(sites[1], 0));
+  IncidentFilter filter;
+  filter.event = incident_of(sites[1]).id;
+  const auto found = contract::take(incidents->list(filter, 0, 10));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].site, sites[1]);
+  EXPECT_EQ(found[0].transitions.size(), 1U);
+  filter.event = core::EventId{found[0].id.value + 1};
+  EXPECT_TRUE(contract::take(incidents->list(filter, 0, 10)).empty());
+}
+
 }  // namespace
 }  // namespace watchwheel::db::contract

@@ -8,6 +8,7 @@
 namespace watchwheel::db::contract {
 namespace {
 
+using namespace std::chrono_literals;
 using core::SiteId;
 using sideeffects::NewDelivery;
 using sideeffects::NewWake;
@@ -119,6 +120,60 @@ TEST_P(DeliveryContract, ASitesNextOutageWaitsForTheEndOfTheLast) {
               Settling::Done);
   }
   EXPECT_EQ(started, (std::vector{at(0), at(0), at(0), at(99'000)}));
+}
+
+// Goal: whoever decides about a site's next outage knows what of the former ones is still to be told with others'.
+TEST_P(DeliveryContract, ANoticeBringsTheEndsThatWaitOfItsSitesFormerEvents) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  for (const SiteId id : ids) {
+    commit(whole_story(id, 0));
+    for (int left = 3; left > 0; --left) {
+      const auto notices = box.take_all();
+      ASSERT_EQ(notices.size(), 1U);
+      EXPECT_TRUE(notices[0].former.empty());
+      const NewWake end{.site = id, .event = notices[0].event, .delay = 30s, .memo = "digest:up"};
+      const NewWake reminder{.site = id, .event = end.event, .delay = 30s, .memo = "remind:ops"};
+      if (left == 1) {
+        ASSERT_EQ(box.settle(notices[0], {tell(notices[0], "ops", "down_group")}, {end, reminder}),
+                  Settling::Done);
+      } else {
+        ASSERT_EQ(box.settle(notices[0]), Settling::Done);
+      }
+    }
+  }
+  EXPECT_TRUE(box.take_all().empty()) << "they are not due";
+  commit(opened(ids[0], 99'000));
+  auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 1U);
+  ASSERT_EQ(notices[0].former.size(), 1U) << "the other site's is none of it";
+  const Notice& former = notices[0].former[0];
+  EXPECT_EQ(former.site, ids[0]);
+  EXPECT_NE(former.event, notices[0].event);
+  EXPECT_EQ(former.started_at, at(0));
+  EXPECT_TRUE(former.wake);
+  EXPECT_TRUE(former.event_known);
+  EXPECT_EQ(former.state, core::SiteState::Up);
+  EXPECT_EQ(former.memo, "digest:up");
+  EXPECT_EQ(former.url, notices[0].url);
+  ASSERT_EQ(former.tellings.size(), 1U);
+  EXPECT_EQ(former.tellings[0].kind, "down_group");
+  EXPECT_TRUE(former.former.empty());
+
+  // Due or not; settled with it, it comes no more.
+  under_test->execute("UPDATE outbox_wakes SET due_at = 1 WHERE memo LIKE 'digest:%'");
+  notices = box.take_all();
+  ASSERT_EQ(notices.size(), 2U);
+  EXPECT_EQ(notices[0].former.size(), 1U);
+  EXPECT_TRUE(notices[1].former.empty()) << "a notice of its own, where nothing began since";
+  EXPECT_EQ(notices[1].memo, "digest:up");
+  ASSERT_EQ(contract::take(box.outbox->settle(
+                std::vector{notices[0].id, notices[0].former[0].id}, {}, {})),
+            Settling::Done);
+  commit(confirmed(ids[0], 99'000));
+  notices = box.take_all();
+  ASSERT_EQ(notices.size(), 2U);
+  EXPECT_TRUE(notices[0].former.empty());
 }
 
 TEST_P(DeliveryContract, ACommitThatIsRefusedLeavesNone) {

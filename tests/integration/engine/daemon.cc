@@ -22,21 +22,24 @@ std::size_t append(char* data, std::size_t size, std::size_t count, void* into) 
   return size * count;
 }
 
-std::optional<std::string> ask(const std::string& url, bool post) {
+DaemonUnderTest::Answer call_url(const std::string& url, const std::vector<std::string>& headers,
+                                 const std::optional<std::string>& posted) {
   CURL* curl = curl_easy_init();
-  std::string body;
+  curl_slist* lines = nullptr;
+  for (const std::string& header : headers) lines = curl_slist_append(lines, header.c_str());
+  DaemonUnderTest::Answer answer;
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  if (post) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
-  const CURLcode code = curl_easy_perform(curl);
-  long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  if (posted) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, posted->c_str());
+  if (curl_easy_perform(curl) == CURLE_OK)
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
+  curl_slist_free_all(lines);
   curl_easy_cleanup(curl);
-  if (code != CURLE_OK || (!post && status >= 300)) return std::nullopt;
-  return body;
+  return answer;
 }
 
 }  // namespace
@@ -175,10 +178,19 @@ nlohmann::json DaemonUnderTest::status() const {
 }
 
 std::optional<std::string> DaemonUnderTest::get(const std::string& path) const {
-  return ask("http://" + listen_ + path, false);
+  const Answer answer = call(path, {});
+  if (answer.status == 0 || answer.status >= 300) return std::nullopt;
+  return answer.body;
 }
 std::optional<std::string> DaemonUnderTest::post(const std::string& path) const {
-  return ask("http://" + listen_ + path, true);
+  const Answer answer = call(path, {}, "");
+  if (answer.status == 0) return std::nullopt;
+  return answer.body;
+}
+DaemonUnderTest::Answer DaemonUnderTest::call(const std::string& path,
+                                              const std::vector<std::string>& headers,
+                                              const std::optional<std::string>& json) const {
+  return call_url("http://" + listen_ + path, headers, json);
 }
 
 double DaemonUnderTest::metric(const std::string& name_and_labels) const {

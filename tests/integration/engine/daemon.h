@@ -63,6 +63,13 @@ class DaemonUnderTest : core::Pinned {
   // Of the daemon's own listener; nothing when it does not answer.
   [[nodiscard]] std::optional<std::string> get(const std::string& path) const;
   [[nodiscard]] std::optional<std::string> post(const std::string& path) const;
+  struct Answer {
+    long status = 0;  // 0: there was none.
+    std::string body;
+  };
+  // POST of `json` where there is one, else GET.
+  [[nodiscard]] Answer call(const std::string& path, const std::vector<std::string>& headers,
+                            const std::optional<std::string>& json = {}) const;
   [[nodiscard]] double metric(const std::string& name_and_labels) const;
 
   // store.state_dir.

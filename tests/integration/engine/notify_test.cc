@@ -252,6 +252,63 @@ TEST_F(Notify, WhatPeopleDoToAnIncidentIsDoneAndHeard) {
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 
+// The same over HTTP, in the name of whoever has the token; what is asked twice is done once.
+TEST_F(Notify, WhatPeopleDoOverHttpIsDoneOnceAndHeard) {
+  write_file(dir_.file("token"), "sesame\n");
+  start("token_file = \"" + dir_.file("token") + "\"\n" + target("ops"));
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; })) << daemon_->process().err();
+  const std::string bearer = "Authorization: Bearer sesame";
+  const std::string is_json = "Content-Type: application/json";
+  const auto shown = [&](const std::string& path) {
+    const auto answer = daemon_->call(path, {bearer});
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return json::parse(answer.body);
+  };
+  const json open = shown("/api/v1/incidents?open=true").at("incidents");
+  ASSERT_EQ(open.size(), 1U);
+  const std::string incident =
+      "/api/v1/incidents/" + std::to_string(open.at(0).at("id").get<int>());
+  const std::string ack = R"({"by": "ann", "why": "on it"})";
+  EXPECT_EQ(daemon_->call(incident + "/ack", {is_json}, ack).status, 401);
+  EXPECT_EQ(daemon_->call(incident + "/ack", {bearer}, ack).status, 415);
+  EXPECT_EQ(daemon_->call(incident + "/ack", {bearer, is_json}, "{}").status, 400);
+  EXPECT_EQ(daemon_->call("/api/v1/incidents/999/ack", {bearer, is_json}, ack).status, 404);
+  const auto act = [&](const std::string& what, const std::string& body) {
+    const auto answer = daemon_->call(incident + what, {bearer, is_json, "Idempotency-Key: " + what},
+                                      body);
+    EXPECT_TRUE(answer.status == 202 || answer.status == 200) << answer.status << answer.body;
+    const json asked = json::parse(answer.body);
+    EXPECT_TRUE(eventually([&] {
+      return shown(asked.at("url").get<std::string>()).at("state") == "done";
+    })) << daemon_->process().err();
+    return asked.at("request");
+  };
+  const json first = act("/ack", ack);
+  EXPECT_EQ(act("/ack", ack), first);
+  act("/comment", R"({"by": "ann", "text": "a cable"})");
+  act("/comment", R"({"by": "ann", "text": "a cable"})");
+  act("/close", R"({"by": "bob", "why": "not ours"})");
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down up down "; }))
+      << receiver_.kinds() << daemon_->process().err();
+  EXPECT_EQ(daemon_->call(incident + "/comment", {bearer, is_json}, R"({"by": "ann", "text": "x"})")
+                .status,
+            409)
+      << "it is over";
+  EXPECT_EQ(act("/ack", ack), first) << "it was done before that";
+  std::string story;
+  for (const json& transition : shown(incident).at("transitions")) {
+    if (transition.at("act").is_null()) continue;
+    EXPECT_EQ(transition.at("source"), "api");
+    story += transition.at("act").get<std::string>() + " " +
+             transition.at("who").get<std::string>() + ": " +
+             transition.at("why").get<std::string>() + "; ";
+  }
+  EXPECT_EQ(story, "ack ann: on it; comment ann: a cable; close bob: not ours; ");
+  fleet_->clear(1, 1);
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
 // Told once that it flaps, killed or not; then an outage only when it lasts, and once that it is steady. How long any of it takes is
 // not looked at.
 TEST_F(Notify, SiteThatFlapsIsToldOnceAndWhatStaysDownIsTold) {

@@ -30,6 +30,7 @@ struct History {
   bool edited = false;  // Sites were paused, resumed or removed.
   bool store_away = false;
   bool grouped = false;  // Mass outages.
+  bool closed = false;   // Somebody asked for an event to be closed.
   std::vector<std::uint64_t> removed;
   std::vector<Announced> windows;
   std::vector<std::string> absent;  // Targets that were not configured for a while.

@@ -7,86 +7,19 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "app/lane.h"
 #include "core/clock.h"
 #include "core/vantage.h"
 #include "db/store.h"
-#include "fake_prober.h"
-#include "sideeffects/delivery_worker.h"
-#include "sideeffects/notice_router.h"
-#include "sideeffects/shard.h"
+#include "incident_process.h"
 #include "store_time.h"
 #include "support/temp_dir.h"
 
 namespace watchwheel::sim {
-
-// What one verifier says when it is asked about `url`; Saw::Silent: nothing, ever.
-struct VerifierWord {
-  core::Saw saw = core::Saw::Silent;
-  core::Duration after = std::chrono::milliseconds{200};
-};
-using Verifier =
-    std::function<VerifierWord(std::size_t seat, std::string_view url, core::SteadyTime now)>;
-
-struct ReceiverWord {
-  sideeffects::SendResult result{.outcome = sideeffects::SendOutcome::Delivered, .status = 200};
-  core::Duration after = std::chrono::milliseconds{20};
-};
-using Receiver =
-    std::function<ReceiverWord(const sideeffects::Attempt& attempt, core::SteadyTime now)>;
-
-struct IncidentSettings {
-  std::vector<core::SiteRecord> sites;  // Their ids are given here, from 1.
-  core::Duration interval = std::chrono::seconds{60};
-  core::Duration timeout = std::chrono::seconds{10};
-  core::ConfirmPolicy confirm;
-  std::size_t verifiers = 0;
-  sideeffects::NotifyTargets targets;
-  bool gate = false;  // Failures wait for the vantage's word, as set_vantage() says.
-  std::uint64_t seed = 1;
-};
-
-// One result, as it was handed to the lane.
-struct Checked {
-  core::SteadyTime began;
-  core::SteadyTime ended;
-  core::WallTime wall;  // When it ended.
-  core::Cause cause = core::Cause::Ok;
-  int run = 0;        // Of which process.
-  bool ours = false;  // The vantage was in a fault when it ended, or it began in one.
-};
-// One attempt, as the receiver saw it.
-struct Sent {
-  core::SteadyTime at;
-  core::WallTime wall;
-  core::SteadyTime answered_at;
-  std::string target;
-  std::string id;
-  std::uint32_t number = 0;
-  sideeffects::Message message;
-  sideeffects::SendOutcome outcome = sideeffects::SendOutcome::NotSent;
-  bool heard = false;  // The process lived to hear the answer.
-  int run = 0;
-};
-struct Testified {
-  core::SteadyTime at;
-  std::string url;
-  std::size_t seat = 0;
-  core::Saw saw = core::Saw::Silent;
-};
-struct Committed {
-  core::SteadyTime at;
-  core::SiteId site;
-  core::WallTime started_at;
-  sideeffects::TransitionRecord transition;
-};
 
 class IncidentWorld {
  public:
@@ -123,20 +56,28 @@ class IncidentWorld {
   sideeffects::MaintenanceId announce(const sideeffects::MaintenanceWindow& window);
   void withdraw(sideeffects::MaintenanceId window);
   std::uint64_t requeue_dead();
+  // Asked twice when `again`, as by a client that had no answer. Nothing: the event is over.
+  std::optional<sideeffects::RequestId> act(core::EventId event, sideeffects::Act act, bool again);
   void set_targets(const sideeffects::NotifyTargets& targets);
 
   // ---- What came of it.
   [[nodiscard]] std::vector<db::Incident> incidents();  // By site, then start.
+  [[nodiscard]] std::vector<db::Incident> open_incidents();
+  [[nodiscard]] sideeffects::RequestOutcome outcome(sideeffects::RequestId request);
+  [[nodiscard]] const std::vector<AskedAct>& acts() const { return record_.acts; }
+  [[nodiscard]] std::size_t flapping();  // Sites of which somebody was told so.
   [[nodiscard]] std::vector<db::DeliveryRecord> deliveries(bool dead);
   [[nodiscard]] std::vector<sideeffects::Message> dead_letters();
   [[nodiscard]] std::uint64_t notices_waiting();
   [[nodiscard]] bool idle() const;
   [[nodiscard]] const app::Lane& lane() const;
-  [[nodiscard]] const std::vector<Checked>& checked(std::uint64_t site) { return checked_[site]; }
-  [[nodiscard]] const std::vector<Sent>& sent() const { return sent_; }
-  [[nodiscard]] const std::vector<Testified>& testified() const { return testified_; }
-  [[nodiscard]] const std::vector<Committed>& committed() const { return committed_; }
-  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+  [[nodiscard]] const std::vector<Checked>& checked(std::uint64_t site) {
+    return record_.checked[site];
+  }
+  [[nodiscard]] const std::vector<Sent>& sent() const { return record_.sent; }
+  [[nodiscard]] const std::vector<Testified>& testified() const { return record_.testified; }
+  [[nodiscard]] const std::vector<Committed>& committed() const { return record_.committed; }
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return record_.warnings; }
   [[nodiscard]] const IncidentSettings& settings() const { return settings_; }
 
   core::ManualClock clock;
@@ -146,21 +87,6 @@ class IncidentWorld {
   }
 
  private:
-  struct Process;
-  struct Killed {};
-  // What goes wrong between a process and its store.
-  struct Trouble {
-    bool away = false;
-    std::uint32_t lose_every = 0;
-    std::uint64_t calls = 0;
-    std::size_t kill_after = 0;  // 0: it lives.
-    bool kill_done = false;
-    // Called before a call is made and when it was; an error is what the caller gets.
-    std::optional<core::Error> before();
-    std::optional<core::Error> after();
-    bool lost = false;
-  };
-
   void start();
   void die(core::Duration down_for);
   void turn();
@@ -183,10 +109,11 @@ class IncidentWorld {
   std::unique_ptr<db::DeliveryLog> delivery_log_;
   std::unique_ptr<db::IncidentLog> incident_log_;
   std::unique_ptr<sideeffects::MaintenanceStore> windows_;
-  Trouble trouble_;
+  std::unique_ptr<sideeffects::OperatorDesk> desk_;
+  StoreTrouble trouble_;
   core::Duration die_for_{};
   core::SteadyTime start_at_ = core::kNoSteadyTime;
-  std::unique_ptr<Process> process_;
+  std::unique_ptr<IncidentProcess> process_;
   int run_ = 0;
   std::shared_ptr<const core::CheckOptions> options_;
   core::ChangeSeq seen_;
@@ -195,11 +122,7 @@ class IncidentWorld {
   core::Duration hold_{};
   core::SteadyTime blind_until_ = core::kNoSteadyTime;
   core::WallTime group_ = core::kNoWallTime;
-  std::map<std::uint64_t, std::vector<Checked>> checked_;
-  std::vector<Sent> sent_;
-  std::vector<Testified> testified_;
-  std::vector<Committed> committed_;
-  std::vector<std::string> warnings_;
+  IncidentRecord record_;
 };
 
 }  // namespace watchwheel::sim

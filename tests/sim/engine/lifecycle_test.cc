@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole life of incidents, with everything that goes wrong at once: sites that fail in every way, verifiers that agree, disagree
-// and say nothing, a process that dies at any call to its store, a store that is away or loses its answers, maintenance windows,
+// The whole life of incidents, with everything that goes wrong at once: sites that fail in every way and flap, verifiers that agree,
+// disagree and say nothing, people who acknowledge, comment and close, a process that dies at any call to its store, a store that is away or loses its answers, maintenance windows,
 // clocks that are set, sites that are paused and removed, receivers that refuse, hang and answer with errors.
 //
 // Each history is drawn from a seed, which a failure prints; WATCHWHEEL_SEED replays it. What must hold of all of them is in
@@ -49,6 +49,8 @@ class Life {
     has_.vantage = odds(3);
     has_.requeues = odds(2);
     has_.absences = odds(4);
+    has_.acts = odds(2);
+    has_.flapping = odds(2);
     IncidentSettings settings;
     settings.seed = seed;
     settings.interval = 1s * pick(20, 60);
@@ -61,6 +63,10 @@ class Life {
     settings.confirm.verify_timeout = 5s;
     settings.confirm.dispute_most = 1min * pick(1, 4);
     settings.gate = has_.vantage;
+    if (has_.flapping) {
+      settings.flapping.high = static_cast<std::uint32_t>(pick(8, 30));
+      settings.flapping.low = settings.flapping.high / 2;
+    }
     settings.targets = targets();
     for (std::uint64_t site = 1; site <= kSites; ++site) {
       core::SiteRecord record;
@@ -205,7 +211,7 @@ class Life {
 
   void something_happens() {
     end_what_is_over();
-    switch (pick(0, 19)) {
+    switch (pick(0, 22)) {
       case 0:
       case 1:
       case 2:
@@ -256,6 +262,9 @@ class Life {
         return has_.requeues ? dead_letters_are_requeued() : void();
       case 18:
         return has_.absences ? a_target_is_absent() : void();
+      case 19:
+      case 20:
+        return has_.acts ? somebody_acts() : void();
       default:
         return;
     }
@@ -364,6 +373,18 @@ class Life {
          std::to_string(core::to_seconds(absent_until_.time_since_epoch()) - 3600));
   }
 
+  void somebody_acts() {
+    const std::vector<db::Incident> open = world_->open_incidents();
+    if (open.empty()) return;
+    const auto& one = open.at(static_cast<std::size_t>(pick(0, static_cast<int>(open.size()) - 1)));
+    const auto act = odds(2)   ? sideeffects::Act::Ack
+                     : odds(2) ? sideeffects::Act::Comment
+                               : sideeffects::Act::Close;
+    history_.closed = history_.closed || act == sideeffects::Act::Close;
+    note(std::string(to_string(act)) + " of event " + std::to_string(one.id.value));
+    (void)world_->act(one.id, act, odds(3));
+  }
+
   // All faults end, and everything has the time that it needs: a circuit opens for up to a quarter of an hour.
   void calm() {
     note("calm");
@@ -380,12 +401,14 @@ class Life {
     for (int i = 0; i < 60 && (i < 2 || !is_settled()); ++i) world_->run_for(30s);
   }
   [[nodiscard]] bool is_settled() {
-    return world_->idle() && world_->notices_waiting() == 0 && world_->deliveries(false).empty();
+    return world_->idle() && world_->notices_waiting() == 0 && world_->deliveries(false).empty() &&
+           world_->flapping() == 0;
   }
 
   std::mt19937_64 random_;
   struct {
-    bool kills, lost_answers, store_away, windows, clock, edits, vantage, requeues, absences;
+    bool kills, lost_answers, store_away, windows, clock, edits, vantage, requeues, absences, acts,
+        flapping;
   } has_{};
   std::array<Mode, kSites + 1> modes_{};
   std::array<Word, 3> words_{};
@@ -403,6 +426,8 @@ class Life {
 TEST(Lifecycle, TheLawsHoldWhateverHappens) {
   std::size_t events = 0;
   std::size_t sent = 0;
+  std::size_t acts = 0;
+  std::size_t flaps = 0;
   int runs = 0;
   for (const std::uint64_t seed : seeds(30)) {
     Life life(seed);
@@ -412,10 +437,17 @@ TEST(Lifecycle, TheLawsHoldWhateverHappens) {
     events += life.world().committed().size();
     sent += life.world().sent().size();
     runs += life.world().runs();
+    acts += life.world().acts().size();
+    for (const Sent& one : life.world().sent())
+      flaps += one.message.kind == sideeffects::MessageKind::Flapping ? 1U : 0U;
   }
-  std::cout << events << " transitions, " << sent << " attempts, " << runs << " processes\n";
+  std::cout << events << " transitions, " << sent << " attempts, " << runs << " processes, " << acts
+            << " acts, " << flaps << " times told to flap\n";
+  if (std::getenv("WATCHWHEEL_SEED") != nullptr) return;
   EXPECT_GT(events, 0U);
   EXPECT_GT(sent, 0U);
+  EXPECT_GT(acts, 0U);
+  EXPECT_GT(flaps, 0U);
 }
 
 }  // namespace

@@ -37,12 +37,20 @@ class FakeDesk final : public StoreDesk {
        .method = "GET",
        .query = {},
        .operation = kListed},
+      {.path = "/api/v1/deeds",
+       .method = "POST",
+       .query = {},
+       .operation = kListed,
+       .json_bytes_max = 20,
+       .token_needed = true},
   };
   std::vector<std::size_t> asked;
+  std::string key;
 
   [[nodiscard]] const std::vector<StoreRoute>& routes() const override { return served; }
   void ask(std::size_t route, StoreRequest request, Answered answered) override {
     asked.push_back(route);
+    key = request.idempotency_key;
     std::string said = std::to_string(route);
     for (const std::string& value : request.values) said += " " + value;
     for (const auto& [name, value] : request.query) said += " " + name + "=" + value;
@@ -231,6 +239,68 @@ TEST(Routes, WhatTheDeskWouldNotUnderstandItIsNotAsked) {
   EXPECT_TRUE(desk.asked.empty());
 }
 
+// Goal: what is done in a person's name is done for whoever has the token, and for nobody where there is none; and what is no JSON of
+// a bounded size goes no further than the listener.
+TEST(Routes, WhatNeedsATokenAndJsonIsRefusedWithout) {
+  struct Case {
+    std::string_view token;
+    Request request;
+    unsigned status;
+    std::string_view says;
+  };
+  const Request good{.method = "POST",
+                     .target = "/api/v1/deeds",
+                     .host = "127.0.0.1:9464",
+                     .origin = {},
+                     .authorization = "Bearer secret",
+                     .body = "{}",
+                     .content_type = "application/json",
+                     .idempotency_key = "a-1"};
+  const auto with = [&good](auto change) {
+    Request request = good;
+    change(request);
+    return request;
+  };
+  const std::string long_key(65, 'k');
+  const std::vector<Case> cases{
+      {"secret", good, 200, "3"},
+      {"", good, 403, "http.token_file"},
+      {"other", good, 401, "http.token_file"},
+      {"secret", with([](Request& r) { r.authorization = {}; }), 401, "http.token_file"},
+      {"secret", with([](Request& r) { r.origin = "http://evil.example"; }), 403, "another origin"},
+      {"secret", with([](Request& r) { r.method = "GET"; }), 405, "POST"},
+      {"secret", with([](Request& r) { r.content_type = {}; }), 415, "application/json"},
+      {"secret", with([](Request& r) { r.content_type = "text/plain"; }), 415, "application/json"},
+      {"secret", with([](Request& r) { r.content_type = "application/jsonp"; }), 415, "json"},
+      {"secret", with([](Request& r) { r.content_type = "Application/JSON ; charset=utf-8"; }), 200,
+       "3"},
+      {"secret", with([](Request& r) { r.body = "twenty bytes and one."; }), 413, "20 bytes"},
+      {"secret", with([](Request& r) { r.body = "twenty bytes, and no"; }), 200, "3"},
+      {"secret", with([](Request& r) { r.idempotency_key = {}; }), 200, "3"},
+      {"secret", with([](Request& r) { r.idempotency_key = "a b"; }), 400, "Idempotency-Key"},
+      {"secret", with([&](Request& r) { r.idempotency_key = long_key; }), 400, "Idempotency-Key"},
+      {"secret", with([](Request& r) { r.target = "/api/v1/deeds?by=ann"; }), 400, "by"},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const Case& c = cases[i];
+    FakeDesk desk;
+    FakeEngineView engine;
+    Routes routes(engine, std::string(c.token), &desk);
+    std::optional<Response> later;
+    const auto now =
+        routes.answer(c.request, [&later](Response response) { later = std::move(response); });
+    const Response answer = now ? *now : later.value();
+    EXPECT_EQ(answer.status, c.status) << i << " " << answer.body;
+    EXPECT_NE(answer.body.find(c.says), std::string::npos) << i << " " << answer.body;
+    EXPECT_EQ(desk.asked.size(), answer.status == 200 ? 1U : 0U) << i;
+    if (answer.status == 200) {
+      EXPECT_EQ(desk.key, c.request.idempotency_key);
+    } else {
+      EXPECT_TRUE(nlohmann::json::parse(answer.body).at("error").is_string()) << i;
+    }
+  }
+}
+
 TEST(OpenApi, DescribesWhatTheDeskServes) {
   FakeDesk desk;
   const auto document =
@@ -240,6 +310,11 @@ TEST(OpenApi, DescribesWhatTheDeskServes) {
   EXPECT_FALSE(things.at("get").at("responses").contains("403"));
   EXPECT_TRUE(things.at("post").at("responses").contains("403"));
   EXPECT_TRUE(document.at("paths").contains("/api/v1/things/{id}/parts/{part}"));
+  EXPECT_FALSE(things.at("post").contains("security"));
+  const auto& deed = document.at("paths").at("/api/v1/deeds").at("post");
+  EXPECT_EQ(deed.at("security"), nlohmann::json::parse(R"([{"bearer": []}])"));
+  for (const char* refused : {"401", "403", "413", "415"})
+    EXPECT_TRUE(deed.at("responses").contains(refused)) << refused;
   EXPECT_TRUE(document.at("paths").contains("/metrics"));
 }
 

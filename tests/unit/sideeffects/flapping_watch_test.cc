@@ -35,6 +35,7 @@ struct World final : FlappingStore {
   FakeDeliveryQueue queue{clock};
   NotifyTargets targets;
   bool away = false;
+  int lost = 0;  // So many answers to who flaps.
   bool maintenance = false;
   std::vector<std::string> warnings;
   std::unique_ptr<FlappingWatch> watch;
@@ -65,6 +66,7 @@ struct World final : FlappingStore {
 
   core::Result<std::vector<FlappingSite>> flapping() override {
     if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
+    if (lost > 0 && lost-- > 0) return core::Error{core::ErrorKind::Unknown, "no answer came"};
     std::vector<FlappingSite> all;
     for (const Notice& wake : queue.wakes()) {
       if (const auto since = parse_flapping_memo(wake.memo))
@@ -225,6 +227,22 @@ TEST(FlappingWatch, GoesOnThroughARestart) {
   world.down();
   world.run_for(30min);
   EXPECT_EQ(world.told(), kUntil + "down flapping_over ");
+}
+
+// A new process knows of nobody that flaps: before it does, what begins is not told.
+TEST(FlappingWatch, GoesOnThroughARestartThatHasNoAnswerAtFirst) {
+  World world;
+  world.swing(6);
+  world.restart();
+  world.lost = 5;
+  world.swing(1);
+  EXPECT_EQ(world.told(), kUntil);
+  EXPECT_EQ(world.lost, 0);
+  world.restart();
+  world.away = true;
+  world.down();
+  world.run_for(1min);
+  EXPECT_EQ(world.told(), kUntil + "down ") << "whoever waits for a store that is away may wait long";
 }
 
 TEST(FlappingWatch, LostAnswersTellNothingTwice) {

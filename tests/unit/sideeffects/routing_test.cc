@@ -651,6 +651,67 @@ TEST(Routing, EndThatWaitsForItsDigestKeepsWhatTheSiteIsAfterIt) {
   }
 }
 
+// The next outage of a site of a mass outage whose end waits for others; of a group of its own where `group` is not 0.
+Notice failed_again(std::uint64_t event, std::uint64_t group = 0) {
+  Notice former = wake_of(in_group(recovered(event)), "digest:up");
+  former.tellings = {told("down_group")};
+  Notice notice = confirmed(event + 50);
+  notice.site = former.site;
+  notice.started_at = kStart + 70s;
+  notice.group = group;
+  notice.former = {former};
+  return notice;
+}
+
+// Goal: the last thing that people read of a site is how it is, though ends of mass outages are gathered. Method: what is to be told
+// of the site's next outage, in each way that it can be told or not; ids rise in the order of the deliveries, and what is told of the
+// former event, and settled, is looked at.
+TEST(Routing, WhatBeginsIsToldBehindTheEndThatWaitedForOthers) {
+  const Notice again = failed_again(1);
+  const Routing alone = one(again, {ops()}, waiting(20s));
+  EXPECT_EQ(kinds(alone), (Kinds{"ops:up_group", "ops:down"}));
+  EXPECT_EQ(alone.settled, (std::vector{again.id, again.former[0].id}));
+  EXPECT_TRUE(alone.wakes.empty());
+  EXPECT_EQ(message_in(alone, 0).sites.at(0).event, core::EventId{1});
+  EXPECT_EQ(message_in(alone, 1).sites.at(0).event, core::EventId{51});
+
+  // Many at once are still few messages, and all ends are before all beginnings.
+  const std::vector<Notice> many{failed_again(1, 7), failed_again(2, 7), failed_again(3)};
+  RouteContext context;
+  context.digest_wait = [](std::uint64_t, bool ends) { return ends ? 20s : 0s; };
+  const Routing together = route(many, {ops(), ops("b")}, context);
+  EXPECT_EQ(kinds(together), (Kinds{"ops:up_group", "ops:down", "b:down", "ops:down_group",
+                                    "b:down_group"}))
+      << "b was told nothing of the former ones";
+  EXPECT_EQ(message_in(together, 0).sites.size(), 3U);
+  EXPECT_EQ(together.settled.size(), 6U);
+  EXPECT_EQ(together.digests.size(), 3U);
+
+  // Where nothing is told of the next outage, or not yet, the end goes on waiting for others.
+  NotifyTarget tagged = ops();
+  tagged.tags = {"none has it"};
+  RouteContext held;
+  held.hold = [](const Notice&) { return Hold{.reason = "maintenance", .look_again = 60s}; };
+  Notice seemed = failed_again(1);
+  seemed.state = seemed.transition.after = SiteState::SeemsDown;
+  for (const Routing& routing : {one(again, {tagged}, waiting(20s)), one(again, {ops()}, held),
+                                 one(failed_again(1, 7), {ops()}, waiting(20s)),
+                                 one(seemed, {ops()}, waiting(20s))}) {
+    EXPECT_EQ(kinds(routing), Kinds{});
+    EXPECT_EQ(routing.settled.size(), 1U);
+  }
+
+  // That is over before its digest was made: told whole, behind the other.
+  Notice whole = failed_again(1, 7);
+  whole.memo = "digest";  // The wait for it is there.
+  whole.state = SiteState::Up;
+  whole.ended_at = kStart + 99s;
+  whole.transition.before = SiteState::Down;
+  whole.transition.after = SiteState::Up;
+  EXPECT_EQ(kinds(one(whole, {ops()}, waiting(20s))),
+            (Kinds{"ops:up_group", "ops:down_group", "ops:up_group"}));
+}
+
 TEST(Routing, WhatIsTooMuchForOneMessageBecomesSeveralThatNameEachSiteOnce) {
   std::vector<Notice> notices;
   for (std::uint64_t event = 1; event <= 1500; ++event)
