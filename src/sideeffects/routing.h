@@ -17,6 +17,8 @@
 // it, later ones are gathered for `digest_later`; each message names only sites that none before it named. Their end likewise. An
 // outage whose beginning still waits for its digest when it ends is told whole, both messages in order.
 //
+// Of warnings see warning_routing.h.
+//
 // A hold (maintenance, a parent that is down, flapping) keeps what begins from being told until it is over; when the event is over
 // first, nothing is told. It never keeps back an end.
 #pragma once

@@ -197,6 +197,25 @@ struct IncidentWorld::Process : core::Pinned {
     const std::unique_ptr<sideeffects::MaintenanceStore> inner_;
   };
 
+  class Warned final : public sideeffects::WarningStore {
+   public:
+    Warned(Process& process, std::unique_ptr<sideeffects::WarningStore> inner)
+        : process_(process), inner_(std::move(inner)) {}
+    core::Result<std::vector<sideeffects::OpenWarning>> open(core::SiteId site,
+                                                             core::EventKind kind,
+                                                             std::size_t limit) override {
+      return process_.through([&] { return inner_->open(site, kind, limit); });
+    }
+    core::Result<std::vector<bool>> commit(
+        std::span<const sideeffects::WarningWrite> writes) override {
+      return process_.through([&] { return inner_->commit(writes); });
+    }
+
+   private:
+    Process& process_;
+    const std::unique_ptr<sideeffects::WarningStore> inner_;
+  };
+
   class Panel final : public sideeffects::VerifierPanel {
    public:
     Panel(IncidentWorld& world, std::size_t seats) : world_(world) {
@@ -291,6 +310,17 @@ struct IncidentWorld::Process : core::Pinned {
     std::vector<UnderWay> under_way_;
   };
 
+  // As if each success were projected.
+  void show_certificate(std::uint64_t site) {
+    const auto known = world.certificates_.find(site);
+    if (known == world.certificates_.end()) return;
+    core::FreshnessMark mark;
+    mark.site = core::SiteId{site};
+    mark.checked_at = world.clock.wall();
+    mark.cert_not_after = known->second;
+    keeper.note({&mark, 1});
+  }
+
   [[nodiscard]] SteadyTime now() const { return world.now(); }
   void world_committed(std::span<const sideeffects::EventWrite> writes);
   void turn();
@@ -316,6 +346,9 @@ struct IncidentWorld::Process : core::Pinned {
   Receivers receivers;
   SteadyTime router_at;
   SteadyTime worker_at;
+  SteadyTime keeper_at;
+  Warned warned;
+  sideeffects::WarningKeeper keeper;
   sideeffects::DeliveryWorker worker;
   sideeffects::NoticeRouter router;
 };
@@ -347,6 +380,7 @@ IncidentWorld::Process::Process(IncidentWorld& of)
                  .run = world.run_,
                  .ours =
                      world.vantage_ == core::VantageState::Fault || started < world.blind_until_});
+            if (cause == core::Cause::Ok) show_certificate(site_of(url));
           }),
       lane(lane_settings(of.settings_),
            {.inbox = &inbox,
@@ -368,6 +402,19 @@ IncidentWorld::Process::Process(IncidentWorld& of)
       receivers(of),
       router_at(of.now()),
       worker_at(of.now()),
+      keeper_at(of.now()),
+      warned(*this, must(of.store_->make_warning_store())),
+      keeper(
+          [this] {
+            sideeffects::WarningKeeper::Settings settings;
+            // Histories are short.
+            settings.calm = 1min;
+            settings.calm_wavering = 3min;
+            settings.wake = [this] { keeper_at = now(); };
+            settings.warn = [this](const std::string& line) { world.warnings_.push_back(line); };
+            return settings;
+          }(),
+          warned, of.clock),
       worker(
           [this] {
             sideeffects::DeliveryWorker::Settings settings;
@@ -433,6 +480,11 @@ void IncidentWorld::Process::turn() {
     router.turn(at);
     router_at = std::min(router_at, router.next_turn().value_or(SteadyTime::max()));
   }
+  if (keeper_at <= at) {
+    keeper_at = SteadyTime::max();
+    keeper.turn(at);
+    keeper_at = std::min(keeper_at, keeper.next_turn().value_or(SteadyTime::max()));
+  }
   receivers.turn();
   if (worker_at <= at) {
     worker_at = SteadyTime::max();
@@ -442,7 +494,7 @@ void IncidentWorld::Process::turn() {
 }
 
 SteadyTime IncidentWorld::Process::next_turn() const {
-  SteadyTime next = std::min({lane.next_turn(now()), router_at, worker_at});
+  SteadyTime next = std::min({lane.next_turn(now()), router_at, worker_at, keeper_at});
   for (const auto& other : {prober.next(), panel.next(), shard.next_turn(), receivers.next()})
     if (other) next = std::min(next, *other);
   return next;

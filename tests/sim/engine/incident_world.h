@@ -22,6 +22,7 @@
 #include "sideeffects/delivery_worker.h"
 #include "sideeffects/notice_router.h"
 #include "sideeffects/shard.h"
+#include "sideeffects/warning_keeper.h"
 #include "store_time.h"
 #include "support/temp_dir.h"
 
@@ -115,6 +116,11 @@ class IncidentWorld {
   void set_vantage(core::VantageState state);
   void set_hold(core::Duration hold) { hold_ = hold; }
 
+  // ---- Its sites. When the certificate ends that this one shows with each success from now on; until the first call it shows none.
+  void set_certificate(std::uint64_t site, core::Duration left) {
+    certificates_[site] = clock.wall() + left;
+  }
+
   // ---- People.
   void set_active(std::uint64_t site, bool active);
   void remove(std::uint64_t site);
@@ -195,6 +201,7 @@ class IncidentWorld {
   core::Duration hold_{};
   core::SteadyTime blind_until_ = core::kNoSteadyTime;
   core::WallTime group_ = core::kNoWallTime;
+  std::map<std::uint64_t, core::WallTime> certificates_;
   std::map<std::uint64_t, std::vector<Checked>> checked_;
   std::vector<Sent> sent_;
   std::vector<Testified> testified_;
