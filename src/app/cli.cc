@@ -420,6 +420,9 @@ class CommandLine {
     app.add_flag("--open", args->open, "only those that are not over");
     app.add_option("--site", args->site, "only of the site with this id")
         ->check(CLI::PositiveNumber);
+    app.add_option("--kind", args->kind,
+                   "only of this kind: outage, tls_expiring, tls_deprecated, latency_exceeded, "
+                   "redirect_downgrade");
     app.add_option("--group", args->group, "only those of the mass outage with this number")
         ->check(CLI::PositiveNumber);
     app.add_option("--since", args->since,

@@ -6,7 +6,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "core/event_kind.h"
 #include "core/units.h"
+#include "sideeffects/message.h"
 
 namespace watchwheel::app {
 namespace {
@@ -118,12 +120,40 @@ core::Result<std::map<core::SiteId, core::WallTime>> flapping_since(db::Store& s
   return sites;
 }
 
+// Of a warning "ok" and "warning", in place of a state of the site, of which it says nothing until its end.
+std::string_view state_word(const db::Incident& incident) {
+  if (incident.kind == core::EventKind::Outage) return core::to_string(incident.state);
+  return incident.ended_at == core::kNoWallTime ? "warning" : "ok";
+}
+std::string_view before_word(const sideeffects::TransitionRecord& transition) {
+  return transition.reason == core::TransitionReason::Opened ? "ok" : "warning";
+}
+std::string_view after_word(const sideeffects::TransitionRecord& transition) {
+  if (transition.reason == core::TransitionReason::Opened ||
+      transition.reason == core::TransitionReason::SeverityChanged)
+    return "warning";
+  return transition.after == core::SiteState::Up ? "ok" : core::to_string(transition.after);
+}
+Json step_json(core::Duration step) {
+  return step > core::Duration::zero() ? Json(core::format_duration(step)) : Json();
+}
+// How bad it is or, when it is over, was at its worst.
+sideeffects::Severity severity_of(const db::Incident& incident) {
+  if (incident.kind != core::EventKind::Outage)
+    return sideeffects::severity_of(incident.kind, incident.step);
+  return incident.confirmed_at == core::kNoWallTime ? sideeffects::Severity::Warning
+                                                    : sideeffects::Severity::Critical;
+}
+
 Json to_json(const db::Incident& incident, core::WallTime now) {
   Json json{{"id", incident.id.value},
             {"site", incident.site.value},
             {"url", text_or_null(incident.url)},
             {"name", incident.name},
-            {"state", core::to_string(incident.state)},
+            {"kind", core::to_string(incident.kind)},
+            {"severity", sideeffects::to_string(severity_of(incident))},
+            {"step", step_json(incident.step)},
+            {"state", state_word(incident)},
             {"open", incident.ended_at == core::kNoWallTime},
             {"started_at", time_or_null(incident.started_at)},
             {"confirmed_at", time_or_null(incident.confirmed_at)},
@@ -131,6 +161,8 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
             {"duration_s", core::to_seconds(length_of(incident, now))},
             {"failures", incident.failures}};
   add_evidence(json, incident.evidence);
+  const bool warns = incident.kind != core::EventKind::Outage;
+  if (warns) json["cause"] = core::to_string(incident.kind);
   json["verification"] = testimony_json(incident.testimony);
   json["group"] = incident.group == 0 ? Json() : Json(incident.group);
   json["acked_at"] = time_or_null(incident.acked_at);
@@ -139,11 +171,13 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
     Json one{{"seq", t.seq},
              {"reason", core::to_string(t.reason)},
-             {"before", core::to_string(t.before)},
-             {"after", core::to_string(t.after)},
+             {"before", warns ? before_word(t) : core::to_string(t.before)},
+             {"after", warns ? after_word(t) : core::to_string(t.after)},
+             {"step", step_json(t.step)},
              {"at", core::to_iso8601(t.at)},
              {"failures", t.failures}};
     add_evidence(one, t.evidence);
+    if (warns) one["cause"] = core::to_string(incident.kind);
     one["verification"] = testimony_json(t.testimony);
     one["act"] = t.by ? Json(sideeffects::to_string(t.by->act)) : Json();
     one["who"] = t.by ? Json(t.by->who) : Json();
@@ -220,9 +254,9 @@ core::Result<bool> walk(db::IncidentLog& log, const db::IncidentFilter& filter, 
   }
 }
 
-// What belongs to no one site is listed with what is not asked for by site or outage.
+// What belongs to no one site is listed with what is not asked for by site, outage or kind.
 bool is_of_all(const db::IncidentFilter& filter) {
-  return !filter.site && !filter.group;
+  return !filter.site && !filter.group && !filter.kind;
 }
 
 Json with_flapping(const db::Incident& incident,
@@ -292,10 +326,25 @@ std::string incident_json(const db::Incident& incident, core::WallTime now) {
   return dumped(to_json(incident, now), 2);
 }
 
+namespace {
+
+// One transition of a warning, as a line.
+std::string warning_text(const sideeffects::TransitionRecord& t) {
+  std::string text = "    " + core::to_iso8601(t.at) + "  " +
+                     std::string(core::to_string(t.reason)) + ": " + std::string(before_word(t)) +
+                     " -> " + std::string(after_word(t));
+  if (t.step > core::Duration::zero() && after_word(t) == "warning")
+    text += ", within " + core::format_duration(t.step);
+  if (!t.evidence.detail.empty()) text += ", " + printable(t.evidence.detail, 512);
+  return text + "\n";
+}
+
+}  // namespace
+
 std::string incident_text(const db::Incident& incident, core::WallTime now) {
   const bool over = incident.ended_at != core::kNoWallTime;
   std::string text = "#" + std::to_string(incident.id.value) + " " +
-                     (over ? "over" : std::string(core::to_string(incident.state)));
+                     (over ? "over" : std::string(state_word(incident)));
   text += "  since " + core::to_iso8601(incident.started_at) + (over ? ", lasted " : ", for ") +
           core::humanize(length_of(incident, now));
   text += "  site " + std::to_string(incident.site.value) + " " +
@@ -303,12 +352,18 @@ std::string incident_text(const db::Incident& incident, core::WallTime now) {
   if (!over && incident.acked_at != core::kNoWallTime)
     text += "  acknowledged by " + printable(incident.acked_by, sideeffects::kWhoBytesMax);
   if (!incident.name.empty()) text += " \"" + printable(incident.name, 256) + "\"";
-  text += "\n    " + std::string(core::to_string(incident.evidence.cause));
+  const bool warns = incident.kind != core::EventKind::Outage;
+  text += "\n    " + std::string(warns ? core::to_string(incident.kind)
+                                        : core::to_string(incident.evidence.cause));
   if (!incident.evidence.detail.empty()) text += ": " + printable(incident.evidence.detail, 512);
   text += "\n";
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
     if (t.by && t.by->act != sideeffects::Act::Close) {
       text += "    " + core::to_iso8601(t.at) + "  " + by_text(*t.by) + "\n";
+      continue;
+    }
+    if (warns) {
+      text += warning_text(t);
       continue;
     }
     text += "    " + core::to_iso8601(t.at) + "  " + std::string(core::to_string(t.reason)) + ": " +
@@ -351,6 +406,14 @@ int show_incidents(const IncidentsArgs& args, Io& io) {
   filter.open_only = args.open;
   if (args.site != 0) filter.site = core::SiteId{args.site};
   if (args.group != 0) filter.group = args.group;
+  if (!args.kind.empty()) {
+    filter.kind = core::parse_event_kind(args.kind);
+    if (!filter.kind)
+      return fail(io, kExitUsage,
+                  "--kind: '" + printable(args.kind, 60) +
+                      "' is none; write outage, tls_expiring, tls_deprecated, latency_exceeded or "
+                      "redirect_downgrade");
+  }
   const bool everything = is_of_all(filter);
   if (!args.since.empty()) {
     const auto since = parse_since(args.since, now);

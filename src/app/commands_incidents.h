@@ -18,6 +18,7 @@ struct IncidentsArgs {
   bool open = false;
   std::uint64_t site = 0;   // 0: any.
   std::uint64_t group = 0;  // 0: any.
+  std::string kind;         // "": any. A word of core/event_kind.h.
   std::string since;        // "": any time. A time, a date, or how long ago.
   std::size_t limit = 100;  // 0: all.
   bool json = false;  // One document: {"incidents": […], "more": true when the limit cut some off}.

@@ -23,6 +23,7 @@
 #include "core/flapping.h"
 #include "core/site_facts.h"
 #include "sideeffects/notify_target.h"
+#include "sideeffects/warning_policy.h"
 
 namespace watchwheel::app {
 
@@ -160,6 +161,7 @@ struct Config {
   ChecksConfig checks;
   ConfirmConfig confirm;
   core::FlapPolicy flapping;
+  sideeffects::WarningPolicy warnings;
   EngineConfig engine;
   VantageConfig vantage;
   ProjectionConfig projection;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include "checker/address.h"
@@ -364,6 +365,57 @@ std::vector<Key<Config>> flapping_keys() {
   };
 }
 
+std::vector<Key<Config>> warning_keys() {
+  Key<Config> steps{.section = "warnings", .name = "certificate", .kind = Kind::Texts};
+  steps.set = [](Config& config, const Value& value) -> Result<void> {
+    std::vector<core::Duration> wanted;
+    for (const std::string& text : value.texts) {
+      const Result<core::Duration> step = core::parse_duration(text);
+      if (!step) return step.error();
+      if (*step < std::chrono::hours{1} || *step > std::chrono::hours{365 * 24})
+        return invalid("\"" + text + "\" is out of range; write \"1h\" to \"365d\"");
+      wanted.push_back(*step);
+    }
+    std::sort(wanted.begin(), wanted.end(), std::greater<>());
+    if (std::adjacent_find(wanted.begin(), wanted.end()) != wanted.end())
+      return invalid("two of them are the same; remove one");
+    if (wanted.size() > sideeffects::kWarningStepsMax)
+      return invalid("there are " + std::to_string(wanted.size()) + " of them; at most " +
+                     std::to_string(sideeffects::kWarningStepsMax));
+    config.warnings.certificate = std::move(wanted);
+    return {};
+  };
+  steps.show = [](const Config& config) {
+    std::vector<std::string> texts;
+    for (const core::Duration step : config.warnings.certificate)
+      texts.push_back(core::format_duration(step));
+    return toml_texts(texts);
+  };
+  Key<Config> kinds{.section = "warnings", .name = "kinds", .kind = Kind::Texts};
+  kinds.set = [](Config& config, const Value& value) -> Result<void> {
+    std::vector<core::EventKind> wanted;
+    for (const std::string& text : value.texts) {
+      const auto kind = core::parse_event_kind(text);
+      if (!kind || *kind == core::EventKind::Outage)
+        return invalid("'" + printable(text) +
+                       "' is no warning; write some of \"tls_expiring\", \"tls_deprecated\", "
+                       "\"latency_exceeded\", \"redirect_downgrade\"");
+      if (std::find(wanted.begin(), wanted.end(), *kind) != wanted.end())
+        return invalid("'" + text + "' is there twice; remove one");
+      wanted.push_back(*kind);
+    }
+    config.warnings.kinds = std::move(wanted);
+    return {};
+  };
+  kinds.show = [](const Config& config) {
+    std::vector<std::string> texts;
+    for (const core::EventKind kind : config.warnings.kinds)
+      texts.emplace_back(core::to_string(kind));
+    return toml_texts(texts);
+  };
+  return {steps, kinds};
+}
+
 std::vector<Key<Config>> engine_keys() {
   Key<Config> memory = count(
       "engine", "memory", 64 * kMiB, kNoLimit,
@@ -573,9 +625,9 @@ std::vector<Key<Config>> http_and_log_keys() {
 const std::vector<Key<Config>>& config_keys() {
   static const std::vector<Key<Config>> keys = [] {
     std::vector<Key<Config>> all;
-    for (auto&& part : {store_keys(), check_keys(), confirm_keys(), flapping_keys(), engine_keys(),
-                        vantage_keys(), legacy_keys(), later_keys(), verifier_server_keys(),
-                        http_and_log_keys()}) {
+    for (auto&& part : {store_keys(), check_keys(), confirm_keys(), flapping_keys(),
+                        warning_keys(), engine_keys(), vantage_keys(), legacy_keys(), later_keys(),
+                        verifier_server_keys(), http_and_log_keys()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

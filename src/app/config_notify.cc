@@ -21,7 +21,9 @@ using sideeffects::MailTls;
 using sideeffects::RetryKind;
 
 constexpr std::size_t kNameBytesMax = 64;
-constexpr std::array<std::string_view, 3> kStates{"down", "up", "seems_down"};
+// The last is no state of a site, but of what a warning is about.
+constexpr std::string_view kWarningState = "warning";
+constexpr std::array<std::string_view, 4> kStates{"down", "up", "seems_down", kWarningState};
 
 Error invalid(std::string message) {
   return Error{ErrorKind::Invalid, std::move(message)};
@@ -163,11 +165,18 @@ Row states() {
       "states", [](auto& n) -> auto& { return n.channel.to; });
   row.set = [](NotifyConfig& target, const Value& value) -> Result<void> {
     std::vector<core::SiteState> states;
+    bool warnings = false;
     for (const std::string& state : value.texts) {
       if (std::find(kStates.begin(), kStates.end(), state) == kStates.end()) {
         return invalid(
             "'" + printable(state) +
-            "' is no state that is told; write some of \"down\", \"up\", \"seems_down\"");
+            "' is no state that is told; write some of \"down\", \"up\", \"seems_down\", "
+            "\"warning\"");
+      }
+      if (state == kWarningState) {
+        if (std::exchange(warnings, true))
+          return invalid("'" + state + "' is there twice; remove one");
+        continue;
       }
       const std::optional<core::SiteState> known = core::parse_site_state(state);
       if (std::find(states.begin(), states.end(), *known) != states.end())
@@ -175,11 +184,13 @@ Row states() {
       states.push_back(*known);
     }
     target.states = std::move(states);
+    target.warnings = warnings;
     return {};
   };
   row.show = [](const NotifyConfig& target) {
     std::vector<std::string> words;
     for (const core::SiteState state : target.states) words.emplace_back(core::to_string(state));
+    if (target.warnings) words.emplace_back(kWarningState);
     return toml_texts(words);
   };
   return row;
@@ -441,7 +452,8 @@ class EntryJudge {
   void wishes() const {
     const bool begins =
         entry_.wants(core::SiteState::Down) || entry_.wants(core::SiteState::SeemsDown);
-    if (!begins) {
+    const bool ends_only = !begins && (!entry_.warnings || entry_.wants(core::SiteState::Up));
+    if (ends_only) {
       error("states",
             "notify.states: nobody is told that something is over who was not told that it began; "
             "add \"down\"");

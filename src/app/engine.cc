@@ -14,6 +14,7 @@
 //   while a database server is away, and this host is alone: journal ─► router ─► notices.db ─► deliveries (local_notices.h)
 //
 //   shard ─► verify (asks the verifiers) ─► shard
+//   projector: what it wrote ─► warnings ─► store (events of certificates that end soon, and other warnings)
 //
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
@@ -41,6 +42,7 @@
 #include "app/store_road.h"
 #include "app/vantage_thread.h"
 #include "app/version.h"
+#include "app/warnings.h"
 #include "core/hash.h"
 #include "sideeffects/projector_thread.h"
 #include "sideeffects/shard_thread.h"
@@ -131,6 +133,7 @@ class EngineImpl final : public Engine {
   core::WallTime started_at() const override { return started_at_; }
   NotifierReading notifier() const override { return notifier_->reading(); }
   const sideeffects::HistoryStats& history() const override { return history_->stats(); }
+  const sideeffects::WarningStats& warnings() const override { return warnings_->stats(); }
   std::optional<ClusterReading> cluster() const override {
     if (!member_) return std::nullopt;
     return member_->reading();
@@ -222,6 +225,7 @@ class EngineImpl final : public Engine {
   }
   std::unique_ptr<sideeffects::FreshnessSink> noted(
       std::unique_ptr<sideeffects::FreshnessSink> sink) const {
+    sink = std::make_unique<WarnedFreshness>(std::move(sink), warnings_);
     if (!legacy_writer_) return sink;
     return std::make_unique<NotedFreshness>(std::move(sink), *legacy_writer_);
   }
@@ -232,6 +236,7 @@ class EngineImpl final : public Engine {
   core::Result<void> build_projector();
   core::Result<void> build_feeder();
   core::Result<void> build_history();
+  core::Result<void> build_warnings();
   core::Result<void> start_threads();
   void stop_threads(core::SteadyTime last_call);
   std::size_t in_flight() const;
@@ -275,6 +280,7 @@ class EngineImpl final : public Engine {
   std::atomic<std::uint32_t> quorum_{1};  // In force: read while a reload writes config_.
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
+  std::unique_ptr<Warnings> warnings_;  // Outlives the projector, which notes what it wrote.
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
   std::unique_ptr<sideeffects::FreshnessSink> detoured_freshness_;  // Where there is a journal.
   std::unique_ptr<sideeffects::Projector> projector_;
@@ -344,6 +350,7 @@ core::Result<void> EngineImpl::build(const StoreRoad::Meanwhile& meanwhile, Name
   if (auto built = build_shards(); !built) return built;
   build_vantage();
   continue_mass_outage();
+  if (auto built = build_warnings(); !built) return built;
   if (auto built = build_projector(); !built) return built;
   if (auto built = build_history(); !built) return built;
   return build_feeder();
@@ -593,6 +600,17 @@ core::Result<void> EngineImpl::build_history() {
   return {};
 }
 
+core::Result<void> EngineImpl::build_warnings() {
+  sideeffects::WarningKeeper::Settings settings;
+  settings.policy = config_.warnings;
+  settings.warn = [this](const std::string& line) { log_.warn(line); };
+  auto made = Warnings::make(std::move(settings), buckets_.get(), fencing(db::kWarningsWriter),
+                             *store_, shared_clock_);
+  if (!made) return made.error();
+  warnings_ = *std::move(made);
+  return {};
+}
+
 core::Result<void> EngineImpl::build_feeder() {
   auto feed = store_->make_site_feed();
   if (!feed) return feed.error();
@@ -621,6 +639,7 @@ core::Result<void> EngineImpl::start_threads() try {
   if (legacy_writer_) legacy_writer_->start();
   if (member_) member_->turn();  // What nobody has is ours before the first site is read.
   for (ShardParts& shard : shards_) shard.thread->start();
+  warnings_->start();
   projector_thread_->start();
   for (auto& lane : lanes_) {
     if (auto started = lane->thread.start(); !started) return started;
@@ -679,6 +698,7 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
   }
   road_->stop(last_call);
   if (!projector_thread_->stop(last_call)) log_.warn("projector_not_drained");
+  warnings_->stop(last_call);
   if (legacy_writer_ && !legacy_writer_->stop(last_call)) log_.warn("legacy_writer_not_drained");
   if (cluster_) cluster_->stop();
   // Last: a receiver that hangs may take what is left of the time, and the sites are others' by then.
@@ -698,6 +718,8 @@ void EngineImpl::reload(const Config& config) {
   if (legacy_reader_) legacy_reader_->set_defaults(config_.checks);
   config_.history = config.history;
   history_->set(history_retention(config_.history));
+  config_.warnings = config.warnings;
+  warnings_->set(config_.warnings);
   config_.notify = config.notify;
   notifier_->reload(config_.notify, config_.checks.interval);
   feeder_->retune(feeder_settings(config_), std::make_shared<const LaneTuning>(tuning_of(config_, lane_count())));

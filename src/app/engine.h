@@ -34,6 +34,7 @@
 #include "scheduler/admission.h"
 #include "scheduler/stats.h"
 #include "sideeffects/history_keeper.h"
+#include "sideeffects/warning_keeper.h"
 #include "sideeffects/projector.h"
 #include "sideeffects/shard.h"
 
@@ -114,6 +115,7 @@ class Engine : core::Pinned {
   [[nodiscard]] virtual core::WallTime started_at() const = 0;
   [[nodiscard]] virtual NotifierReading notifier() const = 0;
   [[nodiscard]] virtual const sideeffects::HistoryStats& history() const = 0;
+  [[nodiscard]] virtual const sideeffects::WarningStats& warnings() const = 0;
   // Where several hosts share the store; else nothing.
   [[nodiscard]] virtual std::optional<ClusterReading> cluster() const = 0;
   [[nodiscard]] virtual const ClusterStats* cluster_stats() const = 0;

@@ -578,7 +578,7 @@ void Lane::handle(SiteSlot slot, const core::ProbeResult& result, WallTime at, b
   const bool due =
       row.projected == core::kNoSteadyTime || now_ - row.projected >= tuning_.projection_interval;
   if (outcome != Outcome::NotMeasured && (due || news || measured_again)) {
-    project(slot, true, result.tls.get());
+    project(slot, true, &result);
   }
 }
 
@@ -623,8 +623,9 @@ void Lane::post(core::SiteId id, core::SiteFacts facts) {
   if (shard.mailbox->post(seat, std::move(facts))) shard.wake();
 }
 
-void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {
+void Lane::project(SiteSlot slot, bool measured, const core::ProbeResult* result) {
   scheduler::SiteRow& row = sites_.row(slot);
+  const core::TlsFacts* const tls = result != nullptr ? result->tls.get() : nullptr;
   core::FreshnessMark mark{
       .site = sites_.id(slot),
       .measured = measured,
@@ -639,7 +640,8 @@ void Lane::project(SiteSlot slot, bool measured, const core::TlsFacts* tls) {
       .unbroken_since = measured ? to_wall(row.since) : core::kNoWallTime,
       .quiet_max = tuning_.projection_interval + freshness_limit(slot),
       .responses = responses_.of(slot),
-      .by_hour = sites_.size() <= tuning_.hourly_sites_max};
+      .by_hour = sites_.size() <= tuning_.hourly_sites_max,
+      .warnings = result != nullptr ? result->warnings : core::Warnings{}};
   if (tls != nullptr) mark.cert_sha256 = tls->fingerprint;
   if (ports_.marks->offer(std::move(mark))) {
     row.projected = now_;

@@ -181,7 +181,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
                                                     core::WallTime at, bool& news);
   void post(core::SiteId id, core::SiteFacts facts);
   [[nodiscard]] core::SiteFacts facts_of(core::SiteId id);
-  void project(core::SiteSlot slot, bool measured, const core::TlsFacts* tls);
+  // `result`: the newest; null: what is told was not seen just now.
+  void project(core::SiteSlot slot, bool measured, const core::ProbeResult* result);
   void sweep_slice();
   void sweep_row(core::SiteSlot slot);
   void publish_sweep();

@@ -19,6 +19,7 @@
 #include "app/history.h"
 #include "app/verifiers.h"
 #include "app/version.h"
+#include "app/warnings.h"
 #include "http/metric_builder.h"
 
 namespace watchwheel::app {
@@ -197,6 +198,7 @@ void add_recording(Families& out, const Engine& engine, const Totals& totals) {
                                          {"read_event", number(totals.read_errors)},
                                          {"project", number(projector.errors.value())},
                                          {"history", number(engine.history().errors.value())},
+                                         {"warnings", number(engine.warnings().errors.value())},
                                          {"replay", number(engine.store_road().replay_errors)},
                                          {"operator_requests", number(unread)},
                                          {"site_feed", number(engine.feeder().errors.value())}})));
@@ -539,6 +541,7 @@ Families metric_families(const Engine& engine, const DaemonFacts& facts,
   add_notify(out, engine.notifier());
   add_cluster(out, engine);
   append_verifier_metrics(engine.verifiers(), out);
+  append_warning_metrics(engine.warnings(), out);
   append_history_metrics(engine.history(), engine.notifier().deliveries.removed.value(), out);
   add_dns(out, totals);
   add_exchanges(out, totals);

@@ -41,14 +41,14 @@ Json site_json(const MessageSite& site) {
           {"event", number_or_null(site.event.value)},
           {"transition", number_or_null(site.transition)},
           {"reason", core::to_string(site.reason)},
-          {"previous_state", core::to_string(site.before)},
-          {"state", core::to_string(site.after)},
+          {"previous_state", sideeffects::previous_state_word(site)},
+          {"state", sideeffects::state_word(site)},
           {"at", time_or_null(site.at)},
           {"started_at", time_or_null(site.started_at)},
           {"confirmed_at", time_or_null(site.confirmed_at)},
           {"ended_at", time_or_null(site.ended_at)},
           {"failures", site.failures},
-          {"cause", core::to_string(evidence.cause)},
+          {"cause", sideeffects::cause_word(site)},
           {"phase", core::to_string(evidence.phase)},
           {"http_status", number_or_null(evidence.http_status)},
           {"detail", evidence.detail},
@@ -115,8 +115,8 @@ Json alert_of(const Message& message, const MessageSite& site, const std::string
              {"name", shown_name(site)},
              {"url", shown_url(site)},
              {"kind", to_string(message.kind)},
-             {"state", core::to_string(site.after)},
-             {"cause", core::to_string(site.evidence.cause)},
+             {"state", sideeffects::state_word(site)},
+             {"cause", sideeffects::cause_word(site)},
              {"detail", checker::safe_text(site.evidence.detail, 1024)}};
   if (message.sites.size() == 1) notes["description"] = wording.text;
   if (!site.tags.empty()) {
@@ -273,7 +273,7 @@ std::vector<std::string> pagerduty_bodies(const Message& message, const std::str
     // Of a digest each event names its own site; the headline would be the same for all.
     std::string summary = message.sites.size() == 1
                               ? wording.subject
-                              : std::string(core::to_string(site.after)) + ": " + shown_name(site);
+                              : std::string(sideeffects::state_word(site)) + ": " + shown_name(site);
     Json event = pagerduty_event(message, routing_key, condition_key(site), shown_name(site),
                                  std::move(summary));
     event["payload"]["component"] = shown_url(site);

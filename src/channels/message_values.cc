@@ -42,8 +42,9 @@ std::string duration_of(const MessageSite& site) {
 
 // Nothing is the matter with what is over.
 std::string cause_of(const MessageSite& site) {
-  return site.evidence.cause == core::Cause::Ok ? ""
-                                                : std::string(core::to_string(site.evidence.cause));
+  const bool fine =
+      site.kind == core::EventKind::Outage && site.evidence.cause == core::Cause::Ok;
+  return fine ? "" : std::string(sideeffects::cause_word(site));
 }
 
 // By name, so that the lists of fields can grow and be put in another order.
@@ -65,8 +66,8 @@ std::array<std::string, kSiteFields.size()> site_values(const MessageSite& site,
   set("name", shown_name(site));
   set("url", shown_url(site));
   set("tags", joined(site.tags));
-  set("state", std::string(core::to_string(site.after)));
-  set("previous_state", std::string(core::to_string(site.before)));
+  set("state", std::string(sideeffects::state_word(site)));
+  set("previous_state", std::string(sideeffects::previous_state_word(site)));
   set("reason", std::string(core::to_string(site.reason)));
   set("cause", cause_of(site));
   set("phase", std::string(core::to_string(site.evidence.phase)));

@@ -157,6 +157,7 @@ struct FreshnessMark {
   // How fast the site answered since the mark before, as a site that is up; they count for the time of `checked_at`.
   ResponseCounts responses{};
   bool by_hour = false;  // For its hour too, not for its day alone.
+  Warnings warnings{};   // Of the newest result.
 
   // What a store knows from later than this is newer than the mark.
   [[nodiscard]] WallTime holds_at() const {

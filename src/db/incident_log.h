@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/event_kind.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/site.h"
@@ -26,6 +27,7 @@ struct IncidentFilter {
   core::WallTime since = core::kNoWallTime;  // Events that were open at or after this moment.
   std::optional<core::EventId> event{};      // This one alone; the others do not matter then.
   std::optional<std::uint64_t> group{};      // Only those of this mass outage; 0: only those of none.
+  std::optional<core::EventKind> kind{};
 };
 
 struct Incident {
@@ -44,6 +46,9 @@ struct Incident {
   core::WallTime acked_at = core::kNoWallTime;  // Since then somebody is on it: nobody is reminded.
   std::string acked_by;
   std::vector<sideeffects::TransitionRecord> transitions;
+  // Not Outage: a warning (sideeffects/warning_api.h). Of it `state` says only whether it is over (Up) or not (Unknown).
+  core::EventKind kind = core::EventKind::Outage;
+  core::Duration step{};
 };
 
 // Events that began together on unrelated networks while the vantage was well: one outage, told as one.

@@ -128,6 +128,7 @@ inline constexpr std::string_view kShardWriter = "shard";
 inline constexpr std::string_view kReplayerWriter = "replayer";
 inline constexpr std::string_view kProjectorWriter = "projector";
 inline constexpr std::string_view kLegacyWriter = "legacy";
+inline constexpr std::string_view kWarningsWriter = "warnings";
 
 // What one node does for all of them, the one that has this bucket does.
 inline constexpr core::BucketNo kFirstBucket{0};

@@ -32,6 +32,8 @@ enum Code : int {
   kTriggerExists = 1359,
   kTriggersNotTrusted = 1419,
   kNothingToDrop = 1091,
+  kNoCheckMySql = 3821,
+  kNoConstraintMySql = 3940,
   kNoTable = 1146,
   kNoColumn = 1054,
   kDuplicate = 1062,
@@ -475,7 +477,7 @@ core::Result<void> MysqlConnection::Parts::run(const std::string& statement) {
 
 core::Result<void> MysqlConnection::Parts::change_schema(const std::string& statement) {
   constexpr std::array kDone{kTableExists, kTriggerExists, kDuplicateColumn, kDuplicateIndex,
-                             kNothingToDrop};
+                             kNothingToDrop, kNoCheckMySql, kNoConstraintMySql};
   if (auto able = ready(); !able) return able;
   try {
     const std::unique_ptr<sql::Statement> made(session->createStatement());

@@ -19,6 +19,7 @@
 #include "db/sql_site_feed.h"
 #include "db/sql_uptime_log.h"
 #include "db/sql_vantage_store.h"
+#include "db/sql_warning_store.h"
 
 namespace watchwheel::db {
 
@@ -100,6 +101,10 @@ core::Result<std::unique_ptr<sideeffects::VantageStore>> MysqlStore::make_vantag
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> MysqlStore::make_freshness_sink(
     const Fencing& fencing) {
   return make<sideeffects::FreshnessSink, SqlFreshnessSink>(fencing);
+}
+core::Result<std::unique_ptr<sideeffects::WarningStore>> MysqlStore::make_warning_store(
+    const Fencing& fencing) {
+  return make<sideeffects::WarningStore, SqlWarningStore>(fencing);
 }
 core::Result<std::unique_ptr<LeaseStore>> MysqlStore::make_lease_store() {
   // A server that stands still must not cost the lease: the next host is asked in time.

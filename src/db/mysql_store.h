@@ -43,6 +43,8 @@ class MysqlStore final : public Store {
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::DeliveryQueue>> make_delivery_queue()
       override;
   [[nodiscard]] core::Result<std::unique_ptr<DeliveryLog>> make_delivery_log() override;
+  [[nodiscard]] core::Result<std::unique_ptr<sideeffects::WarningStore>> make_warning_store(
+      const Fencing& fencing) override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::FlappingStore>> make_flapping_store()
       override;
   [[nodiscard]] core::Result<std::unique_ptr<sideeffects::MaintenanceStore>> make_maintenance_store()

@@ -48,7 +48,8 @@ constexpr Sql kRouted =
 
 // ---- Of the store
 constexpr Sql kEventById("SELECT id, group_id FROM events WHERE id = ?");
-constexpr Sql kEventByName = "SELECT id, group_id FROM events WHERE site_id = ? AND started_at = ?";
+constexpr Sql kEventByName = 
+    "SELECT id, group_id FROM events WHERE site_id = ? AND started_at = ? AND kind = 'outage'";
 #define WATCHWHEEL_SAME(index, by_id)                                                     \
   "SELECT t.delivery_id FROM delivery_tellings t " index " LEFT JOIN deliveries d " by_id \
   " ON d.id = t.delivery_id"                                                              \
@@ -78,7 +79,7 @@ constexpr Sql kRemoveWakes(
     "DELETE o FROM outbox_wakes o FORCE INDEX (PRIMARY) WHERE o.id IN " WATCHWHEEL_IDS);
 #define WATCHWHEEL_OUTBOX(by_id)                                     \
   "SELECT o.id, e.site_id, e.started_at, o.seq FROM outbox o " by_id \
-  " JOIN events e ON e.id = o.event_id WHERE o.id > ? ORDER BY o.id LIMIT ?"
+  " JOIN events e ON e.id = o.event_id AND e.kind = 'outage' WHERE o.id > ? ORDER BY o.id LIMIT ?"
 constexpr Sql kOutbox(WATCHWHEEL_OUTBOX(""), WATCHWHEEL_OUTBOX("FORCE INDEX (PRIMARY)"));
 constexpr Sql kRemoveNotices(
     "DELETE FROM outbox WHERE id IN " WATCHWHEEL_IDS,

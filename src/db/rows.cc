@@ -38,6 +38,25 @@ void bind_evidence(Query& query, const EvidenceText& text) {
       .bind(std::string_view(text.address));
 }
 
+core::Result<core::EventKind> event_kind_from(const Connection& connection, const Query& row,
+                                              int column) {
+  const auto kind = core::parse_event_kind(row.text(column));
+  if (!kind)
+    return corrupt_row(connection,
+                       "an event has the unknown kind '" + std::string(row.text(column)) + "'");
+  return *kind;
+}
+
+std::optional<core::SiteState> transition_state(core::EventKind kind, std::string_view word) {
+  if (kind != core::EventKind::Outage && (word == kWarningOk || word == kWarningOpen))
+    return core::SiteState::Up;
+  return core::parse_site_state(word);
+}
+
+core::Duration duration_from(const Query& row, int column) {
+  return std::chrono::milliseconds{row.integer(column)};
+}
+
 core::Error corrupt_row(const Connection& connection, const std::string& what) {
   return core::Error{core::ErrorKind::Corrupt,
                      "store " + connection.path() + ": " + what +

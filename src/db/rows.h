@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/event_kind.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/site.h"
@@ -47,6 +48,18 @@ void bind_evidence(Query& query, const EvidenceText& text);
 // s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options from `column` on.
 [[nodiscard]] core::Result<core::SiteRecord> record_from(const Connection& connection,
                                                          const Query& row, int column);
+
+// An event's kind. A newer version's is Corrupt, as a word that nobody wrote.
+[[nodiscard]] core::Result<core::EventKind> event_kind_from(const Connection& connection,
+                                                            const Query& row, int column);
+// What a transition's before_state or after_state says of its site. A warning says nothing of it but at its end ("ok" or "warning":
+// Up). Nothing: it is no word that we write.
+inline constexpr std::string_view kWarningOk = "ok";
+inline constexpr std::string_view kWarningOpen = "warning";
+[[nodiscard]] std::optional<core::SiteState> transition_state(core::EventKind kind,
+                                                              std::string_view word);
+// What is stored in milliseconds; NULL: zero.
+[[nodiscard]] core::Duration duration_from(const Query& row, int column);
 
 // e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause from `column` on; nothing when
 // e.id is NULL.

@@ -391,6 +391,77 @@ CREATE TABLE site_parents (
 CREATE INDEX site_parents_parent ON site_parents (parent_id);
 )sql";
 
+// Warnings are events of their own kinds, of which one each may be open beside an outage. What a table checks and what is unique in
+// it SQLite cannot change: both tables are made anew, the transitions because they refer to the events. No id is given again.
+constexpr const char* kWarnings = R"sql(
+CREATE TABLE events_new (
+  id                INTEGER PRIMARY KEY AUTOINCREMENT,
+  site_id           INTEGER NOT NULL,
+  kind              TEXT NOT NULL DEFAULT 'outage' CHECK (kind <> ''),
+  started_at        INTEGER NOT NULL,
+  state             TEXT NOT NULL CHECK (state IN ('seems_down', 'down', 'warning', 'closed')),
+  confirmed_at      INTEGER,
+  ended_at          INTEGER,
+  failures          INTEGER NOT NULL,
+  merged            INTEGER NOT NULL,
+  transitions_total INTEGER NOT NULL CHECK (transitions_total > 0),
+  cause             TEXT NOT NULL,
+  phase             TEXT NOT NULL,
+  http_status       INTEGER,
+  detail            TEXT NOT NULL,
+  address           TEXT NOT NULL,
+  group_id          INTEGER REFERENCES outage_groups (id),
+  witnesses         TEXT,
+  acked_at          INTEGER,
+  acked_by          TEXT,
+  step_ms           INTEGER,
+  UNIQUE (site_id, started_at, kind),
+  CHECK ((state = 'closed') = (ended_at IS NOT NULL)),
+  CHECK (state = 'closed' OR (state = 'warning') = (kind <> 'outage'))
+) STRICT;
+INSERT INTO events_new (id, site_id, started_at, state, confirmed_at, ended_at, failures, merged,
+  transitions_total, cause, phase, http_status, detail, address, group_id, witnesses, acked_at, acked_by)
+SELECT id, site_id, started_at, state, confirmed_at, ended_at, failures, merged, transitions_total,
+  cause, phase, http_status, detail, address, group_id, witnesses, acked_at, acked_by FROM events;
+
+CREATE TABLE event_transitions_new (
+  event_id     INTEGER NOT NULL REFERENCES events_new (id),
+  seq          INTEGER NOT NULL CHECK (seq > 0),
+  reason       TEXT NOT NULL,
+  before_state TEXT NOT NULL,
+  after_state  TEXT NOT NULL,
+  at           INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
+  cause        TEXT NOT NULL,
+  phase        TEXT NOT NULL,
+  http_status  INTEGER,
+  detail       TEXT NOT NULL,
+  address      TEXT NOT NULL,
+  witnesses    TEXT,
+  act          TEXT CHECK (act IN ('ack', 'comment', 'close')),
+  who          TEXT,
+  why          TEXT,
+  source       TEXT,
+  step_ms      INTEGER,
+  PRIMARY KEY (event_id, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO event_transitions_new (event_id, seq, reason, before_state, after_state, at, failures,
+  cause, phase, http_status, detail, address, witnesses, act, who, why, source)
+SELECT event_id, seq, reason, before_state, after_state, at, failures, cause, phase, http_status,
+  detail, address, witnesses, act, who, why, source FROM event_transitions;
+
+DELETE FROM sqlite_sequence WHERE name = 'events_new';
+INSERT INTO sqlite_sequence (name, seq)
+SELECT 'events_new', seq FROM sqlite_sequence WHERE name = 'events';
+DROP TABLE event_transitions;
+DROP TABLE events;
+ALTER TABLE events_new RENAME TO events;
+ALTER TABLE event_transitions_new RENAME TO event_transitions;
+CREATE UNIQUE INDEX events_open ON events (site_id, kind) WHERE ended_at IS NULL;
+CREATE INDEX events_started ON events (started_at);
+CREATE INDEX events_group_end ON events (group_id, ended_at) WHERE group_id IS NOT NULL;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -409,6 +480,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {14, "sites that depend on others", kParents},
       {15, "a request that is sent twice is one", kRequestKeys},
       {16, "what waits of a site is found", kWakesOfSites},
+      {17, "warnings, as events of their own kinds", kWarnings},
   };
   return steps;
 }

@@ -39,8 +39,8 @@ constexpr Sql kSites =
     " FROM sites s WHERE s.id IN " WATCHWHEEL_IDS;
 // One that is open is the newest.
 constexpr Sql kNewest =
-    "SELECT (SELECT e.id FROM events e WHERE e.site_id = s.id ORDER BY e.started_at DESC LIMIT 1)"
-    " FROM sites s WHERE s.id IN " WATCHWHEEL_IDS;
+    "SELECT (SELECT e.id FROM events e WHERE e.site_id = s.id AND e.kind = 'outage'"
+    " ORDER BY e.started_at DESC LIMIT 1) FROM sites s WHERE s.id IN " WATCHWHEEL_IDS;
 constexpr Sql kOutages =
     "SELECT site_id, confirmed_at, ended_at FROM events WHERE id IN " WATCHWHEEL_IDS;
 constexpr Sql kBelow =

@@ -49,15 +49,16 @@ constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings
                          WATCHWHEEL_BEFORE_END("FORCE INDEX (PRIMARY)",
                                                "FORCE INDEX (delivery_tellings_event)",
                                                "FORCE INDEX (PRIMARY)"));
-// Of each message that says that something began: the same of ends that wait of the site's event before which its target was told,
-// in whichever line. A look back of so long, for a site may have had many events of which nobody was told.
+// Of each message that says that something began: the same of ends that wait, in whichever line, of the site's event of that kind
+// before of which its target was told. A look back of so long, for a site may have had many events of which nobody was told.
 #define WATCHWHEEL_FORMER_MS "259200000"
 #define WATCHWHEEL_BEFORE_BEGINNING(in_order, by_id, by_key, named, by_event)                            \
   "SELECT " in_order " t.delivery_id,"                                                         \
   " CASE WHEN p.state = 1 AND p.vt > ? THEN -1 ELSE p.vt END"                                  \
   " FROM delivery_tellings t " by_id " JOIN events e " by_key " ON e.id = t.event_id"          \
-  " JOIN events f " named " ON f.site_id = e.site_id AND f.started_at = (SELECT x.started_at"  \
-  " FROM events x " named " WHERE x.site_id = e.site_id AND x.started_at < e.started_at"       \
+  " JOIN events f " named " ON f.site_id = e.site_id AND f.kind = e.kind"                      \
+  " AND f.started_at = (SELECT x.started_at FROM events x " named                              \
+  " WHERE x.site_id = e.site_id AND x.kind = e.kind AND x.started_at < e.started_at"           \
   " AND x.started_at >= e.started_at - " WATCHWHEEL_FORMER_MS                                  \
   " AND EXISTS (SELECT 1 FROM delivery_tellings y " by_event " WHERE y.event_id = x.id"        \
   " AND y.target = t.target) ORDER BY x.started_at DESC LIMIT 1)"                              \

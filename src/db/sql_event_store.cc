@@ -17,13 +17,14 @@ using sideeffects::TransitionRecord;
 
 #define WATCHWHEEL_FIND                                                                        \
   "SELECT id, state, ended_at, transitions_total, failures FROM events WHERE site_id = ? AND " \
-  "started_at = ?"
+  "started_at = ? AND kind = 'outage'"
 constexpr Sql kFind(WATCHWHEEL_FIND, WATCHWHEEL_FIND " FOR UPDATE");
 #define WATCHWHEEL_OPEN                                                                           \
   "SELECT e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, e.transitions_total," \
   " e.cause, e.phase, e.http_status, e.detail, e.address FROM events e WHERE "
-constexpr Sql kOpenOfSite(WATCHWHEEL_OPEN "e.site_id = ? AND e.ended_at IS NULL",
-                          WATCHWHEEL_OPEN "e.open_site = ?");
+constexpr Sql kOpenOfSite(
+    WATCHWHEEL_OPEN "e.site_id = ? AND e.ended_at IS NULL AND e.kind = 'outage'",
+    WATCHWHEEL_OPEN "e.open_site = ? AND e.kind = 'outage'");
 constexpr Sql kInsertEvent =
     "INSERT INTO events (site_id, started_at, state, confirmed_at, ended_at, failures, merged, "
     "transitions_total,"

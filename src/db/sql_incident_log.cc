@@ -15,11 +15,12 @@ namespace {
 #define WATCHWHEEL_INCIDENT                                                                \
   "SELECT e.id, e.site_id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures," \
   " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id, e.witnesses," \
-  " e.acked_at, e.acked_by"                                                                \
+  " e.acked_at, e.acked_by, e.kind, e.step_ms"                                             \
   " FROM events e "
 #define WATCHWHEEL_SITE " LEFT JOIN sites s ON s.id = e.site_id WHERE "
 #define WATCHWHEEL_SINCE "(?1 IS NULL OR e.ended_at IS NULL OR e.ended_at >= ?1)"
-#define WATCHWHEEL_GROUP " AND (?5 IS NULL OR coalesce(e.group_id, 0) = ?5)"
+#define WATCHWHEEL_GROUP \
+  " AND (?5 IS NULL OR coalesce(e.group_id, 0) = ?5) AND (?6 IS NULL OR e.kind = ?6)"
 #define WATCHWHEEL_NEWEST_FIRST " ORDER BY e.started_at DESC, e.id DESC LIMIT ?2 OFFSET ?3"
 constexpr Sql kOpen(WATCHWHEEL_INCIDENT "INDEXED BY events_open" WATCHWHEEL_SITE
                                         "e.ended_at IS NULL AND (?4 IS NULL OR e.site_id = ?4) "
@@ -53,7 +54,7 @@ constexpr Sql kVantage =
 
 constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
-    "detail, address, witnesses, act, who, why, source"
+    "detail, address, witnesses, act, who, why, source, step_ms"
     " FROM event_transitions WHERE event_id = ? ORDER BY seq";
 #define WATCHWHEEL_COUNT "SELECT state, count(*) FROM events "
 constexpr Sql kCountOpen(WATCHWHEEL_COUNT
@@ -104,12 +105,18 @@ core::Result<std::vector<Incident>> SqlIncidentLog::events(const IncidentFilter&
   if (filter.site) site = to_column(*filter.site);
   if (filter.group) group = static_cast<std::int64_t>(*filter.group);
   query.bind(site).bind(group);
+  if (filter.kind) {
+    query.bind(core::to_string(*filter.kind));
+  } else {
+    query.bind(nullptr);
+  }
   return all_of(query);
 }
 
 core::Result<std::vector<Incident>> SqlIncidentLog::one_event(core::EventId event) {
   Query query = connection_->query(kOne);
-  query.bind(nullptr).bind(row_count(1)).bind(row_count(0)).bind(to_column(event)).bind(nullptr);
+  query.bind(nullptr).bind(row_count(1)).bind(row_count(0)).bind(to_column(event));
+  query.bind(nullptr).bind(nullptr);
   return all_of(query);
 }
 
@@ -128,8 +135,12 @@ core::Result<std::vector<Incident>> SqlIncidentLog::all_of(Query& query) const {
 core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
   core::Result<core::Evidence> evidence = evidence_from(*connection_, row, 7);
   if (!evidence) return evidence.error();
-  const std::optional<core::SiteState> state =
-      row.is_null(5) ? core::parse_site_state(row.text(2)) : core::SiteState::Up;
+  const core::Result<core::EventKind> kind = event_kind_from(*connection_, row, 18);
+  if (!kind) return kind.error();
+  const bool warns = *kind != core::EventKind::Outage && row.text(2) == kWarningOpen;
+  const std::optional<core::SiteState> state = warns            ? core::SiteState::Unknown
+                                               : row.is_null(5) ? core::parse_site_state(row.text(2))
+                                                                : core::SiteState::Up;
   core::Result<core::Testimony> testimony = testimony_from_json(row.text(15));
   if (!testimony) return corrupt_row(*connection_, testimony.error().message);
   if (!state)
@@ -149,7 +160,9 @@ core::Result<Incident> SqlIncidentLog::incident_from(const Query& row) const {
                   .testimony = *std::move(testimony),
                   .acked_at = row.time(16),
                   .acked_by = std::string(row.text(17)),
-                  .transitions = {}};
+                  .transitions = {},
+                  .kind = *kind,
+                  .step = duration_from(row, 19)};
 }
 
 core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
@@ -160,8 +173,8 @@ core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
     if (!row) return row.error();
     if (!*row) return {};
     const auto reason = core::parse_transition_reason(query.text(1));
-    const auto before = core::parse_site_state(query.text(2));
-    const auto after = core::parse_site_state(query.text(3));
+    const auto before = transition_state(incident.kind, query.text(2));
+    const auto after = transition_state(incident.kind, query.text(3));
     if (!reason || !before || !after) {
       return corrupt_row(*connection_, "event " + std::to_string(incident.id.value) +
                                            " has a transition of unknown reason or state");
@@ -178,7 +191,8 @@ core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
                                     .failures = static_cast<std::uint32_t>(query.integer(5)),
                                     .evidence = std::move(*evidence),
                                     .testimony = *std::move(testimony),
-                                    .by = by_from(query, 12)});
+                                    .by = by_from(query, 12),
+                                    .step = duration_from(query, 16)});
   }
 }
 

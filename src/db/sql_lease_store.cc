@@ -14,7 +14,8 @@ namespace {
 
 using core::BucketNo;
 
-constexpr std::array kWriters{kShardWriter, kReplayerWriter, kProjectorWriter, kLegacyWriter};
+constexpr std::array kWriters{kShardWriter, kReplayerWriter, kProjectorWriter, kLegacyWriter,
+                             kWarningsWriter};
 
 constexpr Sql kInstance = "SELECT instance FROM nodes WHERE name = ? FOR UPDATE";
 constexpr Sql kPutNode =

@@ -63,17 +63,18 @@ DELETE FROM events; DELETE FROM outage_groups; DELETE FROM mirror_meta WHERE key
 )sql";
 
 // ---- Asked of the store
+// Warnings are the store's alone: while it is away nobody is told of them.
 #define WATCHWHEEL_EVENTS(by_id)                                                            \
   "SELECT e.id, e.site_id, e.started_at, e.confirmed_at, e.ended_at, e.failures,"           \
   " e.transitions_total, e.cause, e.phase, e.http_status, e.detail, e.address, e.group_id," \
   " g.started_at, e.witnesses, e.acked_at FROM events e " by_id                                         \
-  " LEFT JOIN outage_groups g ON g.id = e.group_id WHERE e.id IN " WATCHWHEEL_IDS
+  " LEFT JOIN outage_groups g ON g.id = e.group_id WHERE e.kind = 'outage' AND e.id IN " WATCHWHEEL_IDS
 constexpr Sql kEvents(WATCHWHEEL_EVENTS(""), WATCHWHEEL_EVENTS("FORCE INDEX (PRIMARY)"));
 constexpr Sql kOpen(
     "SELECT id, site_id FROM events INDEXED BY events_open WHERE ended_at IS NULL AND site_id > ?"
-    " ORDER BY site_id LIMIT ?",
+    " AND kind = 'outage' ORDER BY site_id LIMIT ?",
     "SELECT id, open_site FROM events FORCE INDEX (events_open) WHERE open_site > ?"
-    " ORDER BY open_site LIMIT ?");
+    " AND kind = 'outage' ORDER BY open_site LIMIT ?");
 #define WATCHWHEEL_TOLD(index)                                                          \
   "SELECT delivery_id, event_id, target, kind, state, at FROM delivery_tellings " index \
   " WHERE event_id IN " WATCHWHEEL_IDS

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "db/sql_operator_desk.h"
 
+#include "core/event_kind.h"
 #include "db/rows.h"
 #include "db/text.h"
 
@@ -14,7 +15,7 @@ using sideeffects::RequestOutcome;
 constexpr std::int64_t kKeptMs = std::int64_t{7} * 24 * 3600 * 1000;
 constexpr std::size_t kRefusedBytesMax = 512;
 
-constexpr Sql kEvent = "SELECT ended_at FROM events WHERE id = ?";
+constexpr Sql kEvent = "SELECT ended_at, kind FROM events WHERE id = ?";
 constexpr Sql kCount = "SELECT count(*) FROM operator_requests WHERE done_at IS NULL";
 constexpr Sql kForget = "DELETE FROM operator_requests WHERE done_at < ?";
 constexpr Sql kKnown = "SELECT id FROM operator_requests WHERE asked_key = ?";
@@ -42,6 +43,11 @@ core::Result<void> SqlOperatorDesk::check(core::EventId event) {
   if (!query.is_null(0))
     return core::Error{core::ErrorKind::Invalid,
                        name + " is over since " + core::to_iso8601(query.time(0))};
+  if (query.text(1) != core::to_string(core::EventKind::Outage))
+    return core::Error{core::ErrorKind::Invalid,
+                       name + " is a warning (" + std::string(query.text(1)) +
+                           "), and ends by itself; to hear nothing more of such a kind take it "
+                           "out of warnings.kinds"};
   return {};
 }
 

@@ -24,14 +24,14 @@ using sideeffects::Telling;
 #define WATCHWHEEL_NOTICE                                                                   \
   " e.id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures, e.cause, e.phase," \
   " e.http_status, e.detail, e.address, e.group_id, g.started_at, s.url, s.name, s.tags,"  \
-  " e.witnesses, e.acked_at"
+  " e.witnesses, e.acked_at, e.kind, e.step_ms"
 #define WATCHWHEEL_NOTICE_JOINS                                                             \
   " LEFT JOIN events e ON e.id = o.event_id LEFT JOIN outage_groups g ON g.id = e.group_id" \
   " LEFT JOIN sites s ON s.id = o.site_id"
 #define WATCHWHEEL_PAGE(by_id)                                                            \
   "SELECT o.id, o.site_id, o.event_id, o.queued_at," WATCHWHEEL_NOTICE                    \
   ", t.seq, t.reason, t.before_state, t.after_state, t.at, t.failures, t.cause, t.phase," \
-  " t.http_status, t.detail, t.address, t.act FROM outbox o" by_id WATCHWHEEL_NOTICE_JOINS       \
+  " t.http_status, t.detail, t.address, t.act, t.step_ms FROM outbox o" by_id WATCHWHEEL_NOTICE_JOINS       \
   " LEFT JOIN event_transitions t ON t.event_id = o.event_id AND t.seq = o.seq"           \
   " WHERE o.id > ? ORDER BY o.id LIMIT ?"
 constexpr Sql kPage(WATCHWHEEL_PAGE(""), WATCHWHEEL_PAGE(" FORCE INDEX (PRIMARY)"));
@@ -105,7 +105,7 @@ constexpr std::size_t kMessageIdBytesMax = 64;
 constexpr std::size_t kMemoBytesMax = 255;
 
 constexpr int kEventColumn = 4;
-constexpr int kOwnColumn = kEventColumn + 18;  // Of the transition, or the memo.
+constexpr int kOwnColumn = kEventColumn + 20;  // Of the transition, or the memo.
 
 core::Error too_long(const NewDelivery& delivery, const char* what) {
   return core::Error{core::ErrorKind::Invalid,
@@ -134,8 +134,14 @@ std::optional<Telling::State> parse_telling_state(std::string_view text) {
 core::Result<void> read_event(const Connection& connection, const Query& row, Notice& notice) {
   notice.event_known = !row.is_null(kEventColumn);
   if (!notice.event_known) return {};
-  const std::optional<core::SiteState> state =
-      row.is_null(8) ? core::parse_site_state(row.text(5)) : core::SiteState::Up;
+  const core::Result<core::EventKind> kind = event_kind_from(connection, row, 22);
+  if (!kind) return kind.error();
+  notice.kind = *kind;
+  notice.step = duration_from(row, 23);
+  const bool warns = notice.kind != core::EventKind::Outage && row.text(5) == kWarningOpen;
+  const std::optional<core::SiteState> state = warns            ? core::SiteState::Unknown
+                                               : row.is_null(8) ? core::parse_site_state(row.text(5))
+                                                                : core::SiteState::Up;
   if (!state)
     return corrupt_row(connection, "event " + std::to_string(notice.event.value) +
                                        " has the unknown state '" + std::string(row.text(5)) + "'");
@@ -168,8 +174,8 @@ core::Result<void> read_site(const Query& row, Notice& notice) {
 core::Result<void> read_transition(const Connection& connection, const Query& row, Notice& notice) {
   if (!notice.event_known) return {};
   const auto reason = core::parse_transition_reason(row.text(kOwnColumn + 1));
-  const auto before = core::parse_site_state(row.text(kOwnColumn + 2));
-  const auto after = core::parse_site_state(row.text(kOwnColumn + 3));
+  const auto before = transition_state(notice.kind, row.text(kOwnColumn + 2));
+  const auto after = transition_state(notice.kind, row.text(kOwnColumn + 3));
   if (!reason || !before || !after)
     return corrupt_row(connection, "event " + std::to_string(notice.event.value) +
                                        " has a transition of unknown reason or state");
@@ -182,6 +188,7 @@ core::Result<void> read_transition(const Connection& connection, const Query& ro
                        .at = row.time(kOwnColumn + 4),
                        .failures = static_cast<std::uint32_t>(row.integer(kOwnColumn + 5)),
                        .evidence = std::move(*evidence)};
+  notice.transition.step = duration_from(row, kOwnColumn + 12);
   if (const auto act = sideeffects::parse_act(row.text(kOwnColumn + 11)))
     notice.transition.by = sideeffects::ByHand{
         .request = {}, .act = *act, .who = {}, .why = {}, .source = {}};
@@ -297,6 +304,7 @@ core::Result<void> SqlOutbox::add_former(std::vector<Notice>& notices) {
   std::map<core::SiteId, Notice*> by_site;
   Ids sites;
   for (Notice& notice : notices) {
+    if (notice.kind != core::EventKind::Outage) continue;  // A warning begins behind no outage.
     by_site[notice.site] = &notice;
     sites.push_back(to_column(notice.site));
   }

@@ -75,8 +75,10 @@ constexpr Sql kCount = "SELECT count(*) FROM sites WHERE deleted_at IS NULL";
   "t.state_since, t.checked_at, t.cause, e.id FROM sites s"
 #define WATCHWHEEL_ITS_STATE " LEFT JOIN site_state t ON t.site_id = s.id"
 #define WATCHWHEEL_AND_EVENT \
-  WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL "
-#define WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_ITS_STATE " LEFT JOIN events e ON e.open_site = s.id "
+  WATCHWHEEL_ITS_STATE \
+  " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL AND e.kind = 'outage' "
+#define WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_ITS_STATE \
+  " LEFT JOIN events e ON e.open_site = s.id AND e.kind = 'outage' "
 #define WATCHWHEEL_ONE "WHERE s.id = ? AND s.deleted_at IS NULL"
 constexpr Sql kGet(WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT WATCHWHEEL_ONE,
                    WATCHWHEEL_VIEW WATCHWHEEL_AND_EVENT_MYSQL WATCHWHEEL_ONE);

@@ -15,10 +15,11 @@ namespace {
   "s.id, s.url, s.interval_ms, s.active, s.name, s.tags, s.options," \
   " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, t.checked_at"
 #define WATCHWHEEL_KNOWN_SITE_JOINS                                                           \
-  " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL LEFT JOIN site_state t ON " \
-  "t.site_id = s.id"
+  " LEFT JOIN events e ON e.site_id = s.id AND e.ended_at IS NULL AND e.kind = 'outage'"       \
+  " LEFT JOIN site_state t ON t.site_id = s.id"
 #define WATCHWHEEL_KNOWN_SITE_JOINS_MYSQL \
-  " LEFT JOIN events e ON e.open_site = s.id LEFT JOIN site_state t ON t.site_id = s.id"
+  " LEFT JOIN events e ON e.open_site = s.id AND e.kind = 'outage'" \
+  " LEFT JOIN site_state t ON t.site_id = s.id"
 
 constexpr int kEventColumn = 7;
 constexpr int kCheckedColumn = 13;
@@ -55,7 +56,7 @@ constexpr Sql kChanges(WATCHWHEEL_CHANGES(WATCHWHEEL_KNOWN_SITE_JOINS),
   " e.id, e.state, e.started_at, e.confirmed_at, e.failures, e.cause, NULL"                       \
   " FROM events e " index                                                                         \
   " LEFT JOIN sites s ON s.id = e.site_id"                                                        \
-  " WHERE e.ended_at IS NULL AND e." open_site                                                    \
+  " WHERE e.ended_at IS NULL AND e.kind = 'outage' AND e." open_site                              \
   " > ?"                                                                                          \
   " AND (s.id IS NULL OR s.deleted_at IS NOT NULL) ORDER BY e." open_site " LIMIT ?"
 constexpr Sql kRemovedOpen(WATCHWHEEL_REMOVED_OPEN("INDEXED BY events_open", "site_id"),

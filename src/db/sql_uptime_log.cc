@@ -33,6 +33,7 @@ constexpr Sql kOne(
 #define WATCHWHEEL_TROUBLES "SELECT site_id, started_at, ended_at, confirmed_at FROM events"
 #define WATCHWHEEL_OF_RANGE                                                                       \
   " WHERE site_id BETWEEN ?1 AND ?2 AND started_at < ?4 AND (ended_at IS NULL OR ended_at >= ?3)" \
+  " AND kind = 'outage'"                                                                          \
   " ORDER BY site_id, started_at"
 constexpr Sql kTroubles(WATCHWHEEL_TROUBLES WATCHWHEEL_OF_RANGE,
                         WATCHWHEEL_TROUBLES " FORCE INDEX (events_named)" WATCHWHEEL_OF_RANGE);

@@ -20,6 +20,7 @@
 #include "db/sql_site_feed.h"
 #include "db/sql_uptime_log.h"
 #include "db/sql_vantage_store.h"
+#include "db/sql_warning_store.h"
 #include "db/sqlite.h"
 #include "db/store_url.h"
 
@@ -132,6 +133,11 @@ core::Result<std::unique_ptr<sideeffects::VantageStore>> SqliteStore::make_vanta
 core::Result<std::unique_ptr<sideeffects::FreshnessSink>> SqliteStore::make_freshness_sink(
     const Fencing&) {
   return make<sideeffects::FreshnessSink, SqlFreshnessSink>(path_, kProjecting);
+}
+
+core::Result<std::unique_ptr<sideeffects::WarningStore>> SqliteStore::make_warning_store(
+    const Fencing&) {
+  return make<sideeffects::WarningStore, SqlWarningStore>(path_, kRecording);
 }
 
 core::Result<std::unique_ptr<LeaseStore>> SqliteStore::make_lease_store() {

@@ -34,6 +34,7 @@
 #include "sideeffects/operator_api.h"
 #include "sideeffects/notice_mirror_api.h"
 #include "sideeffects/vantage_store_api.h"
+#include "sideeffects/warning_api.h"
 
 namespace watchwheel::db {
 
@@ -88,6 +89,8 @@ class Store : core::Pinned {
       const std::string& node = {}) = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::FreshnessSink>>
   make_freshness_sink(const Fencing& fencing = {}) = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::WarningStore>> make_warning_store(
+      const Fencing& fencing = {}) = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::Outbox>> make_outbox() = 0;
   [[nodiscard]] virtual core::Result<std::unique_ptr<sideeffects::DeliveryQueue>>
   make_delivery_queue() = 0;

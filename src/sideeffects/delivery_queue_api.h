@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/event_kind.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/site.h"
@@ -89,6 +90,9 @@ struct Notice {
   std::uint64_t group = 0;  // The mass outage it is a part of; 0: none (yet).
   core::WallTime group_started_at = core::kNoWallTime;
   bool acked = false;  // Somebody is on it.
+  // Not Outage: a warning (warning_api.h). Of it `state` says only whether it is over; failures, testimony and group mean nothing.
+  core::EventKind kind = core::EventKind::Outage;
+  core::Duration step{};  // Of a warning, as it stands.
 
   std::string url;  // "", "", none: the site has been removed and its row is gone.
   std::string name;

@@ -33,6 +33,7 @@ struct TransitionRecord {
   core::Testimony testimony{};
   // Of `operator`, where a person asked for it: storing the transition is what does the request.
   std::optional<ByHand> by{};
+  core::Duration step{};  // Only of a warning: warning_api.h.
 
   friend bool operator==(const TransitionRecord&, const TransitionRecord&) = default;
 };

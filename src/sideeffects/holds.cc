@@ -19,7 +19,9 @@ Holds::Holds(const Settings& settings, const Stores& stores, const core::Clock& 
 void Holds::join(NoticeRouter::Settings& router) {
   router.hold = [this](const Notice& notice) {
     auto hold = maintenance_.hold(notice);
-    if (!hold && parents_) hold = parents_->hold(notice);
+    // Of a warning neither a parent nor flapping is the reason.
+    if (!hold && parents_ && notice.kind == core::EventKind::Outage)
+      hold = parents_->hold(notice);
     return hold;  // The router asks flapping itself: it tells, too.
   };
   router.flapping = flapping_ ? &*flapping_ : nullptr;

@@ -23,7 +23,7 @@ Json time_json(core::WallTime t) {
 }
 
 Json site_json(const MessageSite& site) {
-  return {{"site", site.site.value},
+  Json json{{"site", site.site.value},
           {"name", site.name},
           {"url", site.url},
           {"tags", site.tags},
@@ -43,6 +43,10 @@ Json site_json(const MessageSite& site) {
           {"detail", site.evidence.detail},
           {"address", site.evidence.address},
           {"witnesses", site.witnesses}};
+  if (site.kind == core::EventKind::Outage) return json;
+  json["event_kind"] = core::to_string(site.kind);
+  json["step_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(site.step).count();
+  return json;
 }
 
 // Reads members of one object; remembers the first that is not what it has to be.
@@ -140,6 +144,13 @@ std::string read_site(const Json& json, MessageSite& site) {
   in.text("detail", site.evidence.detail);
   in.text("address", site.evidence.address);
   in.texts("witnesses", site.witnesses);
+  in.word("event_kind", core::parse_event_kind, site.kind);
+  std::uint64_t step_ms = 0;
+  in.number("step_ms", step_ms);
+  // Beyond ten years it is nothing that we write.
+  constexpr std::uint64_t kStepMsMax = std::uint64_t{10} * 366 * 24 * 3600 * 1000;
+  if (step_ms > kStepMsMax) in.wrong("step_ms is no time");
+  site.step = std::chrono::milliseconds{std::min(step_ms, kStepMsMax)};
   return in.problem();
 }
 
@@ -229,7 +240,19 @@ std::string_view heading(const Message& message) {
   return heading(unseen ? MessageKind::WarningOver : message.kind);
 }
 
+// Of a warning what was seen, where there is something to say.
+std::string of_warning(const Message& message, const MessageSite& site) {
+  if (ends(message.kind)) {
+    const bool over = site.reason == core::TransitionReason::Recovered;
+    return " (" + std::string(cause_word(site)) +
+           (over ? "" : ", " + std::string(core::to_string(site.reason))) + ")";
+  }
+  const std::string& detail = site.evidence.detail;
+  return ": " + (detail.empty() ? std::string(cause_word(site)) : detail);
+}
+
 std::string of_one(const Message& message, const MessageSite& site) {
+  if (site.kind != core::EventKind::Outage) return of_warning(message, site);
   if (message.kind == MessageKind::FlappingOver)
     return ": " + std::string(core::to_string(site.after));
   if (message.kind == MessageKind::Flapping)
@@ -254,12 +277,30 @@ std::optional<MessageKind> parse_message_kind(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view state_word(const MessageSite& site) {
+  if (site.kind == core::EventKind::Outage) return core::to_string(site.after);
+  if (site.ended_at == core::kNoWallTime) return "warning";
+  return site.after == core::SiteState::Up ? "ok" : core::to_string(site.after);
+}
+
+std::string_view previous_state_word(const MessageSite& site) {
+  if (site.kind == core::EventKind::Outage) return core::to_string(site.before);
+  return site.reason == core::TransitionReason::Opened ? "ok" : "warning";
+}
+
+std::string_view cause_word(const MessageSite& site) {
+  return site.kind == core::EventKind::Outage ? core::to_string(site.evidence.cause)
+                                              : core::to_string(site.kind);
+}
+
 std::string headline(const Message& message) {
   std::string line(heading(message));
   if (message.sites.empty()) return line + " of " + message.target;
   if (message.sites.size() == 1)
     return line + " " + message.sites.front().shown() + of_one(message, message.sites.front());
   line += " " + std::to_string(message.sites.size()) + " sites";
+  const MessageSite& first = message.sites.front();
+  if (first.kind != core::EventKind::Outage) line += ": " + std::string(cause_word(first));
   if (message.group_started_at != core::kNoWallTime)
     line += " of the outage since " + core::to_iso8601(message.group_started_at);
   if (message.part > 1) line += " (part " + std::to_string(message.part) + ")";
@@ -267,8 +308,10 @@ std::string headline(const Message& message) {
 }
 
 std::string condition_key(const MessageSite& site) {
-  return "ww-" + hex32({std::to_string(site.site.value),
-                        std::to_string(core::to_unix_ms(site.started_at))});
+  std::vector<std::string> parts{std::to_string(site.site.value),
+                                 std::to_string(core::to_unix_ms(site.started_at))};
+  if (site.kind != core::EventKind::Outage) parts.emplace_back(core::to_string(site.kind));
+  return "ww-" + hex32(parts);
 }
 
 std::string message_id(const std::vector<std::string>& parts) {

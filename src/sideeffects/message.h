@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/event_kind.h"
 #include "core/ids.h"
 #include "core/result.h"
 #include "core/site.h"
@@ -25,8 +26,8 @@ namespace watchwheel::sideeffects {
 
 inline constexpr std::size_t kMessageSitesMax = 1000;
 
-// How bad what is told of is. An outage is Critical once confirmed and Warning while it only seems; a certificate that will expire
-// is a Warning; that something is over has the severity of what is over.
+// How bad what is told of is. An outage is Critical once confirmed and Warning while it only seems; a warning (a certificate that
+// will expire) has its own (warning_api.h); that something is over has the severity of what is over.
 enum class Severity : std::uint8_t { Info, Warning, Critical };
 inline constexpr std::array<std::string_view, 3> kSeverityNames{"info", "warning", "critical"};
 [[nodiscard]] constexpr std::string_view to_string(Severity severity) {
@@ -37,6 +38,14 @@ inline constexpr std::array<std::string_view, 3> kSeverityNames{"info", "warning
     if (kSeverityNames.at(i) == name) return static_cast<Severity>(i);
   }
   return std::nullopt;
+}
+
+// How bad what an event is about is. Of a certificate that ends within three days, critical; above three weeks it is only said.
+[[nodiscard]] constexpr Severity severity_of(core::EventKind kind, core::Duration step) {
+  if (kind == core::EventKind::Outage) return Severity::Critical;
+  if (kind != core::EventKind::TlsExpiring) return Severity::Warning;
+  if (step <= std::chrono::hours{3 * 24}) return Severity::Critical;
+  return step <= std::chrono::hours{21 * 24} ? Severity::Warning : Severity::Info;
 }
 
 enum class MessageKind : std::uint8_t {
@@ -88,6 +97,9 @@ struct MessageSite {
   core::Evidence evidence;  // What earned it. Of an end: the last failure.
   std::vector<std::string>
       witnesses;  // Who else saw it: names of verifiers. Empty: confirmed from here only.
+  // Not Outage: the warning that it is about; `before` means nothing then, and `after` of its end only.
+  core::EventKind kind = core::EventKind::Outage;
+  core::Duration step{};  // How near it has come (warning_api.h), in whole milliseconds.
 
   // What to call it.
   [[nodiscard]] const std::string& shown() const { return name.empty() ? url : name; }
@@ -119,6 +131,12 @@ struct Message {
   [[nodiscard]] bool is_digest() const { return group != 0; }
   friend bool operator==(const Message&, const Message&) = default;
 };
+
+// The words for what it was and is: of an outage the site's state; of a warning "ok", "warning", or what became of the site.
+[[nodiscard]] std::string_view state_word(const MessageSite& site);
+[[nodiscard]] std::string_view previous_state_word(const MessageSite& site);
+// Why: the cause of the last failure, or which warning it is.
+[[nodiscard]] std::string_view cause_word(const MessageSite& site);
 
 // One line for people, without any markup: "DOWN shop.example: connect_timeout", "UP 37 sites of the outage since …".
 [[nodiscard]] std::string headline(const Message& message);

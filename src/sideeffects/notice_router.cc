@@ -73,7 +73,8 @@ void NoticeRouter::turn(core::SteadyTime now) {
                                  },
                              .hold = [this](const Notice& notice) {
                                auto hold = settings_.hold(notice);
-                               return hold || settings_.flapping == nullptr
+                               const bool outage = notice.kind == core::EventKind::Outage;
+                               return hold || settings_.flapping == nullptr || !outage
                                           ? hold
                                           : settings_.flapping->hold(notice);
                              },

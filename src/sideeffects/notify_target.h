@@ -24,6 +24,7 @@ struct NotifyTarget {
 
   std::vector<std::string> tags;  // Only sites with one of them. None: all.
   std::vector<core::SiteState> states{core::SiteState::Down, core::SiteState::Up};
+  bool warnings = false;               // "warning" is among its states: told of warnings, and of their ends.
   Severity severity = Severity::Info;  // At least.
   core::Duration remind{};             // While down, each so often. 0: never.
   // An outage whose notice still waits when it ends: neither is told. False: both, in order.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sideeffects/flapping_api.h"
+#include "sideeffects/warning_routing.h"
 
 namespace watchwheel::sideeffects {
 namespace {
@@ -616,8 +617,18 @@ Decider::~Decider() = default;
 Routing route(std::span<const Notice> notices, const NotifyTargets& targets,
               const RouteContext& context) {
   Decider decider(targets, context);
-  for (const Notice& notice : notices) decider.one(notice);
-  return decider.finish();
+  std::vector<const Notice*> warnings;
+  for (const Notice& notice : notices) {
+    const bool readable = notice.event_known && notice.problem.empty();
+    if (readable && notice.kind != core::EventKind::Outage) {
+      warnings.push_back(&notice);
+    } else {
+      decider.one(notice);
+    }
+  }
+  Routing routing = decider.finish();
+  route_warnings(warnings, targets, context, routing);
+  return routing;
 }
 
 std::string public_url(std::string_view url) {

@@ -20,6 +20,8 @@
 // What begins at a site is told behind the end of its events before, also where that waits for a digest (Notice::former): it is told
 // then, at once.
 //
+// Of warnings see warning_routing.h.
+//
 // A hold (maintenance, a parent that is down, flapping) keeps what begins from being told until it is over; when the event is over
 // first, nothing is told. It never keeps back an end.
 #pragma once

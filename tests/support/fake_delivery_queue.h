@@ -392,6 +392,8 @@ class FakeDeliveryQueue final : public se::Outbox, public se::DeliveryQueue {
     if (event == events_.end()) return notice;
     const se::Notice& row = event->second;
     notice.event_known = true;
+    notice.kind = row.kind;
+    notice.step = row.step;
     notice.state = row.state;
     notice.started_at = row.started_at;
     notice.confirmed_at = row.confirmed_at;

@@ -276,6 +276,8 @@ TEST_P(LeaseContract, WhoWasPausedWritesNothingAfterAnotherHasTakenOver) {
   const auto events_of_a = take(store->make_event_store({table.get(), "a", std::string(kShardWriter)}));
   const auto marks_of_a =
       take(store->make_freshness_sink({table.get(), "a", std::string(kProjectorWriter)}));
+  const auto warnings_of_a =
+      take(store->make_warning_store({table.get(), "a", std::string(kWarningsWriter)}));
   let_leases_end();
   const auto other_store = take(open_store(under_test->other_url()));
   const auto other = take(other_store->make_lease_store());
@@ -285,7 +287,13 @@ TEST_P(LeaseContract, WhoWasPausedWritesNothingAfterAnotherHasTakenOver) {
   EXPECT_EQ(events_of_a->commit(std::span(&write, 1)).error().kind, core::ErrorKind::Unavailable);
   const core::FreshnessMark mark = measured(site, 0);
   EXPECT_EQ(marks_of_a->write(std::span(&mark, 1)).error().kind, core::ErrorKind::Unavailable);
-  EXPECT_EQ(table->fenced_total(), 2U);
+  sideeffects::WarningWrite warning;
+  warning.warning.site = site;
+  warning.warning.started_at = warning.at = at(0);
+  warning.epoch = 1;
+  EXPECT_EQ(warnings_of_a->commit(std::span(&warning, 1)).error().kind,
+            core::ErrorKind::Unavailable);
+  EXPECT_EQ(table->fenced_total(), 3U);
   EXPECT_EQ(under_test->number("SELECT count(*) FROM events"), 0);
   EXPECT_EQ(under_test->number("SELECT count(*) FROM site_state"), 0);
   // It has looked: what is not its own is refused for good, and marks of it are passed over.

@@ -13,6 +13,7 @@
 #include "channels/signature.h"
 #include "daemon.h"
 #include "event_tables.h"
+#include "support/certs.h"
 #include "support/eventually.h"
 #include "support/fault_server.h"
 #include "support/mariadb.h"
@@ -493,6 +494,61 @@ TEST_F(Notify, ADatabaseThatIsAwayKeepsNothingFromBeingTold) {
   EventTables tables(server.port(), "watchwheel");
   EXPECT_EQ(tables.number("SELECT count(*) FROM deliveries_done WHERE outcome = 'delivered'"), 6);
   EXPECT_EQ(tables.broken_laws(), "");
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+// Goal: a certificate that ends in some days is told once, whatever becomes of the process, and so is its end; the site is up all the
+// while. Method: a TLS server with such a certificate, a daemon that is killed, and a site that is paused.
+TEST_F(Notify, ACertificateThatEndsSoonIsToldOnceAndSoIsItsEnd) {
+  const Authority root("Test root");
+  FaultServer shop(TlsOptions{
+      .certificate = root.issue({.ips = {"127.0.0.1"}, .valid_for = 1h * (5 * 24 + 1)})});
+  shop.otherwise(ok("<html>fine</html>"));
+  start(target("ops", "states = [\"down\", \"up\", \"warning\"]\nseverity = \"warning\"\n") +
+        target("outages"));
+  ASSERT_EQ(daemon_->command({"sites", "add", shop.url(), "--interval", "1s", "--timeout", "5s",
+                              "--ca-file", root.ca_file()}).status, 0);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "warning "; }))
+      << receiver_.kinds() << daemon_->process().err();
+  const auto seen = [&] {
+    json found = daemon_->incidents(true).at("incidents");
+    EXPECT_EQ(found.size(), 1U) << found;
+    return found.at(0);
+  };
+  const json incident = seen();
+  EXPECT_EQ(incident.at("kind"), "tls_expiring");
+  EXPECT_EQ(incident.at("cause"), "tls_expiring");
+  EXPECT_EQ(incident.at("step"), "7d");
+  EXPECT_EQ(incident.at("severity"), "warning");
+  EXPECT_EQ(incident.at("state"), "warning");
+  EXPECT_EQ(daemon_->metric("watchwheel_warnings_open{kind=\"tls_expiring\"}"), 1);
+  EXPECT_EQ(daemon_->metric("watchwheel_incidents_open{state=\"down\"}"), 0);
+  const Hook told = receiver_.hooks().at(0);
+  EXPECT_EQ(told.data.at("severity"), "warning");
+  EXPECT_EQ(told.data.at("sites").at(0).at("cause"), "tls_expiring");
+  EXPECT_EQ(told.data.at("sites").at(0).at("state"), "warning");
+  const std::string detail = told.data.at("sites").at(0).at("detail");
+  EXPECT_EQ(detail.substr(0, 29), "the certificate expires in 5d") << detail;
+
+  daemon_->kill();
+  daemon_->start();
+  daemon_->wait_ready();
+  ASSERT_TRUE(eventually([&] {
+    return daemon_->metric("watchwheel_warnings_open{kind=\"tls_expiring\"}") == 1;
+  }));
+  EXPECT_EQ(seen().at("id"), incident.at("id"));
+  EXPECT_EQ(receiver_.kinds(), "warning ");
+
+  ASSERT_EQ(daemon_->command({"sites", "pause", shop.url()}).status, 0);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "warning warning_over "; }, 60s))
+      << receiver_.kinds() << daemon_->process().err();
+  const json over = receiver_.hooks().at(1).data.at("sites").at(0);
+  EXPECT_EQ(over.at("incident"), told.data.at("sites").at(0).at("incident"));
+  EXPECT_EQ(over.at("reason"), "operator");
+  EXPECT_EQ(over.at("state"), "paused");
+  const json after = daemon_->incidents(false).at("incidents");
+  ASSERT_EQ(after.size(), 1U) << after;
+  EXPECT_EQ(after.at(0).at("transitions").size(), 2U);
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 

@@ -54,6 +54,11 @@ class Laws {
         history_(history),
         incidents_(world.incidents()),
         flapping_(flap_spans(world)) {
+    const auto outages = std::stable_partition(
+        incidents_.begin(), incidents_.end(),
+        [](const db::Incident& one) { return one.kind == core::EventKind::Outage; });
+    warnings_.assign(outages, incidents_.end());
+    incidents_.erase(outages, incidents_.end());
     for (const sideeffects::Message& message : world.dead_letters())
       for (const auto& site : message.sites) given_up_.emplace(message.target, site.event.value);
   }
@@ -76,6 +81,7 @@ class Laws {
     nothing_lost();
     messages();
     order();
+    warnings();
     for (std::string& what : broken_flapping_laws(world_, history_, flapping_, incidents_))
       broken_.push_back(std::move(what));
     for (std::string& what : broken_act_laws(world_, history_, incidents_))
@@ -415,6 +421,7 @@ class Laws {
       if (sent.message.kind == MessageKind::Reminder || sent.outcome != SendOutcome::Delivered)
         continue;
       for (const auto& site : sent.message.sites) {
+        if (site.kind != core::EventKind::Outage) continue;  // By step: see warnings().
         const std::string what = sent.target + " " + std::to_string(site.event.value) + " " +
                                  std::string(sideeffects::to_string(sent.message.kind));
         if (const auto [one, first] = once.emplace(what, sent.id); !first && one->second != sent.id)
@@ -432,6 +439,7 @@ class Laws {
       if (sent.at >= history_.first_requeue) return;
       if (sideeffects::is_of_flapping(sent.message.kind) || !seen.insert(sent.id).second) continue;
       // What an outage begins with may stand in two lines: what seemed down alone is down with others.
+      if (sent.message.sites.front().kind != core::EventKind::Outage) continue;
       const int rank = sideeffects::ends(sent.message.kind)          ? 3
                        : sent.message.group != 0                     ? 0
                        : sent.message.kind == MessageKind::Reminder  ? 2
@@ -451,9 +459,69 @@ class Laws {
     }
   }
 
+  // ---- Of a warning each step is one transition, nearer than the one before, and told once; its end is told to whom it was told.
+  void warnings() {
+    const db::Incident* before = nullptr;
+    for (const db::Incident& warning : warnings_) {
+      if (before != nullptr && before->site == warning.site && before->kind == warning.kind &&
+          before->ended_at == core::kNoWallTime)
+        broken(warning, "a warning begun while another one is open");
+      before = &warning;
+      steps(warning);
+      if (warning.ended_at == core::kNoWallTime) broken(warning, "a warning that is still open");
+      for (const sideeffects::NotifyTarget& target : world_.settings().targets)
+        steps_told(warning, target);
+    }
+  }
+
+  void steps(const db::Incident& warning) {
+    std::uint32_t seq = 0;
+    WallTime at = core::kNoWallTime;
+    Duration step{};
+    for (const TransitionRecord& t : warning.transitions) {
+      if (t.seq != ++seq) broken(warning, "a gap before transition " + std::to_string(t.seq));
+      if ((seq == 1) != (t.reason == TransitionReason::Opened))
+        broken(warning, "its opening is not its first transition");
+      if (t.at < at) broken(warning, "its times run backwards");
+      if (t.reason == TransitionReason::SeverityChanged && t.step >= step)
+        broken(warning, "a step that comes no nearer");
+      const bool last = seq == warning.transitions.size() && warning.ended_at != core::kNoWallTime;
+      const bool goes_on =
+          t.reason == TransitionReason::Opened || t.reason == TransitionReason::SeverityChanged;
+      if (last == goes_on) broken(warning, "its transitions do not lead to its state");
+      at = t.at;
+      step = t.step;
+    }
+  }
+
+  void steps_told(const db::Incident& warning, const sideeffects::NotifyTarget& target) {
+    const std::string to = " to " + target.name();
+    std::map<Duration, std::string> once;  // By step: which message.
+    Lives lives;
+    for (const Sent& sent : world_.sent()) {
+      if (sent.target != target.name() || !names(sent.message, warning.id)) continue;
+      if (!target.warnings) return broken(warning, "told though nobody asked for it" + to);
+      const bool ends = sideeffects::ends(sent.message.kind);
+      (ends ? lives.ends : lives.begins).push_back(&sent);
+      if (ends || sent.at >= history_.first_requeue) continue;
+      for (const auto& site : sent.message.sites) {
+        if (site.event != warning.id) continue;
+        const auto [known, is_new] = once.emplace(site.step, sent.id);
+        if (!is_new && known->second != sent.id) broken(warning, "a step told twice" + to);
+      }
+    }
+    const Sent* begun = Lives::first_taken(lives.begins);
+    const Sent* ended = Lives::first_taken(lives.ends);
+    if (!lives.ends.empty() && (begun == nullptr || begun->at > lives.ends.front()->at))
+      broken(warning, "its end was told before its beginning, or without it," + to);
+    if (begun != nullptr && warning.ended_at != core::kNoWallTime && ended == nullptr)
+      broken(warning, "told, and its end was not," + to);
+  }
+
   IncidentWorld& world_;
   const History& history_;
-  const std::vector<db::Incident> incidents_;
+  std::vector<db::Incident> incidents_;  // Outages.
+  std::vector<db::Incident> warnings_;   // By site, then as they began.
   const std::vector<FlapSpan> flapping_;
   std::set<std::pair<std::string, std::uint64_t>> given_up_;  // Target, event.
   std::vector<std::string> broken_;

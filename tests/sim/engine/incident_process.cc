@@ -46,6 +46,7 @@ std::shared_ptr<const sideeffects::NotifyTargets> shared(
 IncidentProcess::IncidentProcess(const Surroundings& around, int run)
     : clock_(around.clock),
       vantage_(around.vantage),
+      certificates_(around.certificates),
       record_(around.record),
       prober_(
           around.clock,
@@ -62,6 +63,7 @@ IncidentProcess::IncidentProcess(const Surroundings& around, int run)
                  .run = run,
                  .ours =
                      reading.state == core::VantageState::Fault || started < reading.blind_until});
+            if (cause == core::Cause::Ok) note_success(site_of(url));
           }),
       lane_(lane_settings(around.settings),
             {.inbox = &inbox_,
@@ -82,6 +84,7 @@ IncidentProcess::IncidentProcess(const Surroundings& around, int run)
       queue_(around.trouble, must(around.store.make_delivery_queue())),
       windows_(around.trouble, must(around.store.make_maintenance_store())),
       flapping_(around.trouble, must(around.store.make_flapping_store())),
+      warned_(around.trouble, must(around.store.make_warning_store())),
       holds_({.flapping = around.settings.flapping,
               .interval = around.settings.interval,
               .warn = [this](const std::string& line) { record_.warnings.push_back(line); }},
@@ -89,6 +92,8 @@ IncidentProcess::IncidentProcess(const Surroundings& around, int run)
       receivers_(around.receiver, around.clock, run, around.record.sent),
       router_at_(now()),
       worker_at_(now()),
+      keeper_at_(now()),
+      keeper_(keeper_settings(), warned_, around.clock),
       worker_(worker_settings(run), queue_, receivers_, shared(around.targets), around.clock,
               around.settings.seed + static_cast<std::uint64_t>(run)),
       router_(router_settings(), notices_, shared(around.targets), around.clock,
@@ -118,6 +123,28 @@ sideeffects::NoticeRouter::Settings IncidentProcess::router_settings() {
   return settings;
 }
 
+sideeffects::WarningKeeper::Settings IncidentProcess::keeper_settings() {
+  using namespace std::chrono_literals;
+  sideeffects::WarningKeeper::Settings settings;
+  // Histories are short.
+  settings.calm = 1min;
+  settings.calm_wavering = 3min;
+  settings.wake = [this] { keeper_at_ = now(); };
+  settings.warn = [this](const std::string& line) { record_.warnings.push_back(line); };
+  return settings;
+}
+
+// As if each success were projected.
+void IncidentProcess::note_success(std::uint64_t site) {
+  const auto known = certificates_.find(site);
+  if (known == certificates_.end()) return;
+  core::FreshnessMark mark;
+  mark.site = core::SiteId{site};
+  mark.checked_at = clock_.wall();
+  mark.cert_not_after = known->second;
+  keeper_.note({&mark, 1});
+}
+
 void IncidentProcess::turn() {
   const SteadyTime at = now();
   gate_.publish(vantage_());
@@ -135,6 +162,11 @@ void IncidentProcess::turn() {
     router_.turn(at);
     router_at_ = std::min(router_at_, router_.next_turn().value_or(SteadyTime::max()));
   }
+  if (keeper_at_ <= at) {
+    keeper_at_ = SteadyTime::max();
+    keeper_.turn(at);
+    keeper_at_ = std::min(keeper_at_, keeper_.next_turn().value_or(SteadyTime::max()));
+  }
   receivers_.turn();
   if (worker_at_ <= at) {
     worker_at_ = SteadyTime::max();
@@ -144,7 +176,7 @@ void IncidentProcess::turn() {
 }
 
 SteadyTime IncidentProcess::next_turn() const {
-  SteadyTime next = std::min({lane_.next_turn(now()), router_at_, worker_at_});
+  SteadyTime next = std::min({lane_.next_turn(now()), router_at_, worker_at_, keeper_at_});
   for (const auto& other : {prober_.next(), panel_.next(), shard_.next_turn(), receivers_.next()})
     if (other) next = std::min(next, *other);
   return next;

@@ -3,7 +3,9 @@
 // to its store that may fail, and with others as a script has them. What it had in memory goes with it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,7 @@
 #include "sideeffects/note_sink.h"
 #include "sideeffects/notice_router.h"
 #include "sideeffects/shard.h"
+#include "sideeffects/warning_keeper.h"
 
 namespace watchwheel::sim {
 
@@ -47,6 +50,8 @@ struct Surroundings {
   const Network& network;
   const Verifier& verifier;
   const Receiver& receiver;
+  // When the certificate ends that a site shows with each success, by id.
+  const std::map<std::uint64_t, core::WallTime>& certificates;
   std::function<core::VantageGate::Reading()> vantage;
   IncidentRecord& record;
 };
@@ -82,9 +87,12 @@ class IncidentProcess : core::Pinned {
   [[nodiscard]] core::SteadyTime now() const { return clock_.steady(); }
   [[nodiscard]] sideeffects::DeliveryWorker::Settings worker_settings(int run);
   [[nodiscard]] sideeffects::NoticeRouter::Settings router_settings();
+  [[nodiscard]] sideeffects::WarningKeeper::Settings keeper_settings();
+  void note_success(std::uint64_t site);
 
   const core::Clock& clock_;
   const std::function<core::VantageGate::Reading()> vantage_;
+  const std::map<std::uint64_t, core::WallTime>& certificates_;
   IncidentRecord& record_;
   core::SpscRing<app::LaneMessage> inbox_{1024};
   core::SpscRing<core::SiteNote> notes_ring_{64};
@@ -102,10 +110,13 @@ class IncidentProcess : core::Pinned {
   QueueRoad queue_;
   WindowRoad windows_;
   FlappingRoad flapping_;
+  WarningRoad warned_;
   sideeffects::Holds holds_;
   Receivers receivers_;
   core::SteadyTime router_at_;
   core::SteadyTime worker_at_;
+  core::SteadyTime keeper_at_;
+  sideeffects::WarningKeeper keeper_;
   sideeffects::DeliveryWorker worker_;
   sideeffects::NoticeRouter router_;
 };

@@ -20,6 +20,7 @@
 #include "sideeffects/flapping_api.h"
 #include "sideeffects/maintenance_api.h"
 #include "sideeffects/operator_api.h"
+#include "sideeffects/warning_api.h"
 
 namespace watchwheel::sim {
 
@@ -180,6 +181,24 @@ class FlappingRoad final : public sideeffects::FlappingStore {
  private:
   StoreTrouble& trouble_;
   const std::unique_ptr<sideeffects::FlappingStore> inner_;
+};
+
+class WarningRoad final : public sideeffects::WarningStore {
+ public:
+  WarningRoad(StoreTrouble& trouble, std::unique_ptr<sideeffects::WarningStore> inner)
+      : trouble_(trouble), inner_(std::move(inner)) {}
+  core::Result<std::vector<sideeffects::OpenWarning>> open(core::SiteId site, core::EventKind kind,
+                                                           std::size_t limit) override {
+    return trouble_.through([&] { return inner_->open(site, kind, limit); });
+  }
+  core::Result<std::vector<bool>> commit(
+      std::span<const sideeffects::WarningWrite> writes) override {
+    return trouble_.through([&] { return inner_->commit(writes); });
+  }
+
+ private:
+  StoreTrouble& trouble_;
+  const std::unique_ptr<sideeffects::WarningStore> inner_;
 };
 
 // The side of those who do what is asked.

@@ -69,6 +69,7 @@ void IncidentWorld::start() {
                                                             .network = network_,
                                                             .verifier = verifier_,
                                                             .receiver = receiver_,
+                                                            .certificates = certificates_,
                                                             .vantage = [this] { return reading(); },
                                                             .record = record_},
                                                run_);

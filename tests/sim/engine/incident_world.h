@@ -48,6 +48,11 @@ class IncidentWorld {
   void set_vantage(core::VantageState state);
   void set_hold(core::Duration hold) { hold_ = hold; }
 
+  // ---- Its sites. When the certificate ends that this one shows with each success from now on; until the first call it shows none.
+  void set_certificate(std::uint64_t site, core::Duration left) {
+    certificates_[site] = clock.wall() + left;
+  }
+
   // ---- People.
   void set_active(std::uint64_t site, bool active);
   void remove(std::uint64_t site);
@@ -122,6 +127,7 @@ class IncidentWorld {
   core::Duration hold_{};
   core::SteadyTime blind_until_ = core::kNoSteadyTime;
   core::WallTime group_ = core::kNoWallTime;
+  std::map<std::uint64_t, core::WallTime> certificates_;
   IncidentRecord record_;
 };
 

@@ -39,7 +39,7 @@ constexpr Duration kStep = 500ms;
 
 class Life {
  public:
-  explicit Life(std::uint64_t seed) : random_(seed) {
+  explicit Life(std::uint64_t seed) : random_(seed), certificates_(seed + 1000) {
     has_.kills = odds(2);
     has_.lost_answers = odds(3);
     has_.store_away = odds(2);
@@ -125,6 +125,8 @@ class Life {
     all[2].tags = {"eu"};
     all[2].rate = {.per_minute = 20, .burst = 3};
     all[3].skip_short = true;
+    for (const std::size_t told : {0U, 2U, 3U}) all[told].warnings = true;
+    all[2].severity = sideeffects::Severity::Warning;
     return all;
   }
 
@@ -209,8 +211,17 @@ class Life {
 
   void note(const std::string& what) { history_.happened.push_back({world_->now(), what}); }
 
+  // By a draw of its own, so that a seed's outages do not depend on it.
+  void a_certificate_changes() {
+    if (certificates_() % 8 != 0) return;
+    constexpr std::array<int, 6> kHours{90 * 24, 90 * 24, 13 * 24, 6 * 24, 2 * 24, 12};
+    world_->set_certificate(1 + certificates_() % kSites,
+                            1h * kHours.at(certificates_() % kHours.size()));
+  }
+
   void something_happens() {
     end_what_is_over();
+    a_certificate_changes();
     switch (pick(0, 22)) {
       case 0:
       case 1:
@@ -396,6 +407,9 @@ class Life {
     world_->set_vantage(core::VantageState::Healthy);
     world_->set_hold({});
     world_->set_targets(world_->settings().targets);
+    for (std::uint64_t site = 1; site <= kSites; ++site)
+      world_->set_certificate(site, 24h * 90);
+    world_->run_for(6min);  // For as long as a renewed certificate has to be seen.
     for (int i = 0; i < 60 && !is_settled(); ++i) world_->run_for(1min);
     dead_letters_are_requeued();
     for (int i = 0; i < 60 && (i < 2 || !is_settled()); ++i) world_->run_for(30s);
@@ -406,6 +420,7 @@ class Life {
   }
 
   std::mt19937_64 random_;
+  std::mt19937_64 certificates_;
   struct {
     bool kills, lost_answers, store_away, windows, clock, edits, vantage, requeues, absences, acts,
         flapping;

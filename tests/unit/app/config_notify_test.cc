@@ -32,7 +32,7 @@ ca_file = "/etc/w/ca.pem"
 allow = ["10.1.0.0/16", "fd00::/8"]
 timeout = "5s"
 tags = ["paid"]
-states = ["seems_down", "down", "up"]
+states = ["seems_down", "warning", "down", "up"]
 severity = "warning"
 remind = "1h"
 skip_short = true
@@ -53,6 +53,7 @@ attempts = 5
   EXPECT_THAT(n.channel.allow, ElementsAre("10.1.0.0/16", "fd00::/8"));
   EXPECT_EQ(n.channel.timeout, 5s);
   EXPECT_EQ(n.states.size(), 3U);
+  EXPECT_TRUE(n.warnings);
   EXPECT_EQ(n.severity, sideeffects::Severity::Warning);
   EXPECT_EQ(n.remind, 1h);
   EXPECT_TRUE(n.skip_short);
@@ -125,6 +126,8 @@ TEST(ConfigNotify, WhatCannotWorkIsRefusedAtItsKey) {
       {kOps + "states = [\"paused\"]", "w.toml:4:10: error: notify.states: 'paused' is no state"},
       {kOps + "states = [\"down\", \"down\"]", "'down' is there twice"},
       {kOps + "states = [\"up\"]", "w.toml:4:1: error: notify.states: nobody is told"},
+      {kOps + "states = [\"warning\", \"up\"]", "w.toml:4:1: error: notify.states: nobody is"},
+      {kOps + "states = [\"warning\", \"warning\"]", "'warning' is there twice"},
       {kOps + "severity = \"bad\"", "w.toml:4:12: error: notify.severity"},
       {kOps + "remind = \"10s\"", "w.toml:4:1: error: notify.remind: more often than"},
       {kOps + "schedule = []", "w.toml:4:12: error: notify.schedule: it has 0 entries"},
@@ -157,6 +160,8 @@ TEST(ConfigNotify, WhatHasNoEffectIsToldAsSuch) {
     EXPECT_THAT(problems(text), ElementsAre(HasSubstr(wanted))) << text;
   }
   EXPECT_THAT(problems(kOps), IsEmpty());
+  EXPECT_THAT(problems(kOps + "states = [\"warning\"]"), IsEmpty());
+  EXPECT_FALSE(parse_config(kOps, "w.toml").config.notify.front().warnings) << "not by default";
 }
 
 }  // namespace

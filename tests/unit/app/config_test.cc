@@ -143,6 +143,27 @@ level = "debug"
             "\"2s\" auto");  // Follows the shorter timeout.
 }
 
+TEST(Config, TakesOverWhenACertificateWarnsTheLongestFirst) {
+  const ConfigReport report = parse_config(
+      "[warnings]\ncertificate = [\"1d\", \"30d\", \"12h\"]\nkinds = [\"tls_expiring\"]", "w.toml");
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_THAT(report.config.warnings.certificate,
+              ElementsAre(core::Duration{24h * 30}, core::Duration{24h}, core::Duration{12h}));
+  EXPECT_THAT(report.config.warnings.kinds, ElementsAre(core::EventKind::TlsExpiring));
+  EXPECT_EQ(value_of(report, "warnings.certificate"), "[\"30d\", \"1d\", \"12h\"] set");
+  EXPECT_TRUE(parse_config("[warnings]\ncertificate = []\nkinds = []", "w.toml").ok());
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"certificate = [\"1d\", \"24h\"]", "two of them are the same"},
+      {"certificate = [\"1m\"]", "out of range; write \"1h\" to \"365d\""},
+      {"certificate = [\"soon\"]", "warnings.certificate"},
+      {"kinds = [\"outage\"]", "'outage' is no warning"},
+      {"kinds = [\"latency_exceeded\", \"latency_exceeded\"]", "is there twice"}};
+  for (const auto& [text, wanted] : cases) {
+    EXPECT_FALSE(parse_config("[warnings]\n" + text, "w.toml").ok()) << text;
+    EXPECT_THAT(problems("[warnings]\n" + text), Contains(HasSubstr(wanted))) << text;
+  }
+}
+
 TEST(Config, TakesOverWhatIsLookedForAndHowToAuthenticate) {
   const ConfigReport report = parse_config(R"(
 [checks]

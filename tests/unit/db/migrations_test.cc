@@ -57,6 +57,54 @@ TEST_F(Migrations, AStepThatFailsIsTakenBackWholeAndTheOnesBeforeStay) {
   EXPECT_TRUE(migrate(*db_, {kFirst, kSecond}, false));
 }
 
+// Goal: a store of before there were warnings keeps its events, their ids and the ids that may not be given again. Method: the steps up
+// to then, an event with transitions and one that was removed again, and the rest of the steps.
+TEST_F(Migrations, EventsMoveToTheTableThatHasWarnings) {
+  std::vector<SchemaStep> before = schema_steps();
+  std::erase_if(before, [](const SchemaStep& step) { return step.version > 14; });
+  ASSERT_TRUE(migrate(*db_, before, false));
+  const auto add = [&](int id, const std::string& state, const std::string& ended) {
+    ASSERT_TRUE(db_->execute(
+        "INSERT INTO events (id, site_id, started_at, state, ended_at, failures, merged,"
+        " transitions_total, cause, phase, detail, address, acked_by) VALUES (" +
+        std::to_string(id) + ", 7, " + std::to_string(id * 1000) + ", '" + state + "', " + ended +
+        ", 3, 0, 2, 'http_status', 'first_byte', 'x', '', 'ann')"));
+    for (const char* seq : {"1", "2"}) {
+      ASSERT_TRUE(db_->execute(
+          "INSERT INTO event_transitions (event_id, seq, reason, before_state, after_state, at,"
+          " failures, cause, phase, detail, address, who) VALUES (" +
+          std::to_string(id) + ", " + seq + ", 'opened', 'up', 'down', 1, 1, 'ok', 'done', '', '',"
+          " 'bob')"));
+    }
+  };
+  add(3, "closed", "3500");
+  add(5, "down", "NULL");
+  add(9, "closed", "9500");
+  ASSERT_TRUE(db_->execute("DELETE FROM event_transitions WHERE event_id = 9"));
+  ASSERT_TRUE(db_->execute("DELETE FROM events WHERE id = 9"));
+  ASSERT_TRUE(migrate(*db_, schema_steps(), false));
+
+  EXPECT_EQ(db_->number("SELECT count(*) FROM events WHERE kind = 'outage' AND acked_by = 'ann'"
+                        " AND step_ms IS NULL").value(), 2);
+  EXPECT_EQ(db_->number("SELECT count(*) FROM event_transitions t JOIN events e ON e.id ="
+                        " t.event_id WHERE t.who = 'bob'").value(), 4);
+  EXPECT_EQ(db_->number("SELECT id FROM events WHERE ended_at IS NULL").value(), 5);
+  const std::string rest =
+      "started_at, state, failures, merged, transitions_total, cause, phase, detail, address,"
+      " site_id, kind) VALUES (1000000, 'warning', 0, 0, 1, 'ok', 'tls', '', '', 7, ";
+  ASSERT_TRUE(db_->execute("INSERT INTO events (" + rest + "'tls_expiring')"));
+  EXPECT_EQ(db_->last_insert_id().value(), 10) << "9 was given";
+  // One of a kind; and no state that does not fit it.
+  EXPECT_FALSE(db_->execute("INSERT INTO events (" + rest + "'tls_expiring')"));
+  EXPECT_FALSE(db_->execute("INSERT INTO events (" + rest + "'outage')"));
+  EXPECT_TRUE(db_->execute("INSERT INTO events (" + rest + "'latency_exceeded')"));
+  // The transitions refer to the new table, and nothing to an old one.
+  EXPECT_FALSE(db_->execute("DELETE FROM events WHERE id = 5"));
+  EXPECT_EQ(db_->number("SELECT count(*) FROM pragma_foreign_key_check").value(), 0);
+  EXPECT_EQ(db_->number("SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_new%' ESCAPE '\\'"
+                        " OR sql LIKE '%events\\_new%' ESCAPE '\\'").value(), 0);
+}
+
 TEST_F(Migrations, ANewerSchemaIsRefused) {
   ASSERT_TRUE(migrate(*db_, {kFirst, kSecond}, false));
   const auto refused = migrate(*db_, {kFirst}, false);

@@ -17,6 +17,7 @@
 #include "db/sql_site_catalog.h"
 #include "db/sql_site_feed.h"
 #include "db/sql_uptime_log.h"
+#include "db/sql_warning_store.h"
 #include "db/sqlite.h"
 #include "support/temp_dir.h"
 
@@ -85,6 +86,14 @@ TEST_F(QueryPlans, OfWhatIsOpenReadNoHistory) {
           << step;
     }
   }
+}
+
+// What is open is walked by its own index; and what a warning is written with by key.
+TEST_F(QueryPlans, OfWarningsFollowAnIndex) {
+  const auto queries = warning_queries();
+  EXPECT_GE(queries.size(), 5U);
+  for (const Sql& sql : queries)
+    EXPECT_EQ(costly_steps(path_, sql.sqlite), std::vector<std::string>{}) << sql.sqlite;
 }
 
 // A report walks the sites by their ids, and their events and gaps by range.

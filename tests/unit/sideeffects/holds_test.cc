@@ -69,6 +69,7 @@ struct World final : FlappingStore {
   static NotifyTarget target() {
     NotifyTarget target;
     target.channel.name = "ops";
+    target.warnings = true;
     return target;
   }
   core::Result<std::vector<FlappingSite>> flapping() override {
@@ -185,6 +186,35 @@ TEST(Holds, FlappingBeginsWhileNothingElseHolds) {
     EXPECT_TRUE(world.queue.rows().empty());
     EXPECT_EQ(world.holds.flapping().begun.value(), 0U);
   }
+}
+
+// Of what ends on a date neither a parent nor flapping is the reason.
+TEST(Holds, AWarningIsHeldByMaintenanceAlone) {
+  World world;
+  world.swing(8, 1min);
+  ASSERT_EQ(world.times("flapping"), 1U);
+  world.parent_down();
+  const auto warn = [&](std::uint64_t event) {
+    Notice warning;
+    warning.event = core::EventId{event};
+    warning.site = kChild;
+    warning.kind = core::EventKind::TlsExpiring;
+    warning.step = 24h;
+    warning.state = SiteState::Unknown;
+    warning.started_at = world.clock.wall();
+    warning.transition.seq = 1;
+    warning.transition.step = warning.step;
+    world.queue.commit(warning);
+    world.run_for(10s);
+  };
+  warn(900);
+  EXPECT_EQ(world.times("warning"), 1U);
+  world.announce(3min);
+  world.run_for(10s);  // It is read anew.
+  warn(901);
+  EXPECT_EQ(world.times("warning"), 1U);
+  world.run_for(5min);
+  EXPECT_EQ(world.times("warning"), 2U);
 }
 
 // A reload of the interval reaches those that reckon in it.
