@@ -3,6 +3,7 @@
 // commands then say of each site has to be what the case says.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "cases/check_case.h"
+#include "core/event_kind.h"
 #include "daemon.h"
 #include "support/child_process.h"
 #include "support/eventually.h"
@@ -22,6 +24,7 @@
 namespace watchwheel::testing {
 namespace {
 
+using core::EventKind;
 using core::Outcome;
 using nlohmann::json;
 using namespace std::chrono_literals;
@@ -184,10 +187,38 @@ std::string told_wrongly_of_down(const CheckCase& one, const json& site,
   return wrong;
 }
 
+bool warns_of(const CheckCase& one, const std::string& kind) {
+  const auto& warnings = one.warnings;
+  return std::any_of(core::kWarningKinds.begin(), core::kWarningKinds.end(), [&](const auto& each) {
+    return core::to_string(each.kind) == kind &&
+           std::find(warnings.begin(), warnings.end(), each.warning) != warnings.end();
+  });
+}
+
+// What is seen in each answer is an event of its own; that a certificate ends in so many days may be none yet.
+bool is_warned_of(const CheckCase& one, const std::vector<json>& incidents) {
+  for (const EventKind kind : {EventKind::TlsDeprecated, EventKind::RedirectDowngrade}) {
+    const std::string name(core::to_string(kind));
+    if (outcome_of(one.cause) == Outcome::Up && warns_of(one, name) &&
+        std::none_of(incidents.begin(), incidents.end(),
+                     [&](const json& each) { return each.at("kind") == name; }))
+      return false;
+  }
+  return true;
+}
+
 // What the daemon's user is told of a site that the case does not say; "" when it is right.
 std::string told_wrongly(const CheckCase& one, const json& site,
-                         const std::vector<json>& incidents) {
+                         const std::vector<json>& all) {
   const Outcome outcome = outcome_of(one.cause);
+  std::vector<json> incidents;  // Outages.
+  for (const json& each : all) {
+    if (each.at("kind") == "outage") {
+      incidents.push_back(each);
+    } else if (!warns_of(one, each.at("kind"))) {
+      return "a warning: " + each.dump();
+    }
+  }
   if (outcome == Outcome::Down) return told_wrongly_of_down(one, site, incidents);
   if (!incidents.empty())
     return "an incident: " + misfit(one, incidents[0].at("transitions").at(0));
@@ -230,6 +261,17 @@ TEST(DaemonCaseTable, TellsOfEveryCaseWhatIsRight) {
   EXPECT_TRUE(eventually([&] { return untold().empty(); }, 60s))
       << "nothing is told of:" << untold() << "\n"
       << daemon.log();
+  const auto unwarned = [&] {
+    auto incidents = daemon.incidents();
+    std::string names;
+    for (const auto& [id, site] : sites) {
+      const CheckCase& one = table.cases.at(id - 1);
+      if (!is_warned_of(one, incidents[id])) names += " " + one.name;
+    }
+    return names;
+  };
+  EXPECT_TRUE(eventually([&] { return unwarned().empty(); }, 60s))
+      << "nobody is warned of:" << unwarned();
   EXPECT_EQ(daemon.stop(), 0) << daemon.log();
 
   const auto incidents = daemon.incidents();

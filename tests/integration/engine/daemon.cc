@@ -164,7 +164,7 @@ Finished DaemonUnderTest::command(std::vector<std::string> words) const {
 }
 
 nlohmann::json DaemonUnderTest::incidents(bool open_only) const {
-  std::vector<std::string> words{"incidents", "--json", "--limit", "10000"};
+  std::vector<std::string> words{"incidents", "--json", "--limit", "10000", "--kind", "outage"};
   if (open_only) words.emplace_back("--open");
   const Finished done = command(words);
   ENSURE(done.status == 0, "incidents failed: " + done.err);

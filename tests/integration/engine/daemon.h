@@ -58,7 +58,7 @@ class DaemonUnderTest : core::Pinned {
   [[nodiscard]] ChildProcess& process() { return *process_; }
 
   [[nodiscard]] Finished command(std::vector<std::string> words) const;
-  [[nodiscard]] nlohmann::json incidents(bool open_only) const;
+  [[nodiscard]] nlohmann::json incidents(bool open_only) const;  // Outages: no warnings.
   [[nodiscard]] nlohmann::json status() const;
   // Of the daemon's own listener; nothing when it does not answer.
   [[nodiscard]] std::optional<std::string> get(const std::string& path) const;
