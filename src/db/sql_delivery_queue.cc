@@ -50,25 +50,25 @@ constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings
                                                "FORCE INDEX (delivery_tellings_event)",
                                                "FORCE INDEX (PRIMARY)"));
 // Of each message that says that something began: the same of ends that wait, in whichever line, of the site's event of that kind
-// before of which its target was told. A look back of so long, for a site may have had many events of which nobody was told.
+// before of which its target was told. Before by its number: the wall clock may have been set. A look back of so long, for a site may
+// have had many events of which nobody was told.
 #define WATCHWHEEL_FORMER_MS "259200000"
-#define WATCHWHEEL_BEFORE_BEGINNING(in_order, by_id, by_key, named, by_event)                            \
-  "SELECT " in_order " t.delivery_id,"                                                         \
-  " CASE WHEN p.state = 1 AND p.vt > ? THEN -1 ELSE p.vt END"                                  \
-  " FROM delivery_tellings t " by_id " JOIN events e " by_key " ON e.id = t.event_id"          \
-  " JOIN events f " named " ON f.site_id = e.site_id AND f.kind = e.kind"                      \
-  " AND f.started_at = (SELECT x.started_at FROM events x " named                              \
-  " WHERE x.site_id = e.site_id AND x.kind = e.kind AND x.started_at < e.started_at"           \
-  " AND x.started_at >= e.started_at - " WATCHWHEEL_FORMER_MS                                  \
-  " AND EXISTS (SELECT 1 FROM delivery_tellings y " by_event " WHERE y.event_id = x.id"        \
-  " AND y.target = t.target) ORDER BY x.started_at DESC LIMIT 1)"                              \
-  " JOIN delivery_tellings b " by_event " ON b.event_id = f.id"                                \
-  " AND b.delivery_id < t.delivery_id JOIN deliveries p " by_key " ON p.id = b.delivery_id"    \
-  " WHERE b.target = t.target AND b.state = 'queued' AND b.kind IN ('up', 'up_group',"         \
+#define WATCHWHEEL_BEFORE_BEGINNING(in_order, by_id, by_key, named, by_event)                     \
+  "SELECT " in_order " t.delivery_id,"                                                          \
+  " CASE WHEN p.state = 1 AND p.vt > ? THEN -1 ELSE p.vt END"                                   \
+  " FROM delivery_tellings t " by_id " JOIN events e " by_key " ON e.id = t.event_id"           \
+  " JOIN delivery_tellings b " by_event " ON b.event_id = (SELECT max(x.id) FROM events x " named \
+  " WHERE x.site_id = e.site_id AND x.kind = e.kind AND x.id < e.id"                            \
+  " AND x.started_at >= e.started_at - " WATCHWHEEL_FORMER_MS                                   \
+  " AND EXISTS (SELECT 1 FROM delivery_tellings y " by_event " WHERE y.event_id = x.id"         \
+  " AND y.target = t.target))"                                                                  \
+  " AND b.delivery_id < t.delivery_id JOIN deliveries p " by_key " ON p.id = b.delivery_id"     \
+  " WHERE b.target = t.target AND b.state = 'queued' AND b.kind IN ('up', 'up_group',"          \
   " 'warning_over', 'warning_over_group') AND t.kind NOT IN ('up', 'up_group', 'warning_over'," \
   " 'warning_over_group', 'flapping_over') AND t.delivery_id IN " WATCHWHEEL_IDS
 constexpr Sql kBeforeBeginning(
-    WATCHWHEEL_BEFORE_BEGINNING("", "", "", "", "INDEXED BY delivery_tellings_event"),
+    WATCHWHEEL_BEFORE_BEGINNING("", "", "", "",
+                                "INDEXED BY delivery_tellings_event"),
     WATCHWHEEL_BEFORE_BEGINNING("STRAIGHT_JOIN", "FORCE INDEX (PRIMARY)", "FORCE INDEX (PRIMARY)",
                                 "FORCE INDEX (events_named)",
                                 "FORCE INDEX (delivery_tellings_event)"));

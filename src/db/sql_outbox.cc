@@ -325,10 +325,8 @@ core::Result<void> SqlOutbox::add_former(std::vector<Notice>& notices) {
       former.memo = query.text(kOwnColumn);
       if (!read_event(*connection_, query, former) || !read_site(query, former)) continue;
       const bool over = former.event_known && former.ended_at != core::kNoWallTime;
-      if (!over || !notice.event_known || former.started_at >= notice.started_at) continue;
-      const auto later = [](const Notice& a, const Notice& b) {
-        return a.started_at < b.started_at;
-      };
+      if (!over || !notice.event_known || former.event >= notice.event) continue;
+      const auto later = [](const Notice& a, const Notice& b) { return a.event < b.event; };
       notice.former.insert(
           std::upper_bound(notice.former.begin(), notice.former.end(), former, later),
           std::move(former));

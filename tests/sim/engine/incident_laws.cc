@@ -114,9 +114,18 @@ class Laws {
   // For whoever looks for the cause.
   void tell_all() {
     std::ostringstream text;
-    text << "what happened, and the dead letters:";
+    text << "what happened, what was sent, and the dead letters:";
     for (const Happened& one : history_.happened)
       text << "\n    " << core::to_seconds(one.at.time_since_epoch()) - 3600 << " s " << one.what;
+    for (const Sent& sent : world_.sent()) {
+      text << "\n    " << core::to_seconds(sent.at.time_since_epoch()) - 3600 << " s "
+           << sideeffects::to_string(sent.message.kind) << " to " << sent.target << " as " << sent.id
+           << ", outcome " << static_cast<int>(sent.outcome) << (sent.heard ? "" : " (not heard)")
+           << ", run " << sent.run << ":";
+      for (const auto& site : sent.message.sites)
+        text << " site " << site.site.value << " event " << site.event.value << " from "
+             << core::to_iso8601(site.started_at) << ";";
+    }
     for (const db::DeliveryRecord& dead : world_.deliveries(true))
       text << "\n    " << dead.kind << " to " << dead.target << " of site " << dead.site.value
            << ", made at " << core::to_iso8601(dead.made_at) << ": " << dead.reason;
@@ -422,8 +431,11 @@ class Laws {
         continue;
       for (const auto& site : sent.message.sites) {
         if (site.kind != core::EventKind::Outage) continue;  // By step: see warnings().
-        const std::string what = sent.target + " " + std::to_string(site.event.value) + " " +
-                                 std::string(sideeffects::to_string(sent.message.kind));
+        std::string what = sent.target + " " + std::to_string(site.event.value) + " " +
+                           std::string(sideeffects::to_string(sent.message.kind));
+        // A site may flap, be steady and flap again within one outage.
+        if (sideeffects::is_of_flapping(sent.message.kind))
+          what += " since " + core::to_iso8601(site.started_at);
         if (const auto [one, first] = once.emplace(what, sent.id); !first && one->second != sent.id)
           broken("two messages tell " + what);
       }
