@@ -72,7 +72,7 @@ struct Notice {
   core::SiteId site;
   core::EventId event;
   bool wake = false;
-  std::string memo;             // Of a wake: what NewWake said.
+  std::string memo;             // See "Memos" at the end.
   TransitionRecord transition;  // Not of a wake. Of `by` only the act.
 
   bool event_known =
@@ -132,7 +132,7 @@ struct NewWake {
   core::SiteId site;
   core::EventId event;
   core::Duration delay{};
-  std::string memo{};  // At most 255 bytes.
+  std::string memo{};  // See "Memos" at the end. At most 255 bytes.
 };
 
 // The memo of a wake that the store itself makes: a dead letter for TARGET was requeued though its event is over, and whoever is
@@ -332,3 +332,20 @@ class DeliveryQueue {
 };
 
 }  // namespace watchwheel::sideeffects
+
+// Memos: all that Notice::memo and NewWake::memo say. They are stored and outlive a process: a form that was written once must be
+// read for ever, and what fits no form is looked at as the state of its event asks for.
+//
+//   of a wake              made by     it waits
+//   digest                 the router  for others of its mass outage, with what begins
+//   digest:STATE           the router  the same, with its end. STATE: what the site is after it, a word of core::to_string, or
+//                                      "closed" by a person; also among Notice::former
+//   hold:REASON            the router  until what keeps it back may be over (Hold::reason)
+//   remind:TARGET          the router  until TARGET is to be reminded that it is still down
+//   flapping:MS            the router  until the site may be steady, which flaps since MS (of the epoch). One of each site that
+//                                      flaps, and the tellings of its event say who was told so (flapping_api.h)
+//   warning:MS             the router  until what keeps this step of a warning back may be over; at another step it is void
+//   requeued:STATE:TARGET  the store   not at all: a dead letter for TARGET is sent again though its event is over (kRequeuedMemo)
+//
+// Of a transition it is "digest" where its event, a part of a mass outage, is over and the wake "digest" is there still: nobody was
+// told that it began because it waited, not because it was held. Else "".
