@@ -440,6 +440,10 @@ void add_notify(Families& out, const NotifierReading& reading) {
   out.push_back(counter("watchwheel_notices_held_total",
                         "Beginnings and reminders kept back, each time they were looked at.",
                         number(routed.held.value())));
+  out.push_back(counter("watchwheel_holds_unread_total",
+                        "Times that the store did not say what holds a notice back.",
+                        by("hold", {{"parent", number(reading.parents.unread.value())},
+                                    {"flapping", number(reading.flapping.unread.value())}})));
   out.push_back(counter("watchwheel_notices_unstorable_total",
                         "Transitions of which nobody could be told because the store refused it.",
                         number(routed.unstorable.value())));

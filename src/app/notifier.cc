@@ -87,7 +87,7 @@ class NotifierImpl final : public Notifier {
   NotifierReading reading() const override {
     std::optional<LocalNoticesReading> local;
     if (ground_.local) local = ground_.local->reading();
-    return {router_.stats(), holds_.flapping(), worker_.stats(), worker_.targets(), local};
+    return {router_.stats(), holds_.flapping(), holds_.parents(), worker_.stats(), worker_.targets(), local};
   }
 
  private:

@@ -28,6 +28,7 @@
 #include "sideeffects/delivery_worker.h"
 #include "sideeffects/event_store_api.h"
 #include "sideeffects/notice_router.h"
+#include "sideeffects/parent_watch.h"
 
 namespace watchwheel::app {
 
@@ -45,6 +46,7 @@ struct NotifierSettings {
 struct NotifierReading {
   const sideeffects::RouterStats& router;
   const sideeffects::FlappingStats& flapping;
+  const sideeffects::ParentStats& parents;
   const sideeffects::DeliveryStats& deliveries;
   std::vector<sideeffects::TargetReading> targets;
   std::optional<LocalNoticesReading> local;

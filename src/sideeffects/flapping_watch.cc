@@ -328,6 +328,7 @@ void FlappingWatch::settled(std::span<const NoticeId> notices) {
 
 void FlappingWatch::failed(const core::Error& error) {
   if (!failing_) settings_.warn("flapping_unread why=\"" + error.message + "\"");
+  stats_.unread.add();
   failing_ = true;
   must_read_ = true;
   not_before_ = clock_.steady() + kAfterFailure;

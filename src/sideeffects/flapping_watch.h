@@ -46,6 +46,7 @@ struct FlappingStats {
   core::Gauge sites;  // That flap, at the last look.
   core::Counter begun;
   core::Counter ended;
+  core::Counter unread;  // Times that the store was asked and gave no answer.
 };
 
 class FlappingWatch : core::Pinned {

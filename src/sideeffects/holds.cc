@@ -43,4 +43,8 @@ const FlappingStats& Holds::flapping() const {
   return flapping_ ? flapping_->stats() : nobody_flaps_;
 }
 
+const ParentStats& Holds::parents() const {
+  return parents_ ? parents_->stats() : nobody_has_any_;
+}
+
 }  // namespace watchwheel::sideeffects

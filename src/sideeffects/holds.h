@@ -6,9 +6,9 @@
 //   flapping      it is told that it flaps; it does not begin while one of the above holds the site
 //
 // Owns     the three watches.
-// Thread   the router's. set_interval(), flapping(): any.
+// Thread   the router's. set_interval(), flapping(), parents(): any.
 // Bounded  as the watches are.
-// Fails    as the watches do: without the windows nothing is routed, without the rest it is told.
+// Fails    as the watches do: without the windows nothing is routed, without the rest it is told, in the end.
 #pragma once
 
 #include <functional>
@@ -45,12 +45,14 @@ class Holds : core::Pinned {
   void set_interval(core::Duration interval);
 
   [[nodiscard]] const FlappingStats& flapping() const;
+  [[nodiscard]] const ParentStats& parents() const;
 
  private:
   MaintenanceWatch maintenance_;
   std::optional<ParentWatch> parents_;
   std::optional<FlappingWatch> flapping_;
   const FlappingStats nobody_flaps_{};
+  const ParentStats nobody_has_any_{};
 };
 
 }  // namespace watchwheel::sideeffects

@@ -4,6 +4,14 @@
 #include <algorithm>
 
 namespace watchwheel::sideeffects {
+namespace {
+
+constexpr const char* kReason = "parent";
+constexpr std::string_view kHoldMemoOfParents = "hold:parent";
+// Another word, so that what waits for an answer alone does not count as held by a parent.
+constexpr const char* kUnsureReason = "parents_unread";
+
+}  // namespace
 
 std::optional<core::Duration> held_by_parents(const Notice& notice,
                                               std::span<const ParentOutage> above,
@@ -51,30 +59,45 @@ void ParentWatch::turn() {
   notes_.clear();
 }
 
-bool ParentWatch::asked() {
+bool ParentWatch::asks() {
   if (!store_.reachable()) return false;  // Nor is it asked later for that.
   const core::SteadyTime now = clock_.steady();
-  if (now < read_again_at_) return any_ && !failing_;
-  read_again_at_ = now + kReadEach;
+  if (now < not_before_) return false;
+  if (now < any_again_at_) return any_;
   const auto any = store_.any();
   if (!any) {
     failed(any.error());
     return false;
   }
-  failing_ = false;
+  any_again_at_ = now + kReadEach;
   any_ = *any;
+  if (!any_) answered();
   return any_;
 }
 
 void ParentWatch::failed(const core::Error& error) {
-  if (!failing_) warn_("parents_unread why=\"" + error.message + "\"");
-  failing_ = true;
-  read_again_at_ = clock_.steady() + kAwayFor;
+  const core::SteadyTime now = clock_.steady();
+  stats_.unread.add();
+  // A row of failures ends with an answer, or when nothing was asked for long.
+  const bool goes_on = failing_since_ != core::kNoSteadyTime && now < not_before_ + kBlindFor;
+  if (!goes_on) {
+    warn_("parents_unread why=\"" + error.message + "\"");
+    failing_since_ = now;
+    ask_again_ = kAskAgainMin / 2;
+  }
+  ask_again_ = std::min<core::Duration>(ask_again_ * 2, kAskAgainMax);
+  not_before_ = now + ask_again_;
+}
+
+void ParentWatch::answered() {
+  failing_since_ = core::kNoSteadyTime;
+  not_before_ = core::SteadyTime::min();
 }
 
 void ParentWatch::read(std::span<const Failing> sites) {
   auto kin = store_.kin(sites);
   if (!kin) return failed(kin.error());
+  answered();
   for (const Failing& failing : sites) known_.insert(failing.site);
   for (SiteKin& one : *kin) kin_.insert_or_assign(one.site, std::move(one));
 }
@@ -87,35 +110,42 @@ void ParentWatch::prepare(std::span<const Notice> notices) {
     if (!notice.event_known || !notice.problem.empty() || ends_it) continue;
     sites.push_back({.site = notice.site, .since = notice.started_at});
   }
-  if (!sites.empty() && asked()) read(sites);
+  if (!sites.empty() && asks()) read(sites);
 }
 
-const SiteKin* ParentWatch::kin_of(const Notice& notice) {
-  if (!known_.contains(notice.site)) {
-    const Failing alone{.site = notice.site, .since = notice.started_at};
-    read({&alone, 1});
-  }
-  const auto found = kin_.find(notice.site);
-  return found == kin_.end() ? nullptr : &found->second;
+bool ParentWatch::knows(const Notice& notice) {
+  if (known_.contains(notice.site)) return true;
+  if (!asks()) return !any_;
+  const Failing alone{.site = notice.site, .since = notice.started_at};
+  read({&alone, 1});
+  return known_.contains(notice.site);
+}
+
+std::optional<Hold> ParentWatch::hold_unread(const Notice& notice) const {
+  if (failing_since_ == core::kNoSteadyTime || !store_.reachable()) return std::nullopt;
+  const core::Duration failing = clock_.steady() - failing_since_;
+  const bool was_held = notice.wake && notice.memo == kHoldMemoOfParents;
+  if (failing >= (was_held ? kBlindFor : kUnsureFor)) return std::nullopt;
+  return Hold{.reason = was_held ? kReason : kUnsureReason, .look_again = kLookAgainMin};
 }
 
 std::optional<Hold> ParentWatch::hold(const Notice& notice) {
-  if (!asked()) return std::nullopt;
   if (const auto known = holds_.find(notice.site); known != holds_.end()) return known->second;
-  const SiteKin* const kin = kin_of(notice);
-  if (kin == nullptr) return std::nullopt;
+  if (!knows(notice)) return hold_unread(notice);
+  const auto kin = kin_.find(notice.site);
+  if (kin == kin_.end()) return std::nullopt;
   std::optional<Hold> hold;
-  const core::Duration interval = kin->interval.value_or(core::Duration{interval_.load()});
-  if (const auto wait = held_by_parents(notice, kin->above, interval, clock_.wall()))
-    hold = Hold{.reason = "parent", .look_again = pace_.after(*wait, clock_.steady())};
+  const core::Duration interval = kin->second.interval.value_or(core::Duration{interval_.load()});
+  if (const auto wait = held_by_parents(notice, kin->second.above, interval, clock_.wall()))
+    hold = Hold{.reason = kReason, .look_again = pace_.after(*wait, clock_.steady())};
   return holds_.emplace(notice.site, std::move(hold)).first->second;
 }
 
 std::string ParentWatch::note(const Notice& notice) {
-  if (!asked()) return {};
   if (const auto known = notes_.find(notice.site); known != notes_.end()) return known->second;
-  const SiteKin* const kin = kin_of(notice);
-  if (kin == nullptr || !kin->is_parent) return {};
+  if (!knows(notice)) return {};
+  const auto kin = kin_.find(notice.site);
+  if (kin == kin_.end() || !kin->second.is_parent) return {};
   const auto count = store_.below(notice.site, kCountMax + 1);
   if (!count) {
     failed(count.error());

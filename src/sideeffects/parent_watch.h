@@ -15,8 +15,9 @@
 // Owns     what was read since turn().
 // Thread   the router's, for every call but set_interval(): any.
 // Bounded  what one turn of the router asks for.
-// Fails    the store is not reachable(): nothing is held, until it is. It cannot be read: nothing is held, and for kAwayFor it is not
-//          asked. A notice too many is better than one too few.
+// Fails    the store is not reachable(): nothing is held, until it is. It cannot be read: what begins waits for kUnsureFor, since what
+//          fails with its parent comes in the same moments; what a parent held when it could be read waits for kBlindFor; then
+//          nothing is held. It is asked again after kAskAgainMin, later and later up to kAskAgainMax.
 // Cost     where no site names a parent, a query every kReadEach; else ParentStore::kin once a turn, and ParentStore::below for each
 //          parent that is told.
 #pragma once
@@ -34,6 +35,7 @@
 
 #include "core/clock.h"
 #include "core/pinned.h"
+#include "core/stats.h"
 #include "sideeffects/parents_api.h"
 #include "sideeffects/routing.h"
 
@@ -69,11 +71,19 @@ class LookPace {
   std::uint32_t looked_ = 0;
 };
 
+struct ParentStats {
+  core::Counter unread;  // Times that the store was asked and gave no answer.
+};
+
 class ParentWatch : core::Pinned {
  public:
   // The first parent that any site names counts within this.
   static constexpr core::Duration kReadEach = std::chrono::seconds{5};
-  static constexpr core::Duration kAwayFor = std::chrono::seconds{30};
+  static constexpr core::Duration kAskAgainMin = std::chrono::seconds{1};
+  static constexpr core::Duration kAskAgainMax = std::chrono::seconds{30};
+  // Three more questions have room in it.
+  static constexpr core::Duration kUnsureFor = std::chrono::seconds{10};
+  static constexpr core::Duration kBlindFor = std::chrono::minutes{2};
   static constexpr core::Duration kLookAgainMin = std::chrono::seconds{2};
   static constexpr core::Duration kLookAgainMax = std::chrono::minutes{1};
   // Beside the interval: what a check takes, and its result on its way into the store.
@@ -96,22 +106,29 @@ class ParentWatch : core::Pinned {
   [[nodiscard]] std::optional<Hold> hold(const Notice& notice);
   // What the message that `notice` earns has to say of the sites behind its own. "": there are none.
   [[nodiscard]] std::string note(const Notice& notice);
+  [[nodiscard]] const ParentStats& stats() const { return stats_; }
 
  private:
-  // False: nobody has parents, or the store does not answer.
-  [[nodiscard]] bool asked();
+  // Whether it makes sense to ask for kin: not where nobody has parents, or when the store gave no answer a moment ago.
+  [[nodiscard]] bool asks();
   void failed(const core::Error& error);
-  // Null: it has neither parents nor children, or the store does not answer.
-  [[nodiscard]] const SiteKin* kin_of(const Notice& notice);
+  void answered();
+  // Whether what there is above and below the site is known for this turn; it is read if need be.
+  [[nodiscard]] bool knows(const Notice& notice);
   void read(std::span<const Failing> sites);
+  // While nobody knows.
+  [[nodiscard]] std::optional<Hold> hold_unread(const Notice& notice) const;
 
   ParentStore& store_;
   const core::Clock& clock_;
   std::atomic<core::Duration::rep> interval_;
   const std::function<void(const std::string&)> warn_;
-  bool any_ = false;
-  bool failing_ = false;
-  core::SteadyTime read_again_at_ = core::SteadyTime::min();
+  ParentStats stats_;
+  bool any_ = true;  // Until it is known.
+  core::SteadyTime any_again_at_ = core::SteadyTime::min();
+  core::SteadyTime failing_since_ = core::kNoSteadyTime;  // The first failure of a row of them.
+  core::SteadyTime not_before_ = core::SteadyTime::min();
+  core::Duration ask_again_{};
   LookPace pace_;
   // Of this turn. Of those that were asked for some have no kin.
   std::set<core::SiteId> known_;

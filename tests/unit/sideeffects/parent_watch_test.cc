@@ -185,15 +185,72 @@ TEST(ParentWatch, TheEndOfWhatWasToldBeforeIsToldAtOnce) {
   EXPECT_EQ(world.told(), "down2 down1 up2 ");
 }
 
-TEST(ParentWatch, AStoreThatIsAwayHoldsNothingAndIsNotAskedEachTime) {
+TEST(ParentWatch, AStoreThatCannotBeReadHoldsForAMomentAndIsAskedLaterAndLater) {
   World world;
   world.store.away = true;
   world.change(1, SiteState::Down);
   world.change(2, SiteState::Down);
-  world.run_for(10s);
+  world.run_for(9s);
+  EXPECT_EQ(world.told(), "");
+  world.run_for(3s);
   EXPECT_EQ(world.told(), "down1 down2 ");
+  EXPECT_EQ(world.store.reads, 4) << "at the first look and a second, three and seven after it";
+  EXPECT_EQ(world.watch.stats().unread.value(), 4U);
   EXPECT_EQ(world.warnings.size(), 1U);
-  EXPECT_LE(world.store.reads, 2);
+  // What begins later waits no more, for as long as there is no answer.
+  for (int i = 0; i < 60; ++i) {
+    world.change(3, SiteState::Down);
+    world.run_for(10s);
+  }
+  EXPECT_LE(world.store.reads, 4 + 2 + 600 / 30);
+  EXPECT_EQ(world.warnings.size(), 1U);
+  EXPECT_EQ(world.told(), "down1 down2 down3 ");
+}
+
+// Goal: one failure lets nobody out. Method: the read fails as the parent's children fail, once, and again later for each length.
+TEST(ParentWatch, OneReadThatFailsLetsNoChildOut) {
+  World world;
+  world.change(1, SiteState::Down);
+  world.run_for(5s);
+  world.store.away = true;
+  world.change(2, SiteState::Down);
+  world.change(3, SiteState::Down);
+  world.run_for(3s);
+  world.store.away = false;
+  world.run_for(5min);
+  EXPECT_EQ(world.told(), "down1 ");
+  EXPECT_GE(world.watch.stats().unread.value(), 1U);
+  world.store.away = true;  // What the parent held is held for longer than what is new.
+  world.run_for(70s);
+  EXPECT_EQ(world.told(), "down1 ");
+  world.store.away = false;
+  world.run_for(2min);
+  EXPECT_EQ(world.told(), "down1 ");
+  world.store.away = true;  // And not for ever.
+  world.run_for(5min);
+  EXPECT_EQ(world.queue.rows().size(), 3U) << world.told();
+  EXPECT_EQ(world.warnings.size(), 3U);
+}
+
+// What waited for an answer alone was held by no parent.
+TEST(ParentWatch, WhatIsNewWaitsNoLongerBecauseItWaited) {
+  World world;
+  world.run_for(6s);
+  world.store.away = true;
+  world.change(4, SiteState::Down);
+  world.run_for(13s);
+  EXPECT_EQ(world.told(), "down4 ");
+}
+
+TEST(ParentWatch, WhereNobodyIsKnownToHaveParentsNothingWaitsForThem) {
+  World world;
+  world.store.parents.clear();
+  world.change(1, SiteState::Down);
+  world.run_for(2s);
+  world.store.away = true;
+  world.change(4, SiteState::Down);
+  world.run_for(1s);
+  EXPECT_EQ(world.told(), "down1 down4 ");
 }
 
 TEST(ParentWatch, AStoreThatIsKnownToBeAwayIsNotAskedAndHoldsAgainAsSoonAsItIsBack) {
