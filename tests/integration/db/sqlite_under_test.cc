@@ -76,6 +76,10 @@ std::unique_ptr<StoreUnderTest> make_sqlite() {
 
 }  // namespace
 
+Implementation sqlite_file() {
+  return {"sqlite", make_sqlite};
+}
+
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
                          ::testing::Values(Implementation{"sqlite", make_sqlite}),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
