@@ -106,8 +106,10 @@ constexpr Sql kExtend(WATCHWHEEL_EXTEND(""), WATCHWHEEL_EXTEND("FORCE INDEX (PRI
 #define WATCHWHEEL_FORMER(by_id)     \
   "SELECT id FROM deliveries " by_id \
   " WHERE id > ? AND state = 1 AND lease_node = ? AND lease_run <> ? ORDER BY id LIMIT ?"
+// What is locked somebody else has taken over, or looks at just now: it is not waited for, who was stopped in the middle of a claim
+// would keep us from beginning.
 constexpr Sql kFormer(WATCHWHEEL_FORMER(""),
-                      WATCHWHEEL_FORMER("FORCE INDEX (PRIMARY)") " FOR UPDATE");
+                      WATCHWHEEL_FORMER("FORCE INDEX (PRIMARY)") " FOR UPDATE SKIP LOCKED");
 #define WATCHWHEEL_WAITING(index) \
   "SELECT id FROM deliveries " index " WHERE target = ? AND state <> 1 ORDER BY vt LIMIT ?"
 constexpr Sql kWaiting(

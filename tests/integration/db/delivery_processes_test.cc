@@ -9,6 +9,8 @@
 #include <set>
 
 #include "contract.h"
+#include "db/mysql.h"
+#include "db/sql_delivery_queue.h"
 #include "sideeffects/message.h"
 #include "support/child_process.h"
 #include "support/eventually.h"
@@ -363,6 +365,38 @@ std::vector<Implementation> both() {
   return {sqlite_file(), servers().at(0)};
 }
 INSTANTIATE_TEST_SUITE_P(Stores, DeliveryProcesses, ::testing::ValuesIn(both()),
+                         [](const auto& chosen) { return std::string(chosen.param.name); });
+
+// Only what takes locks of rows.
+class DeliveryServer : public DeliveryProcesses {};
+
+// One session is in the middle of its claim, for as long as it likes (its process was stopped there). Another process that starts
+// neither waits for it nor goes away with nothing.
+TEST_P(DeliveryServer, AClaimThatIsUnderWayHoldsOnlyWhatItTakes) {
+  constexpr std::int64_t kHeap = 2000;
+  constexpr std::int64_t kHeld = 50;
+  put_many(kHeap);
+  const auto session = contract::take(
+      MysqlConnection::open({contract::take(parse_mysql_url(under_test->url())), nullptr}));
+  for (const Sql& sql : delivery_queue_queries()) {
+    const std::string text = sql.mysql;
+    if (!text.starts_with("SELECT id, state, rescues")) continue;
+    ASSERT_TRUE(session->execute("START TRANSACTION"));
+    Query query = session->query(sql);
+    query.bind(std::string_view("ops")).bind(std::int64_t{1} << 50U).bind(kHeld);
+    std::int64_t held = 0;
+    while (contract::take(query.step())) ++held;
+    ASSERT_EQ(held, kHeld);
+  }
+  const auto child = start(task(What::Drain, "one"));
+  EXPECT_TRUE(eventually([&] { return rows("deliveries_done") == kHeap - kHeld; }))
+      << rows("deliveries_done");
+  ASSERT_TRUE(session->execute("ROLLBACK"));
+  EXPECT_TRUE(eventually([&] { return all_done(kHeap); })) << rows("deliveries");
+  EXPECT_EQ(stop(*child, "lost"), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, DeliveryServer, ::testing::Values(servers().at(0)),
                          [](const auto& chosen) { return std::string(chosen.param.name); });
 
 }  // namespace
