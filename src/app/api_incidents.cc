@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/commands_incidents.h"
+#include "core/event_kind.h"
 #include "sideeffects/message.h"
 
 namespace watchwheel::app {
@@ -27,6 +28,7 @@ constexpr const char* kListed = R"({
     { "name": "open", "in": "query", "schema": { "type": "boolean" } },
     { "name": "site", "in": "query", "schema": { "type": "integer" } },
     { "name": "group", "in": "query", "description": "of this mass outage", "schema": { "type": "integer" } },
+    { "name": "kind", "in": "query", "schema": { "type": "string", "enum": [ "outage", "tls_expiring", "tls_deprecated", "latency_exceeded", "redirect_downgrade" ] } },
     { "name": "since", "in": "query", "description": "open at or after: a time, a date, or how long ago", "schema": { "type": "string" } },
     { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 500, "default": 100 } } ],
   "responses": { "200": { "description": "As `watchwheel incidents --json` prints.", "content": { "application/json": {} } } } })";
@@ -55,7 +57,7 @@ std::string operation_of(const char* summary, const char* members, const char* r
   "responses": { "202": { "description": "The daemon that has the site does it within about a second; Location and `url` say where to see that.", "content": { "application/json": {} } },
                  "200": { "description": "It was asked before, and is done.", "content": { "application/json": {} } },
                  "404": { "$ref": "#/components/responses/Refusal" },
-                 "409": { "description": "The incident is over.", "content": { "application/json": {} } },
+                 "409": { "description": "The incident is over, or a warning: those end by themselves.", "content": { "application/json": {} } },
                  "422": { "description": "Another request had this Idempotency-Key.", "content": { "application/json": {} } } } })";
 }
 
@@ -173,6 +175,12 @@ core::Result<http::Response> list(const http::StoreRequest& request, const ApiCo
   filter.open_only = *open;
   if (*site != 0) filter.site = core::SiteId{*site};
   if (*group != 0) filter.group = *group;
+  if (const std::string text = text_in(request, "kind"); !text.empty()) {
+    filter.kind = core::parse_event_kind(text);
+    if (!filter.kind)
+      return invalid("kind is outage, tls_expiring, tls_deprecated, latency_exceeded or "
+                     "redirect_downgrade");
+  }
   if (const std::string text = text_in(request, "since"); !text.empty()) {
     const auto since = parse_since(text, context.now, "since");
     if (!since) return since.error();
@@ -237,7 +245,7 @@ std::vector<ApiRoute> incident_routes() {
   std::vector<ApiRoute> routes;
   routes.push_back({.route = {.path = "/api/v1/incidents",
                               .method = "GET",
-                              .query = {"open", "site", "group", "since", "limit"},
+                              .query = {"open", "site", "group", "kind", "since", "limit"},
                               .operation = kListed},
                     .answer = list});
   routes.push_back(

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/clock.h"
+#include "sideeffects/warning_api.h"
 #include "support/temp_dir.h"
 
 namespace watchwheel::app {
@@ -95,6 +96,15 @@ class ApiIncidents : public ::testing::Test {
     transition.by = std::move(by);
     write_.transitions = {transition};
     ASSERT_TRUE(store_->make_event_store().value()->commit({&write_, 1}));
+  }
+  // A warning beside it: the site's second event.
+  void warn() {
+    sideeffects::WarningWrite write;
+    write.warning.site = site_;
+    write.warning.kind = core::EventKind::TlsExpiring;
+    write.warning.started_at = write.at = kStart;
+    write.warning.step = std::chrono::hours{24 * 14};
+    ASSERT_TRUE(store_->make_warning_store().value()->commit({&write, 1}));
   }
   void close() {
     write_.state = core::SiteState::Up;
@@ -193,6 +203,10 @@ TEST_F(ApiIncidents, WhatCannotBeDoneIsRefused) {
   EXPECT_EQ(act("ack", R"({"by": "ann"})", "", "2").status, 404U);
   EXPECT_EQ(act("ack", R"({"by": "ann"})", "", "x").status, 400U);
   EXPECT_EQ(act("ack", R"({})").status, 400U);
+  warn();
+  const http::Response warning = act("close", R"({"by": "ann", "why": "not ours"})", "", "2");
+  EXPECT_EQ(warning.status, 409U);
+  EXPECT_THAT(warning.body, HasSubstr("is a warning (tls_expiring), and ends by itself"));
   close();
   const http::Response over = act("close", R"({"by": "ann", "why": "not ours"})");
   EXPECT_EQ(over.status, 409U);
@@ -212,10 +226,22 @@ TEST_F(ApiIncidents, AreListedAsTheCommandDoes) {
             json::parse(ask("GET", "/api/v1/incidents/{id}", {.values = {"1"}}).body));
   EXPECT_EQ(json::parse(list({{"open", "true"}, {"site", "1"}}).body).at("incidents").size(), 1U);
   EXPECT_EQ(json::parse(list({{"site", "2"}}).body).at("incidents").size(), 0U);
+  warn();
+  const json warnings = json::parse(list({{"kind", "tls_expiring"}}).body).at("incidents");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_EQ(warnings.at(0).at("kind"), "tls_expiring");
+  const json outages = json::parse(list({{"kind", "outage"}}).body).at("incidents");
+  ASSERT_EQ(outages.size(), 1U);
+  EXPECT_EQ(outages.at(0).at("kind"), "outage");
+  EXPECT_THAT(list({{"kind", "down"}}).body, HasSubstr("kind is outage, tls_expiring"));
   close();
-  EXPECT_EQ(json::parse(list({{"open", "true"}}).body).at("incidents").size(), 0U);
-  EXPECT_EQ(json::parse(list({{"since", "90m"}}).body).at("incidents").size(), 1U);
-  EXPECT_EQ(json::parse(list({{"since", "30m"}}).body).at("incidents").size(), 0U);
+  const auto outages_of = [&](std::map<std::string, std::string, std::less<>> query) {
+    query.emplace("kind", "outage");
+    return json::parse(list(std::move(query)).body).at("incidents").size();
+  };
+  EXPECT_EQ(outages_of({{"open", "true"}}), 0U);
+  EXPECT_EQ(outages_of({{"since", "90m"}}), 1U);
+  EXPECT_EQ(outages_of({{"since", "30m"}}), 0U);
   EXPECT_EQ(list({{"since", "soon"}}).status, 400U);
   EXPECT_EQ(list({{"limit", "501"}}).status, 400U);
   EXPECT_EQ(ask("GET", "/api/v1/incidents/{id}", {.values = {"9"}}).status, 404U);
