@@ -50,8 +50,8 @@ constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings
                                                "FORCE INDEX (delivery_tellings_event)",
                                                "FORCE INDEX (PRIMARY)"));
 // Of each message that says that something began: the same of ends that wait, in whichever line, of the site's event of that kind
-// before of which its target was told. Before by its number: the wall clock may have been set. A look back of so long, for a site may
-// have had many events of which nobody was told.
+// before of which its target was told, or will be: one that was given up or taken back hides none. Before by its number: the wall
+// clock may have been set. A look back of so long, for a site may have had many events of which nobody was told.
 #define WATCHWHEEL_FORMER_MS "259200000"
 #define WATCHWHEEL_BEFORE_BEGINNING(in_order, by_id, by_key, named, by_event)                     \
   "SELECT " in_order " t.delivery_id,"                                                          \
@@ -61,7 +61,7 @@ constexpr Sql kBeforeEnd(WATCHWHEEL_BEFORE_END("", "INDEXED BY delivery_tellings
   " WHERE x.site_id = e.site_id AND x.kind = e.kind AND x.id < e.id"                            \
   " AND x.started_at >= e.started_at - " WATCHWHEEL_FORMER_MS                                   \
   " AND EXISTS (SELECT 1 FROM delivery_tellings y " by_event " WHERE y.event_id = x.id"         \
-  " AND y.target = t.target))"                                                                  \
+  " AND y.target = t.target AND y.state IN ('queued', 'told')))"                                \
   " AND b.delivery_id < t.delivery_id JOIN deliveries p " by_key " ON p.id = b.delivery_id"     \
   " WHERE b.target = t.target AND b.state = 'queued' AND b.kind IN ('up', 'up_group',"          \
   " 'warning_over', 'warning_over_group') AND t.kind NOT IN ('up', 'up_group', 'warning_over'," \
@@ -324,6 +324,7 @@ core::Result<void> SqlDeliveryQueue::put_behind(Ids& ids, Claiming& claiming) {
   // Whoever ends that attempt looks for who waits behind it, and may have looked just before this one came.
   const std::int64_t soon = claiming.now_ms + to_ms_up(kBehindLeased);
   for (const Sql& before : {kBefore, kBeforeEnd, kBeforeBeginning}) {
+    std::vector<std::int64_t> found;
     core::Result<void> asked = by_parts(ids, [&](auto part) -> core::Result<void> {
       Query query = connection_->query(before);
       query.bind(claiming.now_ms);
@@ -335,20 +336,22 @@ core::Result<void> SqlDeliveryQueue::put_behind(Ids& ids, Claiming& claiming) {
         if (query.is_null(1)) continue;
         const bool sent_now = query.integer(1) < 0;
         const std::int64_t until = sent_now ? soon : query.integer(1) + 1;
-        behind.emplace_back(query.integer(0), std::clamp(until, claiming.now_ms + 1, latest));
+        found.push_back(query.integer(0));
+        behind.emplace_back(found.back(), std::clamp(until, claiming.now_ms + 1, latest));
       }
     });
     if (!asked) return asked;
+    // Of who stands behind already nothing more is asked: what follows looks up each site that a message names.
+    std::sort(found.begin(), found.end());
+    std::erase_if(ids, [&](std::int64_t id) {
+      return std::binary_search(found.begin(), found.end(), id);
+    });
   }
   std::sort(behind.begin(), behind.end());
   for (const auto& [id, until] : behind) {
     Query query = connection_->query(kPutBehind);
     if (core::Result<void> done = query.bind(until).bind(id).run(); !done) return done;
   }
-  std::erase_if(ids, [&](std::int64_t id) {
-    const auto at = std::lower_bound(behind.begin(), behind.end(), std::pair(id, std::int64_t{0}));
-    return at != behind.end() && at->first == id;
-  });
   return {};
 }
 

@@ -42,8 +42,11 @@ constexpr Sql kPage(WATCHWHEEL_PAGE(""), WATCHWHEEL_PAGE(" FORCE INDEX (PRIMARY)
   " ORDER BY o.due_at, o.id LIMIT ?4"
 constexpr Sql kWakes(WATCHWHEEL_WAKES("INDEXED BY outbox_wakes_due"),
                      WATCHWHEEL_WAKES("FORCE INDEX (outbox_wakes_due)"));
-// What waits for the digest of its mass outage: the memo is routing.cc's. Read when such an outage ends, and then whole.
-constexpr Sql kDigestsWaiting = "SELECT event_id FROM outbox_wakes WHERE memo = 'digest'";
+// What of these sites waits for the digest of its mass outage: the memo is routing.cc's.
+#define WATCHWHEEL_DIGESTS(index) \
+  "SELECT event_id FROM outbox_wakes " index " WHERE memo = 'digest' AND site_id IN " WATCHWHEEL_IDS
+constexpr Sql kDigestsWaiting(WATCHWHEEL_DIGESTS("INDEXED BY outbox_wakes_site"),
+                              WATCHWHEEL_DIGESTS("FORCE INDEX (outbox_wakes_site)"));
 // Ends that wait for others, of these sites.
 #define WATCHWHEEL_FORMER(index)                                    \
   "SELECT o.id, o.site_id, o.event_id, o.due_at," WATCHWHEEL_NOTICE \
@@ -200,15 +203,22 @@ core::Result<void> note_digests(Connection& connection, std::vector<Notice>& not
     return !notice.wake && notice.event_known && notice.problem.empty() && notice.group != 0 &&
            notice.state == core::SiteState::Up && notice.confirmed_at != core::kNoWallTime;
   };
-  if (std::none_of(notices.begin(), notices.end(), may_wait)) return {};
-  std::set<core::EventId> waiting;
-  Query query = connection.query(kDigestsWaiting);
-  while (true) {
-    core::Result<bool> row = query.step();
-    if (!row) return row.error();
-    if (!*row) break;
-    waiting.insert(id_from<core::EventId>(query, 0));
+  Ids sites;
+  for (const Notice& notice : notices) {
+    if (may_wait(notice)) sites.push_back(to_column(notice.site));
   }
+  std::set<core::EventId> waiting;
+  core::Result<void> read = by_parts(sites, [&](auto part) -> core::Result<void> {
+    Query query = connection.query(kDigestsWaiting);
+    bind_ids(query, part);
+    while (true) {
+      core::Result<bool> row = query.step();
+      if (!row) return row.error();
+      if (!*row) return {};
+      waiting.insert(id_from<core::EventId>(query, 0));
+    }
+  });
+  if (!read) return read;
   for (Notice& notice : notices) {
     if (may_wait(notice) && waiting.contains(notice.event)) notice.memo = "digest";
   }
@@ -299,7 +309,8 @@ core::Result<void> SqlOutbox::read_page(Page& page) {
   return {};
 }
 
-// What cannot be read, or is not over, is a notice of its own when it is due.
+// What cannot be read, or is not over, is a notice of its own when it is due. Which event was first its id says: a clock that was set
+// back gives the next one an earlier start.
 core::Result<void> SqlOutbox::add_former(std::vector<Notice>& notices) {
   std::map<core::SiteId, Notice*> by_site;
   Ids sites;
@@ -508,8 +519,9 @@ core::Result<sideeffects::Outbox::Level> SqlOutbox::level() {
 }
 
 std::vector<Sql> outbox_queries() {
-  return {kPage,      kWakes,  kFormer,        kTellings,   kRemoveNotices, kRemoveWakes,
-          kUntouched, kInsert, kInsertTelling, kInsertWake, kLevel,         kWakesDue};
+  return {kPage,          kWakes,     kDigestsWaiting, kFormer,        kTellings,   kRemoveNotices,
+          kRemoveWakes,   kUntouched, kInsert,         kInsertTelling, kInsertWake, kLevel,
+          kWakesDue};
 }
 
 }  // namespace watchwheel::db

@@ -365,6 +365,52 @@ TEST_P(DeliveryContract, WhatBeginsWaitsForTheEndOfTheSitesFormerEventInWhatever
   EXPECT_EQ(lines(post.claim()), std::set<std::uint64_t>{line});
 }
 
+// Goal: an event between them whose messages were given up or taken back hides no end that waits, nor does one that began "before" it by
+// a clock that was set back. Method: the end of a mass outage is tried again later; of three sites each of these happens meanwhile.
+TEST_P(DeliveryContract, NothingBetweenHidesAnEndThatWaitsFromWhatBegins) {
+  const Post post(*under_test, *store);
+  const auto ids = add_sites(3);
+  for (const SiteId id : {ids[0], ids[1]}) {
+    commit(whole_story(id, 0));
+    commit(whole_story(id, 90'000));
+    commit(opened(id, 180'000));
+  }
+  commit(whole_story(ids[2], 90'000));
+  commit(opened(ids[2], 0));
+  const auto event = [&](SiteId id, int nth) {
+    return static_cast<std::uint64_t>(
+        post.number("SELECT id FROM events WHERE site_id = " + std::to_string(id.value) +
+                    " ORDER BY id LIMIT 1 OFFSET " + std::to_string(nth)));
+  };
+  const auto down = [&](SiteId id, int nth) {
+    return of_kind("down", "ops", id.value, {event(id, nth)});
+  };
+  const std::uint64_t line = 1ULL << 40U;
+  post.put({of_kind("up_group", "ops", line,
+                    {event(ids[0], 0), event(ids[1], 0), event(ids[2], 0)})});
+  EXPECT_EQ(post.finish(post.claim().deliveries.at(0), Retry{10min}), 0U);
+
+  post.put({down(ids[0], 1)});
+  NewDelivery up = of_kind("up", "ops", ids[0].value, {event(ids[0], 1)});
+  up.instead_of = {
+      DeliveryId{static_cast<std::uint64_t>(post.number("SELECT max(id) FROM deliveries"))}};
+  post.put({up});
+  post.put({down(ids[1], 1)});
+  under_test->execute("UPDATE deliveries SET queued_at = queued_at - 1000");
+  EXPECT_EQ(contract::take(post.queue->bury_older("ops", DeathReason::TooOld, 1ms, 10)), 1U);
+  ASSERT_EQ(post.number("SELECT count(*) FROM deliveries"), 1) << "the end alone waits";
+
+  post.put({down(ids[0], 2), down(ids[1], 2), down(ids[2], 1)});
+  EXPECT_TRUE(post.claim().deliveries.empty());
+  post.pass(10min);
+  const Claimed end = post.claim();
+  ASSERT_EQ(end.deliveries.size(), 1U);
+  EXPECT_EQ(end.deliveries[0].kind, "up_group");
+  EXPECT_EQ(post.finish(end.deliveries[0], Delivered{}), 0U);
+  post.pass(3s);
+  EXPECT_EQ(post.claim().deliveries.size(), 3U);
+}
+
 // Goal: a heap of messages of one line does not keep others of the target from being found.
 TEST_P(DeliveryContract, ALongLineHidesNobody) {
   const Post post(*under_test, *store);

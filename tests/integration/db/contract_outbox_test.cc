@@ -176,6 +176,26 @@ TEST_P(DeliveryContract, ANoticeBringsTheEndsThatWaitOfItsSitesFormerEvents) {
   EXPECT_TRUE(notices[0].former.empty());
 }
 
+// The next outage of a site begins "before" its last one when the clock was set back meanwhile.
+TEST_P(DeliveryContract, AClockThatWasSetBackHidesNoEndThatWaits) {
+  const Box box(*under_test, *store);
+  const SiteId id = add_sites(1)[0];
+  commit(whole_story(id, 99'000));
+  for (int left = 3; left > 0; --left) {
+    const auto notices = box.take_all();
+    ASSERT_EQ(notices.size(), 1U);
+    const NewWake end{.site = id, .event = notices[0].event, .delay = 30s, .memo = "digest:up"};
+    ASSERT_EQ(box.settle(notices[0], {}, left == 1 ? std::vector{end} : std::vector<NewWake>{}),
+              Settling::Done);
+  }
+  commit(opened(id, 0));
+  const auto notices = box.take_all();
+  ASSERT_EQ(notices.size(), 1U);
+  EXPECT_EQ(notices[0].started_at, at(0));
+  ASSERT_EQ(notices[0].former.size(), 1U);
+  EXPECT_EQ(notices[0].former[0].started_at, at(99'000));
+}
+
 TEST_P(DeliveryContract, ACommitThatIsRefusedLeavesNone) {
   const Box box(*under_test, *store);
   const auto ids = add_sites(2);
