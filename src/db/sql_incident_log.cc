@@ -10,8 +10,8 @@
 namespace watchwheel::db {
 namespace {
 
-// Three texts instead of one with every condition, so that each finds its index: the open ones
-// (few, whatever the history), one site's, or all by start.
+// Four texts instead of one with every condition, so that each finds its index: the open ones
+// (few, whatever the history), one site's, one mass outage's, or all by start.
 #define WATCHWHEEL_INCIDENT                                                                \
   "SELECT e.id, e.site_id, e.state, e.started_at, e.confirmed_at, e.ended_at, e.failures," \
   " e.cause, e.phase, e.http_status, e.detail, e.address, s.url, s.name, e.group_id, e.witnesses," \
@@ -31,7 +31,13 @@ constexpr Sql kOpen(WATCHWHEEL_INCIDENT "INDEXED BY events_open" WATCHWHEEL_SITE
                     "AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST);
 constexpr Sql kOfSite = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
     "e.site_id = ?4 AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST;
-// ?4 stands for nothing here, so that the parameters are the same in all three.
+#define WATCHWHEEL_OF_GROUP(index)                                                             \
+  WATCHWHEEL_INCIDENT index WATCHWHEEL_SITE "e.group_id = ?5 AND (?4 IS NULL OR e.site_id = ?4)" \
+                                            " AND " WATCHWHEEL_SINCE                           \
+                                            " AND (?6 IS NULL OR e.kind = ?6)" WATCHWHEEL_NEWEST_FIRST
+constexpr Sql kOfGroup(WATCHWHEEL_OF_GROUP("INDEXED BY events_group_end"),
+                       WATCHWHEEL_OF_GROUP("FORCE INDEX (events_group_end)"));
+// ?4 stands for nothing here, so that the parameters are the same in all four.
 constexpr Sql kAll = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
     "(?4 IS NULL) AND " WATCHWHEEL_SINCE WATCHWHEEL_GROUP WATCHWHEEL_NEWEST_FIRST;
 constexpr Sql kOne = WATCHWHEEL_INCIDENT WATCHWHEEL_SITE
@@ -80,7 +86,7 @@ std::int64_t row_count(std::size_t n) {
 }  // namespace
 
 std::vector<Sql> outage_queries() {
-  return {kGroups, kCountOpen};
+  return {kGroups, kOfGroup, kCountOpen};
 }
 
 core::Result<std::vector<Incident>> SqlIncidentLog::list(const IncidentFilter& filter,
@@ -98,7 +104,11 @@ core::Result<std::vector<Incident>> SqlIncidentLog::list(const IncidentFilter& f
 core::Result<std::vector<Incident>> SqlIncidentLog::events(const IncidentFilter& filter,
                                                            std::size_t offset, std::size_t limit) {
   if (filter.event) return one_event(*filter.event);
-  Query query = connection_->query(filter.open_only ? kOpen : filter.site ? kOfSite : kAll);
+  const bool of_group = filter.group.value_or(0) != 0;  // 0: of none.
+  Query query = connection_->query(filter.open_only ? kOpen
+                                   : filter.site    ? kOfSite
+                                   : of_group       ? kOfGroup
+                                                    : kAll);
   query.bind(filter.since).bind(row_count(limit)).bind(row_count(offset));
   std::optional<std::int64_t> site;
   std::optional<std::int64_t> group;

@@ -63,6 +63,12 @@ TEST_P(StoreContract, EventsOfAMassOutageAreOne) {
   EXPECT_EQ(groups[0].ended_at, core::kNoWallTime);
   EXPECT_EQ(groups[0].cause, core::to_string(writes[0].evidence.cause));
   EXPECT_EQ(take(incidents->list({.group = groups[0].id}, 0, 10)).size(), 3U);
+  EXPECT_EQ(take(incidents->list({.group = groups[0].id}, 1, 1)).at(0).site, ids[1])
+      << "the newest first";
+  EXPECT_TRUE(take(incidents->list({.group = groups[0].id + 1}, 0, 10)).empty());
+  EXPECT_TRUE(
+      take(incidents->list({.group = groups[0].id, .kind = core::EventKind::TlsExpiring}, 0, 10))
+          .empty());
   const auto alone = take(incidents->list({.group = 0}, 0, 10));
   ASSERT_EQ(alone.size(), 1U);
   EXPECT_EQ(alone[0].group, 0U);
