@@ -298,7 +298,8 @@ TEST_F(Notify, WhatPeopleDoOverHttpIsDoneOnceAndHeard) {
       << "it is over";
   EXPECT_EQ(act("/ack", ack), first) << "it was done before that";
   std::string story;
-  for (const json& transition : shown(incident).at("transitions")) {
+  const json seen = shown(incident);
+  for (const json& transition : seen.at("transitions")) {
     if (transition.at("act").is_null()) continue;
     EXPECT_EQ(transition.at("source"), "api");
     story += transition.at("act").get<std::string>() + " " +
