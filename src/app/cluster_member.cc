@@ -276,13 +276,25 @@ void ClusterMember::reconcile(const db::ClusterView& view) {
   table_.set_asked(turned_);
 }
 
-// One that has left may come back while we cannot see it, and take what is ours.
+// One that has left may come back while we cannot see it, and take what is ours. Nor do we see one that has lost the database with us:
+// while we did not look nobody grew older. The first look of a process comes after the last sign of the run before it; of a new name
+// there is none.
 void ClusterMember::note_others(const db::ClusterView& view) {
-  const bool others =
-      std::any_of(view.nodes.begin(), view.nodes.end(), [&](const db::NodeRow& node) {
-        return node.name != row_.name && node.seen_ms + db::kForgottenAfterMs >= view.now_ms;
-      });
-  stats_.alone.set(others ? 0 : 1);
+  std::int64_t seen_ms = others_ms_;
+  bool others = false;
+  for (const db::NodeRow& node : view.nodes) {
+    if (node.name == row_.name) continue;
+    others = true;
+    seen_ms = std::max(seen_ms, node.seen_ms);
+  }
+  const std::int64_t before_ms = looked_ms_ != 0 ? looked_ms_ : former_seen_ms_;
+  if (view.now_ms - before_ms > row_.lease_ms) {
+    const std::int64_t gone_ms = std::max<std::int64_t>(before_ms - seen_ms, 0);
+    if (gone_ms <= db::kForgottenAfterMs) seen_ms = view.now_ms - gone_ms;
+  }
+  looked_ms_ = view.now_ms;
+  others_ms_ = seen_ms;
+  stats_.alone.set(others && seen_ms + db::kForgottenAfterMs >= view.now_ms ? 0 : 1);
 }
 
 void ClusterMember::find_candidates(const db::ClusterView& view) {

@@ -67,7 +67,7 @@ struct ClusterStats {
   core::Counter errors;         // Calls of the lease store that failed.
   core::Gauge renewed_at;       // Unix time, by the database's clock.
   core::Gauge nodes_live;
-  core::Gauge alone;            // 1: no other node was seen within db::kForgottenAfterMs, also none that has left since. 0 until known.
+  core::Gauge alone;  // 1: no other node was seen for db::kForgottenAfterMs in which the database answered us. 0 until known.
 };
 
 // A daemon of our name that may live, as it was seen while we waited to join. Kept over several attempts: one whose lease is long
@@ -224,6 +224,8 @@ class ClusterMember : core::Pinned {
   bool was_patient_ = false;  // Since the database last answered for a whole lease, one turn after the other.
   NameSight own_sight_;  // Where none was given.
   std::int64_t former_seen_ms_ = 0;  // Until the first look: when the run before ours last said that it lives.
+  std::int64_t looked_ms_ = 0;       // The newest look, by the database's clock.
+  std::int64_t others_ms_ = 0;       // When any other node was last there, for all that we can know.
   bool leaving_ = false;
   std::atomic<bool> usurped_{false};
   bool reachable_ = true;

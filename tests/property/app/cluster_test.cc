@@ -2,6 +2,9 @@
 // Goal: what a cluster promises, one law a test. Method: cluster_world.h.
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+
 #include "cluster_world.h"
 
 namespace watchwheel::app::sim {
@@ -485,43 +488,104 @@ class NoCare final : public BucketCare {
   void begin(BucketNo, SteadyTime) override {}
 };
 
-// Whoever is alone tells people while the database is away. One that has left, or is dead, may come back unseen.
-TEST(Cluster, ANodeIsAloneWhenNoOtherWasThereForAnHour) {
-  for (const bool leaves : {false, true}) {
-    core::ManualClock clock;
-    FakeLeases database(kBuckets, [&] { return core::to_unix_ms(clock.wall()); });
-    FakeLeaseStore store(database);
-    NoLog log;
-    NoCare care;
-    core::BucketTable table(kBuckets, clock);
-    ClusterClock shared(clock);
-    MemberSettings settings;
-    settings.node = "a";
-    settings.instance = "a#1";
-    ClusterMember member(settings, store, table, shared, log);
-    member.set_care(care);
-    const auto alone = [&] { return member.stats().alone.value() == 1; };
-    EXPECT_FALSE(alone());  // It has not looked.
-    ASSERT_TRUE(member.join());
-    EXPECT_TRUE(alone());
-    db::NodeRow other;
+// A node of which nothing but its row is there, and one that looks at it.
+struct Alone {
+  Alone() {
     other.name = "b";
     other.instance = "b#1";
     other.lease_ms = 15000;
-    ASSERT_TRUE(*store.join(other, ""));
-    member.turn();
-    EXPECT_FALSE(alone());
-    if (leaves) {
-      ASSERT_TRUE(store.leave(other));
-    }
-    clock.advance(59min);
-    member.turn();
-    EXPECT_EQ(member.reading().nodes_live, 1U);
-    EXPECT_FALSE(alone()) << leaves;
-    clock.advance(2min);
-    member.turn();
-    EXPECT_TRUE(alone()) << leaves;
   }
+  void start(const std::string& node, const std::string& instance) {
+    settings.node = node;
+    settings.instance = instance;
+    settings.surely_dead = [](const std::string&) { return true; };
+    member.emplace(settings, store, table, shared, log);
+    member->set_care(care);
+    ASSERT_TRUE(member->join());
+  }
+  // `other_lives`: it renews its lease, whoever else is cut off.
+  void pass(Duration time, bool other_lives = false) {
+    for (const SteadyTime end = clock.steady() + time; clock.steady() < end;) {
+      clock.advance(5s);
+      if (other_lives) {
+        EXPECT_TRUE(*others.renew(other));
+      }
+      member->turn();
+    }
+  }
+  [[nodiscard]] bool alone() const { return member->stats().alone.value() == 1; }
+
+  core::ManualClock clock;
+  FakeLeases database{kBuckets, [this] { return core::to_unix_ms(clock.wall()); }};
+  FakeLeaseStore store{database};
+  FakeLeaseStore others{database};
+  NoLog log;
+  NoCare care;
+  core::BucketTable table{kBuckets, clock};
+  ClusterClock shared{clock};
+  MemberSettings settings;
+  db::NodeRow other;
+  std::optional<ClusterMember> member;
+};
+
+// Whoever is alone tells people while the database is away. One that has left, or is dead, may come back unseen.
+TEST(Cluster, ANodeIsAloneWhenNoOtherWasThereForAnHour) {
+  for (const bool leaves : {false, true}) {
+    Alone world;
+    world.member.emplace(world.settings, world.store, world.table, world.shared, world.log);
+    EXPECT_FALSE(world.alone());  // It has not looked.
+    world.start("a", "a#1");
+    EXPECT_TRUE(world.alone());
+    ASSERT_TRUE(*world.others.join(world.other, ""));
+    world.pass(1min, true);
+    EXPECT_FALSE(world.alone());
+    if (leaves) {
+      ASSERT_TRUE(world.others.leave(world.other));
+    }
+    world.pass(59min);
+    EXPECT_EQ(world.member->reading().nodes_live, 1U);
+    EXPECT_FALSE(world.alone()) << leaves;
+    world.pass(2min);
+    EXPECT_TRUE(world.alone()) << leaves;
+    // What one knew the next run sees, however long there was none.
+    world.member.reset();
+    world.clock.advance(24h);
+    world.start("a", "a#2");
+    EXPECT_TRUE(world.alone()) << leaves;
+  }
+}
+
+// Where the database was away for all, nobody was seen, and all are there.
+TEST(Cluster, OfTheHourCountsWhatTheDatabaseWasThere) {
+  Alone world;
+  world.start("a", "a#1");
+  ASSERT_TRUE(*world.others.join(world.other, ""));
+  world.pass(10min, true);
+  world.pass(20min);
+  world.store.set_away(true);
+  world.pass(3h);
+  world.store.set_away(false);
+  world.pass(39min);
+  EXPECT_FALSE(world.alone());
+  world.pass(2min);
+  EXPECT_TRUE(world.alone());
+  world.pass(5s, true);  // It was there all the time.
+  EXPECT_FALSE(world.alone());
+
+  // So is it while no process of ours runs,
+  world.member.reset();
+  world.clock.advance(3h);
+  world.start("a", "a#2");
+  EXPECT_FALSE(world.alone());
+  world.pass(61min);
+  EXPECT_TRUE(world.alone());
+  // and one that was never there cannot know.
+  world.member.reset();
+  world.clock.advance(3h);
+  world.start("c", "c#1");
+  EXPECT_FALSE(world.alone());
+  world.pass(61min);
+  EXPECT_TRUE(world.alone());
 }
 
 // It stands still after it has looked, and wakes up when another process runs under its name.
