@@ -38,13 +38,13 @@ constexpr Sql kGoneWakes =
     "SELECT m.id FROM mirrored_wakes m WHERE m.id > ? AND NOT EXISTS"
     " (SELECT 1 FROM outbox_wakes w WHERE w.id = m.id) ORDER BY m.id LIMIT ?";
 constexpr Sql kEventHere = "SELECT site_id, started_at FROM events WHERE id = ?";
-// The event's id, when this change of it was routed here: not one that was never here.
+// The event's id, when this change of it was routed here and none before it was left to the store: whoever hears there that it began
+// hears there, too, that it is over. Who heard of it here is known there by then.
 constexpr Sql kRouted =
     "SELECT e.id FROM events e WHERE e.site_id = ? AND e.started_at = ? AND e.transitions_total >= "
     "?"
     " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.id AND o.seq = ?3)"
-    " AND NOT EXISTS (SELECT 1 FROM presumed_changes p WHERE p.event_id = e.id AND ?3 > p.after_seq"
-    " AND ?3 <= p.through_seq)";
+    " AND NOT EXISTS (SELECT 1 FROM presumed_changes p WHERE p.event_id = e.id AND ?3 > p.after_seq)";
 
 // ---- Of the store
 constexpr Sql kEventById("SELECT id, group_id FROM events WHERE id = ?");

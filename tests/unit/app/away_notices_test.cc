@@ -519,6 +519,24 @@ TEST(AwayNotices, ABeginningThatIsLeftToTheStoreIsToldThere) {
   EXPECT_EQ(host.number("SELECT count(*) FROM outbox"), 0);
 }
 
+// Goal: nobody is left with an outage that never ends. Method: a beginning as before; the one target is not told the end here, for its
+// tag cannot be known.
+TEST(AwayNotices, WhoHearsABeginningFromTheStoreHearsTheEndThere) {
+  Host host({target_of("ops"), target_of("odd", {"t1"})});
+  host.work();
+  host.down(1);
+  Host::sql(host.notices_file(), "DELETE FROM recent; DELETE FROM known_sites");
+  host.go_away();
+  host.up(1);
+  host.work();
+  EXPECT_EQ(host.told(), "ops up 1");  // Presumed.
+  host.come_back();
+  host.work();
+  host.work();
+  EXPECT_EQ(host.told(), "ops up 1, odd down 1, odd up 1");
+  EXPECT_EQ(host.number("SELECT count(*) FROM outbox"), 0);
+}
+
 TEST(AwayNotices, AMassOutageIsOneMessageHereToo) {
   Host host;
   const core::WallTime group = core::from_unix_ms(1'699'999'999'000);
