@@ -54,11 +54,12 @@ void NoticeRouter::turn(core::SteadyTime now) {
     return targets_;
   }();
   if (const auto ready = settings_.ready(); !ready) return failed(ready.error(), now);
-  if (settings_.flapping != nullptr) {
-    if (const auto ready = settings_.flapping->ready(); !ready) return failed(ready.error(), now);
-  }
   const auto taken = outbox_.take(kNoticesMax, settings_.mine);
   if (!taken) return failed(taken.error(), now);
+  // With the first notices it is known whether the store is there to say who flaps.
+  if (settings_.flapping != nullptr && !taken->empty()) {
+    if (const auto ready = settings_.flapping->ready(); !ready) return failed(ready.error(), now);
+  }
 
   for (const Notice& notice : *taken) {
     if (notice.problem.empty()) continue;

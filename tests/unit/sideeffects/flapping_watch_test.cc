@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <random>
@@ -35,6 +36,8 @@ struct World final : FlappingStore {
   FakeDeliveryQueue queue{clock};
   NotifyTargets targets;
   bool away = false;
+  bool known_away = false;  // As far as the outbox was asked.
+  std::function<void()> on_take = [] {};
   int lost = 0;  // So many answers to who flaps.
   bool maintenance = false;
   std::vector<std::string> warnings;
@@ -56,6 +59,10 @@ struct World final : FlappingStore {
         *this, clock);
     NoticeRouter::Settings settings;
     settings.flapping = watch.get();
+    settings.mine = [this](core::SiteId) {
+      on_take();
+      return true;
+    };
     settings.hold = [this](const Notice&) {
       return maintenance ? std::optional<Hold>{{.reason = "maintenance", .look_again = 10s}}
                          : std::nullopt;
@@ -65,7 +72,7 @@ struct World final : FlappingStore {
   }
 
   core::Result<std::vector<FlappingSite>> flapping() override {
-    if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
+    if (away || known_away) return core::Error{core::ErrorKind::Unavailable, "away"};
     if (lost > 0 && lost-- > 0) return core::Error{core::ErrorKind::Unknown, "no answer came"};
     std::vector<FlappingSite> all;
     for (const Notice& wake : queue.wakes()) {
@@ -76,7 +83,7 @@ struct World final : FlappingStore {
   }
   core::Result<std::vector<SiteChanges>> changes(std::span<const core::SiteId> sites,
                                                  core::Duration, core::WallTime) override {
-    if (away) return core::Error{core::ErrorKind::Unavailable, "away"};
+    if (away || known_away) return core::Error{core::ErrorKind::Unavailable, "away"};
     std::vector<SiteChanges> all;
     for (const core::SiteId site : sites) {
       all.push_back({.site = site, .interval = {}, .changes = {}, .told = {}, .state = state});
@@ -243,6 +250,26 @@ TEST(FlappingWatch, GoesOnThroughARestartThatHasNoAnswerAtFirst) {
   world.down();
   world.run_for(1min);
   EXPECT_EQ(world.told(), kUntil + "down ") << "whoever waits for a store that is away may wait long";
+}
+
+// Of a database server nothing is asked until the first look at the outbox has shown that it is there: by then whoever flaps must be known.
+TEST(FlappingWatch, GoesOnThroughARestartThatKnowsOfTheStoreWithTheFirstNotice) {
+  for (const int lost : {0, 1}) {
+    World world;
+    world.swing(6);
+    world.known_away = true;
+    world.lost = lost;
+    world.restart();
+    world.run_for(5s);
+    world.down();
+    world.on_take = [&] { world.known_away = false; };
+    world.run_for(1min);
+    world.up();
+    world.run_for(1min);
+    EXPECT_EQ(world.told(), kUntil) << lost;
+    EXPECT_EQ(world.lost, 0);
+    EXPECT_EQ(world.warnings.size(), static_cast<std::size_t>(lost));
+  }
 }
 
 TEST(FlappingWatch, LostAnswersTellNothingTwice) {
