@@ -5,7 +5,7 @@
 // Owns     the journal, so that no other process takes it, and a notifier without a store.
 // Thread   the main thread's; reading(): any.
 // Fails    begin(): there is none, and notices wait for the store: another process has the journal, other hosts shared the store when
-//          it was last seen, or a file cannot be used (logged).
+//          it was last seen, or that was more than an hour ago, or a file cannot be used (logged).
 #pragma once
 
 #include <cstdint>

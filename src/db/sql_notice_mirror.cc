@@ -11,6 +11,7 @@
 
 #include "db/delivery_rows.h"
 #include "db/journal_codec.h"
+#include "db/lease_store.h"
 #include "db/migrations.h"
 #include "db/notice_handover.h"
 #include "db/rows.h"
@@ -59,7 +60,7 @@ DELETE FROM outbox; DELETE FROM outbox_wakes; DELETE FROM mirrored_wakes;
 DELETE FROM presumed_changes; DELETE FROM delivery_tellings; DELETE FROM delivery_attempts;
 DELETE FROM deliveries;
 DELETE FROM deliveries_done; DELETE FROM dead_letters; DELETE FROM event_transitions;
-DELETE FROM events; DELETE FROM outage_groups; DELETE FROM mirror_meta WHERE key <> 'alone';
+DELETE FROM events; DELETE FROM outage_groups; DELETE FROM mirror_meta WHERE key <> 'alone_at';
 )sql";
 
 // ---- Asked of the store
@@ -157,7 +158,7 @@ constexpr Sql kToldOfNone =
     " AND event_id NOT IN (SELECT id FROM events)";
 
 constexpr std::string_view kAwayKey = "away";
-constexpr std::string_view kAloneKey = "alone";
+constexpr std::string_view kAloneKey = "alone_at";
 constexpr std::string_view kJournalKey = "journal_read";
 constexpr std::string_view kWakesKey = "wakes_read";
 constexpr std::int64_t kPage = 500;
@@ -602,13 +603,18 @@ core::Result<void> SqlNoticeMirror::forget_sites() {
 }
 
 core::Result<void> SqlNoticeMirror::note_alone(bool alone) {
-  return set_meta(kAloneKey, alone ? 1 : 0);
+  if (!alone) return set_meta(kAloneKey, 0);
+  const auto now = here_->now_ms();
+  if (!now) return now.error();
+  return set_meta(kAloneKey, *now);
 }
 
 core::Result<bool> SqlNoticeMirror::was_alone() {
-  const auto alone = meta(kAloneKey);
-  if (!alone) return alone.error();
-  return *alone != 0;
+  const auto at = meta(kAloneKey);
+  if (!at) return at.error();
+  const auto now = here_->now_ms();
+  if (!now) return now.error();
+  return *at != 0 && *at + kForgottenAfterMs >= *now && *at - kForgottenAfterMs <= *now;
 }
 
 // ---- Away

@@ -44,6 +44,7 @@ class SqlNoticeMirror final : public sideeffects::NoticeMirror, core::Pinned {
       std::span<const sideeffects::NoticeId> wakes) override;
   [[nodiscard]] core::Result<bool> follow_all() override;
   [[nodiscard]] core::Result<void> note_alone(bool alone) override;
+  // Noted within the last hour: others may have come since, or the clock was set.
   [[nodiscard]] core::Result<bool> was_alone() override;
   [[nodiscard]] core::Result<void> begin_away() override;
   [[nodiscard]] core::Result<bool> is_away() override;

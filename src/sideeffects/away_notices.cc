@@ -80,10 +80,7 @@ core::Result<void> AwayOutbox::look_at_phase() {
     }
   }
   const bool alone = settings_.alone();
-  if (store_ != nullptr && alone_ != alone) {
-    if (auto noted = mirror_.note_alone(alone); !noted) mirror_failed(noted.error());
-    alone_ = alone;
-  }
+  note_alone(alone);
   // What was begun alone is ended here, whoever else may have come.
   const bool away =
       store_ == nullptr || (settings_.away() && (alone || shared_.phase() == NoticePhase::Away));
@@ -97,6 +94,16 @@ core::Result<void> AwayOutbox::look_at_phase() {
   // Without the mirror they wait for the store, as they would without one.
   if (!left) mirror_failed(left.error());
   return {};
+}
+
+// Now and then, so that it has an age for the process that reads it.
+void AwayOutbox::note_alone(bool alone) {
+  const core::SteadyTime now = clock_.steady();
+  if (alone_ == alone && (!alone || now < alone_noted_ + kNoteAloneEach)) return;
+  const auto noted = mirror_.note_alone(alone);
+  if (!noted) return mirror_failed(noted.error());
+  alone_ = alone;
+  alone_noted_ = now;
 }
 
 // A session that was lost while nobody used it is found out by its next use, and the one after that has a new session.

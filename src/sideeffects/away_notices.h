@@ -74,6 +74,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   static constexpr core::Duration kTurnMax = std::chrono::milliseconds{500};
   static constexpr int kTries = 5;  // Of what the mirror's file refuses; then it is done without.
   static constexpr core::Duration kFollowAllEach = std::chrono::minutes{5};
+  static constexpr core::Duration kNoteAloneEach = std::chrono::minutes{1};
 
   struct Settings {
     std::function<bool()> away = [] { return true; };   // The store.
@@ -105,6 +106,7 @@ class AwayOutbox final : public Outbox, core::Pinned {
   };
 
   [[nodiscard]] core::Result<void> look_at_phase();
+  void note_alone(bool alone);
   void store_failed(const core::Error& error);
   [[nodiscard]] core::Result<void> leave_store();
   [[nodiscard]] core::Result<std::vector<Notice>> take_from_store(
@@ -128,7 +130,8 @@ class AwayOutbox final : public Outbox, core::Pinned {
   const core::Clock& clock_;
   int tries_ = 0;
   int failures_ = 0;  // Of the store, in a row.
-  std::optional<bool> alone_;  // As the mirror was told.
+  std::optional<bool> alone_;  // As the mirror was told,
+  core::SteadyTime alone_noted_ = core::kNoSteadyTime;  // and when.
   bool known_ = false;         // Whether an earlier process left something to hand over.
   bool taken_here_ = false;    // The newest notices are the mirror's.
   std::vector<EventWrite> left_of_recent_;  // The newest first.

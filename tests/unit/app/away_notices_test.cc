@@ -145,6 +145,7 @@ class Host {
   }
   std::string store_file() const { return dir_.file("store.db"); }
   std::string notices_file() const { return dir_.file("notices.db"); }
+  void wait(core::Duration time) { clock_.advance(time); }
   static void sql(const std::string& file, const std::string& text) {
     const auto done = open(file)->execute(text);
     EXPECT_TRUE(done) << done.error().message;
@@ -782,6 +783,50 @@ TEST(AwayNotices, WindowsAreReplacedAllOrNone) {
   EXPECT_EQ(titles(), "ab");
   ASSERT_TRUE(windows.replace(std::span(some).subspan(1, 1)));
   EXPECT_EQ(titles(), "b");
+}
+
+// Goal: what a process knew of other hosts counts for an hour after it ended, and as long as it runs. Method: the file as a daemon
+// reads it that begins while the store is away; what was noted grows older in it.
+TEST(AwayNotices, ThatAHostWasAloneIsOldAfterAnHour) {
+  Host host;
+  const auto was_alone = [&] {
+    return must(db::SqlNoticeMirror::open(host.notices_file(), nullptr))->was_alone().value();
+  };
+  const auto age = [&](int minutes) {
+    Host::sql(host.notices_file(), "UPDATE mirror_meta SET value = value - " +
+                                       std::to_string(minutes * 60'000) + " WHERE key = 'alone_at'");
+  };
+  EXPECT_FALSE(was_alone());
+  host.work();
+  EXPECT_TRUE(was_alone());
+  age(50);
+  EXPECT_TRUE(was_alone());
+  age(20);
+  EXPECT_FALSE(was_alone());
+  age(-140);
+  EXPECT_FALSE(was_alone()) << "a clock that was set says nothing";
+  host.go_away();
+  host.down(1);
+  for (const bool store : {true, false}) {  // Then by a daemon that waits for the store.
+    host.begin(store);
+    host.route(1);
+    age(120);
+    host.wait(1min);
+    host.route(1);
+    EXPECT_EQ(host.phase(), NoticePhase::Away);
+    EXPECT_TRUE(was_alone()) << store;
+  }
+  host.come_back();
+  host.begin();
+  host.work();
+  // That there are others now is not forgotten because the file refuses it for a while.
+  host.set_alone(false);
+  host.refuse_writes(true);
+  host.route(1);
+  EXPECT_TRUE(was_alone());
+  host.refuse_writes(false);
+  host.route(1);
+  EXPECT_FALSE(was_alone());
 }
 
 // Each question would wait for a session of a store that is away, on the router's thread.
