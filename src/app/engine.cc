@@ -411,9 +411,12 @@ core::Result<void> EngineImpl::build_notifier() {
         store_.get(), clock_, log_);
     if (kept) {
       local = *std::move(kept);
+    } else if (kept.error().kind != core::ErrorKind::Invalid) {
+      return kept.error();
     } else {
+      settings.not_kept = kept.error().message;
       log_.error(fmt::format("notices_not_kept action=wait_for_the_store error=\"{}\"",
-                             kept.error().message));
+                             settings.not_kept));
     }
   }
   auto made = local ? Notifier::make(std::move(settings), std::move(local), shared_clock_, log_)

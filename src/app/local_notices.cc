@@ -82,10 +82,15 @@ class StoresFlapping final : public sideeffects::FlappingStore, core::Pinned {
   const sideeffects::AwayShared& shared_;
 };
 
+// Not the store's: whoever waits for that would wait for ever.
+core::Error of_file(const core::Error& error) {
+  return {core::ErrorKind::Invalid, error.message};
+}
+
 template <typename Made>
 core::Result<std::unique_ptr<Made>> session(const std::string& path) {
   auto connection = db::SqliteConnection::open({.path = path, .checkpoint_pages = 4096});
-  if (!connection) return connection.error();
+  if (!connection) return of_file(connection.error());
   return std::make_unique<Made>(*std::move(connection));
 }
 
@@ -141,34 +146,8 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
     if (!known) return known.error();
     identity = *std::move(known);
   }
-  if (auto ready = db::prepare_notices_file(parts->path, identity); !ready) return ready.error();
-  std::unique_ptr<sideeffects::MaintenanceStore> store_windows;
-  std::unique_ptr<sideeffects::FlappingStore> store_flapping;
-  std::unique_ptr<sideeffects::ParentStore> store_parents;
-  if (store != nullptr) {
-    auto outbox = store->make_outbox();
-    if (!outbox) return outbox.error();
-    auto queue = store->make_delivery_queue();
-    if (!queue) return queue.error();
-    auto windows = store->make_maintenance_store();
-    if (!windows) return windows.error();
-    auto flapping = store->make_flapping_store();
-    if (!flapping) return flapping.error();
-    auto site_parents = store->make_site_parents();
-    if (!site_parents) return site_parents.error();
-    auto mirror = store->make_notice_mirror(parts->path);
-    if (!mirror) return mirror.error();
-    parts->store_outbox = *std::move(outbox);
-    parts->store_queue = *std::move(queue);
-    parts->mirror = *std::move(mirror);
-    store_windows = *std::move(windows);
-    store_flapping = *std::move(flapping);
-    store_parents = *std::move(site_parents);
-  } else {
-    auto mirror = db::SqlNoticeMirror::open(parts->path, nullptr);
-    if (!mirror) return mirror.error();
-    parts->mirror = *std::move(mirror);
-  }
+  if (auto ready = db::prepare_notices_file(parts->path, identity); !ready)
+    return of_file(ready.error());
   auto outbox = session<db::SqlOutbox>(parts->path);
   if (!outbox) return outbox.error();
   auto queue = session<db::SqlDeliveryQueue>(parts->path);
@@ -183,6 +162,33 @@ core::Result<std::unique_ptr<LocalNotices>> LocalNotices::make(const Settings& s
   parts->here_queue = *std::move(queue);
   parts->finish = *std::move(finish);
   parts->recent = *std::move(recent);
+  std::unique_ptr<sideeffects::MaintenanceStore> store_windows;
+  std::unique_ptr<sideeffects::FlappingStore> store_flapping;
+  std::unique_ptr<sideeffects::ParentStore> store_parents;
+  if (store != nullptr) {
+    auto store_outbox = store->make_outbox();
+    if (!store_outbox) return store_outbox.error();
+    auto store_queue = store->make_delivery_queue();
+    if (!store_queue) return store_queue.error();
+    auto its_windows = store->make_maintenance_store();
+    if (!its_windows) return its_windows.error();
+    auto flapping = store->make_flapping_store();
+    if (!flapping) return flapping.error();
+    auto site_parents = store->make_site_parents();
+    if (!site_parents) return site_parents.error();
+    auto mirror = store->make_notice_mirror(parts->path);
+    if (!mirror) return mirror.error();
+    parts->store_outbox = *std::move(store_outbox);
+    parts->store_queue = *std::move(store_queue);
+    parts->mirror = *std::move(mirror);
+    store_windows = *std::move(its_windows);
+    store_flapping = *std::move(flapping);
+    store_parents = *std::move(site_parents);
+  } else {
+    auto mirror = db::SqlNoticeMirror::open(parts->path, nullptr);
+    if (!mirror) return of_file(mirror.error());
+    parts->mirror = *std::move(mirror);
+  }
   sideeffects::AwayOutbox::Settings away;
   away.alone = settings.alone;
   away.tell = [&log](const std::string& line) { log.info(line); };

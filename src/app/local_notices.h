@@ -6,7 +6,7 @@
 //          store.
 // Thread   make(): the engine's. note(), reading(): any. The others as what they return says.
 // Bounded  as the mirror (sideeffects/notice_mirror_api.h), and what the journal holds; the store's windows.
-// Fails    make(): its file, or the store. Then there is none, and notices wait for the store.
+// Fails    make(): Invalid of its file: then there is none, and notices wait for the store. Others of the store.
 #pragma once
 
 #include <cstdint>
@@ -86,7 +86,7 @@ class LocalNotices : core::Pinned {
   // What the site list says of names is kept here.
   [[nodiscard]] std::unique_ptr<db::SiteFeed> named(std::unique_ptr<db::SiteFeed> feed);
   void note(std::span<const sideeffects::EventWrite> writes);
-  // An earlier process ran alone, and may have left something to tell. Before the threads.
+  // An earlier process ran alone within the last hour, and may have left something to tell. Before the threads.
   [[nodiscard]] bool was_alone();
   [[nodiscard]] LocalNoticesReading reading() const;
 

@@ -424,6 +424,9 @@ void add_notify(Families& out, const NotifierReading& reading) {
   out.push_back(gauge("watchwheel_notices_from_journal",
                       "1 while notices come from the journal because the store is away.",
                       local.phase == sideeffects::NoticePhase::Straight ? 0 : 1));
+  out.push_back(gauge("watchwheel_notices_not_kept",
+                      "1 while this host cannot keep what it needs to tell people without the store.",
+                      reading.not_kept.empty() ? 0 : 1));
   out.push_back(counter("watchwheel_notices_handed_over_total",
                         "Deliveries made while the store was away that are in the store.",
                         number(local.handed_over)));

@@ -43,6 +43,7 @@ class NotifierImpl final : public Notifier {
   NotifierImpl(NotifierSettings settings, Ground ground, std::unique_ptr<channels::Sender> sender,
                const core::Clock& clock, Log& log)
       : ground_(std::move(ground)),
+        not_kept_(std::move(settings.not_kept)),
         outbox_(ground_.local ? ground_.local->outbox() : *ground_.outbox),
         queue_(ground_.local ? ground_.local->queue() : *ground_.queue),
         holds_({.flapping = settings.flapping,
@@ -87,7 +88,8 @@ class NotifierImpl final : public Notifier {
   NotifierReading reading() const override {
     std::optional<LocalNoticesReading> local;
     if (ground_.local) local = ground_.local->reading();
-    return {router_.stats(), holds_.flapping(), holds_.parents(), worker_.stats(), worker_.targets(), local};
+    return {router_.stats(),   holds_.flapping(), holds_.parents(), worker_.stats(),
+            worker_.targets(), local,             not_kept_};
   }
 
  private:
@@ -115,6 +117,7 @@ class NotifierImpl final : public Notifier {
   }
 
   const Ground ground_;
+  const std::string not_kept_;
   sideeffects::Outbox& outbox_;
   sideeffects::DeliveryQueue& queue_;
   sideeffects::Holds holds_;

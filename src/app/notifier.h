@@ -41,6 +41,7 @@ struct NotifierSettings {
   core::FlapPolicy flapping{};
   core::Duration interval = std::chrono::minutes{5};  // Of sites that have none of their own.
   std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
+  std::string not_kept{};  // Why there is no LocalNotices where there should be one.
 };
 
 struct NotifierReading {
@@ -50,6 +51,7 @@ struct NotifierReading {
   const sideeffects::DeliveryStats& deliveries;
   std::vector<sideeffects::TargetReading> targets;
   std::optional<LocalNoticesReading> local;
+  std::string not_kept;  // NotifierSettings.
 };
 
 class Notifier : core::Pinned {

@@ -45,8 +45,11 @@ ordered_json notify_json(const NotifierReading& reading) {
              {"handed_over", reading.local->handed_over},
              {"errors", reading.local->errors}};
   }
+  ordered_json not_kept = nullptr;
+  if (!reading.not_kept.empty()) not_kept = reading.not_kept;
   return {{"source", source},
           {"journal", std::move(local)},
+          {"not_kept", std::move(not_kept)},
           {"notices_waiting", routed.waiting.value()},
           {"notices_oldest_s", routed.oldest_s.value()},
           {"notices_routed", routed.notices.value()},

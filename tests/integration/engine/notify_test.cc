@@ -456,7 +456,9 @@ TEST_F(Notify, ADatabaseThatIsAwayKeepsNothingFromBeingTold) {
       << receiver_.kinds() << daemon_->process().err();
   EXPECT_EQ(receiver_.hooks().size(), 4U) << receiver_.kinds();
   EXPECT_EQ(daemon_->status().at("notify").at("source"), "journal");
+  EXPECT_TRUE(daemon_->status().at("notify").at("not_kept").is_null());
   EXPECT_EQ(daemon_->metric("watchwheel_notices_from_journal"), 1);
+  EXPECT_EQ(daemon_->metric("watchwheel_notices_not_kept"), 0);
 
   receiver_.answer(503);
   fleet_->fault("status_500", 3, 3);
@@ -495,6 +497,25 @@ TEST_F(Notify, ADatabaseThatIsAwayKeepsNothingFromBeingTold) {
   EventTables tables(server.port(), "watchwheel");
   EXPECT_EQ(tables.number("SELECT count(*) FROM deliveries_done WHERE outcome = 'delivered'"), 6);
   EXPECT_EQ(tables.broken_laws(), "");
+  EXPECT_EQ(daemon_->stop().status, 0);
+}
+
+// Goal: a host that could not tell anybody should its database go away says so, and tells as long as it is there.
+TEST_F(Notify, AHostThatCannotKeepItsNoticesSaysSo) {
+  MariaDb server;
+  EventTables(server.port(), "").execute("CREATE DATABASE watchwheel");
+  daemon_ = std::make_unique<DaemonUnderTest>(*fleet_, 2s, target("ops"), server.url("watchwheel"));
+  daemon_->import_sites(4);
+  std::filesystem::create_directories(daemon_->state_dir() + "/notices.db/full");
+  daemon_->start();
+  daemon_->wait_ready();
+  const nlohmann::json notify = daemon_->status().at("notify");
+  EXPECT_EQ(notify.at("source"), "store");
+  EXPECT_NE(notify.at("not_kept").get<std::string>().find("notices.db"), std::string::npos) << notify;
+  EXPECT_EQ(daemon_->metric("watchwheel_notices_not_kept"), 1);
+  fleet_->fault("status_500", 1, 1);
+  ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "down "; }, 60s))
+      << daemon_->process().err();
   EXPECT_EQ(daemon_->stop().status, 0);
 }
 

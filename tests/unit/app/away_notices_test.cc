@@ -120,6 +120,12 @@ class Plugged final : public sideeffects::Outbox, public sideeffects::DeliveryQu
   const bool& away_;
 };
 
+class NoLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view) noexcept override {}
+  [[nodiscard]] bool enabled(LogLevel) const noexcept override { return false; }
+};
+
 struct Sent {
   std::string target, kind, id;
   std::uint64_t site = 0;
@@ -827,6 +833,32 @@ TEST(AwayNotices, ThatAHostWasAloneIsOldAfterAnHour) {
   host.refuse_writes(false);
   host.route(1);
   EXPECT_FALSE(was_alone());
+}
+
+// Goal: a start that the store refuses is tried again, and one that the file refuses goes on without. Method: the one is gone, the
+// other no file.
+TEST(AwayNotices, WhatTheStoreRefusesAtAStartIsNotTheFiles) {
+  testing::TempDir dir;
+  const core::ManualClock clock;
+  NoLog log;
+  testing::FakeJournal journal;
+  const LocalNotices::Settings settings{.directory = dir.file("state"), .journal = &journal};
+  ASSERT_TRUE(std::filesystem::create_directories(settings.directory));
+  const auto store = must(db::SqliteStore::open(dir.file("store.db")));
+  ASSERT_TRUE(store->migrate(false));
+  std::filesystem::create_directories(settings.directory + "/notices.db/full");
+  for (db::Store* const some : {static_cast<db::Store*>(nullptr), static_cast<db::Store*>(store.get())}) {
+    const auto without_file = LocalNotices::make(settings, some, clock, log);
+    ASSERT_FALSE(without_file);
+    EXPECT_EQ(without_file.error().kind, core::ErrorKind::Invalid) << without_file.error().message;
+  }
+  std::filesystem::remove_all(settings.directory + "/notices.db");
+  ASSERT_TRUE(LocalNotices::make(settings, nullptr, clock, log));
+  std::filesystem::remove(dir.file("store.db"));
+  std::filesystem::create_directory(dir.file("store.db"));
+  const auto without_store = LocalNotices::make(settings, store.get(), clock, log);
+  ASSERT_FALSE(without_store);
+  EXPECT_EQ(without_store.error().kind, core::ErrorKind::Unavailable);
 }
 
 // Each question would wait for a session of a store that is away, on the router's thread.
