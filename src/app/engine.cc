@@ -15,6 +15,7 @@
 //
 //   shard ─► verify (asks the verifiers) ─► shard
 //   projector: what it wrote ─► warnings ─► store (events of certificates that end soon, and other warnings)
+//   projector: how fast sites answered ─► gatherer ─► history ─► store (an hour of many sites in a row)
 //
 //   lanes' tallies ─► vantage (asks the canaries) ─gate─► lanes;  its faults ─► shard 0 ─► store
 //
@@ -239,6 +240,7 @@ class EngineImpl final : public Engine {
   core::Result<void> build_warnings();
   core::Result<void> start_threads();
   void stop_threads(core::SteadyTime last_call);
+  void write_rest_of_responses(core::SteadyTime last_call);
   std::size_t in_flight() const;
   // Differs between processes, so that two engines that watch the same sites do not re-check them
   // at the same moments.
@@ -280,6 +282,8 @@ class EngineImpl final : public Engine {
   std::atomic<std::uint32_t> quorum_{1};  // In force: read while a reload writes config_.
   std::vector<ShardParts> shards_;
   std::vector<std::unique_ptr<LaneParts>> lanes_;
+  // The projector fills it, the history empties it.
+  sideeffects::ResponseGatherer gatherer_{core::to_unix_ms(started_at_) * 65536};
   std::unique_ptr<Warnings> warnings_;  // Outlives the projector, which notes what it wrote.
   std::unique_ptr<sideeffects::FreshnessSink> freshness_;
   std::unique_ptr<sideeffects::FreshnessSink> detoured_freshness_;  // Where there is a journal.
@@ -582,7 +586,7 @@ core::Result<void> EngineImpl::build_projector() {
   for (auto& lane : lanes_) rings.push_back(&lane->marks);
   projector_ = std::make_unique<sideeffects::Projector>(
       sideeffects::ProjectorLimits{}, std::move(rings),
-      detoured_freshness_ ? *detoured_freshness_ : *freshness_, clock_, seed(0));
+      detoured_freshness_ ? *detoured_freshness_ : *freshness_, clock_, seed(0), &gatherer_);
   projector_thread_ = std::make_unique<sideeffects::ProjectorThread>(*projector_, clock_);
   return {};
 }
@@ -590,6 +594,7 @@ core::Result<void> EngineImpl::build_projector() {
 core::Result<void> EngineImpl::build_history() {
   sideeffects::HistoryKeeper::Settings settings;
   settings.node = node_;
+  settings.gathered = &gatherer_;
   settings.retention = history_retention(config_.history);
   settings.ours = [this] { return first_bucket().value_or(0) != 0; };
   settings.responses = [this] {
@@ -704,8 +709,18 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
   warnings_->stop(last_call);
   if (legacy_writer_ && !legacy_writer_->stop(last_call)) log_.warn("legacy_writer_not_drained");
   if (cluster_) cluster_->stop();
+  write_rest_of_responses(last_call);
   // Last: a receiver that hangs may take what is left of the time, and the sites are others' by then.
   notifier_->stop(last_call);
+}
+
+// Deliveries under way go on meanwhile, and have the rest of the time.
+void EngineImpl::write_rest_of_responses(core::SteadyTime last_call) {
+  for (auto& lane : lanes_)
+    lane->thread.lane().tell_rest([this](const core::FreshnessMark& mark) { gatherer_.add(mark); });
+  const core::SteadyTime now = clock_.steady();
+  if (!history_->write_rest(now + (last_call - now) / 2))
+    log_.warn(fmt::format("response_times_not_stored pages={}", gatherer_.pages()));
 }
 
 void EngineImpl::reload(const Config& config) {

@@ -45,6 +45,8 @@ class History : core::Pinned {
   void start() { thread_.start(); }
   // A step under way ends; what it has not removed is removed by the next run.
   void stop(core::SteadyTime deadline) { thread_.stop(deadline); }
+  // After stop(), when nobody gathers any more: HistoryKeeper::write_rest().
+  [[nodiscard]] bool write_rest(core::SteadyTime deadline) { return keeper_.write_rest(deadline); }
   void set(const sideeffects::HistoryRetention& retention) { keeper_.set(retention); }
   [[nodiscard]] const sideeffects::HistoryStats& stats() const { return keeper_.stats(); }
 

@@ -652,6 +652,20 @@ void Lane::project(SiteSlot slot, bool measured, const core::ProbeResult* result
   }
 }
 
+void Lane::tell_rest(const std::function<void(const core::FreshnessMark&)>& tell) const {
+  for (std::uint32_t i = 0; i < sites_.slots_end(); ++i) {
+    const SiteSlot slot{i};
+    const core::ResponseCounts responses = responses_.of(slot);
+    if (responses.empty() || !sites_.contains(slot)) continue;
+    core::FreshnessMark mark;
+    mark.site = sites_.id(slot);
+    mark.checked_at = to_wall(sites_.row(slot).checked);
+    mark.responses = responses;
+    mark.by_hour = sites_.size() <= tuning_.hourly_sites_max;
+    tell(mark);
+  }
+}
+
 // ---- The sweep: how old is what we tell people ----
 
 // A rolling walk over the table, a slice a turn, so that a site from which no result comes is

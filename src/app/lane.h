@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
@@ -129,6 +130,8 @@ class Lane final : public checker::ResultHandler, core::Pinned {
   [[nodiscard]] const core::VantageTally& vantage_tally() const { return vantage_.tally(); }
   // How fast its sites answered, all together, ever more: for any thread.
   [[nodiscard]] core::ResponseHistogram responses() const { return responses_.all(); }
+  // Of a lane that has stopped: how fast sites answered since their last marks, a mark each that says nothing else.
+  void tell_rest(const std::function<void(const core::FreshnessMark&)>& tell) const;
 
  private:
   struct Plan {

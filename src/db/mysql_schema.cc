@@ -468,6 +468,22 @@ ALTER TABLE events
 ALTER TABLE event_transitions ADD COLUMN step_ms BIGINT;
 )sql";
 
+// How fast sites answered: of 128 neighbours in one row, written once an hour. What was kept of each site alone goes.
+constexpr const char* kResponsePages = R"sql(
+CREATE TABLE IF NOT EXISTS response_pages (
+  width_ms   INT NOT NULL,
+  started_at BIGINT NOT NULL,
+  page       BIGINT NOT NULL,
+  node       VARCHAR(64) NOT NULL,
+  token      BIGINT NOT NULL,
+  counts     MEDIUMTEXT CHARACTER SET ascii NOT NULL,
+  PRIMARY KEY (width_ms, started_at, page, node),
+  CONSTRAINT response_pages_width CHECK (width_ms IN (3600000, 86400000))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+DROP TABLE IF EXISTS response_rollups;
+)sql";
+
 }  // namespace
 
 const std::vector<SchemaStep>& mysql_steps() {
@@ -490,6 +506,7 @@ const std::vector<SchemaStep>& mysql_steps() {
       {16, "a request that is sent twice is one", kRequestKeys},
       {17, "what waits of a site is found", kWakesOfSites},
       {18, "warnings, as events of their own kinds", kWarnings},
+      {19, "response times of many sites in a row", kResponsePages},
   };
   return steps;
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "db/response_codec.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include "sideeffects/history_api.h"
 
 namespace watchwheel::db {
 
@@ -38,6 +41,39 @@ core::Result<core::ResponseHistogram> responses_from_text(std::string_view text)
     responses.counts.at(step) = count;
     next = step + 1;
     at = read.ptr == end ? end : read.ptr + 1;
+  }
+  return responses;
+}
+
+std::string page_to_text(const PageResponses& responses) {
+  std::string text;
+  for (const auto& [offset, counts] : responses) {
+    const std::string one = responses_to_text(counts);
+    if (one.empty()) continue;
+    if (!text.empty()) text += ';';
+    text += std::to_string(offset) + '=' + one;
+  }
+  return text;
+}
+
+core::Result<PageResponses> page_from_text(std::string_view text) {
+  PageResponses responses;
+  const auto bad = [&] {
+    return core::Error{core::ErrorKind::Invalid,
+                       "'" + std::string(text.substr(0, 100)) + "' are no response times of sites"};
+  };
+  for (std::string_view left = text; !left.empty();) {
+    const std::string_view one = left.substr(0, left.find(';'));
+    left.remove_prefix(std::min(left.size(), one.size() + 1));
+    std::uint32_t offset = 0;
+    const auto read = std::from_chars(one.data(), one.data() + one.size(), offset);
+    const auto length = static_cast<std::size_t>(read.ptr - one.data());
+    if (read.ec != std::errc{} || length >= one.size() || one[length] != '=' ||
+        offset >= sideeffects::ResponsePage::kSites)
+      return bad();
+    auto counts = responses_from_text(one.substr(length + 1));
+    if (!counts || counts->total() == 0) return bad();
+    if (!responses.try_emplace(static_cast<std::uint8_t>(offset), *counts).second) return bad();
   }
   return responses;
 }

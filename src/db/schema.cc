@@ -462,6 +462,20 @@ CREATE INDEX events_started ON events (started_at);
 CREATE INDEX events_group_end ON events (group_id, ended_at) WHERE group_id IS NOT NULL;
 )sql";
 
+// How fast sites answered: of 128 neighbours in one row, written once an hour. What was kept of each site alone goes.
+constexpr const char* kResponsePages = R"sql(
+CREATE TABLE response_pages (
+  width_ms   INTEGER NOT NULL CHECK (width_ms IN (3600000, 86400000)),
+  started_at INTEGER NOT NULL,
+  page       INTEGER NOT NULL,
+  node       TEXT NOT NULL CHECK (length(CAST(node AS BLOB)) <= 64),
+  token      INTEGER NOT NULL,
+  counts     TEXT NOT NULL CHECK (counts <> ''),
+  PRIMARY KEY (width_ms, started_at, page, node)
+) STRICT;
+DROP TABLE response_rollups;
+)sql";
+
 const std::vector<SchemaStep>& sqlite_steps() {
   static const std::vector<SchemaStep> steps{
       {1, "sites, their state, events and transitions", kFirstSchema},
@@ -481,6 +495,7 @@ const std::vector<SchemaStep>& sqlite_steps() {
       {15, "a request that is sent twice is one", kRequestKeys},
       {16, "what waits of a site is found", kWakesOfSites},
       {17, "warnings, as events of their own kinds", kWarnings},
+      {18, "response times of many sites in a row", kResponsePages},
   };
   return steps;
 }

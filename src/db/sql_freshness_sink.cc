@@ -158,7 +158,6 @@ core::Result<void> SqlFreshnessSink::write(std::span<const core::FreshnessMark> 
     if (!transaction) return transaction.error();
     if (core::Result<void> passed = fence_.pass(*connection_, fence); !passed) return passed;
     if (core::Result<void> told = tell_gaps(left, credible_until_ms); !told) return told;
-    if (auto added = rollups_.add(*connection_, left, credible_until_ms); !added) return added;
     while (!left.empty()) {
       core::Result<std::size_t> written = write_some(left, credible_until_ms);
       if (!written) return written.error();

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "db/fence.h"
-#include "db/response_rollups.h"
 #include "db/sql.h"
 #include "sideeffects/freshness_api.h"
 
@@ -43,7 +42,6 @@ class SqlFreshnessSink final : public sideeffects::FreshnessSink {
   Fence fence_;
   std::vector<core::FreshnessMark> ours_;  // Of a batch; kept for its memory.
   std::vector<Told> telling_;              // The same.
-  ResponseRollups rollups_;
 };
 
 }  // namespace watchwheel::db

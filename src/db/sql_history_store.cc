@@ -6,7 +6,7 @@
 #include <string>
 
 #include "db/response_codec.h"
-#include "db/response_rollups.h"
+#include "db/response_pages.h"
 
 namespace watchwheel::db {
 namespace {
@@ -49,11 +49,11 @@ constexpr Sql kRemoveGroup =
     "DELETE FROM outage_groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM events WHERE group_id = "
     "outage_groups.id)";
 
-constexpr Sql kRollups =
-    "SELECT started_at, site_id FROM response_rollups WHERE width_ms = ? AND started_at < ?"
-    " ORDER BY started_at, site_id LIMIT ?";
-constexpr Sql kRemoveRollup =
-    "DELETE FROM response_rollups WHERE width_ms = ? AND started_at = ? AND site_id = ?";
+constexpr Sql kPages =
+    "SELECT started_at, node, page FROM response_pages WHERE width_ms = ? AND started_at < ?"
+    " ORDER BY started_at, page, node LIMIT ?";
+constexpr Sql kRemovePage =
+    "DELETE FROM response_pages WHERE width_ms = ? AND started_at = ? AND page = ? AND node = ?";
 constexpr Sql kMinutes =
     "SELECT started_at, node FROM response_minutes WHERE started_at < ? ORDER BY started_at, node "
     "LIMIT ?";
@@ -93,8 +93,8 @@ std::int64_t signed_limit(std::size_t limit) {
 
 std::vector<Sql> history_queries() {
   return {kEvents,       kWaiting,   kRemoveTransitions, kLockEvent,   kRemoveEvent,
-          kGaps,         kRemoveGap, kRemoveVantage,     kRemoveGroup, kRollups,
-          kRemoveRollup, kMinutes,   kRemoveMinute,      kMinute};
+          kGaps,         kRemoveGap, kRemoveVantage,     kRemoveGroup, kPages,
+          kRemovePage,   kMinutes,   kRemoveMinute,      kMinute};
 }
 
 core::Result<HistoryPurge> SqlHistoryStore::purge(const sideeffects::HistoryRetention& retention,
@@ -124,14 +124,14 @@ core::Result<HistoryPurge> SqlHistoryStore::purge(const sideeffects::HistoryRete
   for (const auto& [width_ms, kept] :
        {std::pair(kHourMs, retention.hours), std::pair(kDayMs, retention.days)}) {
     if (kept <= core::Duration::zero()) continue;
-    if (auto done = add(HistoryTable::ResponseRollups,
-                        purge_rollups(width_ms, before(kept) - width_ms, limit));
+    if (auto done = add(HistoryTable::ResponsePages,
+                        purge_responses(width_ms, before(kept) - width_ms, limit));
         !done)
       return done.error();
   }
   if (retention.minutes > core::Duration::zero()) {
     if (auto done = add(HistoryTable::ResponseMinutes,
-                        purge_rollups(0, before(retention.minutes) - 60'000, limit));
+                        purge_responses(0, before(retention.minutes) - 60'000, limit));
         !done)
       return done.error();
   }
@@ -274,29 +274,26 @@ core::Result<std::uint64_t> SqlHistoryStore::purge_by_id(const Sql& find, const 
 }
 
 // `width_ms` 0: minutes, which are a node's.
-core::Result<std::uint64_t> SqlHistoryStore::purge_rollups(std::int64_t width_ms,
-                                                           std::int64_t before_ms,
-                                                           std::size_t limit) {
+core::Result<std::uint64_t> SqlHistoryStore::purge_responses(std::int64_t width_ms,
+                                                             std::int64_t before_ms,
+                                                             std::size_t limit) {
   return retried(*connection_, [&]() -> core::Result<std::uint64_t> {
     struct Key {
       std::int64_t started_at = 0;
-      std::int64_t site = 0;
       std::string node;
+      std::int64_t page = 0;  // Not of a minute.
     };
     std::vector<Key> old;
     {
-      Query query = connection_->query(width_ms == 0 ? kMinutes : kRollups);
+      Query query = connection_->query(width_ms == 0 ? kMinutes : kPages);
       if (width_ms != 0) query.bind(width_ms);
       query.bind(before_ms).bind(signed_limit(limit));
       while (true) {
         core::Result<bool> row = query.step();
         if (!row) return row.error();
         if (!*row) break;
-        if (width_ms == 0) {
-          old.push_back({query.integer(0), 0, std::string(query.text(1))});
-        } else {
-          old.push_back({query.integer(0), query.integer(1), {}});
-        }
+        old.push_back({query.integer(0), std::string(query.text(1)),
+                       width_ms == 0 ? 0 : query.integer(2)});
       }
     }
     if (old.empty()) return std::uint64_t{0};
@@ -304,11 +301,11 @@ core::Result<std::uint64_t> SqlHistoryStore::purge_rollups(std::int64_t width_ms
     if (!transaction) return transaction.error();
     std::uint64_t removed = 0;
     for (const Key& key : old) {
-      Query remove = connection_->query(width_ms == 0 ? kRemoveMinute : kRemoveRollup);
+      Query remove = connection_->query(width_ms == 0 ? kRemoveMinute : kRemovePage);
       if (width_ms == 0) {
         remove.bind(key.started_at).bind(std::string_view(key.node));
       } else {
-        remove.bind(width_ms).bind(key.started_at).bind(key.site);
+        remove.bind(width_ms).bind(key.started_at).bind(key.page).bind(std::string_view(key.node));
       }
       if (auto gone = remove.run(); !gone) return gone.error();
       removed += connection_->rows_changed();
@@ -339,6 +336,18 @@ core::Result<void> SqlHistoryStore::add_minute(std::string_view node, core::Wall
     Query put = connection_->query(kPutMinute);
     if (auto done = put.bind(at).bind(node).bind(std::string_view(counts)).run(); !done)
       return done;
+    return transaction->commit();
+  });
+}
+
+core::Result<void> SqlHistoryStore::add_pages(std::string_view node,
+                                              std::span<const sideeffects::ResponsePage> pages) {
+  return retried(*connection_, [&]() -> core::Result<void> {
+    core::Result<Transaction> transaction = Transaction::write(*connection_);
+    if (!transaction) return transaction.error();
+    for (const sideeffects::ResponsePage& page : pages) {
+      if (auto added = add_response_page(*connection_, node, page); !added) return added;
+    }
     return transaction->commit();
   });
 }

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,8 @@ class SqlHistoryStore final : public sideeffects::HistoryStore {
       const sideeffects::HistoryRetention& retention, std::size_t limit) override;
   [[nodiscard]] core::Result<void> add_minute(std::string_view node, core::WallTime started_at,
                                               const core::ResponseHistogram& responses) override;
+  [[nodiscard]] core::Result<void> add_pages(
+      std::string_view node, std::span<const sideeffects::ResponsePage> pages) override;
 
  private:
   [[nodiscard]] core::Result<void> purge_events(std::int64_t before_ms, std::size_t limit,
@@ -35,9 +39,9 @@ class SqlHistoryStore final : public sideeffects::HistoryStore {
   // Rows of a table with one id, found by `find` (before_ms, limit) and removed by `remove` (id).
   [[nodiscard]] core::Result<std::uint64_t> purge_by_id(const Sql& find, const Sql& remove,
                                                         std::int64_t before_ms, std::size_t limit);
-  [[nodiscard]] core::Result<std::uint64_t> purge_rollups(std::int64_t width_ms,
-                                                          std::int64_t before_ms,
-                                                          std::size_t limit);
+  [[nodiscard]] core::Result<std::uint64_t> purge_responses(std::int64_t width_ms,
+                                                            std::int64_t before_ms,
+                                                            std::size_t limit);
   [[nodiscard]] core::Result<void> know_from(std::int64_t before_ms);
 
   std::unique_ptr<Connection> connection_;

@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "db/response_codec.h"
-#include "db/response_rollups.h"
+#include "db/response_pages.h"
 #include "db/rows.h"
 #include "db/site_codec.h"
 
 namespace watchwheel::db {
 namespace {
+
+using sideeffects::ResponsePage;
 
 // ?1 above which id, ?2 how many, ?3 one id, ?4 a tag, ?5 and ?6 the window.
 #define WATCHWHEEL_SITES                                                                      \
@@ -44,14 +46,14 @@ constexpr Sql kGaps =
 
 constexpr Sql kKnownFrom = "SELECT known_from FROM history_kept WHERE what = 'events'";
 constexpr Sql kReach =
-    "SELECT (SELECT started_at FROM response_rollups WHERE width_ms = ?1 ORDER BY started_at LIMIT "
+    "SELECT (SELECT started_at FROM response_pages WHERE width_ms = ?1 ORDER BY started_at LIMIT "
     "1),"
-    " (SELECT started_at FROM response_rollups WHERE width_ms = ?1 ORDER BY started_at DESC LIMIT "
+    " (SELECT started_at FROM response_pages WHERE width_ms = ?1 ORDER BY started_at DESC LIMIT "
     "1)";
+// Of a page there is a row for each node that asked some of its sites.
 constexpr Sql kResponses =
-    "SELECT site_id, counts FROM response_rollups WHERE width_ms = ? AND started_at = ? AND "
-    "site_id "
-    "BETWEEN ? AND ? ORDER BY site_id";
+    "SELECT page, counts FROM response_pages WHERE width_ms = ? AND started_at = ? AND page "
+    "BETWEEN ? AND ?";
 // Of one minute there is a row for each node.
 constexpr Sql kMinutes =
     "SELECT started_at, counts FROM response_minutes WHERE started_at >= ? AND started_at < ?"
@@ -215,17 +217,25 @@ core::Result<void> SqlUptimeLog::add_responses(std::vector<SiteHistory>& sites,
   for (std::int64_t started_at = first; started_at < end; started_at += width_ms) {
     Query query = connection_->query(kResponses);
     query.bind(width_ms).bind(started_at);
-    query.bind(to_column(sites.front().id)).bind(to_column(sites.back().id));
-    std::size_t at = 0;
+    query.bind(static_cast<std::int64_t>(ResponsePage::number_of(sites.front().id)))
+        .bind(static_cast<std::int64_t>(ResponsePage::number_of(sites.back().id)));
     while (true) {
       core::Result<bool> row = query.step();
       if (!row) return row.error();
       if (!*row) break;
-      SiteHistory* const site = find(sites, at, id_from<core::SiteId>(query, 0));
-      if (site == nullptr) continue;
-      const auto counts = responses_from_text(query.text(1));
-      if (!counts) return corrupt_row(*connection_, counts.error().message);
-      site->responses += *counts;
+      // Its sites, and those of ours that are in it: both rise.
+      const core::SiteId lowest{static_cast<std::uint64_t>(query.integer(0)) *
+                                ResponsePage::kSites};
+      const core::SiteId beyond{lowest.value + ResponsePage::kSites};
+      auto site = std::lower_bound(sites.begin(), sites.end(), lowest,
+                                   [](const auto& one, core::SiteId id) { return one.id < id; });
+      if (site == sites.end() || site->id >= beyond) continue;
+      const auto page = page_from_text(query.text(1));
+      if (!page) return corrupt_row(*connection_, page.error().message);
+      for (; site != sites.end() && site->id < beyond; ++site) {
+        const auto found = page->find(static_cast<std::uint8_t>(site->id.value - lowest.value));
+        if (found != page->end()) site->responses += found->second;
+      }
     }
   }
   return {};

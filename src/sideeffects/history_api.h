@@ -8,9 +8,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/clock.h"
+#include "core/ids.h"
 #include "core/responses.h"
 #include "core/result.h"
 
@@ -32,19 +35,19 @@ enum class HistoryTable : std::uint8_t {
   SiteGaps,
   OutageGroups,
   VantageEvents,
-  ResponseRollups,
+  ResponsePages,
   ResponseMinutes,
 };
 inline constexpr std::array kHistoryTables{
     HistoryTable::Events,         HistoryTable::EventTransitions, HistoryTable::SiteGaps,
-    HistoryTable::OutageGroups,   HistoryTable::VantageEvents,    HistoryTable::ResponseRollups,
+    HistoryTable::OutageGroups,   HistoryTable::VantageEvents,    HistoryTable::ResponsePages,
     HistoryTable::ResponseMinutes};
 
 // As the store names it.
 [[nodiscard]] constexpr std::string_view to_string(HistoryTable table) {
   constexpr std::array<std::string_view, kHistoryTables.size()> kNames{
       "events",         "event_transitions", "site_gaps",       "outage_groups",
-      "vantage_events", "response_rollups",  "response_minutes"};
+      "vantage_events", "response_pages",  "response_minutes"};
   return kNames.at(static_cast<std::size_t>(table));
 }
 
@@ -61,6 +64,23 @@ struct HistoryPurge {
   }
 };
 
+// How fast neighbouring sites answered in one hour: what is written at once, instead of a row for each site.
+struct ResponsePage {
+  static constexpr std::uint64_t kSites = 128;
+  struct Site {
+    core::ResponseCounts counts;
+    std::uint8_t offset = 0;  // Its id is the page's number * kSites + this.
+  };
+  static_assert(sizeof(Site) == 10, "the gatherer has one for each site");
+  [[nodiscard]] static std::uint64_t number_of(core::SiteId site) { return site.value / kSites; }
+
+  std::uint64_t number = 0;
+  core::WallTime hour = core::kNoWallTime;  // They count for it (UTC), and for its day.
+  bool by_hour = false;                     // For the hour too, not for the day alone.
+  std::int64_t token = 0;                   // No other page has it.
+  std::vector<Site> sites;                  // In any order; a site that comes twice is added twice.
+};
+
 class HistoryStore {
  public:
   virtual ~HistoryStore() = default;
@@ -75,6 +95,11 @@ class HistoryStore {
   [[nodiscard]] virtual core::Result<void> add_minute(std::string_view node,
                                                       core::WallTime started_at,
                                                       const core::ResponseHistogram& responses) = 0;
+
+  // Adds `pages`, no two of one number, to what there is of `node`: all or none. The same call repeated adds them once, as long as
+  // none of the same numbers came between.
+  [[nodiscard]] virtual core::Result<void> add_pages(std::string_view node,
+                                                     std::span<const ResponsePage> pages) = 0;
 };
 
 }  // namespace watchwheel::sideeffects

@@ -21,11 +21,15 @@ void HistoryKeeper::set(const HistoryRetention& retention) {
 }
 
 std::optional<SteadyTime> HistoryKeeper::next_turn() const {
-  return settings_.responses ? std::min(purge_at_, minute_at_) : purge_at_;
+  SteadyTime next = purge_at_;
+  if (settings_.responses) next = std::min(next, minute_at_);
+  if (settings_.gathered != nullptr) next = std::min(next, pages_at_);
+  return next;
 }
 
 void HistoryKeeper::turn(SteadyTime now) {
   if (settings_.responses && now >= minute_at_) write_minute(now);
+  if (settings_.gathered != nullptr && now >= pages_at_) write_pages(now);
   if (now >= purge_at_) purge(now);
 }
 
@@ -69,6 +73,37 @@ void HistoryKeeper::write_minute(SteadyTime now) {
     stats_.errors.add();
     // Its answer may have been lost: told twice would be worse than not at all.
     if (added.error().kind == core::ErrorKind::Unknown) told_ = all;
+  }
+}
+
+void HistoryKeeper::write_pages(SteadyTime now) {
+  if (pages_.empty()) pages_ = settings_.gathered->take(clock_.wall(), kPages, false);
+  if (pages_.empty()) {
+    pages_at_ = now + kPagesLook;
+  } else {
+    pages_at_ = now + (write_pages_in_hand() ? kPagesPause : kAfterError);
+  }
+}
+
+bool HistoryKeeper::write_pages_in_hand() {
+  const core::Result<void> added = store_.add_pages(settings_.node, pages_);
+  if (!added) {
+    stats_.errors.add();
+    const core::ErrorKind kind = added.error().kind;
+    if (kind != core::ErrorKind::Invalid && kind != core::ErrorKind::NotFound) return false;
+  } else {
+    stats_.pages.add(pages_.size());
+  }
+  pages_.clear();
+  return true;
+}
+
+bool HistoryKeeper::write_rest(SteadyTime deadline) {
+  if (settings_.gathered == nullptr) return true;
+  while (true) {
+    if (pages_.empty()) pages_ = settings_.gathered->take(clock_.wall(), kPages, true);
+    if (pages_.empty()) return true;
+    if (clock_.steady() >= deadline || !write_pages_in_hand()) return false;
   }
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// sideeffects/history_keeper.h - removes what is older than is kept, in small steps, and writes how fast all sites answered by minute.
+// sideeffects/history_keeper.h - removes what is older than is kept, in small steps, and writes how fast sites answered: all together by
+// minute, each by hour and day from what was gathered of it.
 //
-// Owns     nothing but when it did what last.
+// Owns     when it did what last, and the pages in hand.
 // Thread   turn(), next_turn(): its own. set(): any; one mutex, held to copy a value. stats(): any.
-// Bounded  kRows of each table a step, a step each kPause while there is more: writers wait for a step, never for all of them.
+// Bounded  kRows of each table a step, a step each kPause while there is more: writers wait for a step, never for all of them. kPages pages of
+//          response times a transaction, one each kPagesPause: those of an hour are written over the first minutes of the next.
 // Time     steady for the pace; minutes are the wall clock's.
-// Fails    store away: later, with backoff. A minute that could not be written is told with the next one that can.
+// Fails    store away: later, with backoff. A minute that could not be written is told with the next one that can; pages are tried again
+//          as they are, and what is gathered meanwhile counts for the hour in which the store is back. What it refuses is dropped and counted.
 #pragma once
 
 #include <array>
@@ -14,12 +17,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/pinned.h"
 #include "core/stats.h"
 #include "sideeffects/chore.h"
 #include "sideeffects/history_api.h"
+#include "sideeffects/response_gatherer.h"
 
 namespace watchwheel::sideeffects {
 
@@ -27,6 +32,7 @@ struct HistoryStats {
   std::array<core::Counter, kHistoryTables.size()> removed;
   core::Counter minutes;  // Written.
   core::Counter errors;   // Of the store.
+  core::Counter pages;    // Of response times, written.
 };
 
 class HistoryKeeper final : public Chore, core::Pinned {
@@ -35,6 +41,9 @@ class HistoryKeeper final : public Chore, core::Pinned {
   static constexpr core::Duration kPause = std::chrono::milliseconds{250};
   static constexpr core::Duration kLookEach = std::chrono::minutes{10};
   static constexpr core::Duration kAfterError = std::chrono::minutes{1};
+  static constexpr std::size_t kPages = 64;
+  static constexpr core::Duration kPagesPause = std::chrono::milliseconds{100};
+  static constexpr core::Duration kPagesLook = std::chrono::seconds{5};
 
   struct Settings {
     std::string node;  // Whose minutes they are.
@@ -43,6 +52,8 @@ class HistoryKeeper final : public Chore, core::Pinned {
     std::function<bool()> ours = [] { return true; };
     // How fast all sites answered, ever more. Null: minutes are not written.
     std::function<core::ResponseHistogram()> responses{};
+    // Where the projector leaves each site's. Null: nobody gathers any.
+    ResponseGatherer* gathered = nullptr;
   };
 
   HistoryKeeper(Settings settings, HistoryStore& store, const core::Clock& clock);
@@ -53,11 +64,18 @@ class HistoryKeeper final : public Chore, core::Pinned {
   void turn(core::SteadyTime now) override;
   [[nodiscard]] std::optional<core::SteadyTime> next_turn() const override;
 
+  // At the end, after the last turn: writes all that was gathered, of the hour under way too. False: the store failed, or `deadline` has
+  // passed; the rest is lost.
+  [[nodiscard]] bool write_rest(core::SteadyTime deadline);
+
   [[nodiscard]] const HistoryStats& stats() const { return stats_; }
 
  private:
   void purge(core::SteadyTime now);
   void write_minute(core::SteadyTime now);
+  void write_pages(core::SteadyTime now);
+  // False: the pages in hand are to be tried again.
+  [[nodiscard]] bool write_pages_in_hand();
 
   const Settings settings_;
   HistoryStore& store_;
@@ -68,6 +86,8 @@ class HistoryKeeper final : public Chore, core::Pinned {
   core::SteadyTime minute_at_ = core::SteadyTime::min();
   core::WallTime minute_ = core::kNoWallTime;  // The one under way.
   core::ResponseHistogram told_{};             // Of the responses, what was written.
+  core::SteadyTime pages_at_ = core::SteadyTime::min();
+  std::vector<ResponsePage> pages_;  // In hand: taken, and not known to be written.
   HistoryStats stats_;
 };
 

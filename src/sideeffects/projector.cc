@@ -14,12 +14,14 @@ using core::FreshnessMark;
 using core::SteadyTime;
 
 Projector::Projector(const ProjectorLimits& limits, std::vector<MarkRing*> rings,
-                     FreshnessSink& sink, const core::Clock& clock, std::uint64_t jitter_seed)
+                     FreshnessSink& sink, const core::Clock& clock, std::uint64_t jitter_seed,
+                     ResponseGatherer* gatherer)
     : limits_(limits),
       rings_(std::move(rings)),
       sink_(sink),
       clock_(clock),
-      jitter_seed_(jitter_seed) {
+      jitter_seed_(jitter_seed),
+      gatherer_(gatherer) {
   ENSURE(limits.pending_max > 0 && limits.batch_max > 0, "a projector needs room for a mark");
 }
 
@@ -66,9 +68,9 @@ void Projector::take_marks() {
 
 void Projector::add(const FreshnessMark& mark) {
   const auto [seat, is_new] = pending_.try_emplace(mark.site, Pending{.mark = {}, .since = now_});
-  const core::ResponseCounts before = seat->second.mark.responses;
+  if (gatherer_ != nullptr) gatherer_->add(mark);
   seat->second.mark = mark;
-  seat->second.mark.responses += before;  // All else of a newer mark stands for what was before.
+  seat->second.mark.responses = {};
   if (is_new) {
     order_.push_back(mark.site);
   } else {

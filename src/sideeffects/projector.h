@@ -29,6 +29,7 @@
 #include "core/stats.h"
 #include "sideeffects/backoff.h"
 #include "sideeffects/freshness_api.h"
+#include "sideeffects/response_gatherer.h"
 
 namespace watchwheel::sideeffects {
 
@@ -56,8 +57,10 @@ struct ProjectorStats {
 
 class Projector : core::Pinned {
  public:
+  // `gatherer`: to whom the response times of each mark go, as soon as it is heard; they are not written with it. Null: to nobody.
   Projector(const ProjectorLimits& limits, std::vector<MarkRing*> rings, FreshnessSink& sink,
-            const core::Clock& clock, std::uint64_t jitter_seed);
+            const core::Clock& clock, std::uint64_t jitter_seed,
+            ResponseGatherer* gatherer = nullptr);
 
   // Takes what the rings hold, and writes: a full batch at once, what there is when its oldest has
   // waited for `period`. Returns how many marks were written.
@@ -95,6 +98,7 @@ class Projector : core::Pinned {
   FreshnessSink& sink_;
   const core::Clock& clock_;
   const std::uint64_t jitter_seed_;
+  ResponseGatherer* const gatherer_;
 
   std::unordered_map<core::SiteId, Pending> pending_;
   std::deque<core::SiteId> order_;  // Every key of pending_, once, oldest first.

@@ -2,7 +2,8 @@
 // watchwheel-bench-database: what the store costs on MariaDB or a Galera cluster, and whether its users get in each other's way.
 //
 //   load      the site list is read as an engine reads it at its start: seconds, memory
-//   project   freshness marks of sites spread over the whole table: rows a second, CPU of ours and of the server's
+//   project   freshness marks of sites spread over the whole table: rows a second, CPU of ours and of the server's; and the pages of
+//             response times that they leave in an hour
 //   events    a burst of failures through a real shard: how large do the groups become that are committed together
 //   fence     commits of events with the row that only the owner of a lease can change, and without it, by turns: what it costs
 //   legacy    the first fill of another program's table, so many rows a transaction, by turns: rows a second, CPU, how long each is held
@@ -35,6 +36,7 @@
 #include "db/legacy_table.h"
 #include "db/mysql.h"
 #include "db/store.h"
+#include "sideeffects/response_gatherer.h"
 #include "sideeffects/shard.h"
 #include "support/galera.h"
 #include "support/mariadb.h"
@@ -197,9 +199,8 @@ void load(const Server& server, std::uint64_t sites) {
 }
 
 // `count` sites, spread over all, sorted: what falls due together has nothing to do with ids.
-// Each with three checks since the mark before it; `hours`: also for the hour's row of response times, not for the day's alone.
 std::vector<core::FreshnessMark> spread(std::uint64_t sites, std::uint64_t round, std::size_t count,
-                                        core::WallTime now, bool hours = false) {
+                                        core::WallTime now) {
   std::vector<core::FreshnessMark> marks;
   const std::uint64_t stride = std::max<std::uint64_t>(1, sites / count);
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -216,50 +217,94 @@ std::vector<core::FreshnessMark> spread(std::uint64_t sites, std::uint64_t round
                      .cert_sha256 = std::array<std::uint8_t, 32>{},
                      .unbroken_since = now - 24h,
                      .quiet_max = 15min});
-    core::FreshnessMark& mark = marks.back();
-    for (int check = 0; check < 3; ++check) mark.responses.add(100ms + i % 97 * 1ms);
-    mark.by_hour = hours;
   }
   return marks;
+}
+
+// What four marks of each site told in an hour, each of three checks, is gathered, and written as the daemon does: pages a second and
+// CPU of ours (the gathering too) and of the server's, shared out over those marks. The second hour finds the day's rows there.
+void responses(const Server& server, std::uint64_t sites) {
+  const auto store = open(server.url(0, "bench"));
+  const auto history = must(store->make_history_store());
+  const core::SystemClock clock;
+  sideeffects::ResponseGatherer gatherer(core::to_unix_ms(clock.wall()) * 65536);
+  const core::WallTime day = std::chrono::floor<std::chrono::days>(clock.wall());
+  for (int hour = 0; hour < 4; ++hour) {
+    const bool by_hour = hour % 2 == 1;
+    const Times gathering(server);
+    std::uint64_t marks = 0;
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      for (std::uint64_t id = 1; id <= sites; ++id, ++marks) {
+        core::FreshnessMark mark;
+        mark.site = core::SiteId{id};
+        mark.checked_at = day + hour * 1h + quarter * 15min;
+        mark.by_hour = by_hour;
+        for (std::uint64_t check = 0; check < 3; ++check)
+          mark.responses.add(100ms + id % 97 * 1ms + core::stable_hash(id * 13 + check) % 20 * 1ms);
+        gatherer.add(mark);
+      }
+    }
+    const double gathered = gathering.our_cpu();
+    const std::size_t bytes = gatherer.bytes();
+    const Times times(server);
+    std::uint64_t pages = 0;
+    while (true) {
+      const auto some = gatherer.take(day + hour * 1h, 64, true);
+      if (some.empty()) break;
+      must(history->add_pages("bench", some));
+      pages += some.size();
+    }
+    const auto us = [](double s, std::uint64_t of) { return s * 1e6 / static_cast<double>(of); };
+    std::printf(
+        "pages   %llu of %s in %.1f s; CPU a page ours %.1f µs, server %.1f µs; a mark ours %.2f µs "
+        "and %.2f µs to gather it, server %.2f µs; %.1f bytes a site gathered\n",
+        static_cast<unsigned long long>(pages), by_hour ? "day and hour" : "the day", times.seconds(),
+        us(times.our_cpu(), pages), us(times.their_cpu(), pages), us(times.our_cpu(), marks),
+        us(gathered, marks), us(times.their_cpu(), marks),
+        static_cast<double>(bytes) / static_cast<double>(sites));
+    std::fflush(stdout);
+  }
 }
 
 void project(const Server& server, std::uint64_t sites) {
   const auto store = open(server.url(0, "bench"));
   const auto sink = must(store->make_freshness_sink());
   const core::SystemClock clock;
-  const auto run = [&](const char* what, std::size_t batch, std::uint64_t rows, bool hours) {
+  std::uint64_t round = 0;
+  const auto run = [&](std::size_t batch, std::uint64_t rows) {
     std::uint64_t written = 0;
     const Times times(server);
-    for (std::uint64_t round = 0; written < rows && times.seconds() < 60; ++round) {
-      const auto marks = spread(sites, round, batch, clock.wall(), hours);
+    for (; written < rows && times.seconds() < 60; ++round) {
+      const auto marks = spread(sites, round, batch, clock.wall());
       must(sink->write(marks));
       written += marks.size();
     }
     const double rate = static_cast<double>(written) / times.seconds();
     std::printf(
-        "project %-7s batches of %4zu: %.0f rows a second; CPU a row ours %.1f µs, server %.1f µs; "
+        "project batches of %4zu: %.0f rows a second; CPU a row ours %.1f µs, server %.1f µs; "
         "at 4,444 rows a second %.1f %% "
         "and %.1f %% of a core\n",
-        what, batch, rate, times.our_cpu() * 1e6 / static_cast<double>(written),
+        batch, rate, times.our_cpu() * 1e6 / static_cast<double>(written),
         times.their_cpu() * 1e6 / static_cast<double>(written),
         times.our_cpu() * 444'400 / static_cast<double>(written),
         times.their_cpu() * 444'400 / static_cast<double>(written));
     std::fflush(stdout);
   };
-  // Every site's row is there before it is changed.
+  // Every site's row is there before it is changed, and no mark finds a gap.
   {
     const auto connection = connect(server.url(0, "bench"));
     for (std::uint64_t first = 1; first <= sites; first += 50'000)
       must(
           connection->execute("INSERT IGNORE INTO site_state (site_id, measured, checked_at, "
-                              "cause) SELECT id, 1, 1700000000000, 'ok' FROM sites "
+                              "cause) SELECT id, 1, UNIX_TIMESTAMP() * 1000, 'ok' FROM sites "
                               "WHERE id BETWEEN " +
                               std::to_string(first) + " AND " + std::to_string(first + 49'999)));
   }
   for (const std::size_t batch :
        {std::size_t{100}, std::size_t{500}, std::size_t{1000}, std::size_t{2000}})
-    run("changed", batch, 100'000, false);
-  run("by hour", 1000, 100'000, true);
+    run(batch, 100'000);
+  responses(server, sites);
+  run(1000, 100'000);
 }
 
 // Rows that say nothing yet, up to 10,000 at a time: with a transaction for each statement's worth, and with as many as one may hold.

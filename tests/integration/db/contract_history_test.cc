@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is kept of the past: response times are added up once, and what is old goes without taking along what is not.
 #include <algorithm>
+#include <map>
 
 #include "contract.h"
 #include "sideeffects/history_api.h"
@@ -10,16 +11,23 @@ namespace {
 
 using core::FreshnessMark;
 using sideeffects::HistoryTable;
+using sideeffects::ResponsePage;
 using namespace std::chrono_literals;
 
 const core::TimeSpan kAlways{at(-10'000'000), at(10'000'000)};
 
-FreshnessMark answered(core::SiteId site, std::int64_t checked,
-                       std::initializer_list<core::Duration> took, bool by_hour = false) {
-  FreshnessMark mark = measured(site, checked);
-  for (const core::Duration one : took) mark.responses.add(one);
-  mark.by_hour = by_hour;
-  return mark;
+// How fast one site answered, of the hour that it did in.
+ResponsePage answered(core::SiteId site, std::int64_t ms,
+                      std::initializer_list<core::Duration> took, bool by_hour = false,
+                      std::int64_t token = 1) {
+  core::ResponseCounts counts;
+  for (const core::Duration one : took) counts.add(one);
+  return {.number = ResponsePage::number_of(site),
+          .hour = std::chrono::floor<std::chrono::hours>(at(ms)),
+          .by_hour = by_hour,
+          .token = token,
+          .sites = {{.counts = counts,
+                     .offset = static_cast<std::uint8_t>(site.value % ResponsePage::kSites)}}};
 }
 
 std::vector<SiteHistory> read(Store& store, const core::TimeSpan& window,
@@ -37,35 +45,75 @@ void begun_long_ago(StoreUnderTest& store) {
 }
 
 TEST_P(StoreContract, ResponseTimesAreAddedUpOnce) {
+  const auto history = take(store->make_history_store());
   const auto ids = add_sites(237);
   begun_long_ago(*under_test);
-  std::vector<FreshnessMark> marks;
-  for (const core::SiteId id : ids) marks.push_back(answered(id, 1000, {100ms, 110ms}));
-  ASSERT_TRUE(freshness->write(marks));
-  ASSERT_TRUE(freshness->write(marks)) << "a batch may be repeated, and counts once";
-  marks[5] = answered(ids[5], 900, {9s});  // Older than what is stored.
-  for (std::size_t i = 0; i < marks.size(); i += 2) marks[i] = answered(ids[i], 2000, {3s});
-  marks[236].responses = {};
-  ASSERT_TRUE(freshness->write(marks));
+  std::map<std::uint64_t, ResponsePage> pages;
+  std::int64_t token = 0;
+  const auto add = [&](core::SiteId id, std::initializer_list<core::Duration> took) {
+    ResponsePage one = answered(id, 0, took);
+    ResponsePage& page = pages.try_emplace(one.number, ResponsePage{}).first->second;
+    one.sites.insert(one.sites.end(), page.sites.begin(), page.sites.end());
+    page = one;
+  };
+  const auto write = [&](const char* node, int times) {
+    std::vector<ResponsePage> all;
+    for (auto& [number, page] : pages) {
+      page.token = ++token;
+      all.push_back(page);
+    }
+    for (int i = 0; i < times; ++i) ASSERT_TRUE(history->add_pages(node, all));
+    pages.clear();
+  };
+  for (const core::SiteId id : ids) add(id, {100ms, 110ms});
+  add(ids[7], {100ms});  // A site that comes twice in a page.
+  write("a", 3);         // The answer was lost, and again.
+  const std::int64_t rows = under_test->number("SELECT count(*) FROM response_pages");
+  EXPECT_LT(rows, 10) << "neighbours share a row, in a cluster every third";
+  for (std::size_t i = 0; i < ids.size(); i += 2) add(ids[i], {3s});
+  write("a", 1);
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM response_pages"), rows);
+  // Another host asked some of them: its own rows, and reports add them.
+  add(ids[5], {9s});
+  write("b", 2);
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM response_pages"), rows + 1);
   const auto sites = read(*store, kAlways);
   ASSERT_EQ(sites.size(), 237U);
   for (std::size_t i = 0; i < sites.size(); ++i) {
-    const bool again = i % 2 == 0 && i != 236;
-    EXPECT_EQ(sites[i].responses.total(), again ? 3U : 2U) << i;
+    const core::Duration slowest = i == 5       ? core::Duration{9s}
+                                   : i % 2 == 0 ? core::Duration{3s}
+                                                : core::Duration{110ms};
+    EXPECT_EQ(sites[i].responses.total(), i == 5 || i == 7 || i % 2 == 0 ? 3U : 2U) << i;
     EXPECT_EQ(*sites[i].responses.quantile(1.0),
-              core::response_step_end(core::response_step(again ? 3s : 110ms)))
+              core::response_step_end(core::response_step(slowest)))
         << i;
   }
-  EXPECT_EQ(under_test->number("SELECT count(*) FROM response_rollups"), 237);
+  // One site alone, and only those of a tag: what else is in their pages is passed over.
+  const auto log = take(store->make_uptime_log());
+  const ResponseSpan responses = take(log->response_span(kAlways));
+  const auto one = take(log->page({.site = ids[5], .responses = responses}, kAlways, {}, 10));
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0].responses.total(), 3U);
+  // Nothing hangs on a row that somebody has spoilt: it begins anew.
+  under_test->execute("UPDATE response_pages SET counts = 'spoilt'");
+  EXPECT_EQ(log->page({.responses = responses}, kAlways, {}, 1000).error().kind,
+            core::ErrorKind::Corrupt);
+  for (const core::SiteId id : ids) add(id, {100ms});
+  write("a", 1);
+  add(ids[5], {100ms});
+  write("b", 1);
+  for (const auto& site : read(*store, kAlways)) EXPECT_LE(site.responses.total(), 2U);
 }
 
 TEST_P(StoreContract, HoursAreReadWhereTheyReachAsFarAsDays) {
+  const auto history = take(store->make_history_store());
   const auto ids = add_sites(2);
   begun_long_ago(*under_test);
   const std::int64_t hour = 3'600'000;
-  ASSERT_TRUE(freshness->write(
-      std::vector{answered(ids[0], 0, {100ms}, true), answered(ids[1], 0, {100ms}, true)}));
-  ASSERT_TRUE(freshness->write(std::vector{answered(ids[0], 3 * hour, {1s}, true)}));
+  ResponsePage both = answered(ids[0], 0, {100ms}, true, 1);
+  both.sites.push_back(answered(ids[1], 0, {100ms}).sites[0]);
+  ASSERT_TRUE(history->add_pages("", std::vector{both}));
+  ASSERT_TRUE(history->add_pages("", std::vector{answered(ids[0], 3 * hour, {1s}, true, 2)}));
   ResponseSpan span;
   auto sites = read(*store, {at(3 * hour), at(3 * hour + 1)}, &span);
   EXPECT_EQ(span.width, 1h);
@@ -76,7 +124,8 @@ TEST_P(StoreContract, HoursAreReadWhereTheyReachAsFarAsDays) {
   EXPECT_EQ(span.width, 24h);
   EXPECT_EQ(sites.at(0).responses.total(), 2U);
   // Hours have ceased: a window that they do not reach is told by the day.
-  ASSERT_TRUE(freshness->write(std::vector{answered(ids[0], 30 * 24 * hour, {1s}, false)}));
+  ASSERT_TRUE(
+      history->add_pages("", std::vector{answered(ids[0], 30 * 24 * hour, {1s}, false, 3)}));
   sites = read(*store, {at(30 * 24 * hour), at(30 * 24 * hour + 1)}, &span);
   EXPECT_EQ(span.width, 24h);
   EXPECT_EQ(sites.at(0).responses.total(), 1U);
@@ -144,13 +193,15 @@ TEST_P(StoreContract, WhatElseIsOldGoesByItsOwnTime) {
   begun_long_ago(*under_test);
   std::vector<FreshnessMark> marks;
   for (const core::SiteId id : ids) {
-    marks.push_back(answered(id, 900'000, {100ms}, true));
+    marks.push_back(measured(id, 900'000));
     marks.back().unbroken_since = at(800'000);
     marks.back().quiet_max = 10s;
   }
   ASSERT_TRUE(freshness->write(marks));
+  const ResponsePage page = answered(ids[0], 900'000, {100ms}, true);
+  for (const char* node : {"a", "b", "c"}) ASSERT_TRUE(history->add_pages(node, std::vector{page}));
   core::ResponseHistogram minute;
-  minute += marks[0].responses;
+  minute += page.sites[0].counts;
   ASSERT_TRUE(history->add_minute("a", at(0), minute));
   ASSERT_TRUE(history->add_minute("a", at(0), minute));
   ASSERT_TRUE(history->add_minute("b", at(0), minute));
@@ -159,14 +210,14 @@ TEST_P(StoreContract, WhatElseIsOldGoesByItsOwnTime) {
   EXPECT_EQ(points[0].responses.total(), 3U);
 
   auto gone = take(history->purge({.hours = 24h}, 2));
-  EXPECT_EQ(gone.of(HistoryTable::ResponseRollups), 2U);
+  EXPECT_EQ(gone.of(HistoryTable::ResponsePages), 2U);
   gone = take(history->purge({.hours = 24h}, 2));
   EXPECT_EQ(gone.total(), 1U);
-  EXPECT_EQ(under_test->number("SELECT count(*) FROM response_rollups"), 3) << "days stay";
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM response_pages"), 3) << "days stay";
   gone = take(history->purge({.events = 24h, .minutes = 24h, .days = 24h}, 100));
   EXPECT_EQ(gone.of(HistoryTable::SiteGaps), 3U);
   EXPECT_EQ(gone.of(HistoryTable::ResponseMinutes), 2U);
-  EXPECT_EQ(gone.of(HistoryTable::ResponseRollups), 3U);
+  EXPECT_EQ(gone.of(HistoryTable::ResponsePages), 3U);
   EXPECT_NE(take(take(store->make_uptime_log())->known_from()), core::kNoWallTime);
 }
 

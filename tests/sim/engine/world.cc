@@ -96,7 +96,7 @@ void World::build() {
   shard_ = std::make_unique<sideeffects::Shard>(sideeffects::ShardLimits{}, settings_.confirm,
                                                 *mailbox_, store, *notes_, clock, 7);
   projector_ = std::make_unique<sideeffects::Projector>(sideeffects::ProjectorLimits{},
-                                                        std::vector{marks_.get()}, sink, clock, 7);
+                                                        std::vector{marks_.get()}, sink, clock, 7, &gatherer);
 }
 
 app::VantageSettings World::vantage_settings() const {

@@ -64,6 +64,7 @@ class World {
   core::ManualClock clock;
   testing::FakeEventStore store;
   testing::FakeFreshnessSink sink;
+  sideeffects::ResponseGatherer gatherer{1};  // A kill leaves it alone: what it held is a test of its own.
 
   [[nodiscard]] const std::vector<Asked>& asked(std::uint64_t site) { return asked_[site]; }
   // The causes of the results that reached the lane, in their order.

@@ -185,10 +185,14 @@ TEST_F(Report, TellsResponseTimesAndMaintenance) {
   mark.site = core::SiteId{1};
   mark.checked_at = now;
   for (const auto took : {120ms, 130ms, 900ms}) mark.responses.add(took);
-  mark.by_hour = true;
   ASSERT_TRUE((*(*store)->make_freshness_sink())->write(std::vector{mark}));
   core::ResponseHistogram minute;
   minute += mark.responses;
+  const sideeffects::ResponsePage page{.hour = std::chrono::floor<std::chrono::hours>(now),
+                                       .by_hour = true,
+                                       .token = 1,
+                                       .sites = {{.counts = mark.responses, .offset = 1}}};
+  ASSERT_TRUE((*(*store)->make_history_store())->add_pages("", std::vector{page}));
   ASSERT_TRUE((*(*store)->make_history_store())
                   ->add_minute("", std::chrono::floor<std::chrono::minutes>(now), minute));
   sideeffects::MaintenanceWindow window;

@@ -7,7 +7,7 @@
 #include "db/delivery_rows.h"
 #include "db/migrations.h"
 #include "db/notice_handover.h"
-#include "db/response_rollups.h"
+#include "db/response_pages.h"
 #include "db/site_parents.h"
 #include "db/sql_delivery_queue.h"
 #include "db/sql_history_store.h"
@@ -111,7 +111,7 @@ TEST_F(QueryPlans, OfAReportFollowTheOrderOfSites) {
 TEST_F(QueryPlans, OfWhatIsKeptFollowAnIndex) {
   std::vector<Sql> queries = history_queries();
   EXPECT_GE(queries.size(), 14U);
-  for (const Sql& sql : response_rollup_queries()) queries.push_back(sql);
+  for (const Sql& sql : response_page_queries()) queries.push_back(sql);
   for (const Sql& sql : queries) {
     for (const std::string& step : costly_steps(path_, sql.sqlite))
       EXPECT_TRUE(step.starts_with("SCAN outbox")) << step << " in " << sql.sqlite;

@@ -26,5 +26,19 @@ TEST(ResponseCodec, RefusesWhatItNeverWrites) {
     EXPECT_FALSE(responses_from_text(text)) << text;
 }
 
+TEST(ResponseCodec, PagesTakeWhatTheyWrite) {
+  PageResponses page;
+  EXPECT_EQ(page_to_text(page), "");
+  EXPECT_EQ(page_from_text("").value(), page);
+  page[0].counts[23] = 12;
+  page[127].counts[24] = 1;
+  page[127].counts[63] = 2;
+  EXPECT_EQ(page_to_text(page), "0=23:12;127=24:1,63:2");
+  EXPECT_EQ(page_from_text("0=23:12;127=24:1,63:2").value(), page);
+  for (const char* text : {"x", "0", "0=", "=1:2", "0=1:2,", "0:1=2", "128=1:2", "-1=1:2",
+                           "0=1:2;0=1:2", "0=1:2;;1=1:2", ";0=1:2", "256=1:2", "0 =1:2"})
+    EXPECT_FALSE(page_from_text(text)) << text;
+}
+
 }  // namespace
 }  // namespace watchwheel::db

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace watchwheel::sideeffects {
@@ -30,7 +31,34 @@ class FakeHistory final : public HistoryStore {
     minutes[at] += responses.total();
     return {};
   }
+  // Each row knows the page that it was added last, as a store does.
+  core::Result<void> add_pages(std::string_view node, std::span<const ResponsePage> added) override {
+    EXPECT_EQ(node, "here");
+    ++page_writes;
+    if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
+    if (refusing) return core::Error{core::ErrorKind::Invalid, "no such table"};
+    for (const ResponsePage& page : added) {
+      Row& row = pages[{page.number, page.hour}];
+      if (std::exchange(row.token, page.token) == page.token) continue;
+      for (const auto& site : page.sites) row.responses += site.counts;
+    }
+    if (std::exchange(losing_answer, false)) return core::Error{core::ErrorKind::Unknown, "lost"};
+    return {};
+  }
+  [[nodiscard]] std::uint64_t responses() const {
+    std::uint64_t all = 0;
+    for (const auto& [at, row] : pages) all += row.responses.total();
+    return all;
+  }
 
+  struct Row {
+    std::int64_t token = 0;
+    core::ResponseHistogram responses;
+  };
+  std::map<std::pair<std::uint64_t, core::WallTime>, Row> pages;
+  int page_writes = 0;
+  bool losing_answer = false;
+  bool refusing = false;
   std::size_t old = 0;
   int purges = 0;
   bool failing = false;
@@ -49,14 +77,22 @@ struct Bench {
     clock.advance(end - clock.steady());
   }
 
+  void answer(std::uint64_t site) {
+    core::FreshnessMark mark{.site = core::SiteId{site}, .checked_at = clock.wall()};
+    mark.responses.add(100ms);
+    gatherer.add(mark);
+  }
+
   core::ManualClock clock;
+  ResponseGatherer gatherer{1};
   FakeHistory store;
   bool ours = true;
   core::ResponseHistogram answered;
   HistoryKeeper keeper{{.node = "here",
                         .retention = {.events = 24h * 30},
                         .ours = [this] { return ours; },
-                        .responses = [this] { return answered; }},
+                        .responses = [this] { return answered; },
+                        .gathered = &gatherer},
                        store,
                        clock};
 };
@@ -118,6 +154,49 @@ TEST(HistoryKeeper, TellsEachMinuteOnceAndWhatItCouldNotWithTheNext) {
   std::uint64_t all = 0;
   for (const auto& [at, count] : bench.store.minutes) all += count;
   EXPECT_EQ(all, 14U) << "whatever the clock does nothing is told twice, or lost";
+}
+
+TEST(HistoryKeeper, WritesPagesInSmallStepsAndOnceWhateverTheStoreAnswers) {
+  Bench bench;
+  const std::uint64_t sites = 200 * ResponsePage::kSites;
+  for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
+  bench.run_for(1min + 1s);
+  EXPECT_EQ(bench.store.responses(), sites);
+  EXPECT_EQ(bench.store.page_writes, 4) << "of at most 64";
+  EXPECT_EQ(bench.keeper.stats().pages.value(), 200U);
+  bench.store.losing_answer = true;
+  bench.answer(1);
+  bench.run_for(5min);
+  EXPECT_EQ(bench.store.responses(), sites + 1) << "repeated, counted once";
+  // Away for three hours: then what was gathered meanwhile comes too.
+  bench.store.failing = true;
+  for (int hour = 0; hour < 3; ++hour) {
+    bench.answer(1);
+    bench.run_for(1h);
+  }
+  EXPECT_EQ(bench.store.responses(), sites + 1);
+  bench.store.failing = false;
+  bench.run_for(10min);
+  EXPECT_EQ(bench.store.responses(), sites + 4);
+  EXPECT_EQ(bench.gatherer.pages(), 0U);
+}
+
+TEST(HistoryKeeper, WritesAllThatIsLeftAtTheEnd) {
+  Bench bench;
+  for (std::uint64_t site = 0; site < 200 * ResponsePage::kSites; ++site) bench.answer(site);
+  bench.store.failing = true;
+  bench.run_for(2min);  // Some are in hand.
+  EXPECT_FALSE(bench.keeper.write_rest(bench.clock.steady() + 10s));
+  bench.store.failing = false;
+  EXPECT_FALSE(bench.keeper.write_rest(bench.clock.steady())) << "no time is left";
+  EXPECT_TRUE(bench.keeper.write_rest(bench.clock.steady() + 10s));
+  EXPECT_EQ(bench.store.responses(), 200 * ResponsePage::kSites);
+  EXPECT_TRUE(bench.keeper.write_rest(bench.clock.steady()));
+  // A store that refuses them for ever holds nothing up.
+  bench.answer(1);
+  bench.store.refusing = true;
+  EXPECT_TRUE(bench.keeper.write_rest(bench.clock.steady() + 10s));
+  EXPECT_EQ(bench.gatherer.pages(), 0U);
 }
 
 }  // namespace

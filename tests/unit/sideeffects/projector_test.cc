@@ -21,7 +21,7 @@ const core::WallTime kT = core::from_unix_ms(1'700'000'000'000);
 
 struct Bench {
   explicit Bench(ProjectorLimits limits = {})
-      : projector(limits, {&first, &second}, sink, clock, 3) {}
+      : projector(limits, {&first, &second}, sink, clock, 3, &gatherer) {}
 
   bool mark(MarkRing& ring, std::uint64_t site, core::Duration checked = {}) {
     FreshnessMark m;
@@ -38,6 +38,7 @@ struct Bench {
   MarkRing first{5000};
   MarkRing second{5000};
   FakeFreshnessSink sink;
+  ResponseGatherer gatherer{1};
   Projector projector;
 };
 
@@ -75,8 +76,9 @@ TEST(Projector, TheNewestMarkOfASiteWins) {
   EXPECT_EQ(bench.projector.stats().coalesced.value(), 4U);
 }
 
-TEST(Projector, WhatAReplacedMarkCountedIsCountedByTheNextOne) {
+TEST(Projector, ResponseTimesOfEachMarkAreGatheredAndNotWrittenWithIt) {
   Bench bench;
+  bench.sink.set_away(true);
   core::ResponseHistogram both;
   for (const auto took : {100ms, 300ms}) {
     FreshnessMark m;
@@ -87,10 +89,14 @@ TEST(Projector, WhatAReplacedMarkCountedIsCountedByTheNextOne) {
     EXPECT_TRUE(bench.first.offer(std::move(m)));
   }
   EXPECT_EQ(bench.turn_after(0s), 0U);
+  bench.sink.set_away(false);
   EXPECT_EQ(bench.turn_after(1s), 1U);
-  core::ResponseHistogram told;  // In which order they came the counts need not know.
-  told += bench.sink.marks().at(SiteId{7}).responses;
-  EXPECT_EQ(told, both);
+  EXPECT_TRUE(bench.sink.marks().at(SiteId{7}).responses.empty());
+  const auto pages = bench.gatherer.take(kT, 10, true);
+  ASSERT_EQ(pages.size(), 1U);
+  core::ResponseHistogram told;
+  for (const auto& site : pages[0].sites) told += site.counts;
+  EXPECT_EQ(told, both) << "of the replaced one too";
 }
 
 TEST(Projector, ANewerMarkDoesNotPutOffTheWrite) {
