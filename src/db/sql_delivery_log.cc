@@ -64,7 +64,8 @@ constexpr Sql kOvertaken(WATCHWHEEL_OVERTAKEN("", "INDEXED BY delivery_tellings_
                                               "FORCE INDEX (delivery_tellings_event)"));
 // Of each of its events that is over.
 #define WATCHWHEEL_STATE_AFTER                                         \
-  "(SELECT CASE WHEN x.act = 'close' THEN 'closed' ELSE x.after_state END" \
+  "(SELECT CASE WHEN x.act = 'close' OR (x.reason = 'operator' AND x.after_state = 'unknown')" \
+  " THEN 'closed' ELSE x.after_state END" \
   " FROM event_transitions x WHERE x.event_id = e.id ORDER BY x.seq DESC LIMIT 1)"
 #define WATCHWHEEL_WAKE_OF_DEAD(memo)                            \
   "INSERT INTO outbox_wakes (due_at, site_id, event_id, memo)"   \

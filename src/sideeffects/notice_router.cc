@@ -5,6 +5,7 @@
 
 #include "core/hash.h"
 #include "sideeffects/backoff.h"
+#include "sideeffects/warning_routing.h"
 
 namespace watchwheel::sideeffects {
 namespace {
@@ -15,8 +16,8 @@ constexpr core::Duration kLevelEach = 15s;
 constexpr core::Duration kForgetGroup = 1h;
 // Something was left where it is until others that are due at the same moment are there.
 constexpr core::Duration kPollGathering = 100ms;
-// With many targets there is only so much that one transaction should hold. Sites of one mass outage share a message to each target,
-// and only when they are settled together: they weigh what a site in a message does, and others a message of their own.
+// With many targets there is only so much that one transaction should hold. Sites of one mass outage, or warning, share a message to each
+// target, and only when they are settled together: they weigh what a site in a message does, and others a message of their own.
 constexpr std::size_t kNamesOfADelivery = 20;
 constexpr std::size_t kNamesMax = NoticeRouter::kDeliveriesMax * kNamesOfADelivery;
 constexpr std::size_t kNoticesMin = 10;
@@ -25,7 +26,8 @@ std::span<const Notice> fit(std::span<const Notice> notices, std::size_t targets
   std::size_t names = 0;
   std::size_t count = 0;
   for (const Notice& notice : notices) {
-    names += targets * (notice.group == 0 ? kNamesOfADelivery : 1);
+    const bool shares = notice.group != 0 || notice.kind != core::EventKind::Outage;
+    names += targets * (shares ? 1 : kNamesOfADelivery);
     if (names > kNamesMax && count >= kNoticesMin) break;
     ++count;
   }
@@ -121,7 +123,10 @@ core::Duration NoticeRouter::digest_wait(Group group, core::SteadyTime now) {
 // Those that are left of a batch that was too large are of the same message as it were: they need not wait again.
 void NoticeRouter::note_digests(const Routing& routing, bool more, core::SteadyTime now) {
   if (more) return;
-  for (const Group& group : routing.digests) gathering_[group] = now + settings_.digest_later;
+  for (const Group& group : routing.digests) {
+    const bool of_warnings = (group.first & kWarningsGroup) != 0;
+    gathering_[group] = now + (of_warnings ? settings_.warnings_later : settings_.digest_later);
+  }
 }
 
 core::Result<void> NoticeRouter::settle(const Routing& routing, std::span<const Notice> notices,

@@ -47,6 +47,7 @@ class NoticeRouter final : public Chore, core::Pinned {
     core::Duration digest_first = std::chrono::seconds{
         5};  // The first message of a mass outage waits so long for more sites.
     core::Duration digest_later = std::chrono::seconds{30};  // And each further one.
+    core::Duration warnings_later = std::chrono::minutes{5};  // And each further one of a warning: marks come over a projection interval.
     core::Duration poll = std::chrono::seconds{1};  // Wakes fall due without anybody calling.
     std::function<bool(core::SiteId)> mine = [](core::SiteId) { return true; };
     // Asked before the rest of a turn: what hold and remark will be asked about.

@@ -2,6 +2,7 @@
 #include "sideeffects/warning_routing.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -16,6 +17,10 @@ using core::EventKind;
 
 // "warning:MILLISECONDS": what is told when the hold is over is the step that waited, if it is still the newest.
 constexpr std::string_view kHeldMemo = "warning:";
+// "warning_over:WORD": an end that waits for those of other sites; the word as a requeued letter's wake has it.
+constexpr std::string_view kOverMemo = "warning_over:";
+constexpr std::string_view kOkWord = "ok";
+constexpr std::string_view kClosedWord = "closed";
 constexpr std::string_view kGroupSuffix = "_group";
 // No site's id has the highest bit.
 constexpr std::uint64_t kGroupLine = std::uint64_t{1} << 63U;
@@ -30,6 +35,7 @@ std::string held_memo(core::Duration step) {
 
 struct Told {
   bool open = false;      // That it began, and not that it is over.
+  bool group = false;     // The newest of it named other sites too.
   bool untouched = true;  // All of it waits, was never tried, and names this site alone.
   std::vector<DeliveryId> deliveries{};
 };
@@ -46,8 +52,9 @@ Told told_to(std::string_view target, const Notice& notice, bool again) {
     }
     if (dead) continue;
     told.open = true;
+    told.group = telling.kind.ends_with(kGroupSuffix);
     told.untouched = told.untouched && telling.state == Telling::State::Queued &&
-                     !telling.attempted && !telling.kind.ends_with(kGroupSuffix);
+                     !telling.attempted && !told.group;
     told.deliveries.push_back(telling.delivery);
   }
   return told;
@@ -60,21 +67,54 @@ bool tagged_for(const NotifyTarget& target, const Notice& notice) {
          });
 }
 
-// Of a wake for a dead letter that was requeued: what the site was after the event, and for which target.
-struct Requeued {
-  std::string_view state;
-  std::string_view target;
+// How it ended.
+struct End {
+  core::SiteState after = core::SiteState::Up;  // What the site is by it, as far as it says so.
+  core::TransitionReason reason = core::TransitionReason::Recovered;
+  std::string_view target{};  // Of a dead letter that was requeued: only for this one.
+  bool again = false;         // It was.
 };
-std::optional<Requeued> requeued(const Notice& notice) {
-  std::string_view memo = notice.memo;
-  if (!notice.wake || !memo.starts_with(kRequeuedMemo)) return std::nullopt;
-  memo.remove_prefix(kRequeuedMemo.size());
-  const std::size_t colon = memo.find(':');
-  if (colon == std::string_view::npos) return Requeued{memo, {}};
-  return Requeued{memo.substr(0, colon), memo.substr(colon + 1)};
+
+std::string_view word_of(const End& end) {
+  if (end.reason == core::TransitionReason::Recovered) return kOkWord;
+  if (end.reason == core::TransitionReason::Operator && end.after == core::SiteState::Unknown)
+    return kClosedWord;
+  return core::to_string(end.after);
 }
 
-MessageSite site_of(const Notice& notice, bool over) {
+End end_of(std::string_view word) {
+  if (word == kClosedWord)
+    return {.after = core::SiteState::Unknown, .reason = core::TransitionReason::Operator};
+  const core::SiteState after = core::parse_site_state(word).value_or(core::SiteState::Up);
+  if (after == core::SiteState::Paused)
+    return {.after = after, .reason = core::TransitionReason::Operator};
+  if (after == core::SiteState::Unknown)
+    return {.after = after, .reason = core::TransitionReason::SiteRemoved};
+  return {};
+}
+
+// Nothing: it is not what tells of the end. That has a notice of its own, and only that knows how it ended.
+std::optional<End> end_of(const Notice& notice) {
+  if (!notice.wake) {
+    const core::TransitionReason reason = notice.transition.reason;
+    if (reason == core::TransitionReason::Opened ||
+        reason == core::TransitionReason::SeverityChanged)
+      return std::nullopt;
+    return End{.after = notice.transition.after, .reason = reason};
+  }
+  std::string_view memo = notice.memo;
+  if (memo.starts_with(kOverMemo)) return end_of(memo.substr(kOverMemo.size()));
+  if (!memo.starts_with(kRequeuedMemo)) return std::nullopt;
+  memo.remove_prefix(kRequeuedMemo.size());
+  const std::size_t colon = std::min(memo.find(':'), memo.size());
+  End end = end_of(memo.substr(0, colon));
+  end.target = memo.substr(std::min(colon + 1, memo.size()));
+  end.again = true;
+  return end;
+}
+
+// `end`: it is over, so.
+MessageSite site_of(const Notice& notice, const std::optional<End>& end) {
   MessageSite site{.site = notice.site,
                    .name = notice.name,
                    .url = public_url(notice.url),
@@ -94,16 +134,11 @@ MessageSite site_of(const Notice& notice, bool over) {
                    .kind = notice.kind,
                    .step = notice.step};
   if (!notice.wake) site.reason = notice.transition.reason;
-  if (!over) return site;
+  if (!end) return site;
   site.ended_at = notice.ended_at;
   site.at = notice.ended_at;
-  site.reason = core::TransitionReason::Recovered;
-  if (!notice.wake) {
-    site.after = notice.transition.after;
-    site.reason = notice.transition.reason;
-  } else if (const auto asked = requeued(notice)) {
-    site.after = core::parse_site_state(asked->state).value_or(core::SiteState::Up);
-  }
+  site.after = end->after;
+  site.reason = end->reason;
   return site;
 }
 
@@ -119,12 +154,8 @@ class Teller {
       : targets_(targets), context_(context), routing_(routing) {}
 
   void one(const Notice& notice) {
-    if (notice.state == core::SiteState::Up) {
-      over(notice);
-    } else if (is_newest(notice)) {
-      stands(notice);
-    }
-    routing_.settled.push_back(notice.id);
+    const bool done = notice.state == core::SiteState::Up ? over(notice) : stands(notice);
+    if (done) routing_.settled.push_back(notice.id);
   }
 
   void finish() {
@@ -147,49 +178,89 @@ class Teller {
     return !notice.transition.by && notice.transition.step == notice.step;
   }
 
-  void stands(const Notice& notice) {
+  enum class Wait : std::uint8_t { No, Aside, InPlace };
+
+  // Whether others of its kind and step are to join it. What has waited stays where it is until all that waited with it are due.
+  Wait wait(const Notice& notice, bool over, std::string memo) {
+    const core::Duration left = context_.digest_wait(group_of(notice.kind, notice.step), over);
+    if (left <= core::Duration{}) return Wait::No;
+    if (notice.wake) return left <= kDigestSlack ? Wait::InPlace : Wait::No;
+    put_aside(notice, left - kDigestSlack, std::move(memo));
+    return Wait::Aside;
+  }
+
+  static std::uint64_t group_of(EventKind kind, core::Duration step) {
+    return kWarningsGroup |
+           core::stable_hash(std::string(core::to_string(kind)) + "/" + held_memo(step));
+  }
+
+  void put_aside(const Notice& notice, core::Duration delay, std::string memo) {
+    routing_.wakes.push_back(
+        {.site = notice.site,
+         .event = notice.event,
+         .delay = std::max<core::Duration>(delay, std::chrono::milliseconds{1}),
+         .memo = std::move(memo)});
+  }
+
+  // False: it stays where it is.
+  bool stands(const Notice& notice) {
+    if (!is_newest(notice)) return true;
     const Severity severity = severity_of(notice.kind, notice.step);
     std::vector<const NotifyTarget*> owed;
     for (const NotifyTarget& target : targets_) {
       if (target.warnings && severity >= target.severity && tagged_for(target, notice))
         owed.push_back(&target);
     }
-    if (owed.empty()) return;
+    if (owed.empty()) return true;
     if (const std::optional<Hold> hold = context_.hold(notice)) {
       ++routing_.held;
-      routing_.wakes.push_back({.site = notice.site,
-                                .event = notice.event,
-                                .delay = hold->look_again,
-                                .memo = held_memo(notice.step)});
-      return;
+      put_aside(notice, hold->look_again, held_memo(notice.step));
+      return true;
     }
+    const Wait waits = wait(notice, false, held_memo(notice.step));
+    if (waits != Wait::No) return waits == Wait::Aside;
     for (const NotifyTarget* target : owed) {
       const bool chat = target->channel.type == ChannelType::Slack;
-      add(target->name(), notice, false, chat).sites.push_back(site_of(notice, false));
+      add(target->name(), notice, false, chat).sites.push_back(site_of(notice, std::nullopt));
     }
+    return true;
   }
 
-  void over(const Notice& notice) {
-    const std::optional<Requeued> asked = requeued(notice);
+  // False: it stays where it is.
+  bool over(const Notice& notice) {
+    const std::optional<End> end = end_of(notice);
+    if (!end) return true;
     std::vector<std::string_view> heard;
     for (const Telling& telling : notice.tellings) {
       if (std::find(heard.begin(), heard.end(), telling.target) == heard.end())
         heard.emplace_back(telling.target);
     }
+    std::vector<std::pair<std::string_view, Told>> owed;
+    bool in_group = false;
     for (const std::string_view name : heard) {
-      if (asked && asked->target != name) continue;
-      Told told = told_to(name, notice, asked.has_value());
+      if (end->again && end->target != name) continue;
+      Told told = told_to(name, notice, end->again);
       if (!told.open) continue;
-      const auto target = std::find_if(targets_.begin(), targets_.end(),
-                                       [&](const auto& one) { return one.name() == name; });
-      const bool known = target != targets_.end();
-      if (known && target->skip_short && told.untouched) {
-        alone(notice, std::string(name), std::move(told.deliveries));
-        continue;
-      }
-      const bool chat = known && target->channel.type == ChannelType::Slack;
-      add(std::string(name), notice, true, chat).sites.push_back(site_of(notice, true));
+      in_group = in_group || told.group;
+      owed.emplace_back(name, std::move(told));
     }
+    if (owed.empty()) return true;
+    if (in_group && !end->again) {
+      const Wait waits = wait(notice, true, std::string(kOverMemo) + std::string(word_of(*end)));
+      if (waits != Wait::No) return waits == Wait::Aside;
+    }
+    for (auto& [name, told] : owed) tell_over(notice, *end, name, std::move(told));
+    return true;
+  }
+
+  void tell_over(const Notice& notice, const End& end, std::string_view name, Told told) {
+    const auto target = std::find_if(targets_.begin(), targets_.end(),
+                                     [&](const auto& one) { return one.name() == name; });
+    const bool known = target != targets_.end();
+    if (known && target->skip_short && told.untouched)
+      return alone(notice, end, std::string(name), std::move(told.deliveries));
+    const bool chat = known && target->channel.type == ChannelType::Slack;
+    add(std::string(name), notice, true, chat).sites.push_back(site_of(notice, end));
   }
 
   Together& add(std::string target, const Notice& notice, bool over, bool chat) {
@@ -198,6 +269,7 @@ class Teller {
     };
     const auto found = std::find_if(together_.begin(), together_.end(), same);
     if (found != together_.end()) return *found;
+    routing_.digests.emplace_back(group_of(notice.kind, notice.step), over);
     return *together_.insert(together_.end(), {.target = std::move(target),
                                                .over = over,
                                                .kind = notice.kind,
@@ -222,10 +294,11 @@ class Teller {
     }
   }
 
-  void alone(const Notice& notice, std::string target, std::vector<DeliveryId> instead_of) {
+  void alone(const Notice& notice, const End& end, std::string target,
+             std::vector<DeliveryId> instead_of) {
     const Together one{
         .target = std::move(target), .over = true, .kind = notice.kind, .step = notice.step};
-    MessageSite site = site_of(notice, true);
+    MessageSite site = site_of(notice, end);
     insert(one, {&site, 1}, std::move(instead_of));
   }
 

@@ -8,17 +8,22 @@
 //                                                       target is configured
 //   it is over                 no                       nothing
 //
-// What one batch has to say to a target of the same warning at the same step is one message that names the sites: a certificate of
-// many sites expires for all of them.
+// A certificate of many sites expires for all of them, but each is looked at in its own moment of a projection interval. So what is to
+// be told of one warning at one step is gathered as the sites of a mass outage are (RouteContext::digest_wait, under a number of its
+// own): first for moments, then, while there is more, for minutes. One message names them; their end likewise where they were told so.
 //
 // A hold (maintenance) keeps beginnings and steps back, with a wake; never an end.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "sideeffects/routing.h"
 
 namespace watchwheel::sideeffects {
+
+// What digest_wait is asked of warnings has the highest bit, which no mass outage's number has.
+inline constexpr std::uint64_t kWarningsGroup = std::uint64_t{1} << 63U;
 
 // Adds to `routing` what comes of those of `notices` that are about warnings; passes over the others. They are known and readable.
 void route_warnings(std::span<const Notice* const> notices, const NotifyTargets& targets,

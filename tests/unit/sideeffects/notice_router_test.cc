@@ -147,6 +147,75 @@ TEST(NoticeRouter, NoticeThatCannotBeStoredKeepsNoOtherBack) {
   EXPECT_EQ(world.router->stats().unstorable.value(), 1U);
 }
 
+// Goal: a certificate of 300 sites, each of which is looked at in its own moment of a quarter of an hour, is told in few messages that
+// name each once, the first at once; so is that it was renewed; and one that stands alone waits for nobody but for moments.
+TEST(NoticeRouter, AWarningOfManySitesIsFewMessagesThatNameEachOnce) {
+  NotifyTarget target = target_of("ops");
+  target.warnings = true;
+  World world({target});
+  const auto warn = [&](std::uint64_t site) {
+    Notice notice;
+    notice.site = core::SiteId{site};
+    notice.event = core::EventId{site};
+    notice.kind = core::EventKind::TlsExpiring;
+    notice.step = 24h * 14;
+    notice.started_at = world.clock.wall();
+    notice.state = SiteState::Unknown;
+    notice.transition = {.seq = 1,
+                         .reason = TransitionReason::Opened,
+                         .before = SiteState::Up,
+                         .after = SiteState::Up,
+                         .at = world.clock.wall(),
+                         .failures = 0,
+                         .evidence = {}};
+    notice.transition.step = notice.step;
+    world.events[site] = notice;
+    world.queue.commit(notice);
+  };
+  const auto over = [&](std::uint64_t site) {
+    Notice notice = world.events.at(site);
+    notice.state = SiteState::Up;
+    notice.ended_at = world.clock.wall();
+    notice.transition.seq = 2;
+    notice.transition.reason = TransitionReason::Recovered;
+    world.queue.commit(notice);
+  };
+  const auto named = [&](MessageKind kind) {
+    std::multiset<std::uint64_t> sites;
+    for (const Message& message : world.messages()) {
+      if (message.kind != kind) continue;
+      for (const MessageSite& site : message.sites) sites.insert(site.site.value);
+    }
+    return sites;
+  };
+  for (std::uint64_t site = 1; site <= 300; ++site) {
+    warn(site);
+    world.run_for(3s);
+    if (site == 3) {
+      EXPECT_EQ(named(MessageKind::Warning).size(), 2U) << "after moments";
+    }
+  }
+  world.run_for(6min, 1s);
+  std::multiset<std::uint64_t> all;
+  for (std::uint64_t site = 1; site <= 300; ++site) all.insert(site);
+  EXPECT_EQ(named(MessageKind::Warning), all);
+  EXPECT_LE(world.messages().size(), 5U);
+
+  const std::size_t before = world.messages().size();
+  for (std::uint64_t site = 1; site <= 300; ++site) {
+    over(site);
+    world.run_for(3s);
+  }
+  world.run_for(6min, 1s);
+  EXPECT_EQ(named(MessageKind::WarningOver), all);
+  EXPECT_LE(world.messages().size() - before, 5U);
+  EXPECT_EQ(world.queue.notices(), 0U);
+  world.run_for(1h, 10s);
+  warn(500);
+  world.run_for(6s);
+  EXPECT_EQ(named(MessageKind::Warning).count(500), 1U);
+}
+
 TEST(NoticeRouter, MassOutageIsFewMessagesThatNameEachSiteOnce) {
   World world({target_of("ops")});
   std::uint64_t site = 0;

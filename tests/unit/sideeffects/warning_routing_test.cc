@@ -8,6 +8,8 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace watchwheel::sideeffects {
@@ -208,6 +210,83 @@ TEST(WarningRouting, WhatIsOverBeforeItWasToldIsNotTold) {
   late.transition = warning(1).transition;
   EXPECT_TRUE(routed({late}, {target_of("ops")}).deliveries.empty());
   EXPECT_TRUE(routed({over(1)}, {target_of("ops")}).deliveries.empty());
+}
+
+// A step that was not told before the end is no end: how it ended only the end's own notice knows.
+TEST(WarningRouting, AStepOfOneThatIsOverSaysNothingOfItsEnd) {
+  Notice late = stepped(1, 7 * kDay);
+  late.state = SiteState::Up;
+  late.ended_at = kStart + kDay;
+  late.tellings = {told("warning")};
+  EXPECT_TRUE(routed({late}, {target_of("ops")}).deliveries.empty());
+  late.wake = true;
+  late.memo = "warning:604800000";
+  EXPECT_TRUE(routed({late}, {target_of("ops")}).deliveries.empty());
+}
+
+// Method: what the wait is, before and after it was waited for.
+TEST(WarningRouting, OthersOfItsStepAreWaitedForAndItsEndAsItWasTold) {
+  core::Duration left = 5s;
+  std::vector<std::pair<std::uint64_t, bool>> asked;
+  RouteContext context;
+  context.digest_wait = [&](std::uint64_t group, bool ends) {
+    asked.emplace_back(group, ends);
+    return left;
+  };
+  const NotifyTargets targets{target_of("ops")};
+  const Routing aside = routed({warning(1), warning(2), stepped(3, 7 * kDay)}, targets, context);
+  EXPECT_TRUE(aside.deliveries.empty());
+  ASSERT_EQ(aside.wakes.size(), 3U);
+  EXPECT_EQ(aside.wakes[0].delay, 5s - kDigestSlack);
+  ASSERT_EQ(asked.size(), 3U);
+  EXPECT_EQ(asked[0], asked[1]);
+  EXPECT_NE(asked[0], asked[2]) << "another step is another message";
+  EXPECT_NE(asked[0].first & kWarningsGroup, 0U);
+  Notice wake = warning(1);
+  wake.wake = true;
+  wake.memo = aside.wakes[0].memo;
+  left = 200ms;
+  EXPECT_TRUE(route(std::vector{wake}, targets, context).settled.empty()) << "until all are due";
+  left = {};
+  const Routing now = routed({wake}, targets, context);
+  EXPECT_EQ(now.deliveries.size(), 1U);
+  EXPECT_EQ(now.digests, (std::vector{asked[0]}));
+
+  left = 5min;
+  Notice end = over(1, SiteState::Paused, TransitionReason::Operator);
+  end.tellings = {told("warning")};
+  EXPECT_EQ(routed({end}, targets, context).deliveries.size(), 1U) << "it was told alone";
+  end.tellings = {told("warning_group")};
+  const Routing later = routed({end}, targets, context);
+  EXPECT_TRUE(later.deliveries.empty());
+  ASSERT_EQ(later.wakes.size(), 1U);
+  left = {};
+  end.wake = true;
+  end.memo = later.wakes[0].memo;
+  end.transition = {};
+  const MessageSite said = message_of(routed({end}, targets, context).deliveries.at(0)).sites[0];
+  EXPECT_EQ(state_word(said), "paused");
+  EXPECT_EQ(said.reason, TransitionReason::Operator);
+}
+
+// How it ended comes out of the wake's word alone.
+TEST(WarningRouting, ARequeuedOnesEndSaysHowItEnded) {
+  const std::vector<std::tuple<std::string, std::string, TransitionReason>> words{
+      {"ok", "ok", TransitionReason::Recovered},
+      {"paused", "paused", TransitionReason::Operator},
+      {"closed", "unknown", TransitionReason::Operator},
+      {"unknown", "unknown", TransitionReason::SiteRemoved}};
+  for (const auto& [word, state, reason] : words) {
+    Notice wake = over(1);
+    wake.wake = true;
+    wake.memo = std::string(kRequeuedMemo) + word + ":ops";
+    wake.transition = {};
+    wake.tellings = {told("warning", "ops", Telling::State::Queued)};
+    const MessageSite said =
+        message_of(routed({wake}, {target_of("ops")}).deliveries.at(0)).sites.at(0);
+    EXPECT_EQ(state_word(said), state) << word;
+    EXPECT_EQ(said.reason, reason) << word;
+  }
 }
 
 TEST(WarningRouting, WithSkipShortWhatWaitsIsTakenBackInstead) {
