@@ -611,6 +611,10 @@ core::Result<void> EngineImpl::build_history() {
 core::Result<void> EngineImpl::build_warnings() {
   sideeffects::WarningKeeper::Settings settings;
   settings.policy = config_.warnings;
+  settings.well_here = [this] {
+    const core::VantageState state = vantage_->reading().state;
+    return state != core::VantageState::Fault && state != core::VantageState::Doubt;
+  };
   settings.warn = [this](const std::string& line) { log_.warn(line); };
   auto made = Warnings::make(std::move(settings), buckets_.get(), fencing(db::kWarningsWriter),
                              *store_, shared_clock_);

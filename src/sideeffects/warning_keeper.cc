@@ -17,7 +17,6 @@ using core::Warning;
 
 namespace {
 
-constexpr int kPagesATurn = 10;
 // What was only begun to be seen so long ago and led to nothing is forgotten.
 constexpr core::Duration kPendingMax = std::chrono::hours{24};
 
@@ -102,7 +101,8 @@ bool WarningKeeper::take(std::span<const core::FreshnessMark> marks) {
                          .up = mark.cause == core::Cause::Ok,
                          .not_after = mark.cert_not_after,
                          .warnings = mark.warnings,
-                         .took = mark.total};
+                         .took = mark.total,
+                         .quiet_max = mark.quiet_max};
   }
   return !noted_.empty();
 }
@@ -114,11 +114,14 @@ void WarningKeeper::turn(SteadyTime now) {
     for (const auto& [site, seen] : noted_) looking_[site] = seen;
     noted_.clear();
   }
+  well_here_ = settings_.well_here();
   if (!reading_ && now >= read_at_) {
     reading_ = true;
+    reading_since_ = now;
     ++reading_number_;
     read_after_ = {SiteId{}, EventKind::Outage};
   }
+  if (failures_ > 0) reading_since_ = now;  // A store that was away took no time to read.
   for (int pages = 0; reading_ && pages < kPagesATurn; ++pages) {
     if (auto read = read_page(now); !read) return failed(read.error(), now);
   }
@@ -127,24 +130,33 @@ void WarningKeeper::turn(SteadyTime now) {
   for (const auto& [site, seen] : looking_) look(site, seen);
   looking_.clear();
   publish();
-  if (auto written = write(); !written) return failed(written.error(), now);
-  next_ = reading_ ? now : std::max(now, read_at_);
+  const core::Result<void> written = write();
+  if (read_soon_) read_at_ = std::min(read_at_, std::max(now + kReadSoon, read_not_before_));
+  read_soon_ = false;
+  if (!written) return failed(written.error(), now);
+  next_ = reading_ || !wanted_.empty() ? now : std::max(now, read_at_);
   failures_ = 0;
 }
 
 // ---- What is seen
 
+bool WarningKeeper::wants(EventKind kind) const {
+  return judging_.wants(kind) && (kind != EventKind::TlsExpiring || !judging_.certificate.empty());
+}
+
 WarningKeeper::Judged WarningKeeper::judge(const Seen& seen, EventKind kind) const {
-  if (!judging_.wants(kind)) return {};
+  if (!wants(kind)) return {};
   if (kind == EventKind::TlsExpiring) {
     // Of a site that is up and shows none nothing expires; one that does not get so far tells nothing.
     if (seen.not_after == kNoWallTime) return {.says = seen.up ? Says::Calm : Says::Nothing};
     const core::Duration left = seen.not_after - seen.at;
     const core::Duration step = step_of(judging_.certificate, left);
-    if (step == core::Duration{}) return {.says = Says::Calm};
+    if (step == core::Duration{})
+      return {.says = Says::Calm, .step = {}, .detail = {}, .left = left};
     return {.says = Says::Warns, .step = step, .detail = certificate_detail(seen.not_after, left)};
   }
   if (!seen.up) return {};
+  if (kind == EventKind::LatencyExceeded && !well_here_) return {};
   if (!seen.warnings.has(warning_of(kind))) return {.says = Says::Calm};
   std::string detail(detail_of(kind));
   if (kind == EventKind::LatencyExceeded) detail += " (" + core::humanize(seen.took) + ")";
@@ -160,7 +172,10 @@ void WarningKeeper::look(SiteId site, const Seen& seen) {
       warns(key, known_of(key), seen, judged);
     } else if (judged.says == Says::Calm) {
       const auto known = known_.find(key);
-      if (known != known_.end()) calm(key, known->second, seen);
+      if (known != known_.end()) calm(key, known->second, seen, judged);
+    } else if (each.kind == EventKind::LatencyExceeded) {
+      const auto known = known_.find(key);
+      if (known != known_.end()) known->second.warns_since = kNoWallTime;
     }
   }
 }
@@ -171,42 +186,50 @@ void WarningKeeper::warns(const Key& key, Known& known, const Seen& seen, const 
                          seen.at - known.ended_at < kWaverMemory;
   if (known.calm_since != kNoWallTime || came_back) known.wavered_at = seen.at;
   known.calm_since = kNoWallTime;
-  const auto wanted = wanted_.find(key);
   if (known.open) {
+    if (known.open->presence != core::Presence::Watched) return;
+    const auto wanted = wanted_.find(key);
     if (wanted != wanted_.end() && wanted->second.act == WarningWrite::Act::End &&
         wanted->second.ended_as == core::Presence::Watched)
       wanted_.erase(wanted);
     if (judged.step >= known.open->step) return;
-    wanted_[key] = {.act = WarningWrite::Act::Step,
-                    .warning = *known.open,
-                    .epoch = 0,
-                    .step = judged.step,
-                    .at = std::max(seen.at, known.open->started_at),
-                    .detail = judged.detail};
+    want(key, {.act = WarningWrite::Act::Step,
+               .warning = *known.open,
+               .epoch = 0,
+               .step = judged.step,
+               .at = std::max(seen.at, known.open->started_at),
+               .detail = judged.detail});
     return;
   }
-  if (known.warns_since == kNoWallTime || known.warns_since > seen.at) known.warns_since = seen.at;
   const bool patient = key.second == EventKind::LatencyExceeded;
+  const bool gap =
+      patient && seen.quiet_max > core::Duration{} && seen.at - known.warned_at > seen.quiet_max;
+  if (known.warns_since == kNoWallTime || known.warns_since > seen.at || gap)
+    known.warns_since = seen.at;
+  known.warned_at = seen.at;
   if (patient && seen.at - known.warns_since < settings_.latency_patience) return;
   OpenWarning warning{.event = {},
                       .site = key.first,
                       .kind = key.second,
                       .started_at = known.warns_since,
                       .step = judged.step};
-  wanted_[key] = {.act = WarningWrite::Act::Begin,
-                  .warning = warning,
-                  .epoch = 0,
-                  .step = judged.step,
-                  .at = seen.at,
-                  .detail = judged.detail};
+  want(key, {.act = WarningWrite::Act::Begin,
+             .warning = warning,
+             .epoch = 0,
+             .step = judged.step,
+             .at = seen.at,
+             .detail = judged.detail});
 }
 
-void WarningKeeper::calm(const Key& key, Known& known, const Seen& seen) {
+void WarningKeeper::calm(const Key& key, Known& known, const Seen& seen, const Judged& judged) {
   known.warns_since = kNoWallTime;
   const auto wanted = wanted_.find(key);
   if (wanted != wanted_.end() && wanted->second.act == WarningWrite::Act::Begin)
     wanted_.erase(wanted);
-  if (!known.open) return;
+  if (!known.open || known.open->presence != core::Presence::Watched) return;
+  // As near as it was when it began: what has changed is when it is to begin.
+  if (judged.left > core::Duration{} && judged.left <= known.open->step)
+    return want_end(key, known, seen.at, core::Presence::Closed);
   if (known.calm_since == kNoWallTime || known.calm_since > seen.at) known.calm_since = seen.at;
   const bool wavers = known.wavered_at != kNoWallTime && seen.at - known.wavered_at < kWaverMemory;
   if (seen.at - known.calm_since >= (wavers ? settings_.calm_wavering : settings_.calm))
@@ -214,13 +237,19 @@ void WarningKeeper::calm(const Key& key, Known& known, const Seen& seen) {
 }
 
 void WarningKeeper::want_end(const Key& key, const Known& known, WallTime at, core::Presence as) {
-  wanted_[key] = {.act = WarningWrite::Act::End,
-                  .warning = *known.open,
-                  .epoch = 0,
-                  .step = {},
-                  .at = std::max(whole_ms(at), known.open->started_at),
-                  .detail = {},
-                  .ended_as = as};
+  want(key, {.act = WarningWrite::Act::End,
+             .warning = *known.open,
+             .epoch = 0,
+             .step = {},
+             .at = std::max(whole_ms(at), known.open->started_at),
+             .detail = {},
+             .ended_as = as});
+}
+
+// Under the lease under which it was seen so: after another one others may have seen it otherwise.
+void WarningKeeper::want(const Key& key, WarningWrite write) {
+  write.epoch = settings_.epoch(key.first).value_or(0);
+  wanted_[key] = std::move(write);
 }
 
 // ---- What is open
@@ -234,7 +263,8 @@ core::Result<void> WarningKeeper::read_page(SteadyTime now) {
   end_reading();
   reading_ = false;
   loaded_ = true;
-  read_at_ = now + kReadEach;
+  read_not_before_ = now + 3 * (now - reading_since_);
+  read_at_ = std::max(now + kReadEach, read_not_before_);
   return {};
 }
 
@@ -260,7 +290,7 @@ void WarningKeeper::found(const OpenWarning& warning) {
   }
   if (warning.presence != core::Presence::Watched) {
     want_end(key, known, clock_.wall(), warning.presence);
-  } else if (!judging_.wants(warning.kind)) {
+  } else if (!wants(warning.kind)) {
     want_end(key, known, clock_.wall(), core::Presence::Closed);
   }
 }
@@ -285,9 +315,10 @@ void WarningKeeper::forget_idle() {
   for (auto each = known_.begin(); each != known_.end();) {
     const Known& known = each->second;
     if (known.open) ++open.at(index_of(each->first.second));
-    const bool needed = known.open || is_recent(known.warns_since, kPendingMax) ||
-                        is_recent(known.ended_at, kWaverMemory) ||
-                        is_recent(known.wavered_at, kWaverMemory);
+    const bool needed =
+        settings_.epoch(each->first.first) &&
+        (known.open || is_recent(known.warns_since, kPendingMax) ||
+         is_recent(known.ended_at, kWaverMemory) || is_recent(known.wavered_at, kWaverMemory));
     if (!needed) wanted_.erase(each->first);
     each = needed ? std::next(each) : known_.erase(each);
   }
@@ -300,24 +331,23 @@ void WarningKeeper::forget_idle() {
 
 core::Result<void> WarningKeeper::write() {
   std::vector<WarningWrite> batch;
-  // Ends: each batch settles what it writes, or fails.
-  while (!wanted_.empty()) {
+  for (int batches = 0; batches < kBatchesATurn && !wanted_.empty(); ++batches) {
     batch.clear();
     for (auto each = wanted_.begin(); each != wanted_.end() && batch.size() < kWritesMax;) {
       const auto epoch = settings_.epoch(each->first.first);
-      if (!epoch) {
+      if (!epoch || *epoch != each->second.epoch) {
         known_.erase(each->first);
         each = wanted_.erase(each);
+        read_soon_ = true;
         continue;
       }
-      each->second.epoch = *epoch;
       batch.push_back(each->second);
       ++each;
     }
     if (batch.empty()) break;
     if (auto written = write_batch(batch); !written) return written;
   }
-  stats_.waiting.set(0);
+  stats_.waiting.set(static_cast<double>(wanted_.size()));
   return {};
 }
 
@@ -349,7 +379,7 @@ void WarningKeeper::settle(const WarningWrite& write, bool done) {
   wanted_.erase(key);
   Known& known = known_of(key);
   const std::size_t kind = index_of(key.second);
-  if (!done || write.act == WarningWrite::Act::Begin) read_at_ = SteadyTime::min();
+  if (!done || write.act == WarningWrite::Act::Begin) read_soon_ = true;
   if (!done) {
     known.warns_since = kNoWallTime;
     return;

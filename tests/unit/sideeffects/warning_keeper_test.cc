@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -79,10 +80,11 @@ struct FakeWarnings final : WarningStore {
 
   bool apply(const WarningWrite& write) {
     if (write.act == Act::Begin) {
+      if (presences.contains(write.warning.site)) return false;
       for (const Event& event : events) {
         const bool same =
             event.warning.site == write.warning.site && event.warning.kind == write.warning.kind;
-        if (same && (!event.over || event.warning.started_at >= write.warning.started_at))
+        if (same && (!event.over || event.warning.started_at == write.warning.started_at))
           return false;
       }
       Event event{.warning = write.warning, .transitions = {write}};
@@ -122,8 +124,9 @@ struct Bench {
     WarningKeeper::Settings settings;
     settings.policy = policy;
     settings.epoch = [this](SiteId site) {
-      return lost.contains(site) ? std::nullopt : std::optional<std::uint64_t>{7};
+      return lost.contains(site) ? std::nullopt : std::optional<std::uint64_t>{lease};
     };
+    settings.well_here = [this] { return well; };
     settings.wake = [this] { woken = true; };
     settings.warn = [this](const std::string& line) { log.push_back(line); };
     keeper = std::make_unique<WarningKeeper>(std::move(settings), store, clock);
@@ -163,6 +166,8 @@ struct Bench {
   WarningPolicy policy;
   FakeWarnings store;
   std::set<SiteId> lost;
+  std::uint64_t lease = 7;
+  bool well = true;
   std::vector<std::string> log;
   bool woken = false;
   std::unique_ptr<WarningKeeper> keeper;
@@ -286,6 +291,41 @@ TEST(WarningKeeper, SlownessHasToLast) {
   EXPECT_TRUE(bench.store.events[0].over);
 }
 
+// Two slow answers with something else, or nothing, between them are no half hour of slowness.
+TEST(WarningKeeper, SlownessHasToBeSeenAllTheWhile) {
+  const auto at = [](const Bench& bench, bool slow, core::Cause cause) {
+    FreshnessMark mark{.site = SiteId{1}, .checked_at = bench.clock.wall(), .cause = cause};
+    if (slow) mark.warnings.add(Warning::LatencyExceeded);
+    mark.quiet_max = 20min;
+    return mark;
+  };
+  using Between = std::function<void(Bench&)>;
+  const std::vector<std::pair<const char*, Between>> cases{
+      {"it was down", [&](Bench& bench) {
+         bench.project(2, [&] { return at(bench, false, core::Cause::ConnectTimeout); });
+       }},
+      {"nobody looked", [](Bench& bench) { bench.run_for(30min); }},
+      {"another host had it", [&](Bench& bench) {
+         bench.lost.insert(SiteId{1});
+         bench.project(2, [&] { return at(bench, true, core::Cause::Ok); });
+         bench.lost.clear();
+       }},
+      {"our network was ill", [&](Bench& bench) {
+         bench.well = false;
+         bench.project(2, [&] { return at(bench, true, core::Cause::Ok); });
+         bench.well = true;
+       }}};
+  for (const auto& [what, between] : cases) {
+    Bench bench;
+    bench.project(1, [&] { return at(bench, true, core::Cause::Ok); });
+    between(bench);
+    bench.project(2, [&] { return at(bench, true, core::Cause::Ok); });
+    EXPECT_TRUE(bench.store.events.empty()) << what;
+    bench.project(1, [&] { return at(bench, true, core::Cause::Ok); });
+    EXPECT_EQ(bench.store.events.size(), 1U) << what;
+  }
+}
+
 TEST(WarningKeeper, EachKindIsAnEventOfItsOwn) {
   Bench bench;
   bench.project(1, [&] {
@@ -324,6 +364,38 @@ TEST(WarningKeeper, AKindThatIsNotWantedAnyMoreEnds) {
   ASSERT_EQ(bench.acts(), (std::vector{Act::Begin, Act::End}));
   EXPECT_EQ(bench.store.events[0].transitions[1].ended_as, Presence::Closed);
   EXPECT_EQ(bench.store.events.size(), 1U);
+}
+
+// The certificate is as near to its end as before: nobody may hear that all is well with it.
+TEST(WarningKeeper, APolicyThatBeginsLaterEndsItAndSaysThatNobodySawItOver) {
+  for (const std::vector<core::Duration>& steps :
+       {std::vector<core::Duration>{3 * kDay}, std::vector<core::Duration>{}}) {
+    Bench bench;
+    const WallTime end = bench.clock.wall() + 10 * kDay;
+    bench.project(1, [&] { return bench.mark(1, end - bench.clock.wall()); });
+    bench.policy.certificate = steps;
+    bench.keeper->set(bench.policy);
+    bench.project(5, [&] { return bench.mark(1, end - bench.clock.wall()); });
+    ASSERT_EQ(bench.acts(), (std::vector{Act::Begin, Act::End}));
+    EXPECT_EQ(bench.store.events[0].transitions[1].ended_as, Presence::Closed);
+    EXPECT_EQ(bench.store.events.size(), 1U);
+  }
+}
+
+// A mark that was on its way when the site was paused: neither a step nor a beginning comes of it, nor does it end as one seen over.
+TEST(WarningKeeper, WhatWasSeenBeforeThePauseChangesNothingAfterIt) {
+  for (const core::Duration left : {2 * kDay, 90 * kDay}) {
+    Bench bench;
+    bench.project(1, [&] { return bench.mark(1, 5 * kDay); });
+    bench.store.presences[SiteId{1}] = Presence::Paused;
+    bench.run_for(WarningKeeper::kReadEach);
+    const FreshnessMark late = bench.mark(1, left);
+    bench.keeper->note({&late, 1});
+    bench.run_for(1h);
+    ASSERT_EQ(bench.acts(), (std::vector{Act::Begin, Act::End}));
+    EXPECT_EQ(bench.store.events[0].transitions[1].ended_as, Presence::Paused);
+    EXPECT_EQ(bench.store.events.size(), 1U);
+  }
 }
 
 TEST(WarningKeeper, NoStepsIsNoWarningOfCertificates) {
@@ -426,6 +498,61 @@ TEST(WarningKeeper, AFencedWriteIsTriedAgainOrDropped) {
   bench.run_for(10s);
   EXPECT_EQ(bench.store.events.size(), 1U);
   EXPECT_EQ(bench.keeper->stats().waiting.value(), 0);
+}
+
+// Others may have had the bucket in between, and seen it otherwise.
+TEST(WarningKeeper, WhatWasSeenUnderAnEarlierLeaseIsNotWrittenUnderALaterOne) {
+  Bench bench;
+  bench.store.fenced = true;
+  bench.project(1, [&] { return bench.mark(1, 5 * kDay); });
+  bench.lease = 9;
+  bench.store.fenced = false;
+  bench.run_for(1min);
+  EXPECT_TRUE(bench.store.events.empty());
+  bench.project(1, [&] { return bench.mark(1, 5 * kDay); });
+  ASSERT_EQ(bench.store.events.size(), 1U);
+  EXPECT_EQ(bench.store.events[0].transitions[0].epoch, 9U);
+}
+
+// Goal: when all sites warn at once the thread can be stopped, and sees pauses, after each turn. Method: more than a turn may write.
+TEST(WarningKeeper, ATurnIsBoundedWhateverWaits) {
+  Bench bench;
+  std::vector<FreshnessMark> marks;
+  for (std::uint64_t site = 1; site <= 5000; ++site) marks.push_back(bench.mark(site, 5 * kDay));
+  bench.keeper->note(marks);
+  bench.keeper->turn(bench.clock.steady());
+  EXPECT_EQ(bench.store.events.size(),
+            WarningKeeper::kWritesMax * std::size_t{WarningKeeper::kBatchesATurn});
+  EXPECT_EQ(bench.keeper->stats().waiting.value(), 5000 - 2000);
+  EXPECT_EQ(bench.keeper->next_turn(), bench.clock.steady());
+  bench.run_for(1s);
+  EXPECT_EQ(bench.store.events.size(), 5000U);
+}
+
+// The pace of reading goes by how long it takes, and not by how long the store was away.
+TEST(WarningKeeper, AStoreThatWasAwayIsReadAsOftenAsEver) {
+  Bench bench;
+  bench.project(1, [&] { return bench.mark(1, 5 * kDay); });
+  bench.store.away = true;
+  bench.run_for(1h);
+  bench.store.away = false;
+  bench.run_for(10min);
+  bench.store.presences[SiteId{1}] = Presence::Paused;
+  bench.run_for(2 * WarningKeeper::kReadEach);
+  EXPECT_EQ(bench.acts(), (std::vector{Act::Begin, Act::End}));
+}
+
+// What begins second by second is read for its id, but not all of it each time.
+TEST(WarningKeeper, AStreamOfBeginningsIsNotReadWithEachOfThem) {
+  Bench bench;
+  std::uint64_t site = 0;
+  for (int second = 0; second < 120; ++second) {
+    const FreshnessMark mark = bench.mark(++site, 5 * kDay);
+    bench.keeper->note({&mark, 1});
+    bench.run_for(1s);
+  }
+  EXPECT_EQ(bench.store.events.size(), 120U);
+  EXPECT_LE(bench.store.readings, 65);
 }
 
 // Goal: thousands of sites, most of them well, cost a transaction for some hundred that warn, and nothing for the others.
