@@ -28,12 +28,13 @@ constexpr std::size_t kDetailBytesMax = 512;
   " > ?1 OR e.kind > ?2) ORDER BY e." site ", e.kind LIMIT ?3"
 constexpr Sql kOpen(WATCHWHEEL_OPEN("INDEXED BY events_open", "site_id"),
                     WATCHWHEEL_OPEN("FORCE INDEX (events_open)", "open_site"));
-// That is open, or was begun then or later: what is told again of one that is over begins none.
+// What is seen of a site that was paused or removed meanwhile begins nothing.
+constexpr Sql kWatched = "SELECT 1 FROM sites WHERE id = ? AND active <> 0 AND deleted_at IS NULL";
+// That is open, or has this name: what is told again of one that is over begins none.
 constexpr Sql kOpenOfSite(
     "SELECT 1 FROM events WHERE site_id = ? AND kind = ? AND ended_at IS NULL",
     "SELECT 1 FROM events WHERE open_site = ? AND kind = ?");
-constexpr Sql kSince =
-    "SELECT 1 FROM events WHERE site_id = ? AND started_at >= ? AND kind = ? LIMIT 1";
+constexpr Sql kNamed = "SELECT 1 FROM events WHERE site_id = ? AND started_at = ? AND kind = ?";
 constexpr Sql kInsert =
     "INSERT INTO events (site_id, kind, started_at, state, failures, merged, transitions_total,"
     " cause, phase, detail, address, step_ms) VALUES (?, ?, ?, 'warning', 0, 0, 1, ?, ?, ?, '', ?)";
@@ -126,7 +127,7 @@ core::Result<void> check_shape(const WarningWrite& write) {
 }  // namespace
 
 std::vector<Sql> warning_queries() {
-  return {kOpen, kOpenOfSite, kSince, kAt, kStep, kEnd};
+  return {kOpen, kWatched, kOpenOfSite, kNamed, kAt, kStep, kEnd};
 }
 
 core::Result<std::vector<OpenWarning>> SqlWarningStore::open(core::SiteId site, EventKind kind,
@@ -202,13 +203,19 @@ core::Result<bool> SqlWarningStore::begin(const WarningWrite& write) {
   const OpenWarning& warning = write.warning;
   const std::string_view kind = core::to_string(warning.kind);
   {
+    Query query = connection_->query(kWatched);
+    const core::Result<bool> row = query.bind(to_column(warning.site)).step();
+    if (!row) return row.error();
+    if (!*row) return false;
+  }
+  {
     Query query = connection_->query(kOpenOfSite);
     const core::Result<bool> row = query.bind(to_column(warning.site)).bind(kind).step();
     if (!row) return row.error();
     if (*row) return false;
   }
   {
-    Query query = connection_->query(kSince);
+    Query query = connection_->query(kNamed);
     const core::Result<bool> row =
         query.bind(to_column(warning.site)).bind(warning.started_at).bind(kind).step();
     if (!row) return row.error();

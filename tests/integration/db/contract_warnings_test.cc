@@ -147,6 +147,26 @@ TEST_P(DeliveryContract, WhatIsWrittenAgainOrByTwoIsDoneOnce) {
   EXPECT_EQ(under_test->number("SELECT count(*) FROM events"), 2);
 }
 
+TEST_P(DeliveryContract, NothingBeginsOfASiteThatWasPausedOrRemovedMeanwhile) {
+  const Box box(*store);
+  const auto ids = add_sites(3);
+  (void)contract::take(catalog->set_active(std::vector{ids[0]}, false));
+  (void)contract::take(catalog->remove(std::vector{ids[1]}));
+  EXPECT_EQ(box.commit({begun(ids[0], 1000), begun(ids[1], 1000), begun(ids[2], 1000),
+                        begun(SiteId{ids[2].value + 1000}, 1000)}),
+            (std::vector{false, false, true, false}));
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM outbox"), 1);
+}
+
+// A clock that was a year ahead for an hour keeps nobody from being warned until then.
+TEST_P(DeliveryContract, AWarningMayBeginBeforeTheLastOneDid) {
+  const Box box(*store);
+  const SiteId id = add_sites(1)[0];
+  EXPECT_EQ(box.commit({begun(id, 900'000)}), std::vector{true});
+  EXPECT_EQ(box.commit({ended(box.open().at(0), 901'000)}), std::vector{true});
+  EXPECT_EQ(box.commit({begun(id, 4000)}), std::vector{true});
+}
+
 // Goal: outages and warnings of one site live side by side. Method: an outage's whole story, in the very milliseconds of a warning's,
 // and what each reader of outages says of the site before, between and after.
 TEST_P(DeliveryContract, AnOutageKnowsNothingOfAWarning) {
