@@ -528,7 +528,7 @@ TEST_F(Notify, ACertificateThatEndsSoonIsToldOnceAndSoIsItsEnd) {
   shop.otherwise(ok("<html>fine</html>"));
   start(target("ops", "states = [\"down\", \"up\", \"warning\"]\nseverity = \"warning\"\n") +
         target("outages"));
-  ASSERT_EQ(daemon_->command({"sites", "add", shop.url(), "--interval", "1s", "--timeout", "5s",
+  ASSERT_EQ(daemon_->command({"sites", "add", shop.url(), "--interval", "5s", "--timeout", "5s",
                               "--ca-file", root.ca_file()}).status, 0);
   ASSERT_TRUE(eventually([&] { return receiver_.kinds() == "warning "; }))
       << receiver_.kinds() << daemon_->process().err();

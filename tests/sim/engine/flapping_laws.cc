@@ -133,6 +133,7 @@ class FlappingLaws {
   void nothing_begins_meanwhile() {
     for (const Message& message : decided(world_)) {
       if (sideeffects::ends(message.kind) || sideeffects::is_of_flapping(message.kind)) continue;
+      if (message.kind == MessageKind::Warning) continue;  // Of those flapping is not the reason.
       for (const FlapSpan& span : spans_) {
         const bool within = message.made_at > span.from && message.made_at < span.until;
         const bool names =

@@ -114,6 +114,7 @@ sideeffects::DeliveryWorker::Settings IncidentProcess::worker_settings(int run) 
 
 sideeffects::NoticeRouter::Settings IncidentProcess::router_settings() {
   sideeffects::NoticeRouter::Settings settings;
+  settings.warnings_later = std::chrono::seconds{30};  // Histories are short.
   holds_.join(settings);
   settings.delivered = [this] {
     worker_.note_new();
