@@ -108,8 +108,17 @@ class FlappingLaws {
         broken_.push_back(name_of(span) + "its end was told without its beginning to " + target);
       if (taken) ended = &sent;
     }
-    if (begun != nullptr && ended == nullptr)
+    if (begun != nullptr && ended == nullptr && !given_up(span, target))
       broken_.push_back(name_of(span) + "its end was not told to " + target);
+  }
+
+  // A dead letter still: not requeued where it was told since that the site flaps again.
+  bool given_up(const FlapSpan& span, const std::string& target) {
+    const auto letters = world_.dead_letters();
+    return std::any_of(letters.begin(), letters.end(), [&](const Message& letter) {
+      return letter.kind == MessageKind::FlappingOver && letter.target == target &&
+             is_of(letter, span);
+    });
   }
 
   void earned(const FlapSpan& span) {
