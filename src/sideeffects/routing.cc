@@ -140,8 +140,7 @@ core::SiteState told_state(const Notice& notice) {
 
 // A person acknowledged it or said something: nothing has changed that anybody is to be told.
 bool says_only(const Notice& notice) {
-  return !notice.wake && notice.transition.by &&
-         notice.transition.by->act != Act::Close;
+  return !notice.wake && notice.transition.by && notice.transition.by->act != Act::Close;
 }
 
 // What the site is after its event, in a word that a wake can keep. "": none was kept.
@@ -337,7 +336,8 @@ class Decider {
     for (const NotifyTarget& target : targets_) {
       const Known known = known_to(target, notice);
       const bool news = kind == MessageKind::Down ? !known.down : !known.open;
-      if (news && !already_over(target, notice) && wants_beginning(target, notice, kind))
+      if (news && !already_over(target, notice) && !given_up(target, notice, kind) &&
+          wants_beginning(target, notice, kind))
         owed.push_back(&target);
     }
     if (owed.empty()) return settle(notice);
@@ -362,6 +362,18 @@ class Decider {
     return std::any_of(notice.tellings.begin(), notice.tellings.end(), [&](const Telling& told) {
       return told.target == target.name() && told.kind.starts_with(to_string(MessageKind::Up));
     });
+  }
+
+  // It was told so and that is a dead letter, which a person may send again: the same message is not made twice. What a hold kept back
+  // comes back once for each change that it kept, and the first that does tells all.
+  [[nodiscard]] static bool given_up(const NotifyTarget& target, const Notice& notice,
+                                     MessageKind kind) {
+    const std::string word = kind_word(kind, notice.group != 0);
+    return notice.wake &&
+           std::any_of(notice.tellings.begin(), notice.tellings.end(), [&](const Telling& told) {
+             return told.target == target.name() && told.kind == word &&
+                    told.state == Telling::State::Dead;
+           });
   }
 
   void over(const Notice& notice) {

@@ -331,6 +331,16 @@ TEST(Routing, WithoutTargetsOrEventSettlesOnly) {
   }
 }
 
+// Goal: a dead letter stays one until a person sends it again. Method: a hold kept back both changes of an event, so both come back; the
+// receiver would not have the first.
+TEST(Routing, WhatWasGivenUpIsNotMadeAgain) {
+  Notice down = wake_of(confirmed(1), "hold:parent");
+  down.tellings = {told("down", Telling::State::Dead)};
+  EXPECT_EQ(kinds(one(down, {ops(), ops("phone")})), Kinds{"phone:down"});
+  down.tellings = {told("seems_down", Telling::State::Dead)};
+  EXPECT_EQ(kinds(one(down, {ops()})), Kinds{"ops:down"}) << "that is another message";
+}
+
 // Goal: a [[notify]] that is missing for a moment costs nobody the end of what they were told; it is told nothing new meanwhile.
 TEST(Routing, EndIsForThoseWhoWereToldThoughTheyAreNotConfiguredNow) {
   for (const NotifyTargets& left : {NotifyTargets{}, NotifyTargets{ops("phone")}}) {
@@ -508,7 +518,8 @@ TEST(Routing, WhatPeopleSayOfAnIncidentIsToldToNobody) {
 
 TEST(Routing, WhatAPersonClosedIsToldAsOverNotAsUp) {
   Notice closed = ended_as(1, SiteState::Unknown, TransitionReason::Operator);
-  closed.transition.by = ByHand{.request = {}, .act = Act::Close, .who = {}, .why = {}, .source = {}};
+  closed.transition.by =
+      ByHand{.request = {}, .act = Act::Close, .who = {}, .why = {}, .source = {}};
   closed.tellings = {told("down")};
   const Routing routing = one(closed, {ops()});
   ASSERT_EQ(kinds(routing), Kinds{"ops:up"});
@@ -680,8 +691,8 @@ TEST(Routing, WhatBeginsIsToldBehindTheEndThatWaitedForOthers) {
   RouteContext context;
   context.digest_wait = [](std::uint64_t, bool ends) { return ends ? 20s : 0s; };
   const Routing together = route(many, {ops(), ops("b")}, context);
-  EXPECT_EQ(kinds(together), (Kinds{"ops:up_group", "ops:down", "b:down", "ops:down_group",
-                                    "b:down_group"}))
+  EXPECT_EQ(kinds(together),
+            (Kinds{"ops:up_group", "ops:down", "b:down", "ops:down_group", "b:down_group"}))
       << "b was told nothing of the former ones";
   EXPECT_EQ(message_in(together, 0).sites.size(), 3U);
   EXPECT_EQ(together.settled.size(), 6U);
@@ -694,9 +705,9 @@ TEST(Routing, WhatBeginsIsToldBehindTheEndThatWaitedForOthers) {
   held.hold = [](const Notice&) { return Hold{.reason = "maintenance", .look_again = 60s}; };
   Notice seemed = failed_again(1);
   seemed.state = seemed.transition.after = SiteState::SeemsDown;
-  for (const Routing& routing : {one(again, {tagged}, waiting(20s)), one(again, {ops()}, held),
-                                 one(failed_again(1, 7), {ops()}, waiting(20s)),
-                                 one(seemed, {ops()}, waiting(20s))}) {
+  for (const Routing& routing :
+       {one(again, {tagged}, waiting(20s)), one(again, {ops()}, held),
+        one(failed_again(1, 7), {ops()}, waiting(20s)), one(seemed, {ops()}, waiting(20s))}) {
     EXPECT_EQ(kinds(routing), Kinds{});
     EXPECT_EQ(routing.settled.size(), 1U);
   }
@@ -808,7 +819,8 @@ TEST(Routing, SaysWhoElseSawIt) {
   const Message quorum = told_of(witnessed(confirmed(1), Basis::Quorum, Saw::Down, Saw::Silent));
   EXPECT_EQ(quorum.sites.at(0).witnesses, std::vector<std::string>{"fra"});
   EXPECT_EQ(quorum.note, "");
-  const Message alone = told_of(witnessed(confirmed(1), Basis::Unanswered, Saw::Silent, Saw::Error));
+  const Message alone =
+      told_of(witnessed(confirmed(1), Basis::Unanswered, Saw::Silent, Saw::Error));
   EXPECT_TRUE(alone.sites.at(0).witnesses.empty());
   EXPECT_EQ(alone.note, "Confirmed from here only: no other vantage could tell in time.");
   const Message against = told_of(witnessed(confirmed(1), Basis::Outlasted, Saw::Up, Saw::Silent));
