@@ -37,12 +37,15 @@ constexpr Sql kSites =
     "SELECT s.id, s.interval_ms,"
     " (SELECT p.site_id FROM site_parents p WHERE p.parent_id = s.id LIMIT 1)"
     " FROM sites s WHERE s.id IN " WATCHWHEEL_IDS;
-// One that is open is the newest.
-constexpr Sql kNewest =
-    "SELECT (SELECT e.id FROM events e WHERE e.site_id = s.id AND e.kind = 'outage'"
-    " ORDER BY e.started_at DESC LIMIT 1) FROM sites s WHERE s.id IN " WATCHWHEEL_IDS;
+// One that is open is the newest. The newest that was confirmed holds for a while when it is over, and what only seemed so after it does
+// not end that.
+#define WATCHWHEEL_NEWEST(which)                                                  \
+  "(SELECT e.id FROM events e WHERE e.site_id = s.id AND e.kind = 'outage'" which \
+  " ORDER BY e.started_at DESC LIMIT 1)"
+constexpr Sql kNewest = "SELECT " WATCHWHEEL_NEWEST("") ", " WATCHWHEEL_NEWEST(
+    " AND e.confirmed_at IS NOT NULL") " FROM sites s WHERE s.id IN " WATCHWHEEL_IDS;
 constexpr Sql kOutages =
-    "SELECT site_id, confirmed_at, ended_at FROM events WHERE id IN " WATCHWHEEL_IDS;
+    "SELECT site_id, started_at, confirmed_at, ended_at FROM events WHERE id IN " WATCHWHEEL_IDS;
 constexpr Sql kBelow =
     "SELECT s.id, s.active, (SELECT q.site_id FROM site_parents q WHERE q.parent_id = s.id LIMIT 1)"
     " FROM site_parents p JOIN sites s ON s.id = p.site_id"
@@ -66,7 +69,7 @@ Ids columns_of(std::span<const core::SiteId> sites) {
 std::vector<ParentOutage> outages_above(
     const sideeffects::Failing& failing,
     const std::map<core::SiteId, std::vector<core::SiteId>>& parents,
-    const std::map<core::SiteId, ParentOutage>& newest) {
+    const std::multimap<core::SiteId, ParentOutage>& newest) {
   std::vector<ParentOutage> outages;
   std::set<core::SiteId> seen{failing.site};
   std::vector<core::SiteId> next{failing.site};
@@ -77,10 +80,11 @@ std::vector<ParentOutage> outages_above(
     for (const core::SiteId parent : above->second) {
       if (seen.size() > kSitesAboveMax || !seen.insert(parent).second) continue;
       next.push_back(parent);
-      const auto found = newest.find(parent);
-      if (found == newest.end()) continue;
-      const core::WallTime ended = found->second.ended_at;
-      if (ended == core::kNoWallTime || ended >= failing.since) outages.push_back(found->second);
+      const auto [first, last] = newest.equal_range(parent);
+      for (auto one = first; one != last; ++one) {
+        const core::WallTime ended = one->second.ended_at;
+        if (ended == core::kNoWallTime || ended >= failing.since) outages.push_back(one->second);
+      }
     }
   }
   return outages;
@@ -233,8 +237,8 @@ core::Result<bool> SiteParents::any() {
   return found->has_value();
 }
 
-// Of each site the newest there is, if any.
-core::Result<std::map<core::SiteId, ParentOutage>> SiteParents::newest_outages(
+// Of each site the newest there is, and the newest that was confirmed.
+core::Result<std::multimap<core::SiteId, ParentOutage>> SiteParents::newest_outages(
     std::span<const std::int64_t> sites) {
   Ids events;
   auto read = by_parts(sites, [&](auto part) -> core::Result<void> {
@@ -244,11 +248,14 @@ core::Result<std::map<core::SiteId, ParentOutage>> SiteParents::newest_outages(
       core::Result<bool> row = query.step();
       if (!row) return row.error();
       if (!*row) return {};
-      if (!query.is_null(0)) events.push_back(query.integer(0));
+      if (query.is_null(0)) continue;
+      events.push_back(query.integer(0));
+      if (!query.is_null(1) && query.integer(1) != events.back())
+        events.push_back(query.integer(1));
     }
   });
   if (!read) return read.error();
-  std::map<core::SiteId, ParentOutage> newest;
+  std::multimap<core::SiteId, ParentOutage> newest;
   read = by_parts(events, [&](auto part) -> core::Result<void> {
     Query query = connection_->query(kOutages);
     bind_ids(query, part);
@@ -257,7 +264,10 @@ core::Result<std::map<core::SiteId, ParentOutage>> SiteParents::newest_outages(
       if (!row) return row.error();
       if (!*row) return {};
       const auto parent = id_from<core::SiteId>(query, 0);
-      newest[parent] = {.parent = parent, .confirmed_at = query.time(1), .ended_at = query.time(2)};
+      newest.emplace(parent, ParentOutage{.parent = parent,
+                                          .started_at = query.time(1),
+                                          .confirmed_at = query.time(2),
+                                          .ended_at = query.time(3)});
     }
   });
   if (!read) return read.error();

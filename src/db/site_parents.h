@@ -62,7 +62,7 @@ class SiteParents final : public sideeffects::ParentStore {
   [[nodiscard]] core::Result<void> refuse_circle(core::SiteId site);
   // Adds the parents of each of `sites` to `edges`.
   [[nodiscard]] core::Result<void> read_edges(std::span<const std::int64_t> sites, Edges& edges);
-  [[nodiscard]] core::Result<std::map<core::SiteId, sideeffects::ParentOutage>> newest_outages(
+  [[nodiscard]] core::Result<std::multimap<core::SiteId, sideeffects::ParentOutage>> newest_outages(
       std::span<const std::int64_t> sites);
 
   std::unique_ptr<Connection> connection_;

@@ -11,6 +11,18 @@ constexpr std::string_view kHoldMemoOfParents = "hold:parent";
 // Another word, so that what waits for an answer alone does not count as held by a parent.
 constexpr const char* kUnsureReason = "parents_unread";
 
+// One that is over when it is looked at was held all the while, had it been looked at in time.
+bool only_behind(const Notice& notice, const ParentOutage& outage, core::Duration interval) {
+  if (notice.state != core::SiteState::Up || notice.ended_at == core::kNoWallTime) return false;
+  const bool confirmed = notice.confirmed_at != core::kNoWallTime;
+  const core::WallTime begun = confirmed ? notice.confirmed_at : notice.started_at;
+  const bool settles = outage.confirmed_at != core::kNoWallTime;
+  const core::WallTime until =
+      outage.ended_at + (settles ? interval + ParentWatch::kSettleSlack : core::Duration{});
+  return outage.started_at <= begun && begun <= until && outage.ended_at >= notice.started_at &&
+         notice.ended_at <= until;
+}
+
 }  // namespace
 
 std::optional<core::Duration> held_by_parents(const Notice& notice,
@@ -22,7 +34,7 @@ std::optional<core::Duration> held_by_parents(const Notice& notice,
                                                           ParentWatch::kLookAgainMax);
   std::optional<core::Duration> held;
   for (const ParentOutage& outage : above) {
-    if (outage.ended_at == core::kNoWallTime) return again;
+    if (outage.ended_at == core::kNoWallTime || only_behind(notice, outage, interval)) return again;
     // Before that the child was well: what it has now is its own.
     const bool covered =
         outage.confirmed_at != core::kNoWallTime && outage.ended_at >= notice.started_at;

@@ -7,6 +7,7 @@
 //   came up after the child began to fail, a moment ago     is held until the child was looked at again: what was only unreachable is up then
 //   came up, and the child was still down when looked at    is told
 //   only seemed down, and does not any more                 is told
+//   was down (and until then) for as long as the child was  is told to nobody, however late that is looked at
 //
 // What is held is looked at again after a quarter of the time that it has lasted, between kLookAgainMin and kLookAgainMax; where much
 // is held (a hundred thousand children) later, so that it takes a part of the router's time and leaves the rest to what is to be told

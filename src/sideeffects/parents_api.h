@@ -22,9 +22,10 @@ namespace watchwheel::sideeffects {
 inline constexpr std::size_t kParentsMax = 16;
 inline constexpr std::size_t kSitesAboveMax = 1000;
 
-// The newest outage of a site that another one depends on.
+// An outage of a site that another one depends on.
 struct ParentOutage {
   core::SiteId parent;
+  core::WallTime started_at = core::kNoWallTime;
   core::WallTime confirmed_at = core::kNoWallTime;  // kNoWallTime: it only seemed so.
   core::WallTime ended_at = core::kNoWallTime;      // kNoWallTime: it is open.
   friend bool operator==(const ParentOutage&, const ParentOutage&) = default;
@@ -41,7 +42,8 @@ struct SiteKin {
   core::SiteId site;
   bool is_parent = false;                  // Others depend on it.
   std::optional<core::Duration> interval;  // Its own; nothing: it goes by the configuration's.
-  // Of each parent, their parents and so on: the newest outage, when it is open or ended at `since` or later.
+  // Of each parent, their parents and so on: the newest outage and the newest that was confirmed, when it is open or ended at `since`
+  // or later.
   std::vector<ParentOutage> above;
 };
 

@@ -88,7 +88,28 @@ TEST_P(DeliveryContract, TheOutagesAboveASiteAreTheNewestOfEach) {
   EXPECT_EQ(above(*parents, ids[2], at(5000)).size(), 1U);
   EXPECT_TRUE(above(*parents, ids[2], at(5001)).empty());
   commit(opened(ids[0], 9000));
-  EXPECT_EQ(above(*parents, ids[2], at(5000)), open) << "the newest";
+  EXPECT_EQ(above(*parents, ids[2], at(5000)).size(), 1U) << "the newest";
+  EXPECT_EQ(above(*parents, ids[2], at(5000))[0].started_at, at(9000));
+}
+
+// What only seemed down hides no outage that was over a moment before it.
+TEST_P(DeliveryContract, TheNewestConfirmedOutageAboveASiteIsNamedToo) {
+  const auto ids = add_sites(2);
+  const auto parents = take(store->make_site_parents());
+  const Parentage edge = of(ids[1], {ids[0]});
+  (void)take(parents->set({&edge, 1}));
+  const auto ended = [&](int ms) { return " ended_at = " + std::to_string(core::to_unix_ms(at(ms))); };
+  commit(opened(ids[0], 1000));
+  under_test->execute("UPDATE events SET state = 'closed', confirmed_at = started_at," + ended(5000) +
+                      " WHERE ended_at IS NULL");
+  commit(opened(ids[0], 9000));
+  under_test->execute("UPDATE events SET state = 'closed'," + ended(9500) + " WHERE ended_at IS NULL");
+  const auto both = above(*parents, ids[1], at(4000));
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_NE(both[0].started_at, both[1].started_at);
+  const auto one = above(*parents, ids[1], at(6000));
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0].confirmed_at, core::kNoWallTime);
 }
 
 // More than a statement has places for, of one level, and several levels: each site gets what is its own.

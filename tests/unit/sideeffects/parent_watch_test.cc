@@ -117,8 +117,10 @@ struct World {
         .at = clock.wall(),
         .failures = 3,
         .evidence = {}};
-    store.outages[notice.site] = {
-        .parent = notice.site, .confirmed_at = notice.confirmed_at, .ended_at = notice.ended_at};
+    store.outages[notice.site] = {.parent = notice.site,
+                                  .started_at = notice.started_at,
+                                  .confirmed_at = notice.confirmed_at,
+                                  .ended_at = notice.ended_at};
     queue.commit(notice);
   }
   // Kind and site of each message, in order.
@@ -347,6 +349,7 @@ TEST(ParentWatch, TheRuleHoldsForAllTimes) {
         Notice child;
         child.started_at = now - began;
         const ParentOutage open{.parent = SiteId{1},
+                                .started_at = now - 1s,
                                 .confirmed_at = confirmed ? now - 1s : core::kNoWallTime,
                                 .ended_at = core::kNoWallTime};
         const auto while_open = held_by_parents(child, {&open, 1}, kInterval, now);
@@ -368,6 +371,34 @@ TEST(ParentWatch, TheRuleHoldsForAllTimes) {
   }
   EXPECT_GT(held, 5);
   EXPECT_GT(told, 5);
+}
+
+// Goal: what is looked at late, as after a store that was away, is told as if it had been looked at in time. Method: a child's outage
+// that is over, hours ago, before, within and after one of its parent.
+TEST(ParentWatch, WhatWasOnlyUnreachableIsToldToNobodyHoweverLate) {
+  const core::WallTime then = core::from_unix_ms(1'900'000'000'000);
+  const core::WallTime now = then + 5h;
+  ParentOutage parent{.parent = SiteId{1},
+                      .started_at = then,
+                      .confirmed_at = then + 20s,
+                      .ended_at = then + 10min};
+  const auto held = [&](core::Duration began, core::Duration ended) {
+    Notice child;
+    child.state = SiteState::Up;
+    child.started_at = then + began - 5s;
+    child.confirmed_at = then + began;
+    child.ended_at = then + ended;
+    return held_by_parents(child, {&parent, 1}, kInterval, now).has_value();
+  };
+  EXPECT_TRUE(held(10s, 9min));
+  EXPECT_TRUE(held(10s, 10min + kInterval));
+  EXPECT_FALSE(held(10s, 10min + kInterval + 16s))
+      << "it was still down when it was looked at again";
+  EXPECT_FALSE(held(-1s, 9min)) << "it was down before";
+  EXPECT_FALSE(held(11min, 12min)) << "it was well in between";
+  parent.confirmed_at = core::kNoWallTime;
+  EXPECT_TRUE(held(10s, 9min));
+  EXPECT_FALSE(held(10s, 11min)) << "what only seemed down holds nothing afterwards";
 }
 
 }  // namespace
