@@ -10,6 +10,7 @@
 
 #include "act_laws.h"
 #include "flapping_laws.h"
+#include "parent_laws.h"
 
 namespace watchwheel::sim {
 
@@ -84,6 +85,10 @@ class Laws {
     warnings();
     for (std::string& what : broken_flapping_laws(world_, history_, flapping_, incidents_))
       broken_.push_back(std::move(what));
+    if (world_.settings().parents) {
+      for (std::string& what : broken_parent_laws(world_, history_, flapping_, incidents_))
+        broken_.push_back(std::move(what));
+    }
     for (std::string& what : broken_act_laws(world_, history_, incidents_))
       broken_.push_back(std::move(what));
     if (!broken_.empty() && std::getenv("WATCHWHEEL_SEED") != nullptr) tell_all();
@@ -176,9 +181,11 @@ class Laws {
       if (t.before != state)
         broken(incident, "transition " + std::to_string(seq) + " begins elsewhere");
       state = t.after;
-      // What a person does has the time at which it is done, by whatever the clock says then.
+      // What a person does has the time at which it is done, by whatever the clock says then; what was seen before that may be stored
+      // after it.
       const bool by_hand = t.by && t.by->act != sideeffects::Act::Close;
-      if (history_.clock_stepped && by_hand) continue;
+      const bool stored_late = history_.answers_lost || history_.store_away || history_.killed;
+      if (by_hand && (history_.clock_stepped || stored_late)) continue;
       if (t.at < at) broken(incident, "its times run backwards");
       at = t.at;
     }
@@ -384,7 +391,8 @@ class Laws {
     const bool given_up = given_up_.contains({target.name(), incident.id.value});
     return meant_for(incident, target) && !covered && !removed && !absent && !target.skip_short &&
            !given_up &&
-           !held_by_flapping(flapping_, incident, history_, world_.settings().interval);
+           !held_by_flapping(flapping_, incident, history_, world_.settings().interval) &&
+           !held_behind_parents(world_, history_, flapping_, incidents_, incident);
   }
 
   void quiet_in_maintenance(const db::Incident& incident) {

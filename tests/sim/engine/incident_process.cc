@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/ensure.h"
+#include "db/site_parents.h"
 
 namespace watchwheel::sim {
 
@@ -84,11 +85,16 @@ IncidentProcess::IncidentProcess(const Surroundings& around, int run)
       queue_(around.trouble, must(around.store.make_delivery_queue())),
       windows_(around.trouble, must(around.store.make_maintenance_store())),
       flapping_(around.trouble, must(around.store.make_flapping_store())),
+      parents_(around.trouble, must(around.store.make_site_parents()),
+               [this](bool answered) { record_.asked_for_kin.push_back({now(), answered}); }),
       warned_(around.trouble, must(around.store.make_warning_store())),
       holds_({.flapping = around.settings.flapping,
               .interval = around.settings.interval,
               .warn = [this](const std::string& line) { record_.warnings.push_back(line); }},
-             {.windows = windows_, .flapping = &flapping_}, around.clock),
+             {.windows = windows_,
+              .parents = around.settings.parents ? &parents_ : nullptr,
+              .flapping = &flapping_},
+             around.clock),
       receivers_(around.receiver, around.clock, run, around.record.sent),
       router_at_(now()),
       worker_at_(now()),

@@ -35,6 +35,7 @@ struct IncidentSettings {
   core::ConfirmPolicy confirm;
   std::size_t verifiers = 0;
   sideeffects::NotifyTargets targets;
+  bool parents = false;  // Sites may depend on others.
   core::FlapPolicy flapping{.low = 25, .high = 100};  // 100: no site ever flaps.
   bool gate = false;  // Failures wait for the vantage's word, as set_vantage() says.
   std::uint64_t seed = 1;
@@ -110,6 +111,7 @@ class IncidentProcess : core::Pinned {
   QueueRoad queue_;
   WindowRoad windows_;
   FlappingRoad flapping_;
+  ParentRoad parents_;
   WarningRoad warned_;
   sideeffects::Holds holds_;
   Receivers receivers_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,12 +82,25 @@ struct AskedAct {
   std::string who;  // Of this request alone.
 };
 
+// On whom each site depends, from `at` on.
+struct Kinship {
+  core::SteadyTime at;
+  std::map<std::uint64_t, std::set<std::uint64_t>> parents;
+};
+// The router asked for parents and their outages.
+struct AskedForKin {
+  core::SteadyTime at;
+  bool answered = false;
+};
+
 struct IncidentRecord {
   std::map<std::uint64_t, std::vector<Checked>> checked;  // By site.
   std::vector<Sent> sent;
   std::vector<Testified> testified;
   std::vector<Committed> committed;
   std::vector<AskedAct> acts;
+  std::vector<Kinship> kinships;  // In order; before the first nobody has parents.
+  std::vector<AskedForKin> asked_for_kin;
   std::vector<std::string> warnings;
 
   // Of `writes`, which are stored, what was not known yet.

@@ -20,6 +20,7 @@
 #include "sideeffects/flapping_api.h"
 #include "sideeffects/maintenance_api.h"
 #include "sideeffects/operator_api.h"
+#include "sideeffects/parents_api.h"
 #include "sideeffects/warning_api.h"
 
 namespace watchwheel::sim {
@@ -181,6 +182,33 @@ class FlappingRoad final : public sideeffects::FlappingStore {
  private:
   StoreTrouble& trouble_;
   const std::unique_ptr<sideeffects::FlappingStore> inner_;
+};
+
+class ParentRoad final : public sideeffects::ParentStore {
+ public:
+  // `answered`: whether there was an answer.
+  ParentRoad(StoreTrouble& trouble, std::unique_ptr<sideeffects::ParentStore> inner,
+             std::function<void(bool answered)> answered)
+      : trouble_(trouble), inner_(std::move(inner)), answered_(std::move(answered)) {}
+  core::Result<bool> any() override {
+    auto any = trouble_.through([&] { return inner_->any(); });
+    if (!any) answered_(false);
+    return any;
+  }
+  core::Result<std::vector<sideeffects::SiteKin>> kin(
+      std::span<const sideeffects::Failing> sites) override {
+    auto kin = trouble_.through([&] { return inner_->kin(sites); });
+    answered_(kin.has_value());
+    return kin;
+  }
+  core::Result<std::uint64_t> below(core::SiteId parent, std::uint64_t limit) override {
+    return trouble_.through([&] { return inner_->below(parent, limit); });
+  }
+
+ private:
+  StoreTrouble& trouble_;
+  const std::unique_ptr<sideeffects::ParentStore> inner_;
+  const std::function<void(bool)> answered_;
 };
 
 class WarningRoad final : public sideeffects::WarningStore {

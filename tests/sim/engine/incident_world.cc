@@ -49,6 +49,7 @@ IncidentWorld::IncidentWorld(IncidentSettings settings, Network network, Verifie
   incident_log_ = must(store_->make_incident_log());
   windows_ = must(store_->make_maintenance_store());
   desk_ = must(store_->make_operator_desk());
+  parents_ = must(store_->make_site_parents());
   (void)must(catalog_->upsert(settings_.sites));
   core::CheckOptions options;
   options.timeout = settings_.timeout;
@@ -188,6 +189,33 @@ void IncidentWorld::set_active(std::uint64_t site, bool active) {
 void IncidentWorld::remove(std::uint64_t site) {
   const core::SiteId id{site};
   (void)must(catalog_->remove({&id, 1}));
+  if (record_.kinships.empty()) return;
+  Kinship left{.at = now(), .parents = record_.kinships.back().parents};
+  left.parents.erase(site);
+  for (auto& [child, parents] : left.parents) parents.erase(site);
+  std::erase_if(left.parents, [](const auto& entry) { return entry.second.empty(); });
+  record_.kinships.push_back(std::move(left));
+}
+
+bool IncidentWorld::depend(std::uint64_t site, const std::set<std::uint64_t>& parents) {
+  db::Parentage wanted{.site = core::SiteId{site}, .parents = {}};
+  for (const std::uint64_t parent : parents) wanted.parents.push_back(core::SiteId{parent});
+  const auto done = parents_->set({&wanted, 1});
+  if (!done && done.error().kind == core::ErrorKind::Invalid) return false;
+  (void)must(done);
+  Kinship kinship{.at = now(), .parents = {}};
+  if (!record_.kinships.empty()) kinship.parents = record_.kinships.back().parents;
+  kinship.parents.erase(site);
+  if (!parents.empty()) kinship.parents[site] = parents;
+  record_.kinships.push_back(std::move(kinship));
+  return true;
+}
+
+std::map<std::uint64_t, std::set<std::uint64_t>> IncidentWorld::parents() {
+  std::map<std::uint64_t, std::set<std::uint64_t>> all;
+  for (const db::Parentage& one : must(parents_->list({}, core::SiteId{1000})))
+    for (const core::SiteId parent : one.parents) all[one.site.value].insert(parent.value);
+  return all;
 }
 
 core::SiteRecord IncidentWorld::record(std::uint64_t site) {

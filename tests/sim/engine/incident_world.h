@@ -7,13 +7,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/clock.h"
 #include "core/vantage.h"
+#include "db/site_parents.h"
 #include "db/store.h"
 #include "incident_process.h"
 #include "store_time.h"
@@ -58,6 +61,8 @@ class IncidentWorld {
   void remove(std::uint64_t site);
   void edit(const core::SiteRecord& record);
   [[nodiscard]] core::SiteRecord record(std::uint64_t site);
+  // Replaces on whom it depends. False: refused, for it would be a circle or there is no such parent; nothing is changed.
+  bool depend(std::uint64_t site, const std::set<std::uint64_t>& parents);
   sideeffects::MaintenanceId announce(const sideeffects::MaintenanceWindow& window);
   void withdraw(sideeffects::MaintenanceId window);
   std::uint64_t requeue_dead();
@@ -82,6 +87,12 @@ class IncidentWorld {
   [[nodiscard]] const std::vector<Sent>& sent() const { return record_.sent; }
   [[nodiscard]] const std::vector<Testified>& testified() const { return record_.testified; }
   [[nodiscard]] const std::vector<Committed>& committed() const { return record_.committed; }
+  // On whom each site depends, as it was at each change and as the store has it.
+  [[nodiscard]] const std::vector<Kinship>& kinships() const { return record_.kinships; }
+  [[nodiscard]] std::map<std::uint64_t, std::set<std::uint64_t>> parents();
+  [[nodiscard]] const std::vector<AskedForKin>& asked_for_kin() const {
+    return record_.asked_for_kin;
+  }
   [[nodiscard]] const std::vector<std::string>& warnings() const { return record_.warnings; }
   [[nodiscard]] const IncidentSettings& settings() const { return settings_; }
 
@@ -115,6 +126,7 @@ class IncidentWorld {
   std::unique_ptr<db::IncidentLog> incident_log_;
   std::unique_ptr<sideeffects::MaintenanceStore> windows_;
   std::unique_ptr<sideeffects::OperatorDesk> desk_;
+  std::unique_ptr<db::SiteParents> parents_;
   StoreTrouble trouble_;
   core::Duration die_for_{};
   core::SteadyTime start_at_ = core::kNoSteadyTime;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole life of incidents, with everything that goes wrong at once: sites that fail in every way and flap, verifiers that agree,
-// disagree and say nothing, people who acknowledge, comment and close, a process that dies at any call to its store, a store that is away or loses its answers, maintenance windows,
+// disagree and say nothing, sites that depend on others, people who acknowledge, comment and close, a process that dies at any call to its store, a store that is away or loses its answers, maintenance windows,
 // clocks that are set, sites that are paused and removed, receivers that refuse, hang and answer with errors.
 //
 // Each history is drawn from a seed, which a failure prints; WATCHWHEEL_SEED replays it. What must hold of all of them is in
@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <random>
+#include <set>
 
 #include "core/hash.h"
 #include "incident_laws.h"
@@ -39,7 +40,7 @@ constexpr Duration kStep = 500ms;
 
 class Life {
  public:
-  explicit Life(std::uint64_t seed) : random_(seed), certificates_(seed + 1000) {
+  explicit Life(std::uint64_t seed) : random_(seed), certificates_(seed + 1000), kin_(seed + 2000) {
     has_.kills = odds(2);
     has_.lost_answers = odds(3);
     has_.store_away = odds(2);
@@ -51,6 +52,11 @@ class Life {
     has_.absences = odds(4);
     has_.acts = odds(2);
     has_.flapping = odds(2);
+    has_.parents = kin_() % 2 == 0;
+    // Where none of the trouble is ours, how long each wait takes is known.
+    if (has_.parents && kin_() % 2 == 0)
+      has_.kills = has_.lost_answers = has_.store_away = has_.clock = has_.windows = has_.absences =
+          false;
     IncidentSettings settings;
     settings.seed = seed;
     settings.interval = 1s * pick(20, 60);
@@ -67,6 +73,7 @@ class Life {
       settings.flapping.high = static_cast<std::uint32_t>(pick(8, 30));
       settings.flapping.low = settings.flapping.high / 2;
     }
+    settings.parents = has_.parents;
     settings.targets = targets();
     for (std::uint64_t site = 1; site <= kSites; ++site) {
       core::SiteRecord record;
@@ -81,6 +88,7 @@ class Life {
           return word_of(seat, site_of(url));
         },
         [this](const sideeffects::Attempt& attempt, SteadyTime) { return received(attempt); });
+    if (has_.parents) sites_depend();
   }
 
   std::vector<std::string> live() {
@@ -132,8 +140,26 @@ class Life {
 
   // ---- Those that we talk to ----
 
+  // Where each is reached by way of those above it, it fails with them.
+  [[nodiscard]] Mode mode_of(std::uint64_t site) const {
+    if (!by_way_of_parents_ || modes_.at(site) == Mode::Ours) return modes_.at(site);
+    std::vector<std::uint64_t> next{site};
+    const auto& kinships = world_->kinships();
+    while (!next.empty()) {
+      const std::uint64_t one = next.back();
+      next.pop_back();
+      const Mode mode = modes_.at(one);
+      if (one != site && (mode == Mode::Refused || mode == Mode::Silent)) return Mode::Silent;
+      if (kinships.empty()) continue;
+      const auto found = kinships.back().parents.find(one);
+      if (found == kinships.back().parents.end()) continue;
+      next.insert(next.end(), found->second.begin(), found->second.end());
+    }
+    return modes_.at(site);
+  }
+
   Answer asked(std::uint64_t site) {
-    Mode mode = modes_.at(site);
+    Mode mode = mode_of(site);
     if (mode == Mode::Flapping) mode = odds(2) ? Mode::Well : Mode::Refused;
     switch (mode) {
       case Mode::Refused:
@@ -154,7 +180,7 @@ class Life {
   VerifierWord word_of(std::size_t seat, std::uint64_t site) {
     Word word = words_.at(seat);
     if (word == Word::Moody) word = static_cast<Word>(pick(0, 5));
-    const Mode mode = modes_.at(site);
+    const Mode mode = mode_of(site);
     const bool up = mode == Mode::Well || mode == Mode::Ours || (mode == Mode::Flapping && odds(2));
     const Saw truth = up ? Saw::Up : Saw::Down;
     switch (word) {
@@ -219,9 +245,41 @@ class Life {
                             1h * kHours.at(certificates_() % kHours.size()));
   }
 
+  // A chain of three, a fan, or both from one root.
+  void sites_depend() {
+    by_way_of_parents_ = kin_() % 2 == 0;
+    std::array<std::uint64_t, kSites> site{};
+    for (std::size_t i = 0; i < kSites; ++i) {
+      const std::size_t other = kin_() % (i + 1);
+      site.at(i) = site.at(other);
+      site.at(other) = i + 1;
+    }
+    const std::uint64_t shape = kin_() % 3;
+    for (std::size_t i = 1; i < kSites; ++i) {
+      const bool chain = i < 3;
+      if (shape != (chain ? 1U : 0U)) depend(site.at(i), {site.at(chain ? i - 1 : 0)});
+    }
+  }
+
+  void depend(std::uint64_t site, const std::set<std::uint64_t>& parents) {
+    std::string what = "site " + std::to_string(site) + " is to depend on";
+    for (const std::uint64_t parent : parents) what += " " + std::to_string(parent);
+    note(what + (world_->depend(site, parents) ? "" : ": refused"));
+  }
+
+  void people_change_parents() {
+    if (!has_.parents || kin_() % 12 != 0) return;
+    const std::uint64_t site = 1 + kin_() % kSites;
+    std::set<std::uint64_t> parents;
+    for (std::uint64_t left = kin_() % 3; left > 0; --left) parents.insert(1 + kin_() % kSites);
+    const auto& removed = history_.removed;
+    if (std::find(removed.begin(), removed.end(), site) == removed.end()) depend(site, parents);
+  }
+
   void something_happens() {
     end_what_is_over();
     a_certificate_changes();
+    people_change_parents();
     switch (pick(0, 22)) {
       case 0:
       case 1:
@@ -407,8 +465,7 @@ class Life {
     world_->set_vantage(core::VantageState::Healthy);
     world_->set_hold({});
     world_->set_targets(world_->settings().targets);
-    for (std::uint64_t site = 1; site <= kSites; ++site)
-      world_->set_certificate(site, 24h * 90);
+    for (std::uint64_t site = 1; site <= kSites; ++site) world_->set_certificate(site, 24h * 90);
     world_->run_for(6min);  // For as long as a renewed certificate has to be seen.
     for (int i = 0; i < 60 && !is_settled(); ++i) world_->run_for(1min);
     dead_letters_are_requeued();
@@ -421,9 +478,11 @@ class Life {
 
   std::mt19937_64 random_;
   std::mt19937_64 certificates_;
+  std::mt19937_64 kin_;
+  bool by_way_of_parents_ = false;
   struct {
     bool kills, lost_answers, store_away, windows, clock, edits, vantage, requeues, absences, acts,
-        flapping;
+        flapping, parents;
   } has_{};
   std::array<Mode, kSites + 1> modes_{};
   std::array<Word, 3> words_{};
