@@ -109,6 +109,43 @@ std::string by_text(const sideeffects::ByHand& by) {
          (by.why.empty() ? "" : ": " + printable(by.why, sideeffects::kWhyBytesMax));
 }
 
+// Why nobody is told that it began; null: nothing holds it.
+Json held_json(const Held& held) {
+  if (!held) return {};
+  const auto number = [&](sideeffects::HoldReason reason) {
+    return held->reason == reason && held->by != 0 ? Json(held->by) : Json();
+  };
+  return {{"reason", sideeffects::to_string(held->reason)},
+          {"since", time_or_null(held->since)},
+          {"until", time_or_null(held->until)},
+          {"window", number(sideeffects::HoldReason::Maintenance)},
+          {"parent", number(sideeffects::HoldReason::Parent)},
+          {"look_again_at", time_or_null(held->look_again_at)}};
+}
+
+// For people: "held since 2026-11-20T12:00:00Z: maintenance window 3, until 2026-11-20T14:00:00Z".
+std::string held_text(const sideeffects::HeldBack& held) {
+  const std::string number = std::to_string(held.by);
+  const bool known = held.until != core::kNoWallTime;
+  const std::string until = core::to_iso8601(held.until);
+  std::string text = "held since " + core::to_iso8601(held.since) + ": ";
+  switch (held.reason) {
+    case sideeffects::HoldReason::Maintenance:
+      return text + "maintenance window " + number + ", until " + until;
+    case sideeffects::HoldReason::Parent:
+      text += "site " + number + ", on which it depends, ";
+      return text +
+             (known ? "came up; told after " + until + " if it is still down then" : "fails");
+    case sideeffects::HoldReason::Flapping:
+      return text + "it flaps; told after " + until + " if it is still down then";
+    case sideeffects::HoldReason::MaintenanceUnread:
+      return text + "the maintenance windows cannot be read";
+    case sideeffects::HoldReason::ParentsUnread:
+      break;
+  }
+  return text + "the store does not say whether a site on which it depends fails";
+}
+
 // The sites that flap now.
 core::Result<std::map<core::SiteId, core::WallTime>> flapping_since(db::Store& store) {
   const auto flapping = store.make_flapping_store();
@@ -145,7 +182,7 @@ sideeffects::Severity severity_of(const db::Incident& incident) {
                                                     : sideeffects::Severity::Critical;
 }
 
-Json to_json(const db::Incident& incident, core::WallTime now) {
+Json to_json(const db::Incident& incident, const Held& held, core::WallTime now) {
   Json json{{"id", incident.id.value},
             {"site", incident.site.value},
             {"url", text_or_null(incident.url)},
@@ -167,6 +204,7 @@ Json to_json(const db::Incident& incident, core::WallTime now) {
   json["group"] = incident.group == 0 ? Json() : Json(incident.group);
   json["acked_at"] = time_or_null(incident.acked_at);
   json["acked_by"] = text_or_null(incident.acked_by);
+  json["held"] = held_json(held);
   json["transitions"] = Json::array();
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
     Json one{{"seq", t.seq},
@@ -237,7 +275,7 @@ std::string dumped(const Json& json, int indent) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-// Calls `each` for the newest incidents up to the limit, a page at a time. True: there are more.
+// Calls `each` for the newest incidents up to the limit, with what holds them back, a page at a time. True: there are more.
 template <typename Each>
 core::Result<bool> walk(db::IncidentLog& log, const db::IncidentFilter& filter, std::size_t limit,
                         Each each) {
@@ -247,7 +285,11 @@ core::Result<bool> walk(db::IncidentLog& log, const db::IncidentFilter& filter, 
     const auto page = log.list(filter, shown, left + 1);  // One more tells whether there is more.
     if (!page) return page.error();
     const std::size_t count = std::min(page->size(), left);
-    for (std::size_t i = 0; i < count; ++i) each((*page)[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto held = db::held_back(log, (*page)[i]);
+      if (!held) return held.error();
+      each((*page)[i], *held);
+    }
     shown += count;
     if (page->size() <= left) return false;
     if (limit != 0 && shown >= limit) return true;
@@ -259,9 +301,9 @@ bool is_of_all(const db::IncidentFilter& filter) {
   return !filter.site && !filter.group && !filter.kind;
 }
 
-Json with_flapping(const db::Incident& incident,
+Json with_flapping(const db::Incident& incident, const Held& held,
                    const std::map<core::SiteId, core::WallTime>& flapping, core::WallTime now) {
-  Json one = to_json(incident, now);
+  Json one = to_json(incident, held, now);
   const auto since = flapping.find(incident.site);
   one["site_flapping_since"] = since == flapping.end() ? Json() : time_or_null(since->second);
   return one;
@@ -284,8 +326,8 @@ core::Result<std::string> incidents_json(db::Store& store, const db::IncidentFil
   const auto flapping = flapping_since(store);
   if (!flapping) return flapping.error();
   Json incidents = Json::array();
-  const auto more = walk(**log, filter, limit, [&](const db::Incident& incident) {
-    incidents.push_back(with_flapping(incident, *flapping, now));
+  const auto more = walk(**log, filter, limit, [&](const db::Incident& incident, const Held& held) {
+    incidents.push_back(with_flapping(incident, held, *flapping, now));
   });
   if (!more) return more.error();
   return dumped({{"incidents", std::move(incidents)},
@@ -308,7 +350,9 @@ core::Result<std::string> one_incident_json(db::Store& store, core::EventId even
                        "there is no incident " + std::to_string(event.value)};
   const auto flapping = flapping_since(store);
   if (!flapping) return flapping.error();
-  return dumped(with_flapping(found->front(), *flapping, now), 2);
+  const auto held = db::held_back(**log, found->front());
+  if (!held) return held.error();
+  return dumped(with_flapping(found->front(), *held, *flapping, now), 2);
 }
 
 core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime now,
@@ -322,8 +366,8 @@ core::Result<core::WallTime> parse_since(const std::string& text, core::WallTime
           "' is no time; write 2026-11-20T12:00:00Z, 2026-11-20, or how long ago, like 2h"};
 }
 
-std::string incident_json(const db::Incident& incident, core::WallTime now) {
-  return dumped(to_json(incident, now), 2);
+std::string incident_json(const db::Incident& incident, core::WallTime now, const Held& held) {
+  return dumped(to_json(incident, held, now), 2);
 }
 
 namespace {
@@ -341,7 +385,7 @@ std::string warning_text(const sideeffects::TransitionRecord& t) {
 
 }  // namespace
 
-std::string incident_text(const db::Incident& incident, core::WallTime now) {
+std::string incident_text(const db::Incident& incident, core::WallTime now, const Held& held) {
   const bool over = incident.ended_at != core::kNoWallTime;
   std::string text = "#" + std::to_string(incident.id.value) + " " +
                      (over ? "over" : std::string(state_word(incident)));
@@ -357,6 +401,7 @@ std::string incident_text(const db::Incident& incident, core::WallTime now) {
                                         : core::to_string(incident.evidence.cause));
   if (!incident.evidence.detail.empty()) text += ": " + printable(incident.evidence.detail, 512);
   text += "\n";
+  if (!over && held) text += "    " + held_text(*held) + "\n";
   for (const sideeffects::TransitionRecord& t : incident.transitions) {
     if (t.by && t.by->act != sideeffects::Act::Close) {
       text += "    " + core::to_iso8601(t.at) + "  " + by_text(*t.by) + "\n";
@@ -443,8 +488,8 @@ int show_incidents(const IncidentsArgs& args, Io& io) {
   for (const auto& one : common.groups) io.out << group_text(one, now);
   if (everything) filter.group = 0;  // Thousands of sites of one outage are the line above.
   std::size_t shown = common.vantage.size() + common.groups.size();
-  const auto more = walk(**log, filter, args.limit, [&](const db::Incident& i) {
-    io.out << incident_text(i, now);
+  const auto more = walk(**log, filter, args.limit, [&](const db::Incident& i, const Held& held) {
+    io.out << incident_text(i, now, held);
     ++shown;
   });
   if (!more) return fail(io, more.error());

@@ -4,11 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "app/command.h"
 #include "core/clock.h"
+#include "db/hold_log.h"
 #include "db/incident_log.h"
 #include "db/store.h"
 
@@ -38,8 +40,12 @@ struct IncidentsArgs {
 // One of them; NotFound when there is none.
 [[nodiscard]] core::Result<std::string> one_incident_json(db::Store& store, core::EventId event,
                                                           core::WallTime now);
-[[nodiscard]] std::string incident_json(const db::Incident& incident, core::WallTime now);
-[[nodiscard]] std::string incident_text(const db::Incident& incident, core::WallTime now);
+// `held`: why nobody is told for now that it began.
+using Held = std::optional<sideeffects::HeldBack>;
+[[nodiscard]] std::string incident_json(const db::Incident& incident, core::WallTime now,
+                                        const Held& held = {});
+[[nodiscard]] std::string incident_text(const db::Incident& incident, core::WallTime now,
+                                        const Held& held = {});
 // A mass outage in one line, with how to see its sites; a time when we were blind.
 [[nodiscard]] std::string group_text(const db::OutageGroup& group, core::WallTime now);
 [[nodiscard]] std::string vantage_text(const db::VantageIncident& incident, core::WallTime now);

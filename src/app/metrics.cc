@@ -440,9 +440,12 @@ void add_notify(Families& out, const NotifierReading& reading) {
                       routed.waiting.value()));
   out.push_back(counter("watchwheel_notices_total", "Committed transitions that were looked at.",
                         number(routed.notices.value())));
+  std::vector<std::pair<std::string, double>> held;
+  for (std::size_t i = 0; i < sideeffects::kHoldReasonCount; ++i)
+    held.emplace_back(sideeffects::kHoldReasonNames.at(i), number(routed.held.at(i).value()));
   out.push_back(counter("watchwheel_notices_held_total",
                         "Beginnings and reminders kept back, each time they were looked at.",
-                        number(routed.held.value())));
+                        by("reason", held)));
   out.push_back(counter("watchwheel_holds_unread_total",
                         "Times that the store did not say what holds a notice back.",
                         by("hold", {{"parent", number(reading.parents.unread.value())},

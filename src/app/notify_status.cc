@@ -35,6 +35,8 @@ ordered_json notify_json(const NotifierReading& reading) {
   for (const TargetReading& target : reading.targets) targets.push_back(target_json(target));
   const sideeffects::DeliveryStats& sent = reading.deliveries;
   const sideeffects::RouterStats& routed = reading.router;
+  std::uint64_t held = 0;
+  for (const core::Counter& one : routed.held) held += one.value();
   // Where notices come from, and what became of them while they came from the journal.
   ordered_json local = nullptr;
   std::string source = "store";
@@ -54,7 +56,7 @@ ordered_json notify_json(const NotifierReading& reading) {
           {"notices_oldest_s", routed.oldest_s.value()},
           {"notices_routed", routed.notices.value()},
           {"notices_unstorable", routed.unstorable.value()},
-          {"held", routed.held.value()},
+          {"held", held},
           {"flapping", reading.flapping.sites.value()},
           {"waiting", sent.waiting.value()},
           {"under_way", sent.under_way.value()},

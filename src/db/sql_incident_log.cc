@@ -62,6 +62,12 @@ constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
     "detail, address, witnesses, act, who, why, source, step_ms"
     " FROM event_transitions WHERE event_id = ? ORDER BY seq";
+#define WATCHWHEEL_HELD(index)                   \
+  "SELECT due_at, memo FROM outbox_wakes " index \
+  " WHERE site_id = ? AND event_id = ?"          \
+  " AND (memo LIKE 'hold:%' OR memo LIKE 'warning:%') ORDER BY id"
+constexpr Sql kHeld(WATCHWHEEL_HELD("INDEXED BY outbox_wakes_site"),
+                    WATCHWHEEL_HELD("FORCE INDEX (outbox_wakes_site)"));
 #define WATCHWHEEL_COUNT "SELECT state, count(*) FROM events "
 constexpr Sql kCountOpen(WATCHWHEEL_COUNT
                          "INDEXED BY events_open WHERE ended_at IS NULL GROUP BY state",
@@ -204,6 +210,31 @@ core::Result<void> SqlIncidentLog::add_transitions(Incident& incident) {
                                     .by = by_from(query, 12),
                                     .step = duration_from(query, 16)});
   }
+}
+
+// Its first failure and its confirmation may each wait: the newest says why, the first since when.
+core::Result<std::optional<sideeffects::HeldBack>> SqlIncidentLog::held(const Incident& incident) {
+  std::optional<sideeffects::HeldBack> held;
+  if (incident.ended_at != core::kNoWallTime) return held;
+  Query query = connection_->query(kHeld);
+  query.bind(to_column(incident.site)).bind(to_column(incident.id));
+  while (true) {
+    core::Result<bool> row = query.step();
+    if (!row) return row.error();
+    if (!*row) return held;
+    std::optional<sideeffects::HeldBack> one = sideeffects::parse_hold_memo(query.text(1));
+    if (!one) continue;
+    one->look_again_at = query.time(0);
+    if (held) one->since = std::min(one->since, held->since);
+    held = one;
+  }
+}
+
+core::Result<std::optional<sideeffects::HeldBack>> held_back(IncidentLog& log,
+                                                             const Incident& incident) {
+  auto* const sql = dynamic_cast<SqlIncidentLog*>(&log);
+  if (sql == nullptr) return std::optional<sideeffects::HeldBack>{};
+  return sql->held(incident);
 }
 
 core::Result<std::vector<OutageGroup>> SqlIncidentLog::groups(const IncidentFilter& filter,

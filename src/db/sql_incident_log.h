@@ -4,8 +4,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "db/hold_log.h"
 #include "db/incident_log.h"
 #include "db/sql.h"
 
@@ -24,6 +26,8 @@ class SqlIncidentLog final : public IncidentLog {
                                                               std::size_t limit) override;
   [[nodiscard]] core::Result<std::vector<VantageIncident>> vantage(const IncidentFilter& filter,
                                                                    std::size_t limit) override;
+  // db/hold_log.h
+  [[nodiscard]] core::Result<std::optional<sideeffects::HeldBack>> held(const Incident& incident);
 
  private:
   [[nodiscard]] core::Result<std::vector<Incident>> events(const IncidentFilter& filter,

@@ -340,11 +340,13 @@ class DeliveryQueue {
 //   digest                 the router  for others of its mass outage, with what begins
 //   digest:STATE           the router  the same, with its end. STATE: what the site is after it, a word of core::to_string, or
 //                                      "closed" by a person; also among Notice::former
-//   hold:REASON            the router  until what keeps it back may be over (Hold::reason)
+//   hold:…                 the router  until what keeps it back may be over (hold_api.h)
 //   remind:TARGET          the router  until TARGET is to be reminded that it is still down
 //   flapping:MS            the router  until the site may be steady, which flaps since MS (of the epoch). One of each site that
 //                                      flaps, and the tellings of its event say who was told so (flapping_api.h)
-//   warning:MS             the router  until what keeps this step of a warning back may be over; at another step it is void
+//   warning:MS             the router  for others with the same step of a warning; at another step it is void
+//   warning:MS:hold:…      the router  until what keeps this step back may be over; likewise
+//   warning_over:WORD      the router  for others whose warning ended. WORD: as a requeued letter's STATE, or "ok"
 //   requeued:STATE:TARGET  the store   not at all: a dead letter for TARGET is sent again though its event is over (kRequeuedMemo)
 //
 // Of a transition it is "digest" where its event, a part of a mass outage, is over and the wake "digest" is there still: nobody was

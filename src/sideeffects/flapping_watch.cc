@@ -266,8 +266,9 @@ std::optional<Hold> FlappingWatch::hold(const Notice& notice) const {
     if (lasts <= now) return std::nullopt;
     until = std::min(until, lasts);
   }
-  return Hold{.reason = "flapping",
-              .look_again = std::clamp<core::Duration>(until - now, kLookAgainMin, kLookAgainMax)};
+  return Hold{.reason = HoldReason::Flapping,
+              .look_again = std::clamp<core::Duration>(until - now, kLookAgainMin, kLookAgainMax),
+              .until = until};
 }
 
 void FlappingWatch::add(std::span<const Notice> notices, const NotifyTargets& targets,

@@ -21,15 +21,17 @@ std::optional<Hold> MaintenanceWatch::hold(const Notice& notice) {
   const core::SteadyTime now = clock_.steady();
   const core::WallTime wall = clock_.wall();
   if (read_at_ == core::kNoSteadyTime || now >= read_at_ + kReadEach) (void)read(now, wall);
-  if (!known_) return Hold{.reason = "maintenance_unread", .look_again = kReadEach};
+  if (!known_) return Hold{.reason = HoldReason::MaintenanceUnread, .look_again = kReadEach};
   if (wall < moved_to_ || wall >= moved_to_ + kMoment) {
     calendar_.move_to(wall);
     moved_to_ = wall;
   }
   const auto holding = calendar_.of(notice.site, notice.tags);
   if (!holding || holding->until <= wall) return std::nullopt;
-  return Hold{.reason = "maintenance",
-              .look_again = std::min<core::Duration>(holding->until - wall, kLookAgainMax)};
+  return Hold{.reason = HoldReason::Maintenance,
+              .look_again = std::min<core::Duration>(holding->until - wall, kLookAgainMax),
+              .by = holding->id.value,
+              .until = holding->until};
 }
 
 core::Result<void> MaintenanceWatch::read(core::SteadyTime now, core::WallTime wall) {

@@ -92,7 +92,7 @@ void NoticeRouter::turn(core::SteadyTime now) {
   const bool all = notices.size() == taken->size() && taken->size() < kNoticesMax;
   const bool more = !all && !routing.settled.empty();
   note_digests(routing, more, now);
-  stats_.held.add(routing.held);
+  for (std::size_t i = 0; i < kHoldReasonCount; ++i) stats_.held.at(i).add(routing.held.at(i));
   if (!routing.deliveries.empty()) settings_.delivered();
   failures_ = 0;
   random_ = core::stable_hash(random_);

@@ -9,6 +9,7 @@
 //          notice of which nothing can ever be stored is settled without telling anybody, counted and logged.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -30,7 +31,8 @@ namespace watchwheel::sideeffects {
 struct RouterStats {
   core::Counter notices;     // Settled.
   core::Counter deliveries;  // Made of them.
-  core::Counter held;        // Kept back by a hold, once each time it was looked at.
+  // Kept back by a hold, by its reason, once each time it was looked at.
+  std::array<core::Counter, kHoldReasonCount> held;
   core::Counter unstorable;  // Notices of which nothing could be stored.
   core::Counter errors;      // Of the store.
   core::Gauge waiting;       // Notices, at the last look.

@@ -4,12 +4,8 @@
 #include <algorithm>
 
 namespace watchwheel::sideeffects {
-namespace {
 
-constexpr const char* kReason = "parent";
-constexpr std::string_view kHoldMemoOfParents = "hold:parent";
-// Another word, so that what waits for an answer alone does not count as held by a parent.
-constexpr const char* kUnsureReason = "parents_unread";
+namespace {
 
 // One that is over when it is looked at was held all the while, had it been looked at in time.
 bool only_behind(const Notice& notice, const ParentOutage& outage, core::Duration interval) {
@@ -25,16 +21,16 @@ bool only_behind(const Notice& notice, const ParentOutage& outage, core::Duratio
 
 }  // namespace
 
-std::optional<core::Duration> held_by_parents(const Notice& notice,
-                                              std::span<const ParentOutage> above,
-                                              core::Duration interval, core::WallTime now) {
+std::optional<Hold> held_by_parents(const Notice& notice, std::span<const ParentOutage> above,
+                                    core::Duration interval, core::WallTime now) {
   const core::Duration lasted =
       notice.started_at == core::kNoWallTime ? core::Duration{} : now - notice.started_at;
   const core::Duration again = std::clamp<core::Duration>(lasted / 4, ParentWatch::kLookAgainMin,
                                                           ParentWatch::kLookAgainMax);
-  std::optional<core::Duration> held;
+  std::optional<Hold> held;
   for (const ParentOutage& outage : above) {
-    if (outage.ended_at == core::kNoWallTime || only_behind(notice, outage, interval)) return again;
+    if (outage.ended_at == core::kNoWallTime || only_behind(notice, outage, interval))
+      return Hold{.reason = HoldReason::Parent, .look_again = again, .by = outage.parent.value};
     // Before that the child was well: what it has now is its own.
     const bool covered =
         outage.confirmed_at != core::kNoWallTime && outage.ended_at >= notice.started_at;
@@ -42,8 +38,12 @@ std::optional<core::Duration> held_by_parents(const Notice& notice,
     // One that ended in the future is the work of a clock that was set: it holds nothing for ever.
     const bool fresh = left > core::Duration{} && left <= interval + 2 * ParentWatch::kSettleSlack;
     if (!covered || !fresh) continue;
-    const core::Duration wait = std::min<core::Duration>(left, ParentWatch::kLookAgainMax);
-    held = held ? std::max(*held, wait) : wait;
+    const core::WallTime until = now + left;
+    if (held && held->until >= until) continue;
+    held = Hold{.reason = HoldReason::Parent,
+                .look_again = std::min<core::Duration>(left, ParentWatch::kLookAgainMax),
+                .by = outage.parent.value,
+                .until = until};
   }
   return held;
 }
@@ -136,9 +136,16 @@ bool ParentWatch::knows(const Notice& notice) {
 std::optional<Hold> ParentWatch::hold_unread(const Notice& notice) const {
   if (failing_since_ == core::kNoSteadyTime || !store_.reachable()) return std::nullopt;
   const core::Duration failing = clock_.steady() - failing_since_;
-  const bool was_held = notice.wake && notice.memo == kHoldMemoOfParents;
+  const std::optional<HeldBack> before =
+      notice.wake ? parse_hold_memo(notice.memo) : std::optional<HeldBack>{};
+  // What waited for an answer alone does not count as held by a parent.
+  const bool was_held = before && before->reason == HoldReason::Parent;
   if (failing >= (was_held ? kBlindFor : kUnsureFor)) return std::nullopt;
-  return Hold{.reason = was_held ? kReason : kUnsureReason, .look_again = kLookAgainMin};
+  if (!was_held) return Hold{.reason = HoldReason::ParentsUnread, .look_again = kLookAgainMin};
+  return Hold{.reason = HoldReason::Parent,
+              .look_again = kLookAgainMin,
+              .by = before->by,
+              .until = before->until};
 }
 
 std::optional<Hold> ParentWatch::hold(const Notice& notice) {
@@ -146,10 +153,9 @@ std::optional<Hold> ParentWatch::hold(const Notice& notice) {
   if (!knows(notice)) return hold_unread(notice);
   const auto kin = kin_.find(notice.site);
   if (kin == kin_.end()) return std::nullopt;
-  std::optional<Hold> hold;
   const core::Duration interval = kin->second.interval.value_or(core::Duration{interval_.load()});
-  if (const auto wait = held_by_parents(notice, kin->second.above, interval, clock_.wall()))
-    hold = Hold{.reason = kReason, .look_again = pace_.after(*wait, clock_.steady())};
+  std::optional<Hold> hold = held_by_parents(notice, kin->second.above, interval, clock_.wall());
+  if (hold) hold->look_again = pace_.after(hold->look_again, clock_.steady());
   return holds_.emplace(notice.site, std::move(hold)).first->second;
 }
 

@@ -42,12 +42,11 @@
 
 namespace watchwheel::sideeffects {
 
-// How long the beginning of `notice` is held, when it has to be asked again. Nothing: it is not held. Pure. `interval`: how often the
-// child is checked.
-[[nodiscard]] std::optional<core::Duration> held_by_parents(const Notice& notice,
-                                                            std::span<const ParentOutage> above,
-                                                            core::Duration interval,
-                                                            core::WallTime now);
+// By which site the beginning of `notice` is held, and when it has to be asked again. Nothing: it is not held. Pure. `interval`: how
+// often the child is checked.
+[[nodiscard]] std::optional<Hold> held_by_parents(const Notice& notice,
+                                                  std::span<const ParentOutage> above,
+                                                  core::Duration interval, core::WallTime now);
 
 // When each of many is to be looked at again. They are put kApartMin apart, and so far that looking takes one kShare'th of the time:
 // the rows of a mass outage would fill every batch of the router else, and digests and reminders stood behind them.

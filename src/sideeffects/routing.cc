@@ -18,7 +18,6 @@ namespace {
 constexpr std::string_view kGroupSuffix = "_group";
 constexpr std::string_view kRemindMemo = "remind:";
 constexpr std::string_view kDigestMemo = "digest";
-constexpr std::string_view kHoldMemo = "hold:";
 // There for the state of a site whose event a person closed: nobody knows how it is.
 constexpr std::string_view kClosedWord = "closed";
 // No site's id has the highest bit.
@@ -311,6 +310,7 @@ class Decider {
   };
 
   void settle(const Notice& notice) { routing_.settled.push_back(notice.id); }
+  void count(const Hold& hold) { ++routing_.held.at(static_cast<std::size_t>(hold.reason)); }
 
   void wake(const Notice& notice, core::Duration delay, std::string memo) {
     routing_.wakes.push_back(
@@ -342,10 +342,10 @@ class Decider {
     }
     if (owed.empty()) return settle(notice);
     if (const std::optional<Hold> hold = context_.hold(notice)) {
-      ++routing_.held;
+      count(*hold);
       // When it is over already, what waits would only be dropped.
       if (notice.state != core::SiteState::Up)
-        wake(notice, hold->look_again, std::string(kHoldMemo) + hold->reason);
+        wake(notice, hold->look_again, hold_memo(*hold, held_since(notice, context_.now)));
       return settle(notice);
     }
     if (notice.state != core::SiteState::Up && waits_for_others(notice, false)) return;
@@ -451,8 +451,8 @@ class Decider {
     if (notice.state != core::SiteState::Down) return;
     if (notice.acked) return;  // Somebody is on it, until it is over.
     const Known known = known_to(*target, notice);
-    if (context_.hold(notice)) {
-      ++routing_.held;
+    if (const std::optional<Hold> hold = context_.hold(notice)) {
+      count(*hold);
     } else if (!known.waiting) {
       tell(*target, notice, MessageKind::Reminder, known.group, {});
       return;  // With its next reminder.
@@ -641,6 +641,12 @@ Routing route(std::span<const Notice> notices, const NotifyTargets& targets,
   Routing routing = decider.finish();
   route_warnings(warnings, targets, context, routing);
   return routing;
+}
+
+core::WallTime held_since(const Notice& notice, core::WallTime now) {
+  if (!notice.wake) return now;
+  const std::optional<HeldBack> before = parse_hold_memo(notice.memo);
+  return before && before->since != core::kNoWallTime ? before->since : now;
 }
 
 std::string public_url(std::string_view url) {

@@ -26,6 +26,7 @@
 // first, nothing is told. It never keeps back an end.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,18 +36,13 @@
 
 #include "core/clock.h"
 #include "sideeffects/delivery_queue_api.h"
+#include "sideeffects/hold_api.h"
 #include "sideeffects/message.h"
 #include "sideeffects/notify_target.h"
 
 namespace watchwheel::sideeffects {
 
 using NotifyTargets = std::vector<NotifyTarget>;
-
-// Why something is not told for now.
-struct Hold {
-  std::string reason;  // One word: "maintenance". For logs and the wake's memo; at most 64 bytes.
-  core::Duration look_again{};  // When it may be over. Above 0.
-};
 
 // Those that wait for one digest fall due within this: nothing is made of them before.
 inline constexpr core::Duration kDigestSlack = std::chrono::milliseconds{300};
@@ -73,12 +69,15 @@ struct Routing {
   std::vector<NewWake> wakes;
   std::vector<std::pair<std::uint64_t, bool>>
       digests;             // (group, ends) of which a message was made.
-  std::uint64_t held = 0;  // Kept back by a hold.
+  std::array<std::uint64_t, kHoldReasonCount> held{};  // Kept back, by why.
 };
 
 // `notices`: at most one of each site, as Outbox::take gives them. What is not in `settled` stays and is to be routed again.
 [[nodiscard]] Routing route(std::span<const Notice> notices, const NotifyTargets& targets,
                             const RouteContext& context);
+
+// Since when `notice` is held that is to be held now: what its wake says, else now.
+[[nodiscard]] core::WallTime held_since(const Notice& notice, core::WallTime now);
 
 // `url` as somebody else may see it: without user, query and fragment, where secrets are.
 [[nodiscard]] std::string public_url(std::string_view url);

@@ -15,7 +15,8 @@ namespace {
 
 using core::EventKind;
 
-// "warning:MILLISECONDS": what is told when the hold is over is the step that waited, if it is still the newest.
+// "warning:MILLISECONDS", and of a hold ":hold:…" behind it: what is told when the wait is over is the step that waited, if it is
+// still the newest.
 constexpr std::string_view kHeldMemo = "warning:";
 // "warning_over:WORD": an end that waits for those of other sites; the word as a requeued letter's wake has it.
 constexpr std::string_view kOverMemo = "warning_over:";
@@ -174,7 +175,7 @@ class Teller {
 
   // What was said of an earlier step is old by now.
   [[nodiscard]] static bool is_newest(const Notice& notice) {
-    if (notice.wake) return notice.memo == held_memo(notice.step);
+    if (notice.wake) return (notice.memo + ":").starts_with(held_memo(notice.step) + ":");
     return !notice.transition.by && notice.transition.step == notice.step;
   }
 
@@ -213,8 +214,9 @@ class Teller {
     }
     if (owed.empty()) return true;
     if (const std::optional<Hold> hold = context_.hold(notice)) {
-      ++routing_.held;
-      put_aside(notice, hold->look_again, held_memo(notice.step));
+      ++routing_.held.at(static_cast<std::size_t>(hold->reason));
+      const core::WallTime since = held_since(notice, context_.now);
+      put_aside(notice, hold->look_again, held_memo(notice.step) + ":" + hold_memo(*hold, since));
       return true;
     }
     const Wait waits = wait(notice, false, held_memo(notice.step));

@@ -259,8 +259,13 @@ TEST(GoldenOutput, AnIncident) {
                 .at = incident.confirmed_at},
                {.vantage = "nyc", .saw = core::Saw::Silent, .at = incident.confirmed_at}};
   incident.testimony = incident.transitions[1].testimony;
-  expect_golden("incident.json", incident_json(incident, incident.started_at + 90s) + "\n");
-  expect_golden("incident.txt", incident_text(incident, incident.started_at + 90s));
+  const Held held = sideeffects::HeldBack{.reason = sideeffects::HoldReason::Maintenance,
+                                          .by = 3,
+                                          .since = incident.confirmed_at,
+                                          .until = incident.started_at + 2h,
+                                          .look_again_at = incident.confirmed_at + 60s};
+  expect_golden("incident.json", incident_json(incident, incident.started_at + 90s, held) + "\n");
+  expect_golden("incident.txt", incident_text(incident, incident.started_at + 90s, held));
 }
 
 TEST(GoldenOutput, TheHeaderOfAnExport) {

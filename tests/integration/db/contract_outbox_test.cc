@@ -4,6 +4,7 @@
 #include <map>
 
 #include "contract.h"
+#include "db/hold_log.h"
 
 namespace watchwheel::db::contract {
 namespace {
@@ -367,6 +368,41 @@ TEST_P(DeliveryContract, TheEndOfAnOutageSaysWhetherItsDigestWaits) {
     memos[notice.site] = notice.memo;
   }
   EXPECT_EQ(memos, (std::map<SiteId, std::string>{{ids[0], "digest"}, {ids[1], ""}, {ids[2], ""}}));
+}
+
+// Of an open one: why the newest wait, and since the first. Waits for something else say nothing.
+TEST_P(DeliveryContract, AnIncidentSaysWhatHoldsItsNotice) {
+  const Box box(*under_test, *store);
+  const auto ids = add_sites(2);
+  for (const SiteId id : ids) commit(opened(id, 0));
+  const auto wait = [&](const Notice& notice, std::string memo) {
+    return NewWake{.site = notice.site,
+                   .event = notice.event,
+                   .delay = std::chrono::hours{1},
+                   .memo = std::move(memo)};
+  };
+  for (const Notice& notice : box.take_all()) {
+    std::vector<NewWake> wakes{wait(notice, "remind:ops"), wait(notice, "digest")};
+    if (notice.site == ids[1]) {
+      wakes.push_back(wait(notice, "hold:maintenance:5000:3:90000"));
+      wakes.push_back(wait(notice, "hold:parent:7000:12:0"));
+    }
+    ASSERT_EQ(box.settle(notice, {}, wakes), Settling::Done);
+  }
+  const auto log = contract::take(store->make_incident_log());
+  const auto held_of = [&](SiteId id) { return contract::take(held_back(*log, incident_of(id))); };
+  EXPECT_FALSE(held_of(ids[0]));
+  const auto held = held_of(ids[1]);
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->reason, sideeffects::HoldReason::Parent);
+  EXPECT_EQ(held->by, 12U);
+  EXPECT_EQ(held->since, core::from_unix_ms(5000));
+  EXPECT_EQ(held->until, core::kNoWallTime);
+  EXPECT_NE(held->look_again_at, core::kNoWallTime);
+  commit(confirmed(ids[1], 0));
+  EXPECT_TRUE(held_of(ids[1]));
+  commit(recovered(ids[1], 0));
+  EXPECT_FALSE(held_of(ids[1])) << "it is over";
 }
 
 TEST_P(DeliveryContract, AWakeComesBackOnceWhenItIsDue) {

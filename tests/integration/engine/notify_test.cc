@@ -373,8 +373,16 @@ TEST_F(Notify, AMaintenanceWindowHoldsBackWhatBeginsInIt) {
       << receiver_.kinds() << daemon_->process().err();
   fleet_->fault("status_500", 3, 3);
   ASSERT_TRUE(eventually([&] {
-    return daemon_->metric("watchwheel_notices_held_total") >= 1;
+    return daemon_->metric(R"(watchwheel_notices_held_total{reason="maintenance"})") >= 1;
   })) << daemon_->process().err();
+  nlohmann::json why;
+  ASSERT_TRUE(eventually([&] {
+    why = daemon_->incidents(true).at("incidents").at(0).at("held");
+    return !why.is_null();
+  }));
+  EXPECT_EQ(why.at("reason"), "maintenance");
+  EXPECT_EQ(why.at("window"), 1);
+  EXPECT_TRUE(why.at("until").is_string()) << why.dump();
   const std::string held = receiver_.kinds();
   ASSERT_EQ(daemon_->command({"maintenance", "remove", "1"}).status, 0);
   // The minute after which it is looked at again is over at once; how long it is is shown in virtual time. Again and again: before
@@ -404,9 +412,15 @@ TEST_F(Notify, AParentThatIsDownHoldsBackItsChildren) {
       << daemon_->process().err();
   EXPECT_EQ(receiver_.hooks().at(0).data.at("note"), "Holds the notices of 1 site that depends on it.");
   fleet_->fault("status_500", 2, 2);
-  ASSERT_TRUE(eventually([&] {
-    return daemon_->metric("watchwheel_notices_held_total") >= 1;
-  }, 60s)) << daemon_->process().err();
+  ASSERT_TRUE(eventually(
+      [&] { return daemon_->metric(R"(watchwheel_notices_held_total{reason="parent"})") >= 1; },
+      60s))
+      << daemon_->process().err();
+  const nlohmann::json newest = daemon_->incidents(true).at("incidents").at(0);
+  ASSERT_EQ(newest.at("url"), child);
+  ASSERT_TRUE(newest.at("held").is_object()) << "what is counted is in the store";
+  EXPECT_EQ(newest.at("held").at("reason"), "parent");
+  EXPECT_TRUE(newest.at("held").at("parent").is_number()) << newest.at("held").dump();
   EXPECT_EQ(receiver_.kinds(), "down ");
   EXPECT_TRUE(is_down(2)) << "it is checked and known all the same";
 

@@ -139,6 +139,35 @@ TEST(IncidentText, SaysWhatHowLongAndWhy) {
   EXPECT_THAT(incident_json(incident, now), HasSubstr("\"duration_s\": 0.0"));
 }
 
+// What people are not told of, while it is so.
+TEST(IncidentText, SaysWhatHoldsItsNotice) {
+  using sideeffects::HoldReason;
+  db::Incident incident;
+  incident.started_at = *core::parse_iso8601("2026-11-20T12:00:00Z");
+  const auto text = [&](HoldReason reason, bool until) {
+    const sideeffects::HeldBack held{
+        .reason = reason,
+        .by = 7,
+        .since = incident.started_at,
+        .until = until ? incident.started_at + 1min : core::kNoWallTime};
+    const std::string all = incident_text(incident, incident.started_at, held);
+    const std::size_t at = all.find("held since 2026-11-20T12:00:00.000Z: ");
+    return at == std::string::npos ? "" : all.substr(at + 37, all.find('\n', at) - at - 37);
+  };
+  EXPECT_EQ(text(HoldReason::Maintenance, true),
+            "maintenance window 7, until 2026-11-20T12:01:00.000Z");
+  EXPECT_EQ(text(HoldReason::Parent, false), "site 7, on which it depends, fails");
+  EXPECT_EQ(text(HoldReason::Parent, true),
+            "site 7, on which it depends, came up; told after 2026-11-20T12:01:00.000Z if it is "
+            "still down then");
+  EXPECT_EQ(text(HoldReason::Flapping, true),
+            "it flaps; told after 2026-11-20T12:01:00.000Z if it is still down then");
+  EXPECT_EQ(text(HoldReason::MaintenanceUnread, false), "the maintenance windows cannot be read");
+  EXPECT_EQ(text(HoldReason::ParentsUnread, false),
+            "the store does not say whether a site on which it depends fails");
+  EXPECT_THAT(incident_json(incident, incident.started_at), HasSubstr("\"held\": null"));
+}
+
 TEST(StatusUrl, AsksWildcardsAtLoopback) {
   EXPECT_EQ(*status_url("0.0.0.0:9464"), "http://127.0.0.1:9464/api/v1/status");
   EXPECT_EQ(*status_url("[::]:80"), "http://[::1]:80/api/v1/status");

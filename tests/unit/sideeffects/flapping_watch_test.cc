@@ -64,8 +64,9 @@ struct World final : FlappingStore {
       return true;
     };
     settings.hold = [this](const Notice&) {
-      return maintenance ? std::optional<Hold>{{.reason = "maintenance", .look_again = 10s}}
-                         : std::nullopt;
+      return maintenance
+                 ? std::optional<Hold>{{.reason = HoldReason::Maintenance, .look_again = 10s}}
+                 : std::nullopt;
     };
     router = std::make_unique<NoticeRouter>(
         std::move(settings), queue, std::make_shared<const NotifyTargets>(targets), clock, 7);

@@ -138,12 +138,16 @@ struct World final : FlappingStore {
   }
   void parent_down() { parents.above = {{.parent = kParent, .confirmed_at = clock.wall()}}; }
   void parent_up() { parents.above[0].ended_at = clock.wall(); }
+  std::optional<HeldBack> held() {
+    for (const Notice& wake : queue.wakes()) {
+      if (const auto one = parse_hold_memo(wake.memo)) return one;
+    }
+    return std::nullopt;
+  }
   // Why the newest outage is held. "": it is not.
   std::string held_by() {
-    for (const Notice& wake : queue.wakes()) {
-      if (wake.memo.starts_with("hold:")) return wake.memo.substr(5);
-    }
-    return "";
+    const auto one = held();
+    return one ? std::string(to_string(one->reason)) : "";
   }
   std::size_t times(const std::string& kind) {
     std::size_t count = 0;
@@ -163,8 +167,15 @@ TEST(Holds, TheFirstThatHoldsSaysSoAndHandsOnToTheNext) {
   world.change(SiteState::Down);
   world.run_for(2min);
   EXPECT_EQ(world.held_by(), "maintenance");
+  const HeldBack first = world.held().value();
+  EXPECT_EQ(first.by, 1U);
+  EXPECT_EQ(first.until, world.windows.all[0].ends_at);
+  EXPECT_EQ(first.since, world.event.confirmed_at);
   world.run_for(2min);
   EXPECT_EQ(world.held_by(), "parent");
+  EXPECT_EQ(world.held()->by, kParent.value);
+  EXPECT_EQ(world.held()->since, first.since) << "of the first that held it";
+  EXPECT_EQ(world.held()->until, core::kNoWallTime);
   world.parent_up();
   world.run_for(5min);
   EXPECT_NE(world.held_by(), "parent");
@@ -236,6 +247,28 @@ TEST(Holds, AnotherIntervalReachesParentsAndFlapping) {
   EXPECT_EQ(behind.held_by(), "parent");
   behind.run_for(12min);
   EXPECT_EQ(behind.times("down"), 1U);
+}
+
+TEST(Holds, WhatIsKeptOfOneIsReadAgain) {
+  const core::WallTime since = core::from_unix_ms(1'800'000'000'123);
+  for (std::size_t reason = 0; reason < kHoldReasonCount; ++reason) {
+    for (const core::WallTime until : {core::kNoWallTime, since + 1h}) {
+      const Hold hold{
+          .reason = static_cast<HoldReason>(reason), .look_again = 1s, .by = 7, .until = until};
+      const std::string memo = hold_memo(hold, since);
+      const HeldBack kept{.reason = hold.reason, .by = 7, .since = since, .until = until};
+      EXPECT_EQ(parse_hold_memo(memo), kept) << memo;
+      EXPECT_EQ(parse_hold_memo("warning:604800000:" + memo), kept) << memo;
+      EXPECT_FALSE(parse_hold_memo("x" + memo));
+      EXPECT_FALSE(parse_hold_memo(memo + ":1"));
+    }
+  }
+  for (const char* memo :
+       {"", "digest", "remind:ops", "flapping:1", "warning:1", "hold:", "hold:parent",
+        "hold:moon:1:2:3", "hold:parent:1:2", "hold:parent:1:2:", "hold:parent:-1:2:3",
+        "hold:parent:1:x:3", "hold:parent:9999999999999999:2:3",
+        "hold:parent:1:2:99999999999999999999"})
+    EXPECT_FALSE(parse_hold_memo(memo)) << memo;
 }
 
 TEST(Holds, WithoutParentsAndFlappingOnlyWindowsHold) {

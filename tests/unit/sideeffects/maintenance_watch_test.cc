@@ -191,11 +191,11 @@ TEST(MaintenanceWatch, AStoreThatIsAwayChangesNothingAndIsToldOnce) {
   notice.tags = {"eu"};
   world.store.away = true;
   ASSERT_TRUE(world.watch.hold(notice)) << "nobody is woken before it is known who is not to be";
-  EXPECT_EQ(world.watch.hold(notice)->reason, "maintenance_unread");
+  EXPECT_EQ(world.watch.hold(notice)->reason, HoldReason::MaintenanceUnread);
   world.store.away = false;
   world.window_for(30min);
   world.clock.advance(MaintenanceWatch::kReadEach);
-  EXPECT_EQ(world.watch.hold(notice)->reason, "maintenance");
+  EXPECT_EQ(world.watch.hold(notice)->reason, HoldReason::Maintenance);
   world.store.away = true;
   for (int i = 0; i < 100; ++i) {
     world.clock.advance(1s);

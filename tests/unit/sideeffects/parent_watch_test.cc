@@ -287,7 +287,7 @@ TEST(ParentWatch, AThousandChildrenOfATurnAreAskedForTogether) {
   for (std::uint64_t site = 1; site <= 1000; ++site) world.change(site, SiteState::Down);
   world.store.reads = 0;
   world.router.turn(world.clock.steady());
-  EXPECT_EQ(world.router.stats().held.value(), 999U);
+  EXPECT_EQ(world.router.stats().held.at(1).value(), 999U);
   EXPECT_EQ(world.told(), "down1 ");
   EXPECT_LE(world.store.reads, 3) << "any, kin and the number below the parent";
 }
@@ -354,15 +354,20 @@ TEST(ParentWatch, TheRuleHoldsForAllTimes) {
                                 .ended_at = core::kNoWallTime};
         const auto while_open = held_by_parents(child, {&open, 1}, kInterval, now);
         ASSERT_TRUE(while_open);
-        EXPECT_GE(*while_open, ParentWatch::kLookAgainMin);
-        EXPECT_LE(*while_open, ParentWatch::kLookAgainMax);
+        EXPECT_GE(while_open->look_again, ParentWatch::kLookAgainMin);
+        EXPECT_LE(while_open->look_again, ParentWatch::kLookAgainMax);
+        EXPECT_EQ(while_open->by, 1U);
+        EXPECT_EQ(while_open->until, core::kNoWallTime) << "nobody knows";
         ParentOutage past = open;
         past.ended_at = now - over;
         const auto after = held_by_parents(child, {&past, 1}, kInterval, now);
         const bool wanted = confirmed && over >= 0s && over <= began &&
                             over < kInterval + ParentWatch::kSettleSlack;
         EXPECT_EQ(after.has_value(), wanted) << began.count() << " " << over.count();
-        EXPECT_GT(after.value_or(1s), 0s);
+        EXPECT_GT(after.value_or(Hold{.look_again = 1s}).look_again, 0s);
+        if (after) {
+          EXPECT_EQ(after->until, past.ended_at + kInterval + ParentWatch::kSettleSlack);
+        }
         ++(after ? held : told);
         const std::vector<ParentOutage> both{past, open};
         EXPECT_TRUE(held_by_parents(child, both, kInterval, now));

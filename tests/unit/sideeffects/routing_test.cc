@@ -631,7 +631,7 @@ TEST(Routing, OutageWhoseDigestWaitedForLongIsToldWhole) {
   EXPECT_EQ(kinds(routing), (Kinds{"ops:down_group", "ops:up_group"}));
   EXPECT_EQ(routing.settled.size(), 1U);
 
-  for (const char* memo : {"digest:up", "remind:ops", "hold:maintenance"})
+  for (const char* memo : {"digest:up", "remind:ops", "hold:maintenance:0:1:0"})
     EXPECT_EQ(kinds(one(wake_of(end, memo), {ops()})), Kinds{}) << memo;
   for (const Telling::State state :
        {Telling::State::Told, Telling::State::Dead, Telling::State::Cancelled}) {
@@ -702,7 +702,9 @@ TEST(Routing, WhatBeginsIsToldBehindTheEndThatWaitedForOthers) {
   NotifyTarget tagged = ops();
   tagged.tags = {"none has it"};
   RouteContext held;
-  held.hold = [](const Notice&) { return Hold{.reason = "maintenance", .look_again = 60s}; };
+  held.hold = [](const Notice&) {
+    return Hold{.reason = HoldReason::Maintenance, .look_again = 60s};
+  };
   Notice seemed = failed_again(1);
   seemed.state = seemed.transition.after = SiteState::SeemsDown;
   for (const Routing& routing :
@@ -766,7 +768,7 @@ RouteContext held(bool on = true) {
   RouteContext context;
   context.hold = [on](const Notice&) -> std::optional<Hold> {
     if (!on) return std::nullopt;
-    return Hold{.reason = "maintenance", .look_again = 10min};
+    return Hold{.reason = HoldReason::Maintenance, .look_again = 10min};
   };
   return context;
 }
@@ -774,7 +776,7 @@ RouteContext held(bool on = true) {
 TEST(Routing, HeldOutageIsToldWhenTheHoldIsOverAndItStillIsDown) {
   const Routing kept = one(confirmed(1), {ops()}, held());
   EXPECT_EQ(kinds(kept), Kinds{});
-  EXPECT_EQ(kept.held, 1U);
+  EXPECT_EQ(kept.held.at(0), 1U);
   ASSERT_EQ(kept.wakes.size(), 1U);
   EXPECT_EQ(kept.wakes[0].delay, 10min);
   const Notice due = wake_of(confirmed(1), kept.wakes[0].memo);
@@ -784,7 +786,8 @@ TEST(Routing, HeldOutageIsToldWhenTheHoldIsOverAndItStillIsDown) {
 
 TEST(Routing, HeldOutageThatEndsIsNeverTold) {
   EXPECT_EQ(kinds(one(recovered(1), {ops()}, held())), Kinds{});
-  EXPECT_EQ(kinds(one(wake_of(recovered(1), "hold:maintenance"), {ops()}, held(false))), Kinds{});
+  EXPECT_EQ(kinds(one(wake_of(recovered(1), "hold:maintenance:0:1:0"), {ops()}, held(false))),
+            Kinds{});
   EXPECT_EQ(kinds(one(in_group(recovered(1)), {ops()}, held())), Kinds{});
 }
 

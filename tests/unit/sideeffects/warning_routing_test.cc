@@ -304,14 +304,19 @@ TEST(WarningRouting, WithSkipShortWhatWaitsIsTakenBackInstead) {
 
 TEST(WarningRouting, MaintenanceHoldsStepsAndNeverTheEnd) {
   RouteContext held;
-  held.hold = [](const Notice&) { return Hold{.reason = "maintenance", .look_again = 1min}; };
+  held.now = core::from_unix_ms(1'900'000'000'000);
+  held.hold = [](const Notice&) {
+    return Hold{.reason = HoldReason::Maintenance, .look_again = 1min, .by = 4};
+  };
   const Routing first = routed({warning(1)}, {target_of("ops")}, held);
   EXPECT_TRUE(first.deliveries.empty());
-  EXPECT_EQ(first.held, 1U);
+  EXPECT_EQ(first.held.at(0), 1U);
   ASSERT_EQ(first.wakes.size(), 1U);
   EXPECT_EQ(first.wakes[0].delay, 1min);
   const Routing second = routed({stepped(1, 7 * kDay)}, {target_of("ops")}, held);
   ASSERT_EQ(second.wakes.size(), 1U);
+  ASSERT_TRUE(parse_hold_memo(second.wakes[0].memo)) << second.wakes[0].memo;
+  EXPECT_EQ(parse_hold_memo(second.wakes[0].memo)->by, 4U);
 
   // Both waits come due after the window: the step that it stands at is told, once.
   const auto due = [](const Routing& routing) {
@@ -323,7 +328,10 @@ TEST(WarningRouting, MaintenanceHoldsStepsAndNeverTheEnd) {
   };
   EXPECT_TRUE(routed({due(first)}, {target_of("ops")}).deliveries.empty());
   EXPECT_EQ(routed({due(second)}, {target_of("ops")}).deliveries.size(), 1U);
-  EXPECT_EQ(routed({due(second)}, {target_of("ops")}, held).wakes.size(), 1U) << "held on";
+  held.now += 1h;
+  const Routing on = routed({due(second)}, {target_of("ops")}, held);
+  ASSERT_EQ(on.wakes.size(), 1U) << "held on";
+  EXPECT_EQ(on.wakes[0].memo, second.wakes[0].memo) << "since when is kept";
 
   Notice end = over(1);
   end.tellings = {told("warning")};
