@@ -296,9 +296,10 @@ core::Result<bool> walk(db::IncidentLog& log, const db::IncidentFilter& filter, 
   }
 }
 
-// What belongs to no one site is listed with what is not asked for by site, outage or kind.
+// Mass outages and what the vantage had belong to no one site: they are listed with the outages of all.
 bool is_of_all(const db::IncidentFilter& filter) {
-  return !filter.site && !filter.group && !filter.kind;
+  return !filter.site && !filter.group &&
+         filter.kind.value_or(core::EventKind::Outage) == core::EventKind::Outage;
 }
 
 Json with_flapping(const db::Incident& incident, const Held& held,
