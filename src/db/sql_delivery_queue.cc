@@ -21,10 +21,10 @@ using sideeffects::DeliveryId;
 using sideeffects::Finish;
 using sideeffects::Want;
 
-constexpr Sql kIsDue = "SELECT 1 FROM deliveries WHERE target = ? AND vt <= ? LIMIT 1";
-#define WATCHWHEEL_CANDIDATES(index)                 \
-  "SELECT id, state, rescues FROM deliveries " index \
-  " WHERE target = ? AND vt <= ? ORDER BY vt"        \
+constexpr Sql kIsDue = "SELECT 1 FROM deliveries WHERE target = ? AND vt >= ? AND vt <= ? LIMIT 1";
+#define WATCHWHEEL_CANDIDATES(index)                      \
+  "SELECT id, state, rescues, vt FROM deliveries " index  \
+  " WHERE target = ? AND vt >= ? AND vt <= ? ORDER BY vt" \
   " LIMIT ?"
 constexpr Sql kCandidates(
     WATCHWHEEL_CANDIDATES("INDEXED BY deliveries_claim"),
@@ -187,6 +187,10 @@ constexpr int kRoundsMax = 5;
 constexpr std::size_t kCandidatesMore = 20;
 constexpr std::size_t kReleasedAtOnce = 500;
 constexpr core::Duration kBehindLeased = std::chrono::seconds{2};
+// How long a claim goes on from where the last one ended, before it looks at all that is due again.
+constexpr std::int64_t kPassedMs = 2000;
+// Before all that is due.
+constexpr std::int64_t kFromStart = 0;
 
 std::int64_t ids_of(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
@@ -202,6 +206,7 @@ struct SqlDeliveryQueue::Claiming {
   Ids chosen;
   Ids poisoned;
   bool more = false;
+  std::map<std::string, Passed, std::less<>> passed{};  // Of targets that were claimed from.
 };
 
 std::int64_t SqlDeliveryQueue::new_token() {
@@ -211,15 +216,25 @@ std::int64_t SqlDeliveryQueue::new_token() {
 
 // ---- Claiming ----
 
+std::int64_t SqlDeliveryQueue::begin_at(std::string_view target, std::int64_t now_ms) const {
+  const auto passed = passed_.find(target);
+  if (passed == passed_.end()) return kFromStart;
+  const std::int64_t since = now_ms - passed->second.whole_at_ms;
+  return since >= 0 && since < kPassedMs ? passed->second.until_ms : kFromStart;
+}
+
 core::Result<std::vector<Want>> SqlDeliveryQueue::due(std::span<const Want> wants,
                                                       std::int64_t now_ms) {
   std::vector<Want> due;
   for (const Want& want : wants) {
     if (want.room == 0) continue;
-    Query query = connection_->query(kIsDue);
-    const core::Result<bool> row = query.bind(want.target).bind(now_ms).step();
-    if (!row) return row.error();
-    if (*row) due.push_back(want);
+    for (std::int64_t from = begin_at(want.target, now_ms);; from = kFromStart) {
+      Query query = connection_->query(kIsDue);
+      const core::Result<bool> row = query.bind(want.target).bind(from).bind(now_ms).step();
+      if (!row) return row.error();
+      if (*row) due.push_back(want);
+      if (*row || from == kFromStart) break;
+    }
   }
   // Whose turn comes first changes, so that none is always behind a long one when the room is short.
   if (!due.empty())
@@ -264,6 +279,8 @@ core::Result<Claimed> SqlDeliveryQueue::claim(std::span<const Want> wants, core:
     core::Result<std::vector<Delivery>> deliveries = read(claiming.chosen, *now);
     if (!deliveries) return deliveries.error();
     if (core::Result<void> done = transaction->commit(); !done) return done.error();
+    for (const Want& want : *waiting) passed_.erase(std::string(want.target));
+    passed_.merge(claiming.passed);
     return Claimed{.deliveries = *std::move(deliveries),
                    .poisoned = static_cast<std::uint32_t>(claiming.poisoned.size()),
                    .more = claiming.more};
@@ -273,15 +290,18 @@ core::Result<Claimed> SqlDeliveryQueue::claim(std::span<const Want> wants, core:
 core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claiming) {
   std::size_t room = std::min<std::size_t>(want.room, claiming.room);
   std::size_t of_target = 0;  // Chosen.
+  std::int64_t from = begin_at(want.target, claiming.now_ms);
   for (int round = 0; round < kRoundsMax && room > 0; ++round) {
     // What this claim has chosen is seen again: it is leased only at the end.
     const std::size_t limit = room + kCandidatesMore + of_target;
     Ids first;  // Of their lines, once put_behind() has been.
     std::set<std::int64_t> poison;
+    std::map<std::int64_t, std::int64_t> due_at;
     std::size_t rows = 0;
     {
       Query query = connection_->query(kCandidates);
-      query.bind(want.target).bind(claiming.now_ms).bind(static_cast<std::int64_t>(limit));
+      query.bind(want.target).bind(from).bind(claiming.now_ms);
+      query.bind(static_cast<std::int64_t>(limit));
       while (true) {
         core::Result<bool> row = query.step();
         if (!row) return row.error();
@@ -293,6 +313,7 @@ core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claimi
         const bool ran_out = query.integer(1) == static_cast<int>(DeliveryState::Leased);
         if (ran_out && query.integer(2) + 1 >= sideeffects::kRescuesMax) poison.insert(id);
         first.push_back(id);
+        due_at[id] = query.integer(3);
       }
     }
     const std::size_t candidates = first.size();
@@ -302,6 +323,7 @@ core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claimi
         claiming.poisoned.push_back(id);
       } else if (room > 0) {
         claiming.chosen.push_back(id);
+        claiming.passed[std::string(want.target)].until_ms = due_at.at(id);
         ++of_target;
         --room;
         --claiming.room;
@@ -309,10 +331,20 @@ core::Result<void> SqlDeliveryQueue::claim_of(const Want& want, Claiming& claimi
         claiming.more = true;
       }
     }
+    const bool heap = rows == limit;
+    if (!heap) claiming.passed.erase(std::string(want.target));
+    if (!poison.empty()) break;  // It would be seen again.
+    if (!heap && from != kFromStart && room > 0) {
+      from = kFromStart;  // It is at its end: what came in behind us is not left out.
+      continue;
+    }
     // Only what was put behind makes another look worth while.
-    if (rows < limit || first.size() == candidates) break;
-    if (!poison.empty()) break;
+    if (!heap || first.size() == candidates) break;
   }
+  const auto passed = claiming.passed.find(want.target);
+  if (passed == claiming.passed.end()) return {};
+  passed->second.whole_at_ms =
+      from == kFromStart ? claiming.now_ms : passed_.find(want.target)->second.whole_at_ms;
   return {};
 }
 

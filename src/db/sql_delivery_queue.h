@@ -5,6 +5,11 @@
 // claim reads one range of `deliveries_claim` for each target, skips what others have locked, and writes by ids. What is not the
 // first of its line is put behind it (state 2, seen again when that one is due, at the latest after kBehindMax); whoever takes the
 // first away makes the next one due. Should the two meet on two nodes of a cluster, one of them is done again.
+//
+// InnoDB keeps what was claimed in the index as long as anybody anywhere reads an older state (a dump, a forgotten transaction), and
+// each claim would walk over all of it. So while a target has more that is due than a claim takes, the next one goes on where it
+// ended; from the start again after two seconds, and as soon as it finds less than it has room for. What becomes due behind it
+// (somebody committed late, or gave up a claim) waits for that.
 #pragma once
 
 #include <functional>
@@ -59,7 +64,14 @@ class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
   };
   using LockedRows = std::map<std::int64_t, Locked>;  // Leased ones only.
 
+  // As far as a claim of a target has come: before it is nothing that is due, or was not when all of it was last looked at.
+  struct Passed {
+    std::int64_t until_ms = 0;
+    std::int64_t whole_at_ms = 0;
+  };
   struct Claiming;
+  // Where a claim of `target` begins to look.
+  [[nodiscard]] std::int64_t begin_at(std::string_view target, std::int64_t now_ms) const;
   [[nodiscard]] core::Result<std::vector<sideeffects::Want>> due(
       std::span<const sideeffects::Want> wants, std::int64_t now_ms);
   [[nodiscard]] core::Result<void> claim_of(const sideeffects::Want& want, Claiming& claiming);
@@ -90,6 +102,7 @@ class SqlDeliveryQueue final : public sideeffects::DeliveryQueue {
   std::unique_ptr<Connection> connection_;
   std::random_device random_;
   std::size_t turn_ = 0;                               // Which target is asked first.
+  std::map<std::string, Passed, std::less<>> passed_;  // Of targets with a heap.
   std::pair<std::int64_t, std::int64_t> tellings_at_;  // How far the purge of tellings has got.
 };
 

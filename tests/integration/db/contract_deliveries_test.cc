@@ -425,6 +425,35 @@ TEST_P(DeliveryContract, ALongLineHidesNobody) {
   EXPECT_EQ(claimed, (std::set<std::string>{"long0", "short"}));
 }
 
+// Goal: while a heap is worked off, claims go on where the last one ended; what became due behind them is not left out for long, nor
+// once the heap is gone. Method: one is moved to the front, as a commit that took its time would put it there.
+TEST_P(DeliveryContract, WhatBecomesDueBehindAClaimIsFoundThoughTheHeapLasts) {
+  const Post post(*under_test, *store);
+  post.put_many(60);
+  const auto late = [&](const std::string& id) {
+    under_test->execute("UPDATE deliveries SET vt = 5 WHERE message_id = '" + id + "'");
+  };
+  under_test->execute("UPDATE deliveries SET vt = 10 * id");
+  EXPECT_EQ(message_ids(post.claim({{"ops", 2}})), (std::vector<std::string>{"m1", "m2"}));
+  late("m40");
+  EXPECT_EQ(message_ids(post.claim({{"ops", 2}})), (std::vector<std::string>{"m3", "m4"}))
+      << "there is more, and what was passed is not walked over again";
+  std::size_t looks = 0;
+  EXPECT_TRUE(testing::eventually([&] {
+    for (const Delivery& delivery : post.claim({{"ops", 1}}).deliveries) {
+      if (delivery.message_id == "m40") return true;
+      EXPECT_EQ(post.finish(delivery, Snooze{}), 0U);  // At the end of the heap.
+      ++looks;
+    }
+    return false;
+  })) << looks;
+  (void)post.claim({{"ops", 2}});
+  late("m50");
+  const std::vector<std::string> rest = message_ids(post.claim());
+  EXPECT_NE(std::find(rest.begin(), rest.end(), "m50"), rest.end()) << "the heap is at its end";
+  EXPECT_EQ(post.claim().deliveries.size(), 0U);
+}
+
 TEST_P(DeliveryContract, ARetryIsDueThenAndASnoozeGivesTheAttemptBack) {
   const Post post(*under_test, *store);
   post.put_many(1);
