@@ -117,9 +117,12 @@ void ParentWatch::read(std::span<const Failing> sites) {
 void ParentWatch::prepare(std::span<const Notice> notices) {
   std::vector<Failing> sites;
   for (const Notice& notice : notices) {
+    if (notice.kind != core::EventKind::Outage || !notice.event_known || !notice.problem.empty())
+      continue;
     // Of an end nothing is held, but that of a mass outage may be told with its beginning.
-    const bool ends_it = !notice.wake && notice.state == core::SiteState::Up && notice.group == 0;
-    if (!notice.event_known || !notice.problem.empty() || ends_it) continue;
+    const core::SiteState after = notice.transition.after;
+    const bool begins = after == core::SiteState::Down || after == core::SiteState::SeemsDown;
+    if (!notice.wake && !begins && notice.group == 0) continue;
     sites.push_back({.site = notice.site, .since = notice.started_at});
   }
   if (!sites.empty() && asks()) read(sites);
@@ -133,7 +136,7 @@ bool ParentWatch::knows(const Notice& notice) {
   return known_.contains(notice.site);
 }
 
-std::optional<Hold> ParentWatch::hold_unread(const Notice& notice) const {
+std::optional<Hold> ParentWatch::hold_unread(const Notice& notice) {
   if (failing_since_ == core::kNoSteadyTime || !store_.reachable()) return std::nullopt;
   const core::Duration failing = clock_.steady() - failing_since_;
   const std::optional<HeldBack> before =
@@ -143,7 +146,7 @@ std::optional<Hold> ParentWatch::hold_unread(const Notice& notice) const {
   if (failing >= (was_held ? kBlindFor : kUnsureFor)) return std::nullopt;
   if (!was_held) return Hold{.reason = HoldReason::ParentsUnread, .look_again = kLookAgainMin};
   return Hold{.reason = HoldReason::Parent,
-              .look_again = kLookAgainMin,
+              .look_again = pace_.after(kLookAgainMin, clock_.steady()),
               .by = before->by,
               .until = before->until};
 }

@@ -117,7 +117,7 @@ class ParentWatch : core::Pinned {
   [[nodiscard]] bool knows(const Notice& notice);
   void read(std::span<const Failing> sites);
   // While nobody knows.
-  [[nodiscard]] std::optional<Hold> hold_unread(const Notice& notice) const;
+  [[nodiscard]] std::optional<Hold> hold_unread(const Notice& notice);
 
   ParentStore& store_;
   const core::Clock& clock_;

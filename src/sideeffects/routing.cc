@@ -342,6 +342,8 @@ class Decider {
     }
     if (owed.empty()) return settle(notice);
     if (const std::optional<Hold> hold = context_.hold(notice)) {
+      // It is not known whether anything holds it, and what waits as a wake is dropped when it is over: it stays what it is.
+      if (!notice.wake && hold->reason == HoldReason::ParentsUnread) return;
       count(*hold);
       // When it is over already, what waits would only be dropped.
       if (notice.state != core::SiteState::Up)
@@ -439,7 +441,8 @@ class Decider {
     if (std::any_of(notice.tellings.begin(), notice.tellings.end(),
                     [&](const Telling& told) { return told.target == target.name(); }))
       return false;
-    return !context_.hold(notice);
+    const std::optional<Hold> hold = context_.hold(notice);
+    return !hold || hold->reason == HoldReason::ParentsUnread;
   }
 
   void remind(const Notice& notice) {

@@ -764,11 +764,11 @@ TEST(Routing, ChatMessagesNameNoMoreSitesThanTheyHaveRoomFor) {
 
 // ---- Holds.
 
-RouteContext held(bool on = true) {
+RouteContext held(bool on = true, HoldReason reason = HoldReason::Maintenance) {
   RouteContext context;
-  context.hold = [on](const Notice&) -> std::optional<Hold> {
+  context.hold = [on, reason](const Notice&) -> std::optional<Hold> {
     if (!on) return std::nullopt;
-    return Hold{.reason = HoldReason::Maintenance, .look_again = 10min};
+    return Hold{.reason = reason, .look_again = 10min};
   };
   return context;
 }
@@ -798,6 +798,25 @@ TEST(Routing, WhatAHoldKeptBackIsNotToldThoughItWasPartOfAMassOutage) {
   Notice waited = in_group(recovered(1));
   waited.memo = "digest";
   EXPECT_EQ(kinds(one(waited, {ops()}, held())), Kinds{}) << "it is held now";
+}
+
+// Goal: what is only not known drops nothing. Method: an outage that is over when its beginning comes up, one that goes on, one of a
+// mass outage that waited for its digest; while nothing is known of parents, and when it is known that nothing holds them.
+TEST(Routing, WhatMayBeHeldWaitsWhereItIsUntilThatIsKnown) {
+  const RouteContext unread = held(true, HoldReason::ParentsUnread);
+  Notice over = confirmed(1);
+  over.state = core::SiteState::Up;
+  over.ended_at = over.confirmed_at + 1s;
+  for (const Notice& notice : {over, confirmed(1)}) {
+    const Routing waits = one(notice, {ops()}, unread);
+    EXPECT_TRUE(waits.settled.empty());
+    EXPECT_TRUE(waits.wakes.empty());
+    EXPECT_EQ(kinds(waits), Kinds{});
+    EXPECT_EQ(kinds(one(notice, {ops()}, held(false))), Kinds{"ops:down"});
+  }
+  Notice waited = in_group(recovered(1));
+  waited.memo = "digest";
+  EXPECT_FALSE(one(waited, {ops()}, unread).deliveries.empty());
 }
 
 TEST(Routing, HoldDoesNotKeepBackTheEndOfWhatWasTold) {
