@@ -98,12 +98,15 @@ TEST_P(DeliveryContract, TheNewestConfirmedOutageAboveASiteIsNamedToo) {
   const auto parents = take(store->make_site_parents());
   const Parentage edge = of(ids[1], {ids[0]});
   (void)take(parents->set({&edge, 1}));
-  const auto ended = [&](int ms) { return " ended_at = " + std::to_string(core::to_unix_ms(at(ms))); };
+  const auto ended = [&](int ms) {
+    return " ended_at = " + std::to_string(core::to_unix_ms(at(ms)));
+  };
   commit(opened(ids[0], 1000));
-  under_test->execute("UPDATE events SET state = 'closed', confirmed_at = started_at," + ended(5000) +
-                      " WHERE ended_at IS NULL");
+  under_test->execute("UPDATE events SET state = 'closed', confirmed_at = started_at," +
+                      ended(5000) + " WHERE ended_at IS NULL");
   commit(opened(ids[0], 9000));
-  under_test->execute("UPDATE events SET state = 'closed'," + ended(9500) + " WHERE ended_at IS NULL");
+  under_test->execute("UPDATE events SET state = 'closed'," + ended(9500) +
+                      " WHERE ended_at IS NULL");
   const auto both = above(*parents, ids[1], at(4000));
   ASSERT_EQ(both.size(), 2U);
   EXPECT_NE(both[0].started_at, both[1].started_at);
