@@ -13,8 +13,8 @@
 
 namespace watchwheel::db {
 
-// Nothing: nothing holds it back, or it is over. `log`: of a store; by one that no store made nothing is held. Cost: of an open
-// incident one look into an index.
+// Nothing: nothing holds it back, somebody was told of it, or it is over. `log`: of a store; by one that no store made nothing is
+// held. Cost: of an open incident one look into each of two indexes.
 [[nodiscard]] core::Result<std::optional<sideeffects::HeldBack>> held_back(
     IncidentLog& log, const Incident& incident);
 

@@ -152,7 +152,8 @@ core::Result<std::unique_ptr<sideeffects::NoticeMirror>> MysqlStore::make_notice
   auto connection = MysqlConnection::open(access_);
   if (!connection) return connection.error();
   auto mirror = SqlNoticeMirror::open(path, *std::move(connection));
-  if (!mirror) return mirror.error();
+  // Of the file, and not of the server, which may be waited for.
+  if (!mirror) return core::Error{core::ErrorKind::Invalid, mirror.error().message};
   return std::unique_ptr<sideeffects::NoticeMirror>(*std::move(mirror));
 }
 

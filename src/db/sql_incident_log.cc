@@ -62,12 +62,18 @@ constexpr Sql kTransitions =
     "SELECT seq, reason, before_state, after_state, at, failures, cause, phase, http_status, "
     "detail, address, witnesses, act, who, why, source, step_ms"
     " FROM event_transitions WHERE event_id = ? ORDER BY seq";
-#define WATCHWHEEL_HELD(index)                   \
-  "SELECT due_at, memo FROM outbox_wakes " index \
-  " WHERE site_id = ? AND event_id = ?"          \
-  " AND (memo LIKE 'hold:%' OR memo LIKE 'warning:%') ORDER BY id"
-constexpr Sql kHeld(WATCHWHEEL_HELD("INDEXED BY outbox_wakes_site"),
-                    WATCHWHEEL_HELD("FORCE INDEX (outbox_wakes_site)"));
+// What waits of an event that somebody was told of, another step of it, holds nothing back. That its site flaps is not of the event.
+#define WATCHWHEEL_HELD(by_site, by_event)                       \
+  "SELECT w.due_at, w.memo FROM outbox_wakes w " by_site         \
+  " WHERE w.site_id = ? AND w.event_id = ?"                      \
+  " AND (w.memo LIKE 'hold:%' OR w.memo LIKE 'warning:%')"       \
+  " AND NOT EXISTS (SELECT 1 FROM delivery_tellings t " by_event \
+  " WHERE t.event_id = ? AND t.state IN ('queued', 'told')"      \
+  " AND t.kind NOT IN ('flapping', 'flapping_over')) ORDER BY w.id"
+constexpr Sql kHeld(WATCHWHEEL_HELD("INDEXED BY outbox_wakes_site",
+                                    "INDEXED BY delivery_tellings_event"),
+                    WATCHWHEEL_HELD("FORCE INDEX (outbox_wakes_site)",
+                                    "FORCE INDEX (delivery_tellings_event)"));
 #define WATCHWHEEL_COUNT "SELECT state, count(*) FROM events "
 constexpr Sql kCountOpen(WATCHWHEEL_COUNT
                          "INDEXED BY events_open WHERE ended_at IS NULL GROUP BY state",
@@ -93,6 +99,10 @@ std::int64_t row_count(std::size_t n) {
 
 std::vector<Sql> outage_queries() {
   return {kGroups, kOfGroup, kCountOpen};
+}
+
+std::vector<Sql> held_queries() {
+  return {kHeld};
 }
 
 core::Result<std::vector<Incident>> SqlIncidentLog::list(const IncidentFilter& filter,
@@ -217,7 +227,8 @@ core::Result<std::optional<sideeffects::HeldBack>> SqlIncidentLog::held(const In
   std::optional<sideeffects::HeldBack> held;
   if (incident.ended_at != core::kNoWallTime) return held;
   Query query = connection_->query(kHeld);
-  query.bind(to_column(incident.site)).bind(to_column(incident.id));
+  const std::int64_t event = to_column(incident.id);
+  query.bind(to_column(incident.site)).bind(event).bind(event);
   while (true) {
     core::Result<bool> row = query.step();
     if (!row) return row.error();

@@ -42,5 +42,7 @@ class SqlIncidentLog final : public IncidentLog {
 
 // What goes through a history to say what is open now, for the test that holds each to an index.
 [[nodiscard]] std::vector<Sql> outage_queries();
+// What is asked of each open incident that is listed, likewise.
+[[nodiscard]] std::vector<Sql> held_queries();
 
 }  // namespace watchwheel::db

@@ -51,7 +51,7 @@ constexpr Sql kDigestsWaiting(WATCHWHEEL_DIGESTS("INDEXED BY outbox_wakes_site")
 #define WATCHWHEEL_FORMER(index)                                    \
   "SELECT o.id, o.site_id, o.event_id, o.due_at," WATCHWHEEL_NOTICE \
   ", o.memo FROM outbox_wakes o " index WATCHWHEEL_NOTICE_JOINS     \
-  " WHERE o.memo LIKE 'digest:%' AND o.site_id IN " WATCHWHEEL_IDS
+  " WHERE (o.memo LIKE 'digest:%' OR o.memo LIKE 'warning_over:%') AND o.site_id IN " WATCHWHEEL_IDS
 constexpr Sql kFormer(WATCHWHEEL_FORMER("INDEXED BY outbox_wakes_site"),
                       WATCHWHEEL_FORMER("FORCE INDEX (outbox_wakes_site)"));
 #define WATCHWHEEL_TELLINGS(index)                                                            \
@@ -315,7 +315,6 @@ core::Result<void> SqlOutbox::add_former(std::vector<Notice>& notices) {
   std::map<core::SiteId, Notice*> by_site;
   Ids sites;
   for (Notice& notice : notices) {
-    if (notice.kind != core::EventKind::Outage) continue;  // A warning begins behind no outage.
     by_site[notice.site] = &notice;
     sites.push_back(to_column(notice.site));
   }
@@ -336,6 +335,7 @@ core::Result<void> SqlOutbox::add_former(std::vector<Notice>& notices) {
       former.memo = query.text(kOwnColumn);
       if (!read_event(*connection_, query, former) || !read_site(query, former)) continue;
       const bool over = former.event_known && former.ended_at != core::kNoWallTime;
+      if (former.kind != notice.kind) continue;  // A condition of its own.
       if (!over || !notice.event_known || former.event >= notice.event) continue;
       const auto later = [](const Notice& a, const Notice& b) { return a.event < b.event; };
       notice.former.insert(

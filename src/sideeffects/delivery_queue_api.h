@@ -102,8 +102,8 @@ struct Notice {
   // Not all that was told of it is known here (notice_mirror_api.h): a target without a telling counts as told what it would be told
   // of the event as it was before the change.
   bool presumed = false;
-  // What waits of earlier events of the site to be told together with others' (a wake whose memo begins with kDigestEndMemo), due or
-  // not, oldest first: nothing that begins is told before it. Of those none have any of their own.
+  // Ends of the site's earlier events of this kind that wait to be told together with others' (wakes "digest:…", "warning_over:…"),
+  // due or not, oldest first: nothing of the kind that begins is told before them. Of those none have any of their own.
   std::vector<Notice> former{};
 };
 // Of a wake that is about the end of an event; what the site is after it follows.
@@ -346,7 +346,7 @@ class DeliveryQueue {
 //                                      flaps, and the tellings of its event say who was told so (flapping_api.h)
 //   warning:MS             the router  for others with the same step of a warning; at another step it is void
 //   warning:MS:hold:…      the router  until what keeps this step back may be over; likewise
-//   warning_over:WORD      the router  for others whose warning ended. WORD: as a requeued letter's STATE, or "ok"
+//   warning_over:WORD      the router  for others whose warning ended. WORD: as a requeued letter's STATE, or "ok"; also as former
 //   requeued:STATE:TARGET  the store   not at all: a dead letter for TARGET is sent again though its event is over (kRequeuedMemo)
 //
 // Of a transition it is "digest" where its event, a part of a mass outage, is over and the wake "digest" is there still: nobody was

@@ -276,7 +276,15 @@ void WarningKeeper::found(const OpenWarning& warning) {
   if (known.open && known.open->event != warning.event) known.calm_since = kNoWallTime;
   known.open = warning;
   known.read = reading_number_;
-  const auto wanted = wanted_.find(key);
+  auto wanted = wanted_.find(key);
+  // What the list said is void by what it says now.
+  if (wanted != wanted_.end() && wanted->second.act == WarningWrite::Act::End &&
+      warning.presence == core::Presence::Watched &&
+      (wanted->second.ended_as == core::Presence::Paused ||
+       wanted->second.ended_as == core::Presence::Removed)) {
+    wanted_.erase(wanted);
+    wanted = wanted_.end();
+  }
   if (wanted != wanted_.end()) {
     // Done already: its answer was lost, or another host did it.
     const WarningWrite& write = wanted->second;

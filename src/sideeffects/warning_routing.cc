@@ -160,6 +160,9 @@ class Teller {
   }
 
   void finish() {
+    // Within a line the order of ids is the order of sending, and what is over may be told because the next begins.
+    std::stable_partition(together_.begin(), together_.end(),
+                          [](const Together& together) { return together.over; });
     for (Together& together : together_) deliver(together);
   }
 
@@ -221,6 +224,10 @@ class Teller {
     }
     const Wait waits = wait(notice, false, held_memo(notice.step));
     if (waits != Wait::No) return waits == Wait::Aside;
+    for (const Notice& former : notice.former) {
+      (void)over(former, true);
+      routing_.settled.push_back(former.id);
+    }
     for (const NotifyTarget* target : owed) {
       const bool chat = target->channel.type == ChannelType::Slack;
       add(target->name(), notice, false, chat).sites.push_back(site_of(notice, std::nullopt));
@@ -228,8 +235,8 @@ class Teller {
     return true;
   }
 
-  // False: it stays where it is.
-  bool over(const Notice& notice) {
+  // False: it stays where it is. `at_once`: others are not waited for, the next of its kind is told.
+  bool over(const Notice& notice, bool at_once = false) {
     const std::optional<End> end = end_of(notice);
     if (!end) return true;
     std::vector<std::string_view> heard;
@@ -247,7 +254,7 @@ class Teller {
       owed.emplace_back(name, std::move(told));
     }
     if (owed.empty()) return true;
-    if (in_group && !end->again) {
+    if (in_group && !end->again && !at_once) {
       const Wait waits = wait(notice, true, std::string(kOverMemo) + std::string(word_of(*end)));
       if (waits != Wait::No) return waits == Wait::Aside;
     }

@@ -399,8 +399,24 @@ TEST_P(DeliveryContract, AnIncidentSaysWhatHoldsItsNotice) {
   EXPECT_EQ(held->since, core::from_unix_ms(5000));
   EXPECT_EQ(held->until, core::kNoWallTime);
   EXPECT_NE(held->look_again_at, core::kNoWallTime);
+  // That its site flaps says nothing of the event, and of what nobody was told it is held on.
   commit(confirmed(ids[1], 0));
-  EXPECT_TRUE(held_of(ids[1]));
+  const Notice next = box.take_all().at(0);
+  ASSERT_EQ(next.site, ids[1]);
+  ASSERT_EQ(box.settle(next, {tell(next, "ops", "flapping"), tell(next, "pager", "down")}),
+            Settling::Done);
+  const auto becomes = [&](const std::string& kind, const std::string& state) {
+    under_test->execute("UPDATE delivery_tellings SET kind = '" + kind + "', state = '" + state +
+                        "' WHERE target = 'pager'");
+  };
+  for (const std::string state : {"queued", "told"}) {
+    becomes("down", state);
+    EXPECT_FALSE(held_of(ids[1])) << "one of its waits came due and was told, the other is there";
+  }
+  for (const std::string state : {"dead", "cancelled"}) {
+    becomes("down", state);
+    EXPECT_TRUE(held_of(ids[1]));
+  }
   commit(recovered(ids[1], 0));
   EXPECT_FALSE(held_of(ids[1])) << "it is over";
 }

@@ -308,5 +308,50 @@ TEST_P(DeliveryContract, ARequeuedWarningHasItsEndWoken) {
   EXPECT_EQ(woken[0].state, core::SiteState::Up);
 }
 
+// Goal: whoever decides about a warning knows what of its site's former ones of that kind is still to be told with others', and
+// whoever decides about an outage, or another kind, is not kept by it.
+TEST_P(DeliveryContract, ANoticeBringsTheEndsThatWaitOfFormerWarningsOfItsKind) {
+  const Box box(*store);
+  const SiteId id = add_sites(1)[0];
+  std::map<EventKind, core::EventId> former;
+  for (const EventKind kind : {EventKind::TlsExpiring, EventKind::TlsDeprecated}) {
+    (void)box.commit({begun(id, 1000, kind)});
+    (void)box.commit({ended(box.open().at(0), 2000)});
+    for (auto all = box.notices(); !all.empty(); all = box.notices()) {
+      const Notice& one = all.at(0);
+      EXPECT_TRUE(one.former.empty());
+      former[kind] = one.event;
+      const bool end = one.transition.seq == 2;
+      const sideeffects::NewWake wake{
+          .site = id, .event = one.event, .delay = kDay, .memo = "warning_over:ok"};
+      (void)contract::take(
+          box.outbox->settle(std::vector{one.id}, {},
+                             end ? std::vector{wake} : std::vector<sideeffects::NewWake>{}));
+    }
+  }
+  ASSERT_EQ(former.size(), 2U);
+  for (const auto& [kind, event] : former) {
+    (void)box.commit({begun(id, 5000, kind)});
+    const auto notices = box.notices();
+    ASSERT_EQ(notices.size(), 1U);
+    ASSERT_EQ(notices[0].former.size(), 1U) << core::to_string(kind);
+    EXPECT_EQ(notices[0].former[0].event, event);
+    EXPECT_EQ(notices[0].former[0].memo, "warning_over:ok");
+    (void)contract::take(box.outbox->settle(
+        std::vector{notices[0].id, notices[0].former[0].id}, {}, {}));
+  }
+  EXPECT_EQ(under_test->number("SELECT count(*) FROM outbox_wakes"), 0);
+
+  const OpenWarning open = box.open().at(0);
+  (void)box.commit({ended(open, 6000)});
+  const Notice end = box.notices().at(0);
+  (void)contract::take(box.outbox->settle(
+      std::vector{end.id}, {},
+      std::vector{sideeffects::NewWake{
+          .site = id, .event = end.event, .delay = kDay, .memo = "warning_over:ok"}}));
+  commit(opened(id, 7000));
+  EXPECT_TRUE(box.notices().at(0).former.empty()) << "an outage is none of it";
+}
+
 }  // namespace
 }  // namespace watchwheel::db::contract

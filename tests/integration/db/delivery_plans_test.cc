@@ -13,6 +13,7 @@
 #include "db/delivery_rows.h"
 #include "db/mysql.h"
 #include "db/sql_delivery_queue.h"
+#include "db/sql_incident_log.h"
 #include "db/sql_outbox.h"
 #include "support/mariadb.h"
 
@@ -99,7 +100,7 @@ class DeliveryPlans : public ::testing::Test {
 
 TEST_F(DeliveryPlans, FollowTheirIndexAndNoOther) {
   std::vector<Sql> queries = delivery_queue_queries();
-  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries()})
+  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries(), held_queries()})
     queries.insert(queries.end(), more.begin(), more.end());
   for (const Sql& sql : queries) {
     const std::string text = sql.mysql;

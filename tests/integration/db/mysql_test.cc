@@ -359,6 +359,14 @@ TEST(Mysql, WhatIsOpenIsReadWithoutItsHistory) {
       << "nothing is counted";
 }
 
+// Who waits for the server would wait for ever for a file of this host that cannot be opened.
+TEST(Mysql, AMirrorWhoseFileCannotBeOpenedIsNotTheServersFailure) {
+  const auto store = take(open_store(server().url("mysql")));
+  const auto mirror = store->make_notice_mirror("/proc/none/notices.db");
+  ASSERT_FALSE(mirror);
+  EXPECT_EQ(mirror.error().kind, ErrorKind::Invalid) << mirror.error().message;
+}
+
 // Goal: what the URL says of TLS is what happens: the connector ignores options that it does not know.
 TEST(Mysql, TlsIsVerifiedWhereItIsAskedFor) {
   const testing::Authority authority("Database authority");

@@ -122,7 +122,7 @@ TEST_F(QueryPlans, OfWhatIsKeptFollowAnIndex) {
 // outbox: it is short, or read a page at a time by its ids.
 TEST_F(QueryPlans, OfDeliveriesFollowAnIndex) {
   std::vector<Sql> queries = delivery_queue_queries();
-  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries(),
+  for (const std::vector<Sql>& more : {delivery_row_queries(), outbox_queries(), held_queries(),
                                        notice_mirror_queries(), handover_queries()})
     queries.insert(queries.end(), more.begin(), more.end());
   EXPECT_GE(queries.size(), 30U);

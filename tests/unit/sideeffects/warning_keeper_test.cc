@@ -382,6 +382,24 @@ TEST(WarningKeeper, APolicyThatBeginsLaterEndsItAndSaysThatNobodySawItOver) {
   }
 }
 
+// It is not over, and not begun anew. Method: the store tells of the pause, takes nothing for a while, and tells of the new list.
+TEST(WarningKeeper, ASiteThatIsWatchedAgainBeforeTheEndWasStoredKeepsItsWarning) {
+  for (const Presence presence : {Presence::Paused, Presence::Removed}) {
+    Bench bench;
+    bench.project(1, [&] { return bench.mark(1, 5 * kDay); });
+    bench.store.presences[SiteId{1}] = presence;
+    bench.store.fenced = true;
+    bench.run_for(2 * WarningKeeper::kReadEach);
+    ASSERT_GT(bench.keeper->stats().errors.value(), 0U) << "its end was tried";
+    bench.store.presences.clear();
+    bench.run_for(4 * WarningKeeper::kReadEach);
+    bench.store.fenced = false;
+    bench.project(4, [&] { return bench.mark(1, 5 * kDay); });
+    EXPECT_EQ(bench.store.events.size(), 1U);
+    EXPECT_EQ(bench.acts(), std::vector{Act::Begin});
+  }
+}
+
 // A mark that was on its way when the site was paused: neither a step nor a beginning comes of it, nor does it end as one seen over.
 TEST(WarningKeeper, WhatWasSeenBeforeThePauseChangesNothingAfterIt) {
   for (const core::Duration left : {2 * kDay, 90 * kDay}) {

@@ -269,6 +269,44 @@ TEST(WarningRouting, OthersOfItsStepAreWaitedForAndItsEndAsItWasTold) {
   EXPECT_EQ(said.reason, TransitionReason::Operator);
 }
 
+// The last word about a certificate that expires is not that the warning is over. Method: the end of the former waits for others'
+// when the next begins, in a batch that tells of another site's first.
+TEST(WarningRouting, AnEndThatWaitsIsToldBeforeTheNextBeginsAndWaitsOnWithIt) {
+  const NotifyTargets targets{target_of("ops")};
+  Notice former = over(1);
+  former.wake = true;
+  former.memo = "warning_over:ok";
+  former.transition = {};
+  former.tellings = {told("warning_group")};
+  Notice again = warning(2);
+  again.site = former.site;
+  again.former = {former};
+  RouteContext context;
+  context.digest_wait = [](std::uint64_t, bool ends) { return ends ? 5min : 0min; };
+  const Routing routing = route(std::vector{warning(3), again}, targets, context);
+  ASSERT_EQ(routing.deliveries.size(), 2U);
+  EXPECT_EQ(routing.deliveries[0].kind, "warning_over");
+  EXPECT_EQ(routing.deliveries[0].events, std::vector{former.event});
+  EXPECT_EQ(state_word(message_of(routing.deliveries[0]).sites.at(0)), "ok");
+  EXPECT_EQ(routing.deliveries[1].kind, "warning_group");
+  EXPECT_EQ(routing.settled, (std::vector{warning(3).id, former.id, again.id}));
+  EXPECT_TRUE(routing.wakes.empty());
+
+  // Whether the next waits for others or is held: what waits before it has a wake of its own.
+  RouteContext waits;
+  waits.digest_wait = [](std::uint64_t, bool) { return 5s; };
+  RouteContext held;
+  held.hold = [](const Notice&) {
+    return Hold{.reason = HoldReason::Maintenance, .look_again = 1min, .by = 4};
+  };
+  for (const RouteContext& later : {waits, held}) {
+    const Routing aside = routed({again}, targets, later);
+    EXPECT_TRUE(aside.deliveries.empty());
+    EXPECT_EQ(aside.settled, std::vector{again.id});
+    EXPECT_EQ(aside.wakes.size(), 1U);
+  }
+}
+
 // How it ended comes out of the wake's word alone.
 TEST(WarningRouting, ARequeuedOnesEndSaysHowItEnded) {
   const std::vector<std::tuple<std::string, std::string, TransitionReason>> words{
