@@ -173,7 +173,7 @@ TEST(HistoryKeeper, WritesPagesInSmallStepsAndOnceWhateverTheStoreAnswers) {
   Bench bench;
   const std::uint64_t sites = 200 * ResponsePage::kSites;
   for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
-  bench.run_for(1min + 1s);
+  bench.run_for(4min);
   EXPECT_EQ(bench.store.responses(), sites);
   EXPECT_EQ(bench.store.page_writes, 4) << "of at most 64";
   EXPECT_EQ(bench.keeper.stats().pages.value(), 200U);
@@ -221,7 +221,7 @@ TEST(HistoryKeeper, WritesAllThatIsLeftAtTheEnd) {
   Bench bench;
   for (std::uint64_t site = 0; site < 200 * ResponsePage::kSites; ++site) bench.answer(site);
   bench.store.failing = true;
-  bench.run_for(2min);  // Some are in hand.
+  bench.run_for(4min);  // Some are in hand.
   EXPECT_FALSE(bench.keeper.write_rest(bench.clock.steady() + 10s));
   EXPECT_EQ(bench.keeper.pages_in_hand() + bench.gatherer.pages(), 200U) << "what is lost is told";
   bench.store.failing = false;
