@@ -720,11 +720,22 @@ void EngineImpl::stop_threads(core::SteadyTime last_call) {
 
 // Deliveries under way go on meanwhile, and have the rest of the time.
 void EngineImpl::write_rest_of_responses(core::SteadyTime last_call) {
+  if (usurped()) return;  // The rows are another's now.
+  // One call to hosts that answer nothing takes longer than what is left, and deliveries need that to be given back.
+  const auto* detour = road_->detour();
+  const bool away = detour != nullptr && detour->taken();
+  if (away || clock_.steady() >= last_call) {
+    if (config_.history.rollups)
+      log_.warn(
+          fmt::format("response_times_not_stored why={}", away ? "store_away" : "no_time_left"));
+    return;
+  }
   for (auto& lane : lanes_)
     lane->thread.lane().tell_rest([this](const core::FreshnessMark& mark) { gatherer_.add(mark); });
   const core::SteadyTime now = clock_.steady();
   if (!history_->write_rest(now + (last_call - now) / 2))
-    log_.warn(fmt::format("response_times_not_stored pages={}", gatherer_.pages()));
+    log_.warn(fmt::format("response_times_not_stored why=store pages={}",
+                          gatherer_.pages() + history_->pages_in_hand()));
 }
 
 void EngineImpl::reload(const Config& config) {

@@ -47,6 +47,8 @@ class History : core::Pinned {
   void stop(core::SteadyTime deadline) { thread_.stop(deadline); }
   // After stop(), when nobody gathers any more: HistoryKeeper::write_rest().
   [[nodiscard]] bool write_rest(core::SteadyTime deadline) { return keeper_.write_rest(deadline); }
+  // After stop(): pages of response times that were taken and are not known to be written.
+  [[nodiscard]] std::size_t pages_in_hand() const { return keeper_.pages_in_hand(); }
   void set(const sideeffects::HistoryRetention& retention) { keeper_.set(retention); }
   [[nodiscard]] const sideeffects::HistoryStats& stats() const { return keeper_.stats(); }
 

@@ -20,7 +20,7 @@ namespace watchwheel::db {
 
 // By number in the page, below sideeffects::ResponsePage::kSites.
 using PageResponses = std::map<std::uint8_t, core::ResponseHistogram>;
-// "": of nothing.
+// Numbers in rising order. "": of nothing.
 [[nodiscard]] std::string page_to_text(const PageResponses& responses);
 // Invalid: anything else.
 [[nodiscard]] core::Result<PageResponses> page_from_text(std::string_view text);

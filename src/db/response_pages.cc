@@ -8,9 +8,11 @@
 namespace watchwheel::db {
 namespace {
 
-constexpr Sql kRead =
-    "SELECT token, counts FROM response_pages WHERE width_ms = ? AND started_at = ? AND page = ? "
-    "AND node = ?";
+// Servers lock the row: a process that lost its name while it stood still may write beside the one that took it.
+#define WATCHWHEEL_READ                                                                         \
+  "SELECT token, counts FROM response_pages WHERE width_ms = ? AND started_at = ? AND page = ?" \
+  " AND node = ?"
+constexpr Sql kRead(WATCHWHEEL_READ, WATCHWHEEL_READ " FOR UPDATE");
 #define WATCHWHEEL_INSERT                                                        \
   "INSERT INTO response_pages (width_ms, started_at, page, node, token, counts)" \
   " VALUES (?, ?, ?, ?, ?, ?)"

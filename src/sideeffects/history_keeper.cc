@@ -2,6 +2,7 @@
 #include "sideeffects/history_keeper.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace watchwheel::sideeffects {
@@ -28,8 +29,9 @@ std::optional<SteadyTime> HistoryKeeper::next_turn() const {
 }
 
 void HistoryKeeper::turn(SteadyTime now) {
-  if (settings_.responses && now >= minute_at_) write_minute(now);
-  if (settings_.gathered != nullptr && now >= pages_at_) write_pages(now);
+  // One a turn: a stop waits for one call of a store that does not answer.
+  if (settings_.responses && now >= minute_at_) return write_minute(now);
+  if (settings_.gathered != nullptr && now >= pages_at_) return write_pages(now);
   if (now >= purge_at_) purge(now);
 }
 
@@ -85,16 +87,22 @@ void HistoryKeeper::write_pages(SteadyTime now) {
   }
 }
 
+// A store that is too slow for so many gets fewer, and one that it refuses costs the others nothing. Each page has a token of its own, so
+// parts are repeated as safely as all.
 bool HistoryKeeper::write_pages_in_hand() {
-  const core::Result<void> added = store_.add_pages(settings_.node, pages_);
-  if (!added) {
+  const std::span<const ResponsePage> part(pages_.data(), std::min(at_once_, pages_.size()));
+  const core::Result<void> added = store_.add_pages(settings_.node, part);
+  if (added) {
+    stats_.pages.add(part.size());
+    at_once_ = std::min(kPages, at_once_ * 2);
+  } else {
     stats_.errors.add();
     const core::ErrorKind kind = added.error().kind;
-    if (kind != core::ErrorKind::Invalid && kind != core::ErrorKind::NotFound) return false;
-  } else {
-    stats_.pages.add(pages_.size());
+    const bool refused = kind == core::ErrorKind::Invalid || kind == core::ErrorKind::NotFound;
+    at_once_ = std::max<std::size_t>(1, part.size() / 2);
+    if (!refused || part.size() > 1) return refused;
   }
-  pages_.clear();
+  pages_.erase(pages_.begin(), pages_.begin() + static_cast<std::ptrdiff_t>(part.size()));
   return true;
 }
 

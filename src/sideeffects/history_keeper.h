@@ -5,10 +5,12 @@
 // Owns     when it did what last, and the pages in hand.
 // Thread   turn(), next_turn(): its own. set(): any; one mutex, held to copy a value. stats(): any.
 // Bounded  kRows of each table a step, a step each kPause while there is more: writers wait for a step, never for all of them. kPages pages of
-//          response times a transaction, one each kPagesPause: those of an hour are written over the first minutes of the next.
+//          response times a transaction, one each kPagesPause: those of an hour are written over the first minutes of the next. One call of
+//          the store a turn.
 // Time     steady for the pace; minutes are the wall clock's.
-// Fails    store away: later, with backoff. A minute that could not be written is told with the next one that can; pages are tried again
-//          as they are, and what is gathered meanwhile counts for the hour in which the store is back. What it refuses is dropped and counted.
+// Fails    store away: again after kAfterError. A minute that could not be written is told with the next one that can; pages are tried again
+//          as they are, half as many at once after each failure; what is gathered meanwhile counts for the newest hour of it. A page that
+//          the store refuses is dropped and counted.
 #pragma once
 
 #include <array>
@@ -68,13 +70,15 @@ class HistoryKeeper final : public Chore, core::Pinned {
   // passed; the rest is lost.
   [[nodiscard]] bool write_rest(core::SteadyTime deadline);
 
+  // Taken, and not known to be written. After the last turn.
+  [[nodiscard]] std::size_t pages_in_hand() const { return pages_.size(); }
   [[nodiscard]] const HistoryStats& stats() const { return stats_; }
 
  private:
   void purge(core::SteadyTime now);
   void write_minute(core::SteadyTime now);
   void write_pages(core::SteadyTime now);
-  // False: the pages in hand are to be tried again.
+  // False: the store is away, or too slow.
   [[nodiscard]] bool write_pages_in_hand();
 
   const Settings settings_;
@@ -88,6 +92,7 @@ class HistoryKeeper final : public Chore, core::Pinned {
   core::ResponseHistogram told_{};             // Of the responses, what was written.
   core::SteadyTime pages_at_ = core::SteadyTime::min();
   std::vector<ResponsePage> pages_;  // In hand: taken, and not known to be written.
+  std::size_t at_once_ = kPages;     // Of them in a transaction.
   HistoryStats stats_;
 };
 

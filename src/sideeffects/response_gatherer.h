@@ -4,9 +4,12 @@
 //
 // Owns     the counts of each site of the hour under way and, until they were taken, of hours before, by pages of
 //          neighbouring ids.
-// Thread   any, for every call: the projector's adds, the history's takes. One mutex, held for one mark, or to move some pages.
-// Bounded  ten bytes a site, twice while nobody takes: then the hours before are one. A site whose times scatter has several,
-//          up to kSitesMax of a page; beyond it counts become coarser (core/responses.h), never faster.
+// Thread   any, for every call: the projector's adds, the history's takes. One mutex, held for one mark, or to look at
+//          kLooksMax pages and move some.
+// Bounded  ten bytes a site in full pages, twice while nobody takes: then the hours before are one. A page is some 150 bytes more, and has
+//          room for four at least: one of a single site is some 200 bytes. A site whose times scatter has several entries, up to
+//          kSitesMax of a page; beyond it counts become coarser (core/responses.h), never faster, and an entry ends at 1,023 in a step:
+//          with a check each 10 s and a full page, after some hours that nobody took it the rest is not counted.
 // Time     wall time, passed in. A page is due when its hour is over, or after as long as wait() says.
 // Fails    nothing; what is here when the process is killed is lost: of wait() and what the store was away.
 #pragma once
@@ -32,8 +35,9 @@ class ResponseGatherer : core::Pinned {
   // How long the last marks of an hour may take to come here. Later ones are an addition of their own.
   static constexpr core::Duration kLate = std::chrono::seconds{10};
 
-  // kPagesASecond of them in the mean, so that reports of few sites are about as new as their marks.
-  static constexpr std::size_t kPagesASecond = 4;
+  // kPagesASecond of them in the mean, so that reports of few sites are about as new as their marks. More would cost a server the same
+  // for ten thousand sites as for a million: each writes the whole row of its day.
+  static constexpr std::size_t kPagesASecond = 1;
   [[nodiscard]] static core::Duration wait(std::size_t pages);
 
   // `token`: of its first page. Greater than any of a process before it.

@@ -22,7 +22,7 @@ TEST(ResponseCodec, TakesWhatItWrites) {
 
 TEST(ResponseCodec, RefusesWhatItNeverWrites) {
   for (const char* text : {"x", "1", "1:", "1:0", "1:2,", ",1:2", "1:2,1:3", "2:1,1:1", "64:1",
-                           "-1:1", "1:2 ", "1:2;3:4", "1:99999999999999999999"})
+                           "-1:1", "1:2 ", "01:2", "1:02", "1:2;3:4", "1:99999999999999999999"})
     EXPECT_FALSE(responses_from_text(text)) << text;
 }
 
@@ -36,7 +36,8 @@ TEST(ResponseCodec, PagesTakeWhatTheyWrite) {
   EXPECT_EQ(page_to_text(page), "0=23:12;127=24:1,63:2");
   EXPECT_EQ(page_from_text("0=23:12;127=24:1,63:2").value(), page);
   for (const char* text : {"x", "0", "0=", "=1:2", "0=1:2,", "0:1=2", "128=1:2", "-1=1:2",
-                           "0=1:2;0=1:2", "0=1:2;;1=1:2", ";0=1:2", "256=1:2", "0 =1:2"})
+                           "0=1:2;0=1:2", "0=1:2;;1=1:2", ";0=1:2", "256=1:2", "0 =1:2", "0=1:2;",
+                           ";", "2=1:2;1=1:2", "00=1:2", "01=1:2", "0=01:2"})
     EXPECT_FALSE(page_from_text(text)) << text;
 }
 

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 class FakeHistory final : public HistoryStore {
  public:
   core::Result<HistoryPurge> purge(const HistoryRetention& retention, std::size_t limit) override {
+    ++calls;
     ++purges;
     retained = retention;
     if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
@@ -27,16 +28,23 @@ class FakeHistory final : public HistoryStore {
   core::Result<void> add_minute(std::string_view node, core::WallTime at,
                                 const core::ResponseHistogram& responses) override {
     EXPECT_EQ(node, "here");
+    ++calls;
     if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
     minutes[at] += responses.total();
     return {};
   }
   // Each row knows the page that it was added last, as a store does.
-  core::Result<void> add_pages(std::string_view node, std::span<const ResponsePage> added) override {
+  core::Result<void> add_pages(std::string_view node,
+                               std::span<const ResponsePage> added) override {
     EXPECT_EQ(node, "here");
+    ++calls;
     ++page_writes;
-    if (failing) return core::Error{core::ErrorKind::Unavailable, "away"};
+    if (failing || added.size() > at_once_max)
+      return core::Error{core::ErrorKind::Unavailable, "away"};
     if (refusing) return core::Error{core::ErrorKind::Invalid, "no such table"};
+    for (const ResponsePage& page : added) {
+      if (page.number == refused_page) return core::Error{core::ErrorKind::Invalid, "not this one"};
+    }
     for (const ResponsePage& page : added) {
       Row& row = pages[{page.number, page.hour}];
       if (std::exchange(row.token, page.token) == page.token) continue;
@@ -56,7 +64,10 @@ class FakeHistory final : public HistoryStore {
     core::ResponseHistogram responses;
   };
   std::map<std::pair<std::uint64_t, core::WallTime>, Row> pages;
+  int calls = 0;
   int page_writes = 0;
+  std::size_t at_once_max = HistoryKeeper::kPages;  // More take longer than a call may.
+  std::uint64_t refused_page = UINT64_MAX;
   bool losing_answer = false;
   bool refusing = false;
   std::size_t old = 0;
@@ -72,7 +83,9 @@ struct Bench {
     const core::SteadyTime end = clock.steady() + length;
     while (keeper.next_turn() && *keeper.next_turn() <= end) {
       if (*keeper.next_turn() > clock.steady()) clock.advance(*keeper.next_turn() - clock.steady());
+      const int before = store.calls;
       keeper.turn(clock.steady());
+      EXPECT_LE(store.calls, before + 1) << "a stop waits for a turn";
     }
     clock.advance(end - clock.steady());
   }
@@ -160,7 +173,7 @@ TEST(HistoryKeeper, WritesPagesInSmallStepsAndOnceWhateverTheStoreAnswers) {
   Bench bench;
   const std::uint64_t sites = 200 * ResponsePage::kSites;
   for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
-  bench.run_for(1min + 1s);
+  bench.run_for(4min);
   EXPECT_EQ(bench.store.responses(), sites);
   EXPECT_EQ(bench.store.page_writes, 4) << "of at most 64";
   EXPECT_EQ(bench.keeper.stats().pages.value(), 200U);
@@ -181,12 +194,36 @@ TEST(HistoryKeeper, WritesPagesInSmallStepsAndOnceWhateverTheStoreAnswers) {
   EXPECT_EQ(bench.gatherer.pages(), 0U);
 }
 
+TEST(HistoryKeeper, ASlowStoreGetsFewerPagesAtOnceAndARefusedOneIsAlone) {
+  Bench bench;
+  const std::uint64_t sites = 200 * ResponsePage::kSites;
+  for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
+  bench.store.at_once_max = 9;
+  bench.run_for(30min);
+  EXPECT_EQ(bench.store.responses(), sites);
+  bench.store.at_once_max = HistoryKeeper::kPages;
+  bench.store.refused_page = 77;
+  for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
+  bench.run_for(30min);
+  EXPECT_EQ(bench.store.responses(), 2 * sites - ResponsePage::kSites);
+  // It is fast again.
+  for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
+  bench.store.refused_page = UINT64_MAX;
+  bench.run_for(30min);
+  const int before = bench.store.page_writes;
+  for (std::uint64_t site = 0; site < sites; ++site) bench.answer(site);
+  bench.run_for(30min);
+  EXPECT_EQ(bench.store.page_writes, before + 4);
+  EXPECT_EQ(bench.store.responses(), 4 * sites - ResponsePage::kSites);
+}
+
 TEST(HistoryKeeper, WritesAllThatIsLeftAtTheEnd) {
   Bench bench;
   for (std::uint64_t site = 0; site < 200 * ResponsePage::kSites; ++site) bench.answer(site);
   bench.store.failing = true;
-  bench.run_for(2min);  // Some are in hand.
+  bench.run_for(4min);  // Some are in hand.
   EXPECT_FALSE(bench.keeper.write_rest(bench.clock.steady() + 10s));
+  EXPECT_EQ(bench.keeper.pages_in_hand() + bench.gatherer.pages(), 200U) << "what is lost is told";
   bench.store.failing = false;
   EXPECT_FALSE(bench.keeper.write_rest(bench.clock.steady())) << "no time is left";
   EXPECT_TRUE(bench.keeper.write_rest(bench.clock.steady() + 10s));
