@@ -83,7 +83,8 @@ void HistoryKeeper::write_pages(SteadyTime now) {
   if (pages_.empty()) {
     pages_at_ = now + kPagesLook;
   } else {
-    pages_at_ = now + (write_pages_in_hand() ? kPagesPause : kAfterError);
+    const core::Duration pause = write_pages_in_hand() ? kPagesPause : kAfterError;
+    pages_at_ = clock_.steady() + pause;  // After it, so that a slow store still purges.
   }
 }
 

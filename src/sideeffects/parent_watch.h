@@ -17,8 +17,9 @@
 // Thread   the router's, for every call but set_interval(): any.
 // Bounded  what one turn of the router asks for.
 // Fails    the store is not reachable(): nothing is held, until it is. It cannot be read: what begins waits for kUnsureFor, since what
-//          fails with its parent comes in the same moments; what a parent held when it could be read waits for kBlindFor; then
-//          nothing is held. It is asked again after kAskAgainMin, later and later up to kAskAgainMax.
+//          fails with its parent comes in the same moments; what a parent held when it could be read waits for kBlindFor, and
+//          where very much is held until it is looked at; then nothing is held. What begins stands before what came later, for that
+//          time. It is asked again after kAskAgainMin, later and later up to kAskAgainMax.
 // Cost     where no site names a parent, a query every kReadEach; else ParentStore::kin once a turn, and ParentStore::below for each
 //          parent that is told.
 #pragma once

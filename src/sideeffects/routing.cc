@@ -342,8 +342,9 @@ class Decider {
     }
     if (owed.empty()) return settle(notice);
     if (const std::optional<Hold> hold = context_.hold(notice)) {
-      // It is not known whether anything holds it, and what waits as a wake is dropped when it is over: it stays what it is.
-      if (!notice.wake && hold->reason == HoldReason::ParentsUnread) return;
+      // It is not known whether anything holds it, and what is held is dropped when it is over: it stays what it is.
+      const bool may_not_be = !notice.wake || notice.memo == kDigestMemo;
+      if (may_not_be && hold->reason == HoldReason::ParentsUnread) return;
       count(*hold);
       // When it is over already, what waits would only be dropped.
       if (notice.state != core::SiteState::Up)
@@ -454,13 +455,15 @@ class Decider {
     if (notice.state != core::SiteState::Down) return;
     if (notice.acked) return;  // Somebody is on it, until it is over.
     const Known known = known_to(*target, notice);
+    core::Duration again = target->remind;
     if (const std::optional<Hold> hold = context_.hold(notice)) {
       count(*hold);
+      if (hold->reason == HoldReason::ParentsUnread) again = std::min(again, hold->look_again);
     } else if (!known.waiting) {
       tell(*target, notice, MessageKind::Reminder, known.group, {});
       return;  // With its next reminder.
     }
-    wake(notice, target->remind, notice.memo);
+    wake(notice, again, notice.memo);
   }
 
   void tell(const NotifyTarget& target, const Notice& notice, MessageKind kind, bool group,

@@ -807,6 +807,9 @@ TEST(Routing, WhatMayBeHeldWaitsWhereItIsUntilThatIsKnown) {
   Notice over = confirmed(1);
   over.state = core::SiteState::Up;
   over.ended_at = over.confirmed_at + 1s;
+  const Notice gathered = wake_of(in_group(confirmed(1)), "digest");
+  EXPECT_TRUE(one(gathered, {ops()}, unread).settled.empty());
+  EXPECT_FALSE(one(gathered, {ops()}, held(false)).deliveries.empty());
   for (const Notice& notice : {over, confirmed(1)}) {
     const Routing waits = one(notice, {ops()}, unread);
     EXPECT_TRUE(waits.settled.empty());
