@@ -12,6 +12,7 @@
 
 #include "http/server.h"
 #include "support/child_process.h"
+#include "support/eventually.h"
 #include "support/fake_engine_view.h"
 #include "support/paths.h"
 #include "support/pseudo_terminal.h"
@@ -156,7 +157,7 @@ TEST_F(Watching, LongCommandsShowHowFarTheyAreOnATerminalAndTakeTheLineAway) {
   const std::string list = dir_.write("s.csv", many_sites());
   const PseudoTerminal::Settings plain{.out_file = {}, .environment = {"TERM=xterm", "LC_ALL=C"}};
   PseudoTerminal import({kBinary, "sites", "import", list, "--config", config_}, plain);
-  EXPECT_EQ(import.wait(120s), 0);
+  EXPECT_EQ(import.wait(60s * testing::kPatience), 0);
   EXPECT_THAT(import.seen(), AllOf(HasSubstr("\rimporting  "), HasSubstr(" sites, "),
                                    HasSubstr("/s, "), HasSubstr(" left\x1b[K")));
   EXPECT_THAT(import.seen(), HasSubstr("\r\x1b[Kimported 100000 (added 100000"));
