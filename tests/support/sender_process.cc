@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -109,6 +110,9 @@ sideeffects::EventWrite outage(core::SiteId site, core::WallTime began) {
   return write;
 }
 
+// A store that takes nothing for so long is not there any more.
+constexpr core::Duration kCommitFor = 1min;
+
 // Commits one outage after the other, the first site's first, as the phases say.
 void produce(const SenderTask& task, db::Store& store,
              const std::unique_ptr<app::Notifier>& notifier) {
@@ -131,7 +135,16 @@ void produce(const SenderTask& task, db::Store& store,
         clock.sleep_for(2ms);
         continue;
       }
-      while (!events.commit(writes)) clock.sleep_for(10ms);
+      const core::SteadyTime give_up_at = clock.steady() + kCommitFor;
+      while (true) {
+        const core::Result<void> committed = events.commit(writes);
+        if (committed) break;
+        if (clock.steady() > give_up_at) {
+          std::fprintf(stderr, "not committed: %s\n", committed.error().message.c_str());
+          std::_Exit(3);  // Not the main thread.
+        }
+        clock.sleep_for(10ms);
+      }
       record.line(now(), " ", writes.size());
     }
     if (phase.seconds != 0) begun += phase.seconds;
